@@ -1,0 +1,72 @@
+"""One small tree of exceptions; each is also a builtin, and each knows the exit code of the command line.
+
+Messages follow one form: "Argument `x` must ..., but ..."; for files: name, line or frame, what was found,
+what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class HopcastError(Exception):
+    """Base class of every error that hopcast raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(HopcastError, ValueError):
+    """A command line or a study file asks for something that does not exist or does not fit together."""
+
+    exit_code = 2
+
+
+class OutputError(ConfigError):
+    """An output cannot be written where it was asked for (it exists, the disk is full, no permission)."""
+
+
+class InputError(HopcastError, ValueError):
+    """An argument or a file holds data that cannot be used."""
+
+    exit_code = 3
+
+
+class GateError(HopcastError, RuntimeError):
+    """A quality gate was not met (``--strict``)."""
+
+    exit_code = 4
+
+
+class QualityWarning(UserWarning):
+    """Something that does not stop the work, but changes how far its result can be trusted."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return ``" Did you mean `x`?"`` for the nearest of `choices`, or an empty string.
+
+    Parameters
+    ----------
+    name
+        What was found.
+    choices
+        What would have been accepted.
+    """
+    matches = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f" Did you mean `{matches[0]}`?" if matches else ""
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`.
+
+    Raises
+    ------
+    ConfigError
+        Naming the argument, the choices and the nearest match.
+    """
+    options = tuple(choices)
+    if value not in options:
+        listed = ", ".join(f"`{option}`" for option in options)
+        raise ConfigError(f"Argument `{name}` must be one of {listed}, but is `{value}`.{nearest(value, options)}")
+    return value

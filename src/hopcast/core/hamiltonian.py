@@ -1,0 +1,286 @@
+"""`VibronicHamiltonian`: energies and nonadiabatic couplings of a few states along a trajectory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+
+EnergyGrid = Literal["frame", "midpoint"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VibronicHamiltonian:
+    r"""Adiabatic energies on frames and couplings on mid-points, :math:`H = E_i\delta_{ij} - i\,\hbar d_{ij}`.
+
+    It is sparse by nature: frames and mid-points that are not known hold NaN and are False in their masks.
+
+    Parameters
+    ----------
+    energies
+        [n_frames, n_states], or [n_frames - 1, n_states] where the source has only mid-points
+        (``energy_grid="midpoint"``), eV.
+    nac
+        :math:`\hbar d_{ij}`, :math:`d_{ij} = \langle i|\partial_t j\rangle`, at ``t + timestep / 2``:
+        [n_frames - 1, n_states, n_states], anti-Hermitian, real or complex, eV.
+    timestep
+        Time between frames, fs.
+    overlaps
+        Raw :math:`S_{ij}(t) = \langle i(t)|j(t+\Delta t)\rangle` where they are known [n_frames - 1, n_states, n_states].
+    n_occupied
+        Number of the given states that are occupied in the ground state.
+    state_labels
+        One name a state; the default is "0", "1", ...
+    energy_grid
+        Where the energies live, "frame" or "midpoint".
+    energy_known, nac_known
+        Masks over the first axis of `energies` and of `nac`; the default is where all entries are finite.
+    provenance
+        Where the numbers come from: format, sign, units, tracking and phase correction, as text.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a known number is not finite, or a known coupling is not anti-Hermitian.
+    """
+
+    energies: NDArray[np.float64]
+    nac: NDArray[Any]
+    timestep: float
+    overlaps: NDArray[Any] | None = None
+    n_occupied: int | None = None
+    state_labels: tuple[str, ...] = ()
+    energy_grid: EnergyGrid = "frame"
+    energy_known: NDArray[np.bool_] | None = None
+    nac_known: NDArray[np.bool_] | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        energies = np.asarray(self.energies, dtype=np.float64)
+        nac = np.asarray(self.nac)
+        nac = nac if np.iscomplexobj(nac) else nac.astype(np.float64, copy=False)
+        if energies.ndim != 2 or energies.shape[0] == 0:
+            raise InputError(
+                f"Argument `energies` must have the shape [n_frames, n_states], but has {energies.shape}."
+            )
+        if self.energy_grid not in ("frame", "midpoint"):
+            raise InputError(f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`.")
+        n_states = energies.shape[1]
+        n_steps = energies.shape[0] - (self.energy_grid == "frame")
+        if n_steps < 1:
+            raise InputError("A vibronic Hamiltonian needs at least two frames, but `energies` has one.")
+        if nac.shape != (n_steps, n_states, n_states):
+            raise InputError(
+                f"Argument `nac` must hold a matrix at each of the {n_steps} mid-points of the "
+                f"{energies.shape[0]} energies, [{n_steps}, {n_states}, {n_states}], but has the shape {nac.shape}."
+            )
+        if not (np.isfinite(self.timestep) and self.timestep > 0):
+            raise InputError(f"Argument `timestep` must be a positive number of fs, but is {self.timestep}.")
+        overlaps = None if self.overlaps is None else np.asarray(self.overlaps)
+        if overlaps is not None and overlaps.shape != nac.shape:
+            raise InputError(
+                f"Argument `overlaps` must have the shape of `nac`, {nac.shape}, but has {overlaps.shape}."
+            )
+        if self.n_occupied is not None and not 0 <= self.n_occupied <= n_states:
+            raise InputError(
+                f"Argument `n_occupied` must lie between 0 and the {n_states} states, but is {self.n_occupied}."
+            )
+        labels = tuple(self.state_labels) or tuple(str(i) for i in range(n_states))
+        if len(labels) != n_states:
+            raise InputError(f"Argument `state_labels` must name {n_states} states, but names {len(labels)}.")
+        energy_known = _known("energies", "frame", energies, self.energy_known)
+        nac_known = _known("nac", "mid-point", nac, self.nac_known)
+        _check_antihermitian(nac, nac_known)
+        for name, value in (
+            ("energies", energies), ("nac", nac), ("timestep", float(self.timestep)), ("overlaps", overlaps),
+            ("state_labels", labels), ("energy_known", energy_known), ("nac_known", nac_known),
+            ("provenance", dict(self.provenance)),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return int(self.energies.shape[1])
+
+    @property
+    def n_steps(self) -> int:
+        """Number of nuclear steps (mid-points)."""
+        return int(self.nac.shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.n_steps + 1
+
+    @property
+    def duration(self) -> float:
+        """Time between the first and the last frame, fs."""
+        return self.n_steps * self.timestep
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every energy and every coupling is known."""
+        return bool(np.all(self.energy_known) and np.all(self.nac_known))
+
+    @property
+    def midpoint_energies(self) -> NDArray[np.float64]:
+        """Energies at mid-points, averaged from the frames where they live there [n_steps, n_states], eV."""
+        if self.energy_grid == "midpoint":
+            return self.energies
+        return 0.5 * (self.energies[1:] + self.energies[:-1])
+
+    def gap(self, pair: tuple[int, int] = (0, 1)) -> NDArray[np.float64]:
+        """Return ``E[pair[1]] - E[pair[0]]`` on the grid of the energies, eV."""
+        low, high = (self._state(state) for state in pair)
+        return self.energies[:, high] - self.energies[:, low]
+
+    def coupling(self, pair: tuple[int, int] = (0, 1)) -> NDArray[Any]:
+        """Return ``nac[:, pair[0], pair[1]]`` on mid-points, eV."""
+        low, high = (self._state(state) for state in pair)
+        return self.nac[:, low, high]
+
+    def select(self, states: Sequence[int]) -> VibronicHamiltonian:
+        """Return the Hamiltonian of some states, in the order given.
+
+        Raises
+        ------
+        InputError
+            If a state is out of range or named twice.
+        """
+        index = [self._state(state) for state in states]
+        if len(set(index)) != len(index) or not index:
+            raise InputError(f"Argument `states` must name at least one state, each once, but is {list(states)}.")
+        block = np.ix_(range(self.n_steps), index, index)
+        occupied = None
+        if self.n_occupied is not None:
+            occupied = sum(state < self.n_occupied for state in index)
+        return dataclasses.replace(
+            self,
+            energies=self.energies[:, index],
+            nac=self.nac[block],
+            overlaps=None if self.overlaps is None else self.overlaps[block],
+            n_occupied=occupied,
+            state_labels=tuple(self.state_labels[state] for state in index),
+        )
+
+    def frontier(self) -> VibronicHamiltonian:
+        """Return the two states at the gap: highest occupied (VBM, 0) and lowest unoccupied (CBM, 1).
+
+        Raises
+        ------
+        InputError
+            If `n_occupied` is unknown or leaves no state on one side, or if the gap closes
+            (states are not in energy order there, so "VBM" would be another state).
+        """
+        if self.n_occupied is None:
+            raise InputError("The frontier states need `n_occupied`, but the Hamiltonian does not know it.")
+        vbm, cbm = self.n_occupied - 1, self.n_occupied
+        if vbm < 0 or cbm >= self.n_states:
+            raise InputError(
+                f"The frontier states need one occupied and one unoccupied state, but {self.n_occupied} "
+                f"of the {self.n_states} states are occupied."
+            )
+        known = np.flatnonzero(self.energy_known)
+        energies = self.energies[known]
+        left = (energies[:, : vbm + 1].argmax(axis=1) != vbm) | (energies[:, cbm:].argmin(axis=1) != 0)
+        if left.any():
+            raise InputError(
+                f"States {self.state_labels[vbm]} and {self.state_labels[cbm]} must stay at the band edges, but at "
+                f"frame {known[left][0]} another state lies between them. Use states in energy order (tracking `energy`)."
+            )
+        gap = energies[:, cbm] - energies[:, vbm]
+        if gap.size and gap.min() <= 0:
+            raise InputError(
+                f"The gap between {self.state_labels[vbm]} and {self.state_labels[cbm]} must stay open, "
+                f"but is {gap.min():.4g} eV at frame {known[gap.argmin()]}."
+            )
+        return self.select([vbm, cbm])
+
+    def __getitem__(self, frames: slice) -> VibronicHamiltonian:
+        """Return a contiguous run of frames and the couplings between them."""
+        if not isinstance(frames, slice) or frames.step not in (None, 1):
+            raise InputError("A Hamiltonian is cut by a slice of frames without a step, e.g. `ham[:100]`.")
+        start, stop, _ = frames.indices(self.n_frames)
+        if stop - start < 2:
+            raise InputError(f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for.")
+        last = stop - (self.energy_grid == "midpoint")
+        assert self.energy_known is not None
+        assert self.nac_known is not None
+        return dataclasses.replace(
+            self,
+            energies=self.energies[start:last],
+            energy_known=self.energy_known[start:last],
+            nac=self.nac[start : stop - 1],
+            nac_known=self.nac_known[start : stop - 1],
+            overlaps=None if self.overlaps is None else self.overlaps[start : stop - 1],
+        )
+
+    def write(self, path: str | Path, format: str = "hopcast") -> None:
+        """Write the Hamiltonian to `path` in one of the registered formats (see `hopcast.write_hamiltonian`)."""
+        # the one import against the order of the pipeline: a convenience for users, resolved when called
+        from hopcast.io import write_hamiltonian
+
+        write_hamiltonian(self, path, format=format)
+
+    def _state(self, state: int) -> int:
+        if not 0 <= int(state) < self.n_states:
+            raise InputError(f"State {state} must lie between 0 and {self.n_states - 1}, the states of this Hamiltonian.")
+        return int(state)
+
+    def __repr__(self) -> str:
+        kind = "complex" if np.iscomplexobj(self.nac) else "real"
+        assert self.energy_known is not None
+        assert self.nac_known is not None
+        known = "" if self.is_complete else (
+            f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known"
+        )  # fmt: skip
+        return (
+            f"VibronicHamiltonian({self.n_states} states, {self.n_frames} frames, {self.timestep:g} fs apart, "
+            f"{kind} couplings{known})"
+        )
+
+
+def _known(
+    name: str, place: str, values: NDArray[Any], mask: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if mask is None:
+        # an entry that is NaN throughout is unknown; one that is NaN in places is broken
+        unknown = np.isnan(values).reshape(len(values), -1).all(axis=1)
+        mask = ~unknown
+    else:
+        mask = np.asarray(mask, dtype=bool)
+        if mask.shape != (len(values),):
+            raise InputError(
+                f"The mask of `{name}` must have one entry a {place}, {len(values)}, but has the shape {mask.shape}."
+            )
+    broken = np.flatnonzero(mask & ~finite)
+    if broken.size:
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values[broken[0]]))[0])
+        raise InputError(
+            f"Argument `{name}` must be finite where it is known, but {place} {broken[0]} has "
+            f"{values[broken[0]][where]} at state {', '.join(str(i) for i in where)}."
+        )
+    return mask
+
+
+def _check_antihermitian(nac: NDArray[Any], known: NDArray[np.bool_]) -> None:
+    if not known.any():
+        return
+    residual = np.abs(nac + nac.conj().swapaxes(1, 2)).max(axis=(1, 2))
+    residual[~known] = 0.0
+    scale = float(np.nanmax(np.abs(nac), initial=0.0))
+    worst = int(residual.argmax())
+    if residual[worst] > 1e-6 * scale + 1e-12:
+        raise InputError(
+            "Argument `nac` must be anti-Hermitian (real: antisymmetric), but mid-point "
+            f"{worst} deviates by {residual[worst]:.3g} eV."
+        )

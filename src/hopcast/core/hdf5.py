@@ -1,0 +1,149 @@
+"""Self-describing HDF5: arrays with units and axes, attributes as text and numbers, files written atomically.
+
+Nothing is pickled. A file is written under a temporary name beside its target and renamed when complete,
+so that a killed run leaves either the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError, OutputError
+
+FORMAT_NAME = "hopcast"
+FORMAT_VERSION = 1
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` on success, delete it on any failure.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or the disk is full.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputError(f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place.") from error
+    temporary = Path(name)
+    try:
+        # mkstemp is private to the user; the result follows the umask like any other file
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically (UTF-8)."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
+    """Write an HDF5 file atomically; `fill` receives the open file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    import h5py
+
+    with atomic_path(path) as temporary:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT_NAME
+            file.attrs["format_version"] = FORMAT_VERSION
+            file.attrs["created_by"] = f"hopcast {_version()}"
+            fill(file)
+
+
+@contextmanager
+def open_file(path: str | Path) -> Iterator[Any]:
+    """Open an HDF5 file of ours for reading.
+
+    Raises
+    ------
+    InputError
+        If it is missing, not HDF5, or of another program or a newer version.
+    """
+    import h5py
+
+    name = Path(path)
+    if not name.is_file():
+        raise InputError(f"File `{name}` does not exist or is not a file. Check the path.")
+    try:
+        file = h5py.File(name, "r")
+    except OSError as error:
+        raise InputError(f"File `{name}` cannot be read as HDF5 ({error}). It may be cut short: write it again.") from error
+    with file:
+        if file.attrs.get("format") != FORMAT_NAME:
+            raise InputError(f"File `{name}` is HDF5, but not hopcast's own form. Name its format.")
+        if int(file.attrs.get("format_version", 0)) > FORMAT_VERSION:
+            raise InputError(
+                f"File `{name}` has format version {file.attrs['format_version']}, but this hopcast reads up to "
+                f"{FORMAT_VERSION}. Update hopcast."
+            )
+        yield file
+
+
+def put_array(
+    group: Any, name: str, values: NDArray[Any], *, unit: str, axes: Sequence[str], compress: bool = True
+) -> None:
+    """Store an array with its unit and the names of its axes (complex as HDF5 compound, booleans as enum)."""
+    array = np.asarray(values)
+    options: dict[str, Any] = {}
+    if compress and array.size > 1024:
+        options = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    data = group.create_dataset(name, data=array, track_times=False, **options)
+    data.attrs["unit"] = unit
+    data.attrs["axes"] = ", ".join(axes)
+
+
+def get_array(group: Any, name: str, *, optional: bool = False) -> NDArray[Any] | None:
+    """Load an array.
+
+    Raises
+    ------
+    InputError
+        If it is absent and not `optional`.
+    """
+    if name not in group:
+        if optional:
+            return None
+        raise InputError(f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not.")
+    return np.asarray(group[name][()])
+
+
+def put_attributes(group: Any, attributes: Mapping[str, Any]) -> None:
+    """Store text and numbers as attributes; None is left out."""
+    for key, value in attributes.items():
+        if value is not None:
+            group.attrs[key] = value
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hopcast")
+    except PackageNotFoundError:  # pragma: no cover - only in a source tree that was never installed
+        return "unknown"
