@@ -1,0 +1,97 @@
+"""`derive_couplings`: the chain from raw overlaps to nonadiabatic couplings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from hopcast.core.errors import InputError, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import HBAR
+from hopcast.couplings.derivative import difference, orthonormalised, rotation_angles, unitary_logarithm
+from hopcast.couplings.phases import accumulate_phases, align_degenerate, apply_phases, step_phases
+from hopcast.couplings.tracking import track_states
+
+TRACKINGS = ("energy", "trivial")
+DERIVATIVES = ("log", "difference")
+
+
+def derive_couplings(
+    hamiltonian: VibronicHamiltonian,
+    *,
+    tracking: Literal["energy", "trivial"] = "energy",
+    derivative: Literal["log", "difference"] = "log",
+    degenerate: Sequence[Sequence[int]] = (),
+) -> VibronicHamiltonian:
+    r"""Return the Hamiltonian with couplings built from its raw overlaps: order, phases, derivative.
+
+    Parameters
+    ----------
+    hamiltonian
+        Energies and raw overlaps :math:`S_{ij} = \langle i(t)|j(t+\Delta t)\rangle`; its own `nac` is not used.
+        Steps without overlaps (NaN) stay unknown.
+    tracking
+        "energy": states are adiabatic, in energy order, and a crossing that the time step does not resolve
+        shows as a rotation by about a quarter turn. "trivial": labels follow their character through such
+        crossings (energies, rows and columns of S move together); the gap is then no longer CBM - VBM.
+    derivative
+        "log": :math:`\hbar d = \hbar \log(\tilde S)/\Delta t` of the Löwdin-orthonormalised overlap, exact
+        for a steady rotation; steps whose logarithm is not unique (an eigenvalue within 1e-3 of -1) take the
+        difference. "difference": :math:`\hbar d = \hbar (S - S^\dagger)/2\Delta t`.
+    degenerate
+        Groups of states that are degenerate along the whole trajectory (Kramers pairs).
+
+    Raises
+    ------
+    InputError
+        If there are no overlaps, or energies do not live on frames.
+    ConfigError
+        If an option is unknown.
+
+    Notes
+    -----
+    Hammes-Schiffer and Tully, J. Chem. Phys. 1994, 101, 4657 (doi 10.1063/1.467455) for the difference;
+    Meek and Levine, J. Phys. Chem. Lett. 2014, 5, 2351 (doi 10.1021/jz5009449) for what it misses;
+    Akimov, J. Phys. Chem. Lett. 2018, 9, 6096 (doi 10.1021/acs.jpclett.8b02826) for the phases.
+    """
+    check_choice("tracking", tracking, TRACKINGS)
+    check_choice("derivative", derivative, DERIVATIVES)
+    if hamiltonian.overlaps is None:
+        raise InputError("Couplings can be derived only from overlaps, but this Hamiltonian has none.")
+    if hamiltonian.energy_grid != "frame":
+        raise InputError("Couplings from overlaps need energies on frames, but these live on mid-points.")
+    raw = hamiltonian.overlaps
+    known = np.isfinite(raw).all(axis=(1, 2))
+    overlaps = np.where(known[:, None, None], raw, np.eye(hamiltonian.n_states))
+    energies = hamiltonian.energies
+    if tracking == "trivial":
+        order = track_states(overlaps)
+        energies = np.take_along_axis(energies, order, axis=1)
+        steps = np.arange(len(overlaps))[:, None, None]
+        overlaps = overlaps[steps, order[:-1, :, None], order[1:, None, :]]
+    if len(degenerate):
+        overlaps = align_degenerate(overlaps, degenerate)
+    overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
+
+    rotation = difference(overlaps)
+    if derivative == "log":
+        unitary = orthonormalised(overlaps)
+        unique = np.abs(rotation_angles(unitary)).max(axis=1) < np.pi - 1e-3
+        rotation[unique] = unitary_logarithm(unitary[unique])
+    nac = rotation * (HBAR / hamiltonian.timestep)
+    nac[~known] = np.nan
+    return dataclasses.replace(
+        hamiltonian,
+        energies=energies,
+        nac=nac,
+        nac_known=known,
+        provenance={
+            **hamiltonian.provenance,
+            "couplings": f"derived from overlaps: {derivative}",
+            "tracking": tracking,
+            "phases": "cumulative, least rotation where a state loses more than half of itself in a step",
+        },
+    )

@@ -1,0 +1,53 @@
+"""State tracking: following a state's character through crossings that the time step does not resolve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.couplings.phases import WEAK_DIAGONAL, weak_steps
+
+
+def match_states(overlaps: NDArray[Any]) -> dict[int, NDArray[np.int64]]:
+    """Return, for the steps where states swap, the state at t + dt that continues each state at t.
+
+    A swap is accepted only where ``|S_ii|^2 < 0.5`` and the partner found by maximal total weight
+    (`scipy.optimize.linear_sum_assignment`) has more than half of the state, for all states of a cycle.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    swaps = {}
+    for step in weak_steps(overlaps):
+        weight = np.abs(overlaps[step]) ** 2
+        _, match = linear_sum_assignment(-weight)
+        states = np.arange(len(match))
+        clear = (np.diag(weight) < WEAK_DIAGONAL) & (weight[states, match] > 1 - WEAK_DIAGONAL)
+        partner = states.copy()
+        for start in states[clear & (match != states)]:
+            cycle = [start]
+            while match[cycle[-1]] != start:
+                cycle.append(match[cycle[-1]])
+            if clear[cycle].all():
+                partner[cycle] = match[cycle]
+        if (partner != states).any():
+            swaps[int(step)] = partner
+    return swaps
+
+
+def track_states(overlaps: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where in energy order each label sits at each frame [n_frames, n_states].
+
+    Labels start in energy order and follow the character of their state through the swaps of `match_states`.
+    """
+    n_steps, n_states, _ = overlaps.shape
+    order = np.empty((n_steps + 1, n_states), dtype=np.int64)
+    current = np.arange(n_states)
+    start = 0
+    for step, partner in sorted(match_states(overlaps).items()):
+        order[start : step + 1] = current
+        current = partner[current]
+        start = step + 1
+    order[start:] = current
+    return order

@@ -1,0 +1,119 @@
+"""Our own HDF5 form of trajectories and Hamiltonians: one file may hold both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hopcast.core import hdf5
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.trajectory import Trajectory
+
+SUFFIXES = (".h5", ".hdf5")
+
+
+def write_native(
+    path: str | Path,
+    *,
+    trajectory: Trajectory | None = None,
+    hamiltonian: VibronicHamiltonian | None = None,
+    description: str | None = None,
+) -> None:
+    """Write a trajectory, a Hamiltonian or both into one HDF5 file, atomically.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+
+    def fill(file: Any) -> None:
+        hdf5.put_attributes(file, {"description": description})
+        if trajectory is not None:
+            put_trajectory(file.create_group("trajectory"), trajectory)
+        if hamiltonian is not None:
+            put_hamiltonian(file.create_group("hamiltonian"), hamiltonian)
+
+    hdf5.write_file(path, fill)
+
+
+def put_trajectory(group: Any, trajectory: Trajectory) -> None:
+    """Store a trajectory in an HDF5 group."""
+    axes = ("n_frames", "n_atoms", "xyz")
+    hdf5.put_array(group, "positions", trajectory.positions, unit="Å", axes=axes)
+    if trajectory.velocities is not None:
+        hdf5.put_array(group, "velocities", trajectory.velocities, unit="Å/fs", axes=axes)
+    cell_axes = ("vector", "xyz") if trajectory.cell.ndim == 2 else ("n_frames", "vector", "xyz")
+    hdf5.put_array(group, "cell", trajectory.cell, unit="Å", axes=cell_axes)
+    hdf5.put_array(group, "numbers", trajectory.numbers, unit="1", axes=("n_atoms",))
+    hdf5.put_attributes(group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc})
+
+
+def get_trajectory(group: Any) -> Trajectory:
+    """Load a trajectory from an HDF5 group."""
+    return Trajectory(
+        positions=hdf5.get_array(group, "positions"),
+        cell=hdf5.get_array(group, "cell"),
+        numbers=hdf5.get_array(group, "numbers"),
+        timestep=float(group.attrs["timestep"]),
+        velocities=hdf5.get_array(group, "velocities", optional=True),
+        pbc=tuple(bool(p) for p in group.attrs["pbc"]),  # type: ignore[arg-type]
+    )
+
+
+def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
+    """Store a Hamiltonian in an HDF5 group."""
+    time = "n_frames" if hamiltonian.energy_grid == "frame" else "n_steps"
+    pair = ("n_steps", "n_states", "n_states")
+    hdf5.put_array(group, "energies", hamiltonian.energies, unit="eV", axes=(time, "n_states"))
+    hdf5.put_array(group, "energy_known", hamiltonian.energy_known, unit="1", axes=(time,))
+    hdf5.put_array(group, "nac", hamiltonian.nac, unit="eV", axes=pair)
+    hdf5.put_array(group, "nac_known", hamiltonian.nac_known, unit="1", axes=("n_steps",))
+    if hamiltonian.overlaps is not None:
+        hdf5.put_array(group, "overlaps", hamiltonian.overlaps, unit="1", axes=pair)
+    hdf5.put_attributes(
+        group,
+        {
+            "timestep": hamiltonian.timestep,
+            "timestep_unit": "fs",
+            "energy_grid": hamiltonian.energy_grid,
+            "n_occupied": hamiltonian.n_occupied,
+            "state_labels": list(hamiltonian.state_labels),
+        },
+    )
+    hdf5.put_attributes(group.create_group("provenance"), hamiltonian.provenance)
+
+
+def get_hamiltonian(group: Any) -> VibronicHamiltonian:
+    """Load a Hamiltonian from an HDF5 group."""
+    occupied = group.attrs.get("n_occupied")
+    return VibronicHamiltonian(
+        energies=hdf5.get_array(group, "energies"),
+        nac=hdf5.get_array(group, "nac"),
+        timestep=float(group.attrs["timestep"]),
+        overlaps=hdf5.get_array(group, "overlaps", optional=True),
+        n_occupied=None if occupied is None else int(occupied),
+        state_labels=tuple(str(label) for label in group.attrs["state_labels"]),
+        energy_grid=str(group.attrs["energy_grid"]),  # type: ignore[arg-type]
+        energy_known=hdf5.get_array(group, "energy_known"),
+        nac_known=hdf5.get_array(group, "nac_known"),
+        provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
+    )
+
+
+def read_native(path: str | Path, part: str) -> Any:
+    """Read the "trajectory" or the "hamiltonian" of one of our files.
+
+    Raises
+    ------
+    InputError
+        If the file is not ours, broken, or does not hold that part.
+    """
+    with hdf5.open_file(path) as file:
+        if part not in file:
+            raise InputError(f"File `{path}` must hold a {part}, but holds {', '.join(file) or 'nothing'}.")
+        try:
+            return get_trajectory(file[part]) if part == "trajectory" else get_hamiltonian(file[part])
+        except (KeyError, OSError) as error:
+            raise InputError(f"File `{path}` is damaged: {error}. Write it again.") from error
