@@ -1,0 +1,5 @@
+"""Information."""
+
+from hopcast.information.ksg import mutual_information
+
+__all__ = ["mutual_information"]
