@@ -44,7 +44,11 @@ def main(source: str) -> None:
             timestep=timestep,
             n_occupied=int(np.flatnonzero(bands == int(raw["n_occupied"]))[0]) + 1,
             state_labels=tuple(f"band {band}" for band in bands),
-            provenance={"source": "CP2K 2023.1, PBE, Gamma", "energies": "Kohn-Sham, eV, on frames", "overlaps": "raw"},
+            provenance={
+                "source": "CP2K 2023.1, PBE, Gamma",
+                "energies": "Kohn-Sham, eV, on frames",
+                "overlaps": "raw",
+            },
         )
     write_native(TARGET, trajectory=trajectory, hamiltonian=hamiltonian, description=DESCRIPTION)
     print(f"{TARGET.name}: {trajectory}, {hamiltonian}, {TARGET.stat().st_size / 1e6:.2f} MB")

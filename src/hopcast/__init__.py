@@ -27,7 +27,7 @@ _HOMES = {
     "Trajectory": "hopcast.core", "VibronicHamiltonian": "hopcast.core",
     "read_trajectory": "hopcast.io", "write_trajectory": "hopcast.io",
     "read_hamiltonian": "hopcast.io", "write_hamiltonian": "hopcast.io",
-    "hamiltonian_from_overlaps": "hopcast.couplings",
+    "derive_couplings": "hopcast.couplings", "diagnose_overlaps": "hopcast.couplings",
     "load": "hopcast.datasets",
     "SymmetryFunctions": "hopcast.descriptors",
     "mutual_information": "hopcast.information", "information": "hopcast.information",

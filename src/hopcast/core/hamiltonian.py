@@ -58,8 +58,8 @@ class VibronicHamiltonian:
     n_occupied: int | None = None
     state_labels: tuple[str, ...] = ()
     energy_grid: EnergyGrid = "frame"
-    energy_known: NDArray[np.bool_] | None = None
-    nac_known: NDArray[np.bool_] | None = None
+    energy_known: NDArray[np.bool_] = None  # type: ignore[assignment] # never None after __post_init__
+    nac_known: NDArray[np.bool_] = None  # type: ignore[assignment]
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,9 @@ class VibronicHamiltonian:
                 f"Argument `energies` must have the shape [n_frames, n_states], but has {energies.shape}."
             )
         if self.energy_grid not in ("frame", "midpoint"):
-            raise InputError(f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`.")
+            raise InputError(
+                f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`."
+            )
         n_states = energies.shape[1]
         n_steps = energies.shape[0] - (self.energy_grid == "frame")
         if n_steps < 1:
@@ -157,7 +159,9 @@ class VibronicHamiltonian:
         """
         index = [self._state(state) for state in states]
         if len(set(index)) != len(index) or not index:
-            raise InputError(f"Argument `states` must name at least one state, each once, but is {list(states)}.")
+            raise InputError(
+                f"Argument `states` must name at least one state, each once, but is {list(states)}."
+            )
         block = np.ix_(range(self.n_steps), index, index)
         occupied = None
         if self.n_occupied is not None:
@@ -210,10 +214,10 @@ class VibronicHamiltonian:
             raise InputError("A Hamiltonian is cut by a slice of frames without a step, e.g. `ham[:100]`.")
         start, stop, _ = frames.indices(self.n_frames)
         if stop - start < 2:
-            raise InputError(f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for.")
+            raise InputError(
+                f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for."
+            )
         last = stop - (self.energy_grid == "midpoint")
-        assert self.energy_known is not None
-        assert self.nac_known is not None
         return dataclasses.replace(
             self,
             energies=self.energies[start:last],
@@ -232,13 +236,13 @@ class VibronicHamiltonian:
 
     def _state(self, state: int) -> int:
         if not 0 <= int(state) < self.n_states:
-            raise InputError(f"State {state} must lie between 0 and {self.n_states - 1}, the states of this Hamiltonian.")
+            raise InputError(
+                f"State {state} must lie between 0 and {self.n_states - 1}, the states of this Hamiltonian."
+            )
         return int(state)
 
     def __repr__(self) -> str:
         kind = "complex" if np.iscomplexobj(self.nac) else "real"
-        assert self.energy_known is not None
-        assert self.nac_known is not None
         known = "" if self.is_complete else (
             f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known"
         )  # fmt: skip
@@ -248,9 +252,7 @@ class VibronicHamiltonian:
         )
 
 
-def _known(
-    name: str, place: str, values: NDArray[Any], mask: NDArray[np.bool_] | None
-) -> NDArray[np.bool_]:
+def _known(name: str, place: str, values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if mask is None:
         # an entry that is NaN throughout is unknown; one that is NaN in places is broken

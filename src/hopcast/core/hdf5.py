@@ -37,7 +37,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
     except OSError as error:
-        raise OutputError(f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place.") from error
+        raise OutputError(
+            f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place."
+        ) from error
     temporary = Path(name)
     try:
         # mkstemp is private to the user; the result follows the umask like any other file
@@ -47,7 +49,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
-        raise OutputError(f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place.") from error
+        raise OutputError(
+            f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -68,12 +72,11 @@ def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
     """
     import h5py
 
-    with atomic_path(path) as temporary:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["format"] = FORMAT_NAME
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["created_by"] = f"hopcast {_version()}"
-            fill(file)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = FORMAT_NAME
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["created_by"] = f"hopcast {_version()}"
+        fill(file)
 
 
 @contextmanager
@@ -93,7 +96,9 @@ def open_file(path: str | Path) -> Iterator[Any]:
     try:
         file = h5py.File(name, "r")
     except OSError as error:
-        raise InputError(f"File `{name}` cannot be read as HDF5 ({error}). It may be cut short: write it again.") from error
+        raise InputError(
+            f"File `{name}` cannot be read as HDF5 ({error}). It may be cut short: write it again."
+        ) from error
     with file:
         if file.attrs.get("format") != FORMAT_NAME:
             raise InputError(f"File `{name}` is HDF5, but not hopcast's own form. Name its format.")
@@ -118,19 +123,22 @@ def put_array(
     data.attrs["axes"] = ", ".join(axes)
 
 
-def get_array(group: Any, name: str, *, optional: bool = False) -> NDArray[Any] | None:
+def get_array(group: Any, name: str) -> NDArray[Any]:
     """Load an array.
 
     Raises
     ------
     InputError
-        If it is absent and not `optional`.
+        If it is absent.
     """
     if name not in group:
-        if optional:
-            return None
         raise InputError(f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not.")
     return np.asarray(group[name][()])
+
+
+def get_optional_array(group: Any, name: str) -> NDArray[Any] | None:
+    """Load an array, or return None where it is absent."""
+    return get_array(group, name) if name in group else None
 
 
 def put_attributes(group: Any, attributes: Mapping[str, Any]) -> None:

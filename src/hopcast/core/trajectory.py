@@ -53,7 +53,12 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         positions = _as_float(self.positions)
-        if positions.ndim != 3 or positions.shape[2] != 3 or positions.shape[0] == 0 or positions.shape[1] == 0:
+        if (
+            positions.ndim != 3
+            or positions.shape[2] != 3
+            or positions.shape[0] == 0
+            or positions.shape[1] == 0
+        ):
             raise InputError(
                 f"Argument `positions` must have the shape [n_frames, n_atoms, 3], but has {positions.shape}."
             )

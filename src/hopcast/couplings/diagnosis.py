@@ -9,7 +9,7 @@ import numpy as np
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings.derivative import orthonormalised, rotation_angles
-from hopcast.couplings.phases import apply_phases, accumulate_phases, step_phases, weak_steps
+from hopcast.couplings.phases import accumulate_phases, apply_phases, step_phases, weak_steps
 from hopcast.couplings.tracking import match_states
 
 LEAK_THRESHOLD = 0.9
@@ -83,20 +83,26 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     for step, partner in match_states(overlaps).items():
         moved = np.flatnonzero(partner != np.arange(len(partner)))
         crossings.append(
-            Crossing(step, tuple(labels[state] for state in moved), float(np.abs(diagonal[step, moved]).min()))
+            Crossing(
+                step, tuple(labels[state] for state in moved), float(np.abs(diagonal[step, moved]).min())
+            )
         )
     norms = np.sqrt((np.abs(overlaps) ** 2).sum(axis=2)).min(axis=0)
     before = after = None
     if hamiltonian.n_occupied is not None and 0 < hamiltonian.n_occupied < hamiltonian.n_states:
         pair = (hamiltonian.n_occupied - 1, hamiltonian.n_occupied)
-        before, after = (_lag_one(s[:, pair[0], pair[1]] - s[:, pair[1], pair[0]].conj()) for s in (overlaps, corrected))
+        before, after = (
+            _lag_one(s[:, pair[0], pair[1]] - s[:, pair[1], pair[0]].conj()) for s in (overlaps, corrected)
+        )
     return OverlapDiagnosis(
         n_steps=len(overlaps),
         flipped=float((diagonal.real < 0).mean()),
         flips=int((np.abs(phases - 1) > 1e-8).any(axis=1).sum()),
         crossings=tuple(crossings),
         weak=len(weak_steps(overlaps)),
-        doubtful=tuple(int(step) for step in np.flatnonzero(np.abs(np.abs(angles) - np.pi).min(axis=1) < 1e-3)),
+        doubtful=tuple(
+            int(step) for step in np.flatnonzero(np.abs(np.abs(angles) - np.pi).min(axis=1) < 1e-3)
+        ),
         leaking={labels[state]: float(norms[state]) for state in np.flatnonzero(norms < LEAK_THRESHOLD)},
         autocorrelation_raw=before,
         autocorrelation=after,

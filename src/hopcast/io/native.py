@@ -47,7 +47,9 @@ def put_trajectory(group: Any, trajectory: Trajectory) -> None:
     cell_axes = ("vector", "xyz") if trajectory.cell.ndim == 2 else ("n_frames", "vector", "xyz")
     hdf5.put_array(group, "cell", trajectory.cell, unit="Å", axes=cell_axes)
     hdf5.put_array(group, "numbers", trajectory.numbers, unit="1", axes=("n_atoms",))
-    hdf5.put_attributes(group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc})
+    hdf5.put_attributes(
+        group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc}
+    )
 
 
 def get_trajectory(group: Any) -> Trajectory:
@@ -57,7 +59,7 @@ def get_trajectory(group: Any) -> Trajectory:
         cell=hdf5.get_array(group, "cell"),
         numbers=hdf5.get_array(group, "numbers"),
         timestep=float(group.attrs["timestep"]),
-        velocities=hdf5.get_array(group, "velocities", optional=True),
+        velocities=hdf5.get_optional_array(group, "velocities"),
         pbc=tuple(bool(p) for p in group.attrs["pbc"]),  # type: ignore[arg-type]
     )
 
@@ -92,7 +94,7 @@ def get_hamiltonian(group: Any) -> VibronicHamiltonian:
         energies=hdf5.get_array(group, "energies"),
         nac=hdf5.get_array(group, "nac"),
         timestep=float(group.attrs["timestep"]),
-        overlaps=hdf5.get_array(group, "overlaps", optional=True),
+        overlaps=hdf5.get_optional_array(group, "overlaps"),
         n_occupied=None if occupied is None else int(occupied),
         state_labels=tuple(str(label) for label in group.attrs["state_labels"]),
         energy_grid=str(group.attrs["energy_grid"]),  # type: ignore[arg-type]

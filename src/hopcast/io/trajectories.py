@@ -109,7 +109,13 @@ def _collect(
         raise InputError(f"File `{name}` holds no frames.")
     if cell is not None:
         given = np.asarray(cell, dtype=float)
-        frames = np.diag(given) if given.shape == (3,) else cellpar_to_cell(given) if given.shape == (6,) else given
+        frames = (
+            np.diag(given)
+            if given.shape == (3,)
+            else cellpar_to_cell(given)
+            if given.shape == (6,)
+            else given
+        )
     elif not np.any(cells[0]) and (pbc is None or np.any(pbc)):
         raise InputError(
             f"File `{name}` has no cell. Give `cell` (three lengths or lattice vectors in Å), or `pbc=False` for a molecule."
@@ -119,7 +125,9 @@ def _collect(
         if np.all(frames == frames[0]):
             frames = frames[0]
     if velocities and len(velocities) != len(positions):
-        raise InputError(f"File `{name}` has velocities in {len(velocities)} of its {len(positions)} frames only.")
+        raise InputError(
+            f"File `{name}` has velocities in {len(velocities)} of its {len(positions)} frames only."
+        )
     stacked = np.stack(positions)
     flags = tuple(bool(p) for p in np.broadcast_to(periodic, (3,)))
     if unwrap and any(flags):

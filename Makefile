@@ -1,0 +1,48 @@
+# Two commands for everyone: `make demo` and `make test`. Each makes its own virtual environment in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint clean
+
+help:
+	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
+	@echo "make test    install with the test tools and run the tests"
+	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove $(VENV), build folders and caches"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"hopcast needs Python 3.11 or newer, but $(PYTHON) is {v.major}.{v.minor}. Try: make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+# the wheel is built and installed anew whenever a source changes; dependencies are resolved only once
+$(VENV)/installed: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet .
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall .
+	@touch $@
+
+$(VENV)/group-%: pyproject.toml | $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/hopcast demo
+
+test: $(VENV)/installed $(VENV)/group-test
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed $(VENV)/group-bench
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/installed $(VENV)/group-lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
