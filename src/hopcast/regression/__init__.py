@@ -1,0 +1,57 @@
+r"""Kernel ridge regression of the vibronic Hamiltonian from features of the geometry.
+
+Model
+-----
+With features x (standardised on the training frames to z) and a target y (a gap, a coupling; m its mean over the
+training frames),
+
+.. math:: \mu(x) = m + k(x)^T c, \qquad c = (K + \alpha)^{-1} (y - m), \qquad
+          K_{ij} = e^{-\gamma \|z_i - z_j\|_1}
+
+The Laplacian kernel is a product of exponentials, one a feature: its sample paths are continuous but rough. With
+``kernel="matern32"`` they have one derivative: (1 + s) exp(-s), s = sqrt(3) gamma r, of the *L2* distance r. (Of the
+L1 distance the Matérn-3/2 function is no kernel: what is positive definite of an L1 distance in any dimension is
+completely monotone, Schoenberg 1938, which (1 + s) exp(-s) is not: its second derivative changes sign.)
+
+Choices the paper leaves open, as `LaplacianRidge.paper` takes them: gamma = 1/n_features (scikit-learn's default),
+features standardised on the training frames, the target centred, alpha = 1e-4.
+
+Hyperparameters
+---------------
+By default gamma and alpha are those of least leave-one-*block*-out error. The residuals of a block B left out come
+from the factor of the full matrix,
+
+.. math:: e_B = \left([(K + \alpha)^{-1}]_{BB}\right)^{-1} c_B
+
+with centre and scale of all training frames. Blocks (a tenth of the training frames, unless `block_length` or groups
+say otherwise) should be longer than the correlation time: leaving out single frames 25 fs apart selects a clock.
+One factorisation a pair (gamma, alpha) serves any number of targets, and each target chooses its own pair.
+
+Error bars
+----------
+Of the Gaussian process of the same mean, with its signal scale,
+
+.. math:: \sigma^2(x) = s^2 [k(x,x) - k^T (K+\alpha)^{-1} k], \qquad
+          s^2 = (y-m)^T (K+\alpha)^{-1} (y-m) / n
+
+so the standard deviation has the unit of y and scales with it. `LaplacianRidge.sample` draws whole series from the
+joint posterior. Regression shrinks variance, so a rate formed from V^2 needs mu^2 + sigma^2.
+
+Cost
+----
+Distances take 3 operations a feature and pair (difference, modulus, sum) in Numba tiles; a fit n^2 d + n^3 for each
+pair tried; prediction n d a frame, in chunks whose memory does not grow with the trajectory. The sums over features
+run in one fixed order, equal for any chunks and workers.
+
+Sources
+-------
+How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
+Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
+Schoenberg, Trans. Am. Math. Soc. 1938, 44, 522, doi:10.1090/S0002-9947-1938-1501980-0.
+"""
+
+from hopcast.regression.blockout import BlockOutSearch
+from hopcast.regression.kernels import distances, kernel_matrix
+from hopcast.regression.ridge import LaplacianRidge
+
+__all__ = ["BlockOutSearch", "LaplacianRidge", "distances", "kernel_matrix"]

@@ -1,0 +1,262 @@
+"""Distances and kernel sums over pairs of frames: Numba tiles, chunks of frames, the same bits however cut.
+
+Every pair sums its features one after the other, and every kernel sum its training frames one after the
+other; what is vectorised is the training frames of a tile (distances) or the targets (sums). So no sum is
+reassociated and no bit depends on chunks or workers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.errors import check_choice
+
+FloatArray = NDArray[np.float64]
+
+KERNELS = ("laplacian", "matern32")
+
+# Training frames of a tile, and features of one pass: a tile of 360 features (92 kB) stays near the core.
+_TILE = 32
+_PASS = 8
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _l1_tiles(A: FloatArray, tiles: FloatArray, out: FloatArray) -> None:
+    """``out[i, 32 t + j] = sum_k |A[i, k] - tiles[t, k, j]|`` for all rows of `A`, two at a time."""
+    n_rows, n_features = A.shape
+    n_columns = out.shape[1]
+    sums_p = np.empty(_TILE)
+    sums_q = np.empty(_TILE)
+    for t in range(tiles.shape[0]):
+        tile = tiles[t]
+        first = t * _TILE
+        width = min(_TILE, n_columns - first)
+        for p in range(0, n_rows, 2):
+            q = min(p + 1, n_rows - 1)  # an odd last row is computed twice: one code path for every row
+            sums_p[:] = 0.0
+            sums_q[:] = 0.0
+            for k in range(0, n_features, _PASS):
+                p0, p1, p2, p3 = A[p, k], A[p, k + 1], A[p, k + 2], A[p, k + 3]
+                p4, p5, p6, p7 = A[p, k + 4], A[p, k + 5], A[p, k + 6], A[p, k + 7]
+                q0, q1, q2, q3 = A[q, k], A[q, k + 1], A[q, k + 2], A[q, k + 3]
+                q4, q5, q6, q7 = A[q, k + 4], A[q, k + 5], A[q, k + 6], A[q, k + 7]
+                for j in range(_TILE):
+                    b0, b1, b2, b3 = tile[k, j], tile[k + 1, j], tile[k + 2, j], tile[k + 3, j]
+                    b4, b5, b6, b7 = tile[k + 4, j], tile[k + 5, j], tile[k + 6, j], tile[k + 7, j]
+                    s = sums_p[j] + abs(p0 - b0) + abs(p1 - b1) + abs(p2 - b2) + abs(p3 - b3)
+                    sums_p[j] = s + abs(p4 - b4) + abs(p5 - b5) + abs(p6 - b6) + abs(p7 - b7)
+                    s = sums_q[j] + abs(q0 - b0) + abs(q1 - b1) + abs(q2 - b2) + abs(q3 - b3)
+                    sums_q[j] = s + abs(q4 - b4) + abs(q5 - b5) + abs(q6 - b6) + abs(q7 - b7)
+            for j in range(width):
+                out[p, first + j] = sums_p[j]
+                out[q, first + j] = sums_q[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _squared_l2_tiles(A: FloatArray, tiles: FloatArray, out: FloatArray) -> None:
+    """``out[i, 32 t + j] = sum_k (A[i, k] - tiles[t, k, j])^2`` for all rows of `A`."""
+    n_rows, n_features = A.shape
+    n_columns = out.shape[1]
+    sums = np.empty(_TILE)
+    for t in range(tiles.shape[0]):
+        tile = tiles[t]
+        first = t * _TILE
+        width = min(_TILE, n_columns - first)
+        for p in range(n_rows):
+            sums[:] = 0.0
+            for k in range(0, n_features, 2):
+                p0, p1 = A[p, k], A[p, k + 1]
+                for j in range(_TILE):
+                    d0, d1 = p0 - tile[k, j], p1 - tile[k + 1, j]
+                    sums[j] = sums[j] + d0 * d0 + d1 * d1
+            for j in range(width):
+                out[p, first + j] = sums[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _weighted_sums(K: FloatArray, weights: FloatArray, out: FloatArray) -> None:
+    """``out[i, c] = sum_j K[i, j] weights[j, c]``, training frame after training frame."""
+    n_targets = weights.shape[1]
+    for i in range(K.shape[0]):
+        row = out[i]
+        row[:] = 0.0
+        for j in range(K.shape[1]):
+            value = K[i, j]
+            for c in range(n_targets):
+                row[c] += value * weights[j, c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _explained_variance(K: FloatArray, upper: FloatArray, out: FloatArray) -> None:
+    """``out[i] = |L^-1 K[i]|^2`` by forward substitution, `upper` = L^T; overwrites `K`."""
+    n_rows, n = K.shape
+    for start in range(0, n_rows, 8):  # a row of L^T is read once for eight frames
+        stop = min(start + 8, n_rows)
+        out[start:stop] = 0.0
+        for j in range(n):
+            column = upper[j]
+            for i in range(start, stop):
+                value = K[i, j] / column[j]
+                out[i] += value * value
+                for m in range(j + 1, n):
+                    K[i, m] -= value * column[m]
+
+
+def kernel_of_distance(distance: FloatArray, gamma: float, kernel: str) -> FloatArray:
+    """Turn what `distances` returned into kernel values, in place.
+
+    ``laplacian``: exp(-gamma r1), r1 the L1 distance. ``matern32``: (1 + s) exp(-s), s = sqrt(3) gamma r2, r2
+    the L2 distance (of which `distances` returns the square).
+    """
+    if kernel == "laplacian":
+        distance *= -gamma
+        return np.exp(distance, out=distance)
+    np.sqrt(distance, out=distance)
+    distance *= math.sqrt(3.0) * gamma
+    decay = np.exp(-distance)
+    distance += 1.0
+    distance *= decay
+    return distance
+
+
+def padded(X: FloatArray) -> FloatArray:
+    """Return `X` as contiguous float64 with its features filled up with zeros to a multiple of eight."""
+    n_rows, n_features = X.shape
+    out = np.zeros((n_rows, -(-n_features // _PASS) * _PASS))
+    out[:, :n_features] = X
+    return out
+
+
+def tiles_of(X: FloatArray) -> FloatArray:
+    """Return training frames [n_frames, n_features] as tiles [n_tiles, n_features (padded), 32]."""
+    n_frames = X.shape[0]
+    n_tiles = -(-n_frames // _TILE)
+    rows = np.zeros((n_tiles * _TILE, -(-X.shape[1] // _PASS) * _PASS))
+    rows[:n_frames, : X.shape[1]] = X
+    return np.ascontiguousarray(rows.reshape(n_tiles, _TILE, -1).transpose(0, 2, 1))
+
+
+def distance_block(rows: FloatArray, tiles: FloatArray, n_columns: int, kernel: str) -> FloatArray:
+    """Return distances of padded `rows` to tiled training frames: L1, or squared L2 for ``matern32``."""
+    out = np.empty((rows.shape[0], n_columns))
+    (_l1_tiles if kernel == "laplacian" else _squared_l2_tiles)(rows, tiles, out)
+    return out
+
+
+def frames_per_chunk(n_columns: int) -> int:
+    """Return how many frames are taken at a time, so that a chunk's distances stay near 4 MB."""
+    return max(16, min(512, 2**19 // max(n_columns, 1)))
+
+
+def distances(
+    X: FloatArray, Y: FloatArray | None = None, *, kernel: str = "laplacian", workers: int | None = None
+) -> FloatArray:
+    """Return the distances that a kernel takes between all pairs of frames.
+
+    Parameters
+    ----------
+    X
+        [n_frames, n_features].
+    Y
+        [n_others, n_features]; None takes `X` itself and computes each pair once.
+    kernel
+        ``"laplacian"``: L1 distance; ``"matern32"``: squared L2 distance.
+    workers
+        Threads; the result does not depend on them.
+
+    Returns
+    -------
+    numpy.ndarray
+        [n_frames, n_others].
+
+    Raises
+    ------
+    ConfigError
+        If `kernel` is unknown.
+    """
+    check_choice("kernel", kernel, KERNELS)
+    columns = X if Y is None else Y
+    tiles = tiles_of(columns)
+    out = np.empty((X.shape[0], columns.shape[0]))
+
+    def fill(part: slice) -> None:
+        # Of a symmetric matrix only the tiles from the diagonal on are computed, then mirrored.
+        skip = part.start // _TILE if Y is None else 0
+        block = distance_block(padded(X[part]), tiles[skip:], columns.shape[0] - skip * _TILE, kernel)
+        out[part, skip * _TILE :] = block
+
+    parts = chunk_slices(X.shape[0], frames_per_chunk(columns.shape[0]))
+    map_chunks(fill, parts, workers=workers)
+    if Y is None:
+        for part in parts:
+            out[part.start :, part] = out[part, part.start :].T
+    return out
+
+
+def kernel_matrix(
+    X: FloatArray,
+    Y: FloatArray | None = None,
+    *,
+    gamma: float,
+    kernel: str = "laplacian",
+    workers: int | None = None,
+) -> FloatArray:
+    """Return the kernel matrix [n_frames, n_others]; `scikit-learn`'s ``laplacian_kernel``, faster.
+
+    Parameters
+    ----------
+    X, Y
+        Features [n_frames, n_features], [n_others, n_features]; `Y` None takes `X`.
+    gamma
+        Inverse length, per unit of distance.
+    kernel
+        ``"laplacian"`` exp(-gamma |x-y|_1) or ``"matern32"`` (1+s) exp(-s), s = sqrt(3) gamma |x-y|_2.
+    workers
+        Threads.
+
+    Raises
+    ------
+    ConfigError
+        If `kernel` is unknown.
+    """
+    return kernel_of_distance(distances(X, Y, kernel=kernel, workers=workers), gamma, kernel)
+
+
+def map_distance_blocks(
+    consume: Callable[[slice, FloatArray], None],
+    X: NDArray[np.floating],
+    prepare: Callable[[NDArray[np.floating]], FloatArray],
+    training: FloatArray,
+    kernel: str,
+    workers: int | None,
+) -> None:
+    """Call ``consume(part, distances to the training frames)`` for chunks of `X`; memory is that of a chunk.
+
+    `consume` owns the block it is given and must only write to what belongs to `part`.
+    """
+    tiles = tiles_of(training)
+
+    def work(part: slice) -> None:
+        consume(part, distance_block(padded(prepare(X[part])), tiles, training.shape[0], kernel))
+
+    map_chunks(work, chunk_slices(X.shape[0], frames_per_chunk(training.shape[0])), workers=workers)
+
+
+def weighted_sums(K: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return ``K @ weights`` summed in a fixed order, so that no bit depends on the number of rows."""
+    out = np.empty((K.shape[0], weights.shape[1]))
+    _weighted_sums(K, weights, out)
+    return out
+
+
+def explained_variance(K: FloatArray, upper: FloatArray) -> FloatArray:
+    """Return ``k^T (L L^T)^-1 k`` for every row k of `K` (which is overwritten), given ``upper = L^T``."""
+    out = np.empty(K.shape[0])
+    _explained_variance(K, upper, out)
+    return out

@@ -1,0 +1,394 @@
+"""Kernel ridge regression with the Laplacian kernel, its hyperparameters and its error bars."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.regression.blockout import block_out_residuals, blocks_of, factorise, inverse_of, search
+from hopcast.regression.kernels import (
+    KERNELS,
+    FloatArray,
+    distances,
+    explained_variance,
+    kernel_matrix,
+    kernel_of_distance,
+    map_distance_blocks,
+    weighted_sums,
+)
+
+# Descending alpha and ascending gamma: of equal errors the smoother model comes first.
+_ALPHAS = 10.0 ** np.arange(2, -7, -1)
+_GAMMA_FACTORS = 10.0 ** np.arange(-2.0, 1.1, 0.5)
+
+
+class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    r"""Kernel ridge regression, by default with the Laplacian kernel, and its Gaussian-process error bars.
+
+    .. math::
+
+        \mu(x) = m + \sum_i c_i\, k(z, z_i), \quad c = (K + \alpha)^{-1} (y - m), \quad
+        k(z, z') = e^{-\gamma \|z - z'\|_1}
+
+    with z the features standardised on the training frames and m the mean target of the training frames.
+
+    Parameters
+    ----------
+    alpha
+        Ridge, in units of k(x, x) = 1, taken literally. None: chosen by leave-one-block-out error among 1e-6, 1e-5,
+        ..., 1e2.
+    gamma
+        Inverse length in the distance of the (standardised) features, taken literally; ``"1/n_features"``
+        (scikit-learn's default) is put in at fit. None: chosen by leave-one-block-out error among 0.01, 0.032, ...,
+        10 times 1/n_features (``laplacian``) or 1/sqrt(n_features) (``matern32``).
+    kernel
+        ``"laplacian"``, or ``"matern32"`` = (1 + s) exp(-s), s = sqrt(3) gamma \|z - z'\|_2. The latter is of the L2
+        distance: of the L1 distance it is not positive definite in many dimensions.
+    block_length
+        Consecutive training frames left out together; should be longer than the correlation time. None: a tenth
+        of the training frames, rounded up. Groups given to `fit` take its place.
+    standardize
+        Bring every feature to mean 0 and standard deviation 1 over the training frames (constant ones to 0). If
+        False, features are used as they are.
+    workers
+        Threads for distances, search and prediction; None takes all cores. Results do not depend on it.
+
+    Attributes
+    ----------
+    alpha_, gamma_ : float or numpy.ndarray
+        As used; [n_targets] where they were chosen for several targets, each by its own error.
+    dual_coef_ : numpy.ndarray
+        c, [n_samples] or [n_samples, n_targets].
+    X_fit_ : numpy.ndarray
+        Standardised training features z, [n_samples, n_features].
+    x_mean_, x_scale_ : numpy.ndarray
+        Centre and scale of the features, [n_features].
+    intercept_ : float or numpy.ndarray
+        m, [n_targets] for several targets.
+    signal_variance_ : float or numpy.ndarray
+        s2 = (y - m)^T (K + alpha)^-1 (y - m) / n_samples, in the squared unit of y.
+    search_ : BlockOutSearch or None
+        Errors of every pair tried; None where both numbers were given.
+
+    Raises
+    ------
+    ConfigError
+        At fit, if a parameter is out of range.
+    InputError
+        At fit, if there are fewer than two frames, if X or y is not finite, if a target is constant, or if alpha is
+        too small for frames that repeat each other.
+
+    Notes
+    -----
+    Targets share the distances; a pair (gamma, alpha) shares its Cholesky factor between all targets that chose it.
+    The features are compared in float64, in chunks of frames, so prediction is linear in frames and its memory that
+    of a chunk; equal bits for any chunks and workers.
+
+    References
+    ----------
+    Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006, sections 2.2, 5.4.2.
+    How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (the `paper` mode).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hopcast.regression import LaplacianRidge
+    >>> X = np.linspace(0.0, 1.0, 20)[:, None]
+    >>> model = LaplacianRidge(alpha=1e-6, gamma=0.2).fit(X, np.sin(3.0 * X[:, 0]))
+    >>> mean, std = model.predict([[0.5]], return_std=True)
+    """
+
+    def __init__(
+        self,
+        alpha: float | None = None,
+        gamma: float | str | None = None,
+        *,
+        kernel: str = "laplacian",
+        block_length: int | None = None,
+        standardize: bool = True,
+        workers: int | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.gamma = gamma
+        self.kernel = kernel
+        self.block_length = block_length
+        self.standardize = standardize
+        self.workers = workers
+
+    @classmethod
+    def paper(cls, *, workers: int | None = None) -> Self:
+        """Return the model of the paper: alpha 1e-4, gamma 1/n_features, standardised features, centred target."""
+        return cls(alpha=1e-4, gamma="1/n_features", workers=workers)
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit to training frames.
+
+        Parameters
+        ----------
+        X
+            Features [n_samples, n_features], in the order of time.
+        y
+            Target [n_samples], or targets [n_samples, n_targets].
+        groups
+            Label of the block every frame belongs to, [n_samples]; None: blocks of `block_length`. Only used where
+            alpha or gamma is chosen.
+        """
+        self._check_parameters()
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
+            ensure_min_samples=0, ensure_all_finite=False,
+        )  # fmt: skip
+        y = np.asarray(y, dtype=np.float64)
+        targets = y[:, None] if y.ndim == 1 else y
+        n_samples = len(X)
+        if n_samples < 2:
+            raise InputError(
+                f"Argument `X` must hold at least two training frames, but n_samples = {n_samples}: train on more frames."
+            )
+        _require_finite("X", X)
+        _require_finite("y", targets)
+        for column in np.flatnonzero(np.ptp(targets, axis=0) == 0.0):
+            raise InputError(
+                f"Argument `y` must vary over the training frames, but target {column} is {targets[0, column]:g} on "
+                f"all {n_samples}: there is nothing to learn."
+            )
+        self._one_dimensional = y.ndim == 1
+        self.x_mean_, self.x_scale_ = _centre_and_scale(X, self.standardize)
+        self.X_fit_ = self._standardise(X)
+        means = targets.mean(axis=0)
+        centred = targets - means
+        with single_threaded_blas():
+            distance = distances(self.X_fit_, kernel=self.kernel, workers=self.workers)
+            pairs = self._hyperparameters(distance, centred, groups)
+            self._components = _components(distance, pairs, self.kernel)
+            dual = np.empty_like(centred)
+            for _, _, columns, lower in self._components:
+                dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
+        # Several chosen pairs stay arrays; numbers given by the user stay numbers.
+        single = self._one_dimensional or self.search_ is None
+        self.gamma_, self.alpha_ = pairs[0] if single else np.array(pairs).T
+        signal = np.einsum("ij,ij->j", centred, dual) / n_samples
+        flat = self._one_dimensional
+        self.dual_coef_ = dual[:, 0] if flat else dual
+        self.intercept_ = float(means[0]) if flat else means
+        self.signal_variance_ = float(signal[0]) if flat else signal
+        return self
+
+    def predict(
+        self, X: ArrayLike, return_std: bool = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        r"""Return the forecast, and with `return_std` its posterior standard deviation.
+
+        .. math:: \sigma^2(x) = s^2 [k(x,x) - k^T (K + \alpha)^{-1} k]
+
+        of the underlying function (the ridge's share of noise, alpha s^2, is not added), in the unit of y.
+
+        Parameters
+        ----------
+        X
+            Features [n_frames, n_features].
+        return_std
+            Also return the standard deviation.
+
+        Returns
+        -------
+        mean, std : numpy.ndarray
+            [n_frames], or [n_frames, n_targets] if y was two-dimensional.
+        """
+        frames = self._validated(X)
+        dual = np.atleast_2d(self.dual_coef_.T).T
+        intercept, signal = np.atleast_1d(self.intercept_), np.atleast_1d(self.signal_variance_)
+        mean = np.empty((len(frames), dual.shape[1]))
+        std = np.empty_like(mean) if return_std else mean[:0]
+        parts = [
+            (gamma, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower.T))
+            for gamma, _, columns, lower in self._components
+        ]
+
+        def consume(part: slice, distance: FloatArray) -> None:
+            for last, (gamma, columns, weights, upper) in enumerate(parts, start=1 - len(parts)):
+                K = kernel_of_distance(distance if last == 0 else distance.copy(), gamma, self.kernel)
+                mean[part, columns] = weighted_sums(K, weights) + intercept[columns]
+                if return_std:
+                    left = np.maximum(1.0 - explained_variance(K, upper), 0.0)
+                    std[part, columns] = np.sqrt(left[:, None] * signal[columns])
+
+        map_distance_blocks(consume, frames, self._standardise, self.X_fit_, self.kernel, self.workers)
+        if self._one_dimensional:
+            return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
+        return (mean, std) if return_std else mean
+
+    def posterior_covariance(self, X: ArrayLike, target: int = 0) -> NDArray[np.float64]:
+        """Return the joint posterior covariance of a target over frames, [n_frames, n_frames], in its squared unit."""
+        frames = self._standardise(self._validated(X))
+        gamma, _, _, lower = next(part for part in self._components if target in part[2])
+        with single_threaded_blas():
+            K = kernel_matrix(frames, gamma=gamma, kernel=self.kernel, workers=self.workers)
+            cross = kernel_matrix(self.X_fit_, frames, gamma=gamma, kernel=self.kernel, workers=self.workers)
+            solved = solve_triangular(lower, cross, lower=True, overwrite_b=True, check_finite=False)
+            K -= solved.T @ solved
+        return K * np.atleast_1d(self.signal_variance_)[target]
+
+    def sample(
+        self, X: ArrayLike, n: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> NDArray[np.float64]:
+        """Draw whole series from the joint posterior over frames.
+
+        Parameters
+        ----------
+        X
+            Features [n_frames, n_features]; memory and time grow as n_frames^2 and n_frames^3.
+        n
+            Number of draws.
+        random_state
+            Seed.
+
+        Returns
+        -------
+        numpy.ndarray
+            [n, n_frames], or [n, n_frames, n_targets]; targets are independent of each other.
+        """
+        if n < 1:
+            raise ConfigError(f"Argument `n` must be at least 1, but is {n}.")
+        random = check_random_state(random_state)
+        mean = np.atleast_2d(self.predict(X).T).T  # type: ignore[union-attr]
+        out = np.empty((n, *mean.shape))
+        with single_threaded_blas():
+            for target in range(mean.shape[1]):
+                root = _root(self.posterior_covariance(X, target))
+                out[:, :, target] = mean[:, target] + random.standard_normal((n, len(mean))) @ root.T
+        return out[:, :, 0] if self._one_dimensional else out
+
+    def block_out_residuals(
+        self, groups: ArrayLike | None = None, *, block_length: int | None = None
+    ) -> NDArray[np.float64]:
+        """Return y - forecast on the training frames, each forecast by the model without its block.
+
+        In closed form, e_B = [(K + alpha)^-1]_BB^-1 c_B, with centre and scale of all training frames.
+
+        Parameters
+        ----------
+        groups
+            Label of the block of every training frame.
+        block_length
+            Consecutive frames of a block; 1 is leave-one-out. None (and no groups): as at fit.
+
+        Returns
+        -------
+        numpy.ndarray
+            [n_samples], or [n_samples, n_targets], in the unit of y.
+        """
+        check_is_fitted(self)
+        length = self.block_length if block_length is None else block_length
+        blocks = blocks_of(len(self.X_fit_), length, groups)
+        dual = np.atleast_2d(self.dual_coef_.T).T
+        out = np.empty_like(dual)
+        with single_threaded_blas():
+            for _, _, columns, lower in self._components:
+                out[:, columns] = block_out_residuals(inverse_of(lower), dual[:, columns], blocks)
+        return out[:, 0] if self._one_dimensional else out
+
+    def _check_parameters(self) -> None:
+        check_choice("kernel", self.kernel, KERNELS)
+        if self.alpha is not None and not (isinstance(self.alpha, Real) and 0.0 <= self.alpha < np.inf):
+            raise ConfigError(
+                f"Argument `alpha` must be a number of at least 0, or None, but is {self.alpha!r}."
+            )
+        if isinstance(self.gamma, str):
+            check_choice("gamma", self.gamma, ("1/n_features",))
+        elif self.gamma is not None and not (isinstance(self.gamma, Real) and 0.0 < self.gamma < np.inf):
+            raise ConfigError(
+                f'Argument `gamma` must be a positive number, "1/n_features" or None, but is {self.gamma!r}.'
+            )
+        if self.block_length is not None and not isinstance(self.block_length, Integral):
+            raise ConfigError(
+                f"Argument `block_length` must be a whole number or None, but is {self.block_length!r}."
+            )
+
+    def _hyperparameters(
+        self, distance: FloatArray, centred: FloatArray, groups: ArrayLike | None
+    ) -> list[tuple[float, float]]:
+        """Return (gamma, alpha) for every target and keep the search."""
+        n_samples, n_features = self.X_fit_.shape
+        unit = 1.0 / (n_features if self.kernel == "laplacian" else np.sqrt(n_features))
+        if isinstance(self.gamma, str):
+            gammas = np.array([1.0 / n_features])
+        else:
+            gammas = unit * _GAMMA_FACTORS if self.gamma is None else np.array([float(self.gamma)])
+        alphas = _ALPHAS if self.alpha is None else np.array([float(self.alpha)])
+        if len(gammas) == len(alphas) == 1:
+            self.search_ = None
+            return [(float(gammas[0]), float(alphas[0]))] * centred.shape[1]
+        blocks = blocks_of(n_samples, self.block_length, groups)
+        self.search_ = search(distance, centred, blocks, gammas, alphas, self.kernel, self.workers)
+        return self.search_.best()
+
+    def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
+        return (X - self.x_mean_) / self.x_scale_
+
+    def _validated(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
+        check_is_fitted(self)
+        frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
+        _require_finite("X", frames)
+        return frames
+
+
+def _require_finite(name: str, array: NDArray[np.floating]) -> None:
+    # A sum is finite unless an element is not, or it overflows: the costly look happens only then.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()):
+            return
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        frame, column = bad[0]
+        found = "NaN" if np.isnan(array[frame, column]) else "inf"
+        raise InputError(
+            f"Argument `{name}` must be finite, but frame {frame}, column {column} holds {found}."
+        )
+
+
+def _centre_and_scale(X: FloatArray, standardize: bool) -> tuple[FloatArray, FloatArray]:
+    if not standardize:
+        return np.zeros(X.shape[1]), np.ones(X.shape[1])
+    mean = X.mean(axis=0)
+    scale = X.std(axis=0)
+    # Rounding leaves a constant feature a standard deviation of some eps |mean|.
+    scale[scale <= 10.0 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
+    scale[scale == 0.0] = 1.0
+    return mean, scale
+
+
+def _components(
+    distance: FloatArray, pairs: list[tuple[float, float]], kernel: str
+) -> list[tuple[float, float, NDArray[np.intp], FloatArray]]:
+    """Return (gamma, alpha, targets, Cholesky factor) for each distinct pair."""
+    parts = []
+    for gamma, alpha in dict.fromkeys(pairs):
+        columns = np.flatnonzero([pair == (gamma, alpha) for pair in pairs])
+        parts.append(
+            (gamma, alpha, columns, factorise(kernel_of_distance(distance.copy(), gamma, kernel), alpha))
+        )
+    return parts
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """Return a lower root of a covariance matrix that rounding may have left slightly indefinite."""
+    scale = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float64).tiny)
+    for exponent in range(-13, -3):
+        try:
+            jittered = covariance.copy()
+            jittered.flat[:: len(covariance) + 1] += 10.0**exponent * scale
+            return cholesky(jittered, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            continue
+    raise InputError("Argument `X` must give a posterior covariance that can be factorised, but it does not.")
