@@ -47,7 +47,7 @@ def _radii(
     gx: Floats, gy: Floats, gt: Ints, place: Ints, place_y: Ints, front: Ints, nearest: Floats,
     radius_x: Floats, radius_y: Floats,
 ) -> None:  # fmt: skip
-    """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), once by rank of x, once by rank of y."""
+    """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), by rank of x and by rank of y."""
     n = xs.size
     n_strips = ((n - 1) >> bits) + 1
     for s in range(n_strips):
@@ -104,7 +104,7 @@ def _radii(
 
 @njit(**_JIT)
 def bucket_table(values: Floats, first: Ints) -> float:
-    """Fill `first` [n + 1] with the first rank of each of n equal intervals of sorted `values`; return 1/width."""
+    """Fill `first` [n + 1] with the first rank in each of n equal intervals of `values`; return 1/width."""
     n = values.size
     span = values[n - 1] - values[0]
     scale = n / span if span > 0.0 else 0.0
@@ -120,7 +120,7 @@ def bucket_table(values: Floats, first: Ints) -> float:
 
 @njit(**_JIT)
 def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: Ints) -> None:
-    """Write the number of others with |v_j - v_i| < radius_i (radius 0: coincident others) for sorted `values`.
+    """Write how many others have |v_j - v_i| < radius_i (radius 0: coincide with v_i), for sorted `values`.
 
     The intervals only say where to look; the borders are settled by the differences themselves, because the
     k-th neighbour lies exactly on the radius in one of the two marginals.
@@ -168,9 +168,10 @@ def _count_window(values: Floats, i: int, r: float, window: int) -> int:
     v = values[i]
     if r == 0.0:
         r = 5e-324
-    count = 0
-    for j in range(max(0, i - window + 1), min(values.size, i + window)):
-        count += abs(values[j] - v) < r
+    near = values[max(0, i - window + 1) : min(values.size, i + window)]
+    count = np.int32(0)
+    for j in range(near.size):
+        count += np.int32(abs(near[j] - v) < r)
     return count - 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,117 +11,44 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
 from hopcast.core.chunks import chunk_slices, map_chunks
-from hopcast.core.errors import InputError
+from hopcast.information.checks import admissible_others, check_series
 from hopcast.information.kernels import Floats, Ints, bucket_table, ksg_block
 
 _FEATURES_A_CHUNK = 8
 _ROWS_A_DRAW = 4096
 
 
-def check_series(
-    X: ArrayLike, y: ArrayLike, n_neighbors: int, theiler_window: int = 0
-) -> tuple[Floats, Floats]:
-    """Return features [n_samples, n_features] and target [n_samples] as floats.
-
-    Raises
-    ------
-    InputError
-        Wrong shapes, lengths that differ, NaN or Inf (sample and feature named), a constant target, fewer samples
-        than `n_neighbors` + 1, or a Theiler window that leaves fewer than that.
-    """
-    features = np.asarray(X, dtype=np.float64)
-    target = np.asarray(y, dtype=np.float64)
-    if features.ndim == 1:
-        features = features[:, None]
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise InputError(f"Argument `X` must be [n_samples, n_features], but has shape {np.shape(X)}.")
-    if target.ndim != 1:
-        raise InputError(f"Argument `y` must be [n_samples], but has shape {np.shape(y)}.")
-    n_samples = len(target)
-    if len(features) != n_samples:
-        raise InputError(
-            f"Arguments `X` and `y` must have the same number of samples, but have {len(features)} and {n_samples}."
-        )
-    if n_neighbors < 1:
-        raise InputError(f"Argument `n_neighbors` must be at least 1, but is {n_neighbors}.")
-    if theiler_window < 0:
-        raise InputError(f"Argument `theiler_window` must be 0 or more samples, but is {theiler_window}.")
-    if n_samples < n_neighbors + 1:
-        raise InputError(
-            f"Arguments `X` and `y` must hold at least n_neighbors + 1 = {n_neighbors + 1} samples, but hold {n_samples}."
-        )
-    if not np.isfinite(target).all():
-        sample = int(np.flatnonzero(~np.isfinite(target))[0])
-        raise InputError(f"Argument `y` must be finite, but sample {sample} is {target[sample]}.")
-    if not np.isfinite(features).all():
-        sample, feature = (int(index) for index in np.argwhere(~np.isfinite(features))[0])
-        raise InputError(
-            f"Argument `X` must be finite, but sample {sample} of feature {feature} is {features[sample, feature]}."
-        )
-    if np.all(target == target[0]):
-        raise InputError(
-            f"Argument `y` must vary, but all {n_samples} samples are {target[0]}: nothing can be known about a constant."
-        )
-    if theiler_window > 0:
-        fewest = int(admissible_others(n_samples, theiler_window).min())
-        if fewest < n_neighbors + 1:
-            raise InputError(
-                f"Argument `theiler_window` must leave every sample at least n_neighbors + 1 = {n_neighbors + 1} "
-                f"others, but {theiler_window} of {n_samples} samples leave {max(fewest, 0)}: shorten it or give a longer series."
-            )
-    return features, target
-
-
-def admissible_others(n_samples: int, theiler_window: int) -> Ints:
-    """Return M_i [n_samples]: the samples with |i - j| >= max(theiler_window, 1)."""
-    window = max(theiler_window, 1)
-    i = np.arange(n_samples)
-    return np.maximum(i - window + 1, 0) + np.maximum(n_samples - i - window, 0)
-
-
-@dataclass(frozen=True, eq=False)
-class ScaledSeries:
-    """Features and target in units of their standard deviation, with the jitter that breaks ties.
-
-    Attributes
-    ----------
-    X : array [n_features, n_samples]
-        Features, each contiguous in time.
-    y : array [n_samples]
-        Target.
-    """
-
-    X: Floats
-    y: Floats
-
-
 def scale_series(
     features: Floats, target: Floats, random_state: int, workers: int | None = None
-) -> ScaledSeries:
+) -> tuple[Floats, Floats]:
     """Scale to unit variance and add noise of 1e-10, bit by bit as scikit-learn does.
 
-    Noise is drawn from ``numpy.random.RandomState(random_state)``: all features in one [n_samples, n_features] block, then the target.
+    The noise is drawn from ``numpy.random.RandomState(random_state)``: first a block [n_samples, n_features]
+    for the features, then the target.
+
+    Returns
+    -------
+    array [n_features, n_samples]
+        Features, each contiguous in time.
+    array [n_samples]
+        Target.
     """
     n_samples, n_features = features.shape
-    X = np.ascontiguousarray(features.T)
-    if np.shares_memory(X, features):
-        X = X.copy()
-    size = np.empty(n_features)
+    X = np.array(features.T, order="C")
+    jitter = np.empty(n_features)
 
     def scale(part: slice) -> None:
-        size[part] = _scale_rows(X[part])
+        jitter[part] = _scale_rows(X[part])
 
     map_chunks(scale, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
-    rng = np.random.RandomState(random_state)  # noqa: NPY002 (scikit-learn's stream, to the bit)
+    rng = np.random.RandomState(random_state)
     for rows in chunk_slices(n_samples, _ROWS_A_DRAW):
         noise = rng.standard_normal(size=(rows.stop - rows.start, n_features))
-        noise *= size
+        noise *= jitter
         X[:, rows] += noise.T
-    y = target[None, :].copy()
-    y_size = _scale_rows(y)
-    y = y[0]
-    y += y_size[0] * rng.standard_normal(size=n_samples)
-    return ScaledSeries(X, y)
+    y = np.array(target[None, :])
+    y_jitter = _scale_rows(y)
+    return X, y[0] + y_jitter[0] * rng.standard_normal(size=n_samples)
 
 
 def _scale_rows(rows: Floats) -> Floats:
@@ -132,53 +60,80 @@ def _scale_rows(rows: Floats) -> Floats:
     return jitter
 
 
+@dataclass(frozen=True, eq=False)
+class _SortedTarget:
+    """What all features share of a target: its order, ranks and the table that finds a value's rank."""
+
+    time: Floats
+    sorted: Floats
+    rank: Ints
+    first: Ints
+    scale: float
+
+    @classmethod
+    def of(cls, y: Floats) -> _SortedTarget:
+        order = np.argsort(y)
+        rank = np.empty(len(y), np.int64)
+        rank[order] = np.arange(len(y))
+        ordered = y[order]
+        first = np.empty(len(y) + 1, np.int64)
+        scale = bucket_table(ordered, first)
+        return cls(y, ordered, rank, first, scale)
+
+
 def ksg(
     X: Floats,
     y: Floats,
     *,
     n_neighbors: int,
     theiler_window: int = 0,
-    shifts: ArrayLike = (0,),
+    step: int = 1,
+    shifts: Sequence[int] | Ints = (0,),
     workers: int | None = None,
 ) -> Floats:
-    """Return the KSG estimate [n_features, n_shifts] of scaled features against the target shifted circularly.
+    """Return KSG estimates [n_features, n_shifts] of scaled features against a target shifted circularly.
 
     Parameters
     ----------
     X : array [n_features, n_samples]
-        Scaled features.
+        Features, scaled and without ties (`scale_series`).
     y : array [n_samples]
-        Scaled target; the feature at t meets y at (t + shift) modulo n_samples.
+        Target, likewise.
     n_neighbors, theiler_window
-        See `mutual_information`. Not clipped at 0.
+        See `mutual_information`. Nothing is clipped at 0.
+    step
+        Decimation: the mean over the `step` series X[o::step], y[o::step], o = 0 ... step - 1, all of length
+        m = n_samples // step.
     shifts
-        Numbers of samples in [0, n_samples).
+        Numbers of (decimated) samples in [0, m): the feature at t meets the target at (t + shift) modulo m.
     workers
         Number of threads.
     """
     n_features, n_samples = X.shape
+    length = n_samples // step
     offsets = np.asarray(shifts, dtype=np.int64)
-    y_order = np.argsort(y)
-    ys = y[y_order]
-    y_rank = np.empty(n_samples, np.int64)
-    y_rank[y_order] = np.arange(n_samples)
-    y_first = np.empty(n_samples + 1, np.int64)
-    y_scale = bucket_table(ys, y_first)
-    psi = digamma(np.arange(1, n_samples + 2, dtype=np.float64))
-    bits = max(0, round(math.log2(math.sqrt(n_neighbors * n_samples)) - 1))
-    marginals = np.empty((n_features, len(offsets)))
+    span = length * step
+    targets = [_SortedTarget.of(np.ascontiguousarray(y[start:span:step])) for start in range(step)]
+    psi = digamma(np.arange(1, length + 2, dtype=np.float64))
+    strip_bits = max(0, round(math.log2(n_neighbors * length) / 2))
 
-    def estimate(part: slice) -> None:
-        order = np.argsort(X[part], axis=1)
-        ordered = np.take_along_axis(X[part], order, axis=1)
-        ksg_block(
-            X[part], ordered, order, y, ys, y_rank, y_first, y_scale, offsets, n_neighbors, theiler_window, bits, psi,
-            marginals[part],
-        )  # fmt: skip
+    def estimate(part: slice) -> Floats:
+        total = np.zeros((part.stop - part.start, len(offsets)))
+        marginals = np.empty_like(total)
+        for start, target in enumerate(targets):
+            series = np.ascontiguousarray(X[part, start:span:step])
+            order = np.argsort(series, axis=1)
+            ordered = np.take_along_axis(series, order, axis=1)
+            ksg_block(
+                series, ordered, order, target.time, target.sorted, target.rank, target.first, target.scale,
+                offsets, n_neighbors, theiler_window, strip_bits, psi, marginals,
+            )  # fmt: skip
+            total += marginals
+        return total / step
 
-    map_chunks(estimate, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
-    joint = float(np.mean(psi[admissible_others(n_samples, theiler_window)])) + float(digamma(n_neighbors))
-    return joint - marginals
+    parts = map_chunks(estimate, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
+    joint = float(np.mean(psi[admissible_others(length, theiler_window)])) + float(digamma(n_neighbors))
+    return joint - np.concatenate(parts)
 
 
 def mutual_information(
@@ -192,9 +147,9 @@ def mutual_information(
 ) -> NDArray[np.float64]:
     """Estimate the mutual information of each feature with the target (KSG estimator 1, max norm).
 
-    I = psi(k) + <psi(M_i + 1)> - <psi(n_x + 1) + psi(n_y + 1)>, with n_x, n_y the numbers of other samples strictly
-    inside the distance of the joint k-th neighbour, and M_i the samples admitted as neighbours of sample i
-    (without a window n_samples - 1, so that psi(M_i + 1) = psi(n_samples)).
+    I = psi(k) + <psi(M_i + 1)> - <psi(n_x + 1) + psi(n_y + 1)>, with n_x, n_y the numbers of other samples
+    strictly inside the distance of the joint k-th neighbour, and M_i the samples admitted as neighbours of
+    sample i (without a window n_samples - 1, so that psi(M_i + 1) = psi(n_samples)).
 
     Parameters
     ----------
@@ -205,10 +160,11 @@ def mutual_information(
     n_neighbors
         k.
     theiler_window
-        0: every other sample may be a neighbour, and negative estimates become 0; the values of
-        `sklearn.feature_selection.mutual_info_regression` on float64 input. w > 0 (samples): samples with
-        ``|i - j| < w`` are excluded from the search and from both counts, and nothing is clipped. Along a trajectory
-        the first alone measures mostly how smooth the series are: see `information`.
+        0: every other sample may be a neighbour, and negative estimates become 0; these are the values of
+        `sklearn.feature_selection.mutual_info_regression` on float64 input with the same `random_state`.
+        w > 0 (samples): samples with ``|i - j| < w`` are excluded from the search and from both counts, and
+        nothing is clipped. Along a trajectory the first measures mostly how smooth the series are, the second
+        is biased low: see `information`.
     random_state
         Seed of the jitter of 1e-10 that breaks ties.
     workers
@@ -222,7 +178,8 @@ def mutual_information(
     Raises
     ------
     InputError
-        See `check_series`.
+        Shapes or lengths that do not fit, NaN or Inf (sample and feature named), a constant target, fewer
+        samples than k + 1, or a window that leaves a sample fewer than k + 1 others.
 
     References
     ----------
@@ -230,8 +187,8 @@ def mutual_information(
     Theiler, Phys. Rev. A 34, 2427 (1986), 10.1103/PhysRevA.34.2427.
     """
     features, target = check_series(X, y, n_neighbors, theiler_window)
-    scaled = scale_series(features, target, random_state, workers)
+    scaled, scaled_y = scale_series(features, target, random_state, workers)
     estimate = ksg(
-        scaled.X, scaled.y, n_neighbors=n_neighbors, theiler_window=theiler_window, workers=workers
-    )[:, 0]
+        scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=theiler_window, workers=workers
+    )[:, 0]  # fmt: skip
     return np.maximum(estimate, 0.0) if theiler_window == 0 else estimate
