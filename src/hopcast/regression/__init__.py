@@ -9,9 +9,9 @@ training frames),
           K_{ij} = e^{-\gamma \|z_i - z_j\|_1}
 
 The Laplacian kernel is a product of exponentials, one a feature: its sample paths are continuous but rough. With
-``kernel="matern32"`` they have one derivative: (1 + s) exp(-s), s = sqrt(3) gamma r, of the *L2* distance r. (Of the
-L1 distance the Matérn-3/2 function is no kernel: what is positive definite of an L1 distance in any dimension is
-completely monotone, Schoenberg 1938, which (1 + s) exp(-s) is not: its second derivative changes sign.)
+``kernel="matern32"`` they have one derivative: k = (1 + s) exp(-s), s = sqrt(3) gamma r, of the *L2* distance r. (Of
+the L1 distance this is no kernel: on the corners of a small square of side a it has the eigenvalue
+k(0) - 2 k(a) + k(2a), near a^2 k''(0) < 0.)
 
 Choices the paper leaves open, as `LaplacianRidge.paper` takes them: gamma = 1/n_features (scikit-learn's default),
 features standardised on the training frames, the target centred, alpha = 1e-4.
@@ -47,7 +47,6 @@ Sources
 -------
 How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
 Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
-Schoenberg, Trans. Am. Math. Soc. 1938, 44, 522, doi:10.1090/S0002-9947-1938-1501980-0.
 """
 
 from hopcast.regression.blockout import BlockOutSearch

@@ -67,7 +67,11 @@ def factorise(K: FloatArray, alpha: float) -> FloatArray:
     try:
         shifted = K.copy()
         shifted.flat[:: len(K) + 1] += alpha
-        return cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        lower = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        # The diagonal of K is 1: a squared pivot of the size of rounding errors holds nothing but them.
+        if np.min(np.diag(lower)) ** 2 < len(K) * np.finfo(np.float64).eps:
+            raise LinAlgError("pivot lost in rounding")
+        return lower
     except LinAlgError as error:
         raise InputError(
             f"Argument `alpha` must be large enough to factorise the kernel matrix, but {alpha:g} is not: some training "

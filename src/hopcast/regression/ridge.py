@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +27,10 @@ from hopcast.regression.kernels import (
 )
 
 # Descending alpha and ascending gamma: of equal errors the smoother model comes first.
-_ALPHAS = 10.0 ** np.arange(2, -7, -1)
-_GAMMA_FACTORS = 10.0 ** np.arange(-2.0, 1.1, 0.5)
+_ALPHAS = np.logspace(2, -6, 9)
+_GAMMA_FACTORS = np.logspace(-2, 1, 7)
+
+_TOO_FEW = "Argument `X` must hold at least two training frames, but n_samples = {}: train on more frames."
 
 
 class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -52,7 +54,7 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         10 times 1/n_features (``laplacian``) or 1/sqrt(n_features) (``matern32``).
     kernel
         ``"laplacian"``, or ``"matern32"`` = (1 + s) exp(-s), s = sqrt(3) gamma \|z - z'\|_2. The latter is of the L2
-        distance: of the L1 distance it is not positive definite in many dimensions.
+        distance: of the L1 distance it is not positive definite.
     block_length
         Consecutive training frames left out together; should be longer than the correlation time. None: a tenth
         of the training frames, rounded up. Groups given to `fit` take its place.
@@ -143,18 +145,19 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             alpha or gamma is chosen.
         """
         self._check_parameters()
-        X, y = validate_data(
+        if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
+            raise InputError(_TOO_FEW.format(0))
+        checked, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
             ensure_min_samples=0, ensure_all_finite=False,
         )  # fmt: skip
+        frames: FloatArray = checked
         y = np.asarray(y, dtype=np.float64)
         targets = y[:, None] if y.ndim == 1 else y
-        n_samples = len(X)
+        n_samples = len(frames)
         if n_samples < 2:
-            raise InputError(
-                f"Argument `X` must hold at least two training frames, but n_samples = {n_samples}: train on more frames."
-            )
-        _require_finite("X", X)
+            raise InputError(_TOO_FEW.format(n_samples))
+        _require_finite("X", frames)
         _require_finite("y", targets)
         for column in np.flatnonzero(np.ptp(targets, axis=0) == 0.0):
             raise InputError(
@@ -162,8 +165,8 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"all {n_samples}: there is nothing to learn."
             )
         self._one_dimensional = y.ndim == 1
-        self.x_mean_, self.x_scale_ = _centre_and_scale(X, self.standardize)
-        self.X_fit_ = self._standardise(X)
+        self.x_mean_, self.x_scale_ = _centre_and_scale(frames, self.standardize)
+        self.X_fit_ = self._standardise(frames)
         means = targets.mean(axis=0)
         centred = targets - means
         with single_threaded_blas():
@@ -175,7 +178,8 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
         # Several chosen pairs stay arrays; numbers given by the user stay numbers.
         single = self._one_dimensional or self.search_ is None
-        self.gamma_, self.alpha_ = pairs[0] if single else np.array(pairs).T
+        self.gamma_: float | FloatArray = pairs[0][0] if single else np.array([gamma for gamma, _ in pairs])
+        self.alpha_: float | FloatArray = pairs[0][1] if single else np.array([alpha for _, alpha in pairs])
         signal = np.einsum("ij,ij->j", centred, dual) / n_samples
         flat = self._one_dimensional
         self.dual_coef_ = dual[:, 0] if flat else dual
@@ -261,10 +265,11 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ConfigError(f"Argument `n` must be at least 1, but is {n}.")
         random = check_random_state(random_state)
         mean = np.atleast_2d(self.predict(X).T).T  # type: ignore[union-attr]
+        signal = np.atleast_1d(self.signal_variance_)
         out = np.empty((n, *mean.shape))
         with single_threaded_blas():
             for target in range(mean.shape[1]):
-                root = _root(self.posterior_covariance(X, target))
+                root = _root(self.posterior_covariance(X, target), float(signal[target]))
                 out[:, :, target] = mean[:, target] + random.standard_normal((n, len(mean))) @ root.T
         return out[:, :, 0] if self._one_dimensional else out
 
@@ -320,6 +325,7 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return (gamma, alpha) for every target and keep the search."""
         n_samples, n_features = self.X_fit_.shape
         unit = 1.0 / (n_features if self.kernel == "laplacian" else np.sqrt(n_features))
+        gammas: FloatArray
         if isinstance(self.gamma, str):
             gammas = np.array([1.0 / n_features])
         else:
@@ -381,9 +387,8 @@ def _components(
     return parts
 
 
-def _root(covariance: FloatArray) -> FloatArray:
-    """Return a lower root of a covariance matrix that rounding may have left slightly indefinite."""
-    scale = max(float(np.trace(covariance)) / len(covariance), np.finfo(np.float64).tiny)
+def _root(covariance: FloatArray, scale: float) -> FloatArray:
+    """Return a lower root of a covariance matrix that rounding, relative to `scale`, left slightly indefinite."""
     for exponent in range(-13, -3):
         try:
             jittered = covariance.copy()
