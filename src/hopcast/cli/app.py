@@ -1,0 +1,67 @@
+"""The `hopcast` command: subcommands, version, errors as one sentence."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from hopcast.cli import demo, rank, run
+
+app = typer.Typer(
+    name="hopcast",
+    help="Forecast the vibronic Hamiltonian of a solid along molecular dynamics, run surface hopping on it, and say how far to trust the answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("rank")(rank.rank)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"hopcast {version('hopcast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one sentence and an exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("hopcast: interrupted.", err=True)
+        sys.exit(130)
+    except Exception as error:
+        # imported here because it brings NumPy, which `--help` does not need
+        from hopcast.core.errors import HopcastError
+
+        if not isinstance(error, HopcastError):
+            raise
+        typer.echo(f"hopcast: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    from hopcast.core.errors import QualityWarning
+
+    if issubclass(category, QualityWarning):
+        typer.echo(f"hopcast: note: {message}", err=True)

@@ -1,0 +1,15 @@
+"""Option types that several subcommands share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Output folder.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in the output folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in the output folder.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-j", help="Threads; the cores by default.", show_default=False)
+]

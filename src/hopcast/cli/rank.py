@@ -1,0 +1,41 @@
+"""`hopcast rank`: what controls the gap and the coupling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.options import Workers
+
+
+def rank(
+    study: Annotated[
+        str, typer.Argument(help="Study file (TOML), or the name of a shipped data set.", show_default=False)
+    ],
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write the numbers to this file as well.", show_default=False)
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Rank elements and symmetry functions by their mutual information with the gap and the coupling."""
+    from rich.console import Console
+
+    from hopcast.core.errors import OutputError
+    from hopcast.report import information_tables, to_json
+    from hopcast.study import rank_study
+    from hopcast.study.config import parse_config, read_config
+
+    if json is not None and json.exists():
+        raise OutputError(f"File `{json}` exists. Choose another name for --json, or remove it.")
+    name = Path(study)
+    is_file = name.suffix == ".toml" or name.exists()
+    config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
+    numbers = rank_study(config, workers=workers, console=Console(stderr=True))
+    console = Console()
+    for table in information_tables(numbers):
+        console.print(table)
+        console.print()
+    if json is not None:
+        to_json(numbers, json)

@@ -1,0 +1,192 @@
+"""The study file: one TOML with one table for each stage; every key has a default but the data."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from hopcast.core.errors import ConfigError, nearest
+
+
+class Section(BaseModel):
+    """A table of the study file: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSection(Section):
+    """Where the data come from: the name of a shipped set, or two files."""
+
+    dataset: str | None = Field(None, description="Name of a shipped data set (`cspbi3`).")
+    trajectory: Path | None = Field(None, description="Trajectory file: our HDF5 or anything ASE reads.")
+    hamiltonian: Path | None = Field(None, description="Hamiltonian file: our HDF5.")
+    timestep: PositiveFloat | None = Field(None, description="fs between frames, for files that do not say it.")
+    cell: list[float] | list[list[float]] | None = Field(None, description="Å, for trajectory files without a cell.")
+    states: tuple[str, str] | tuple[int, int] | None = Field(
+        None, description="The two states, lower first, by label or by number from 0; None: VBM and CBM."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSection:
+        if (self.dataset is None) == (self.trajectory is None and self.hamiltonian is None):
+            raise ValueError("give either `dataset`, or `trajectory` and `hamiltonian`")
+        if self.dataset is None and (self.trajectory is None or self.hamiltonian is None):
+            raise ValueError("give both `trajectory` and `hamiltonian`")
+        return self
+
+
+class CouplingsSection(Section):
+    """How couplings are built where the Hamiltonian comes with raw overlaps."""
+
+    tracking: Literal["energy", "trivial"] = "energy"
+    derivative: Literal["log", "difference"] = "log"
+
+
+class FeaturesSection(Section):
+    """Symmetry functions; what is None is found from the trajectory."""
+
+    mode: Literal["paper", "default"] = "paper"
+    r_s: list[PositiveFloat] | None = Field(None, description="Å")
+    theta_s: list[float] | None = Field(None, description="radians")
+    r_cut: PositiveFloat | None = Field(None, description="Å")
+    eta: PositiveFloat = Field(0.15, description="1/Å^2")
+    zeta: PositiveFloat = 1.0
+    images: Literal["all", "mic"] | None = None
+
+
+class InformationSection(Section):
+    """Mutual information and its nulls."""
+
+    n_neighbors: PositiveInt = 3
+    theiler_window: PositiveFloat | None = Field(None, description="fs; None: the correlation time.")
+
+
+class ModelsSection(Section):
+    """Forecasts of the gap and the coupling, and their splits."""
+
+    mode: Literal["paper", "default"] = "paper"
+    elements: list[str] | None = Field(None, description="Elements with a model of their own; None: each.")
+    stride: PositiveFloat = Field(24.0, description="fs between training frames, rounded to whole frames.")
+    n_blocks: Annotated[int, Field(ge=2)] = Field(5, description="Held-out blocks of the blocked split.")
+    purge: float | None = Field(None, ge=0, description="fs on both sides of a block; None: 2 correlation times.")
+    n_shifts: Annotated[int, Field(ge=1)] = Field(20, description="Circular shifts of the control.")
+    n_samples: Annotated[int, Field(ge=2)] = Field(50, description="Posterior draws for the model's part of intervals.")
+
+
+class DynamicsSection(Section):
+    """Surface hopping on each Hamiltonian."""
+
+    rule: Literal["consistent"] = "consistent"
+    waiting: Literal["exponential"] = "exponential"
+    duration: PositiveFloat = Field(10e6, description="fs")
+    temperature: PositiveFloat | None = Field(300.0, description="K; leave detailed balance out with 0 in TOML.")
+    dephasing_time: PositiveFloat | None = Field(None, description="fs; None: from the ab initio gap.")
+    tau_convention: Literal["gaussian", "pyxaid", "libra"] = "gaussian"
+    n_times: Annotated[int, Field(ge=2)] = 1000
+    coupling_interpolation: Literal["linear", "constant"] = "linear"
+    n_bootstrap: Annotated[int, Field(ge=100)] = 2000
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_temperature(cls, values: Any) -> Any:
+        # TOML has no null: 0 K stands for "no detailed balance"
+        if isinstance(values, dict) and values.get("temperature") == 0:
+            return {**values, "temperature": None}
+        return values
+
+
+class ChecksSection(Section):
+    """The exact solver against the Monte Carlo engine, and FSSH beside DISH, on the ab initio Hamiltonian."""
+
+    enabled: bool = True
+    n_seeds: Annotated[int, Field(ge=2)] = 20
+    n_trajectories: Annotated[int, Field(ge=10)] = 1200
+    fssh: bool = True
+
+
+class StudyConfig(Section):
+    """A whole study."""
+
+    title: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    data: DataSection
+    couplings: CouplingsSection = CouplingsSection()
+    features: FeaturesSection = FeaturesSection()
+    information: InformationSection = InformationSection()
+    models: ModelsSection = ModelsSection()
+    dynamics: DynamicsSection = DynamicsSection()
+    checks: ChecksSection = ChecksSection()
+
+
+def read_config(path: str | Path) -> StudyConfig:
+    """Read a study file; relative paths in it are relative to the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, not TOML, or a key or value is wrong (names the key and the nearest match).
+    """
+    name = Path(path)
+    try:
+        values = tomllib.loads(name.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"Study file `{name}` does not exist. Check the path.") from None
+    except OSError as error:
+        raise ConfigError(f"Study file `{name}` cannot be read: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Study file `{name}` is not valid TOML: {error}.") from error
+    config = parse_config(values, source=f"Study file `{name}`")
+    data = config.data
+    if data.dataset is None:
+        assert data.trajectory is not None
+        assert data.hamiltonian is not None
+        data = data.model_copy(
+            update={"trajectory": name.parent / data.trajectory, "hamiltonian": name.parent / data.hamiltonian}
+        )
+        config = config.model_copy(update={"data": data})
+    return config
+
+
+def parse_config(values: dict[str, Any], *, source: str = "The study") -> StudyConfig:
+    """Return the configuration of a mapping as TOML gives it.
+
+    Raises
+    ------
+    ConfigError
+        On the first wrong key or value.
+    """
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_one_sentence(source, error)) from None
+
+
+def _one_sentence(source: str, error: ValidationError) -> str:
+    # an unknown key explains the others (a missing key misspelt), so it goes first
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    first = problems[0]
+    path = [str(part) for part in first["loc"]]
+    place = ".".join(path)
+    more = f" ({len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        table = f"table `[{'.'.join(path[:-1])}]`" if path[:-1] else "the study file"
+        return f"{source} has the unknown key `{place}`.{nearest(path[-1], _keys(path[:-1]))} See the keys of {table} in the docs.{more}"
+    if first["type"] == "missing":
+        return f"{source} needs `{place}`, but does not have it.{more}"
+    message = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"].lower()
+    return f"{source}, `{place}`: {message} (found {_shown(first['input'])}).{more}"
+
+
+def _keys(path: list[str]) -> list[str]:
+    model: Any = StudyConfig
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,125 @@
+"""The data of a study: read, checked against each other, couplings derived, the pair chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.trajectory import Trajectory
+from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
+from hopcast.datasets import load
+from hopcast.io import read_hamiltonian, read_trajectory
+from hopcast.study.config import StudyConfig
+from hopcast.study.stages import array_hash
+
+
+@dataclass(frozen=True, eq=False)
+class StudyData:
+    """What a study works on.
+
+    Attributes
+    ----------
+    name, description
+        Of the data.
+    trajectory
+        The nuclei.
+    window
+        The Hamiltonian of all states that were given, couplings derived.
+    hamiltonian
+        The two states of the study, lower first.
+    diagnosis
+        What was found in the overlaps; None where the Hamiltonian came with couplings only.
+    fingerprint
+        Hash of everything above.
+    """
+
+    name: str
+    description: str
+    trajectory: Trajectory
+    window: VibronicHamiltonian
+    hamiltonian: VibronicHamiltonian
+    diagnosis: OverlapDiagnosis | None
+    fingerprint: str
+
+
+def read_data(config: StudyConfig) -> StudyData:
+    """Read the data of a study.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, the trajectory and the Hamiltonian do not belong together, couplings are
+        missing, or the states do not exist.
+    """
+    section = config.data
+    if section.dataset is not None:
+        shipped = load(section.dataset)
+        name, description = section.dataset, shipped.description
+        trajectory, window = shipped.trajectory, shipped.hamiltonian
+    else:
+        assert section.trajectory is not None
+        assert section.hamiltonian is not None
+        name, description = section.trajectory.stem, f"{section.trajectory.name} and {section.hamiltonian.name}"
+        window = read_hamiltonian(section.hamiltonian, timestep=section.timestep)
+        trajectory = read_trajectory(section.trajectory, timestep=section.timestep, cell=section.cell)
+    check_alike(trajectory, window)
+    diagnosis = None
+    if window.overlaps is not None:
+        diagnosis = diagnose_overlaps(window)
+        window = derive_couplings(window, tracking=config.couplings.tracking, derivative=config.couplings.derivative)
+    if not window.is_complete:
+        missing = int((~window.energy_known).sum() + (~window.nac_known).sum())
+        raise InputError(
+            f"A study needs energies and couplings at every frame to judge its forecasts, but {missing} are unknown "
+            f"(the first coupling: mid-point {int(np.argmin(window.nac_known))})."
+        )
+    pair = window.frontier() if section.states is None else window.select(_states(window, section.states))
+    gap = pair.gap()
+    if gap.min() <= 0:
+        raise InputError(
+            f"The gap between states {' and '.join(pair.state_labels)} must stay open, but is {gap.min():.4g} eV at "
+            f"frame {int(gap.argmin())}. Name the lower state first, or take states that do not cross."
+        )
+    if np.iscomplexobj(pair.nac):
+        raise InputError("A study forecasts real couplings, but these are complex (spinors or k-points).")
+    fingerprint = array_hash(
+        trajectory.positions, trajectory.velocities, trajectory.cell, trajectory.numbers,
+        window.energies, window.nac, np.array([trajectory.timestep]), pair.gap(),
+    )  # fmt: skip
+    return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint)
+
+
+def check_alike(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> None:
+    """Refuse a trajectory and a Hamiltonian that do not belong together.
+
+    Raises
+    ------
+    InputError
+        If their time steps or their numbers of frames differ.
+    """
+    if not np.isclose(trajectory.timestep, hamiltonian.timestep, rtol=1e-6):
+        raise InputError(
+            f"Trajectory and Hamiltonian must have the same time step, but theirs are {trajectory.timestep:g} fs and "
+            f"{hamiltonian.timestep:g} fs. Thin out the finer one, or correct `timestep`."
+        )
+    if trajectory.n_frames != hamiltonian.n_frames:
+        raise InputError(
+            f"Trajectory and Hamiltonian must have the same frames, but have {trajectory.n_frames} and "
+            f"{hamiltonian.n_frames}. Cut the longer one, e.g. `trajectory[:{hamiltonian.n_frames}]`."
+        )
+
+
+def _states(hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]) -> list[int]:
+    labels = hamiltonian.state_labels
+    result = []
+    for state in states:
+        if isinstance(state, int):
+            result.append(state)
+        elif state in labels:
+            result.append(labels.index(state))
+        else:
+            raise InputError(f"State `{state}` must be one of the states {', '.join(labels)}.")
+    return result

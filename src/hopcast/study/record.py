@@ -1,0 +1,90 @@
+"""The run record: written before the work starts, closed after it, so that even a killed run says what it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hopcast.core import hdf5
+from hopcast.core.errors import ConfigError, InputError, OutputError
+
+NAME = "run.json"
+PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "ase", "h5py", "matplotlib")
+
+
+def provenance(config: dict[str, Any], inputs: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Return what is needed to run a study again: versions, machine, command, resolved settings, inputs."""
+    return {
+        "version": version("hopcast"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
+        "seed": seed,
+        "config": config,
+        "inputs": inputs,
+        "packages": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "system": f"{platform.system()} {platform.release()}",
+        },
+    }
+
+
+def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the output folder, or refuse one that holds something.
+
+    Raises
+    ------
+    ConfigError
+        If both `resume` and `overwrite` are asked for.
+    OutputError
+        If the folder holds files and neither is, or if it is no run of hopcast.
+    """
+    if resume and overwrite:
+        raise ConfigError("Arguments `resume` and `overwrite` exclude each other. Give one.")
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"Output `{folder}` must be a folder, but is a file. Choose another place.")
+    if folder.exists() and any(folder.iterdir()):
+        if not resume and not overwrite:
+            raise OutputError(
+                f"Output folder `{folder}` exists and is not empty. Choose another one, continue its run (--resume), "
+                "or replace it (--overwrite)."
+            )
+        if not (folder / NAME).is_file():
+            raise OutputError(
+                f"Output folder `{folder}` holds no {NAME}, so it is no run of hopcast. Nothing was touched: "
+                "choose another folder."
+            )
+        if overwrite:
+            for stage in (folder / "stages").glob("*.h5"):
+                stage.unlink()
+    try:
+        (folder / "stages").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the output folder `{folder}`: {error.strerror or error}.") from error
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write the run record atomically."""
+    hdf5.write_text(folder / NAME, json.dumps(record, indent=2, default=str) + "\n")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the run record of a folder.
+
+    Raises
+    ------
+    InputError
+        If there is none or it is damaged.
+    """
+    try:
+        record: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Folder `{folder}` has no readable {NAME}: {error}.") from error
+    return record
