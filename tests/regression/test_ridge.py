@@ -157,13 +157,13 @@ def test_default_block_is_a_tenth_of_the_frames() -> None:
 
 def test_blocks_do_not_choose_a_clock() -> None:
     # Smooth features that know nothing: single frames left out flatter them, blocks do not.
-    noise = np.random.default_rng(0).normal(size=(400, 13))
+    noise = np.random.default_rng(0).normal(size=(400, 31))
     waves = gaussian_filter1d(noise, 4.0, axis=0, mode="wrap")
     X, y = waves[:, 1:], waves[:, 0]
     clock = LaplacianRidge(block_length=1).fit(X, y)
-    honest = LaplacianRidge(block_length=40).fit(X, y)
+    honest = LaplacianRidge(block_length=80).fit(X, y)
     assert np.mean(clock.block_out_residuals() ** 2) < 0.01 * y.var()
-    assert np.mean(honest.block_out_residuals() ** 2) > 0.9 * y.var()
+    assert np.mean(honest.block_out_residuals() ** 2) > 0.8 * y.var()
 
 
 def test_several_targets_equal_one_at_a_time() -> None:

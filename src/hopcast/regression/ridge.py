@@ -147,6 +147,8 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._check_parameters()
         if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
             raise InputError(_TOO_FEW.format(0))
+        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.ndim in (1, 2):
+            _require_finite("y", y.reshape(len(y), -1))
         checked, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
             ensure_min_samples=0, ensure_all_finite=False,
@@ -158,7 +160,6 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if n_samples < 2:
             raise InputError(_TOO_FEW.format(n_samples))
         _require_finite("X", frames)
-        _require_finite("y", targets)
         for column in np.flatnonzero(np.ptp(targets, axis=0) == 0.0):
             raise InputError(
                 f"Argument `y` must vary over the training frames, but target {column} is {targets[0, column]:g} on "
