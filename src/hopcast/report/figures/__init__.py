@@ -1,0 +1,94 @@
+"""The figures of the report, one file each; every function returns a matplotlib `Figure`, or None without data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from hopcast.report.figures.dephasing import draw_dephasing
+from hopcast.report.figures.forecast import draw_forecast
+from hopcast.report.figures.information import draw_information_bars, draw_information_maps
+from hopcast.report.figures.population import draw_fits, draw_populations
+from hopcast.report.figures.series import draw_series, spectrum
+from hopcast.report.figures.structure import draw_structure
+from hopcast.report.figures.trust import draw_trust
+from hopcast.report.study_report import StudyReport
+from hopcast.report.style import style
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: name of its files, title, caption, and the function that draws it."""
+
+    stem: str
+    title: str
+    caption: str
+    function: Callable[[StudyReport], Figure | None]
+
+    def draw(self, report: StudyReport) -> Figure | None:
+        """Draw in the style of the report; None where the study has no data for it."""
+        with style():
+            return self.function(report)
+
+
+FIGURES: Final = (
+    FigureSpec(
+        "trust", "Scores beside what needs no model",
+        "R² on frames between the training frames (discs), beside interpolation in time from the same frames and the same model "
+        "fed features of another time (grey bar: 2.5 to 97.5 %, tick: median). Squares: R² on held-out stretches of time. "
+        "A disc that is not to the right of all grey marks shows that the score comes from the calendar.",
+        draw_trust,
+    ),
+    FigureSpec(
+        "figure-1-structure", "Figure 1. The cell",
+        "First frame of the trajectory, atoms near a face repeated on the opposite one.", draw_structure,
+    ),
+    FigureSpec(
+        "gap-and-coupling", "Gap and coupling over time, and their spectra",
+        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed).", draw_series,
+    ),
+    FigureSpec(
+        "information-bars", "Information by element",
+        "Sum over an element's features and atoms, divided by the number of its atoms. The null is the raw estimate on features "
+        "shifted in time; corrected: estimated on decimated series.",
+        draw_information_bars,
+    ),
+    FigureSpec(
+        "information-maps-gap", "Information on the gap by symmetry function",
+        "Mutual information of one symmetry function with the gap, averaged over the element's atoms. Framed: the largest.",
+        partial(draw_information_maps, target="gap"),
+    ),
+    FigureSpec(
+        "information-maps-nac", "Information on the coupling by symmetry function",
+        "As above, for the coupling.", partial(draw_information_maps, target="nac"),
+    ),
+    FigureSpec(
+        "figure-2-forecast", "Figure 2. Forecast against ab initio",
+        "Top: a stretch of the trajectory (solid: all features, dashed: the best one). Bottom: test frames, discs for all features "
+        "and circles for the best one, with the number of features an atom and R².",
+        draw_forecast,
+    ),
+    FigureSpec(
+        "dephasing", "Pure dephasing", "Dephasing function of the ab initio gap, with the Gaussian of its dephasing time.",
+        draw_dephasing,
+    ),
+    FigureSpec(
+        "figure-3-population", "Figure 3. Ground-state population",
+        "Averaged over initial times; grey band: 95 % interval of the ab initio curve. Dashed: models of the one best feature.",
+        draw_populations,
+    ),
+    FigureSpec(
+        "figure-s3-fits", "Figure S3. Straight lines through the populations",
+        "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
+    ),
+)  # fmt: skip
+"""All figures in the order of the report."""
+
+__all__ = [
+    "FIGURES", "FigureSpec", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_bars",
+    "draw_information_maps", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
+]  # fmt: skip

@@ -1,0 +1,267 @@
+"""`StudyReport`: all that a report shows, independent of how the numbers were made.
+
+What a study has to supply:
+
+- `results`, the dictionary of `results.json` (see `hopcast.report.results_schema`; build numbers with
+  `hopcast.report.number` and `hopcast.report.estimate`, which turn NaN into null with a reason). Verdicts are
+  added here and need not be given. The first Hamiltonian is the ab initio one.
+- `series`, the arrays behind the figures. Each may be None: its figure is then left out and the report says so.
+  Names of models and Hamiltonians are those of `results`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.report.schema import plain, validate_results
+from hopcast.report.verdicts import with_verdicts
+
+Array = NDArray[np.float64]
+
+
+def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
+    if array is not None and np.shape(array) != shape:
+        raise InputError(f"Argument `{name}` must have the shape {list(shape)}, but has {list(np.shape(array))}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """One frame of the trajectory, for Figure 1.
+
+    Parameters
+    ----------
+    positions
+        [n_atoms, 3], Å; wrapped or not.
+    cell
+        Lattice vectors as rows [3, 3], Å.
+    numbers
+        Atomic numbers [n_atoms].
+    pbc
+        Periodicity along the three lattice vectors.
+    """
+
+    positions: Array
+    cell: Array
+    numbers: NDArray[np.int64]
+    pbc: tuple[bool, bool, bool] = (True, True, True)
+
+    def __post_init__(self) -> None:
+        _check_length("positions", self.positions, (len(self.numbers), 3))
+        _check_length("cell", self.cell, (3, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """A target along the trajectory, ab initio and as the models forecast it.
+
+    Parameters
+    ----------
+    times
+        [n], fs: frames for the gap, mid-points for the coupling.
+    ab_initio
+        [n], eV: the gap, or |hbar d| of the pair. NaN where it is unknown.
+    train
+        Which of them trained the models (interleaved split) [n].
+    models
+        By name of the model: the forecast at every time, training frames included [n], eV.
+    """
+
+    times: Array
+    ab_initio: Array
+    train: NDArray[np.bool_]
+    models: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times),)
+        _check_length("ab_initio", self.ab_initio, shape)
+        _check_length("train", self.train, shape)
+        for name, values in self.models.items():
+            _check_length(f"models[{name!r}]", values, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Dephasing:
+    """The pure-dephasing function of the ab initio gap.
+
+    Parameters
+    ----------
+    times
+        [n], fs, from 0.
+    function
+        D(t) = exp(-g(t)) [n].
+    tau
+        Dephasing time in the convention of the study, fs (`results["dephasing"]` names it).
+    correlation
+        C(t) = <dE(t) dE(0)> on its own times, eV^2, and those times in fs; both or neither.
+    """
+
+    times: Array
+    function: Array
+    tau: float
+    correlation_times: Array | None = None
+    correlation: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check_length("function", self.function, (len(self.times),))
+        if self.correlation_times is not None:
+            _check_length("correlation", self.correlation, (len(self.correlation_times),))
+
+
+@dataclass(frozen=True, eq=False)
+class Populations:
+    """Ground-state populations, averaged over initial times, by name of the Hamiltonian.
+
+    Parameters
+    ----------
+    times
+        [n], ns.
+    values
+        By name [n].
+    low, high
+        Ends of the 95 % interval by name [n]; names may be missing.
+    monte_carlo
+        The Monte Carlo engine on the ab initio Hamiltonian, beside the exact solver [n], where it was run.
+    """
+
+    times: Array
+    values: Mapping[str, Array]
+    low: Mapping[str, Array] = field(default_factory=dict)
+    high: Mapping[str, Array] = field(default_factory=dict)
+    monte_carlo: Array | None = None
+
+    def __post_init__(self) -> None:
+        shape = (len(self.times),)
+        for kind in ("values", "low", "high"):
+            for name, values in getattr(self, kind).items():
+                _check_length(f"{kind}[{name!r}]", values, shape)
+        _check_length("monte_carlo", self.monte_carlo, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class InformationMap:
+    """Mutual information of an element's symmetry functions with a target, averaged over its atoms, nat.
+
+    Parameters
+    ----------
+    element, target
+        As in `results`.
+    r_s, theta_s
+        [n_r_s] Å and [n_theta_s] radians.
+    raw, null, corrected
+        [n_r_s, n_theta_s]; `null` is the mean of `raw` on shifted features.
+    r_labels, theta_labels
+        Element pairs they come from, e.g. "Pb-I" and "I-Pb" (or empty).
+    """
+
+    element: str
+    target: str
+    r_s: Array
+    theta_s: Array
+    raw: Array
+    null: Array | None = None
+    corrected: Array | None = None
+    r_labels: tuple[str, ...] = ()
+    theta_labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = (len(self.r_s), len(self.theta_s))
+        for name in ("raw", "null", "corrected"):
+            _check_length(name, getattr(self, name), shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """The arrays behind the figures. None (or empty): the figure is left out and the report says so.
+
+    Parameters
+    ----------
+    structure
+        One frame.
+    gap, nac
+        Targets and forecasts. Their spectra are computed by the figure.
+    dephasing, populations
+        Of the dynamics.
+    maps
+        One for each element and target.
+    """
+
+    structure: Structure | None = None
+    gap: Forecast | None = None
+    nac: Forecast | None = None
+    dephasing: Dephasing | None = None
+    populations: Populations | None = None
+    maps: tuple[InformationMap, ...] = ()
+
+    def target(self, name: str) -> Forecast | None:
+        """Return the series of the target "gap" or "nac"."""
+        return self.gap if name == "gap" else self.nac
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """Numbers and arrays of a study, checked, with verdicts.
+
+    Parameters
+    ----------
+    results
+        As `results.json` (module docstring); kept as plain JSON types, with `verdict` and `verdicts` added.
+    series
+        Arrays behind the figures.
+
+    Raises
+    ------
+    InputError
+        If `results` do not follow the schema or a series has the wrong length.
+    """
+
+    results: dict[str, Any]
+    series: Series = field(default_factory=Series)
+
+    def __post_init__(self) -> None:
+        results = plain(self.results)
+        validate_results(results)
+        results = with_verdicts(results)
+        validate_results(results)
+        object.__setattr__(self, "results", results)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The `data` record."""
+        return self.results["data"]
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Elements of the material."""
+        return tuple(self.data["elements"])
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Names of the models, each once, in the order of the results."""
+        return tuple(dict.fromkeys(model["name"] for model in self.results["models"]))
+
+    def model(self, name: str, target: str, split: str) -> dict[str, Any] | None:
+        """Return the record of a model on a target and split, or None."""
+        for model in self.results["models"]:
+            if (model["name"], model["target"], model["split"]) == (name, target, split):
+                return dict(model)
+        return None
+
+    def elements_of(self, name: str) -> tuple[str, ...]:
+        """Return the elements whose features a model uses (all for an unknown name)."""
+        for model in self.results["models"]:
+            if model["name"] == name:
+                return tuple(model["elements"])
+        return self.elements
+
+    def features_of(self, name: str) -> int:
+        """Return how many features an atom a model uses (0 for an unknown name)."""
+        for model in self.results["models"]:
+            if model["name"] == name:
+                return int(model["features"])
+        return 0

@@ -1,0 +1,190 @@
+"""How figures look: sizes, one palette for elements and models, deterministic SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hopcast.core.hdf5 import atomic_path, write_text
+from hopcast.report.study_report import StudyReport
+
+SINGLE: Final = 3.4
+"""Width of a figure with one panel, inches (a journal's column)."""
+WIDE: Final = 5.2
+"""Width of a figure with several panels, inches."""
+
+INK: Final = "#1b1b1b"
+MUTED: Final = "#6b6b6b"
+FAINT: Final = "#d9d9d9"
+AB_INITIO: Final = "#1b1b1b"
+ALL: Final = "#0072B2"
+ELEMENT_COLOURS: Final = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
+"""Okabe and Ito's palette without blue (all elements), black (ab initio) and yellow (too pale for a line)."""
+
+STYLE: Final[dict[str, Any]] = {
+    "font.family": "DejaVu Sans", "font.size": 8.0, "axes.titlesize": 8.0, "axes.labelsize": 8.0, "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0, "ytick.labelsize": 7.0, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.titlepad": 5.0, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+    "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.major.size": 3.0, "ytick.major.size": 3.0,
+    "lines.linewidth": 1.2, "lines.solid_capstyle": "round", "legend.frameon": False, "legend.handlelength": 1.6,
+    "hatch.linewidth": 0.6, "mathtext.default": "regular", "axes.axisbelow": True, "figure.facecolor": "white",
+    "savefig.facecolor": "white", "axes.unicode_minus": True, "svg.fonttype": "path", "svg.hashsalt": "hopcast",
+    "path.simplify": True, "axes.formatter.useoffset": False,
+}  # fmt: skip
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of the report, whatever the user's own matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def element_colour(element: str, elements: Sequence[str]) -> str:
+    """Return the colour of an element, the same in every figure."""
+    order = list(elements)
+    index = order.index(element) if element in order else len(order)
+    return ELEMENT_COLOURS[index % len(ELEMENT_COLOURS)]
+
+
+def model_colour(name: str, report: StudyReport) -> str:
+    """Return the colour of a model: ab initio, all elements, or its first element's."""
+    if report.results["hamiltonians"] and name == report.results["hamiltonians"][0]["name"]:
+        return AB_INITIO
+    used = report.elements_of(name)
+    if name.startswith("all") or (len(used) > 1 and set(used) >= set(report.elements)):
+        return ALL
+    return element_colour(used[0], report.elements)
+
+
+def is_small(name: str, report: StudyReport) -> bool:
+    """Whether a model uses fewer features than the largest of its elements does (drawn dashed)."""
+    used = set(report.elements_of(name))
+    most = max((report.features_of(other) for other in report.model_names if set(report.elements_of(other)) == used), default=0)
+    return 0 < report.features_of(name) < most
+
+
+def model_dash(name: str, report: StudyReport) -> Any:
+    """Return the line style of a model: solid, or dashed for the one with the single best feature."""
+    return (0, (3.2, 1.6)) if is_small(name, report) else "-"
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Return positions near the wanted ones, at least `gap` apart, between `low` and `high`: labels that do not overlap."""
+    order = np.argsort(wanted, kind="stable")
+    placed = np.asarray(wanted, dtype=float)[order].copy()
+    gap = min(gap, (high - low) / max(len(placed) - 1, 1))
+    for index in range(1, len(placed)):
+        placed[index] = max(placed[index], placed[index - 1] + gap)
+    excess = placed[-1] - high if len(placed) else 0.0
+    if excess > 0:
+        placed[-1] = high
+        for index in range(len(placed) - 2, -1, -1):
+            placed[index] = min(placed[index], placed[index + 1] - gap)
+    result = np.empty_like(placed)
+    result[order] = placed
+    return [float(position) for position in result]
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: float = 8.5, size: float = 7.0) -> None:
+    """Write the name of each line beside its right end, (name, y, colour), moved apart where they would overlap."""
+    if not ends:
+        return
+    low, high = ax.get_ylim()
+    figure = ax.figure
+    assert isinstance(figure, Figure)
+    height = ax.get_position().height * figure.get_size_inches()[1] * 72
+    places = spread([y for _, y, _ in ends], gap_points * (high - low) / height, low, high)
+    for (name, y, colour), place in zip(ends, places, strict=True):
+        ax.annotate(
+            name, xy=(1, y), xycoords=("axes fraction", "data"), xytext=(1.06, place), textcoords=("axes fraction", "data"),
+            color=colour, fontsize=size, va="center", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0.5, "shrinkB": 0.5},
+        )  # fmt: skip
+
+
+def thin(times: NDArray[Any], values: NDArray[Any], n_points: int = 1500) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return a long series with the smallest and largest value of each of its stretches: the picture stays, the file shrinks."""
+    if len(times) <= n_points:
+        return times, values
+    edges = np.linspace(0, len(times), n_points // 2 + 1).astype(int)
+    keep: list[int] = []
+    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        stretch = values[start:stop]
+        if np.all(np.isnan(stretch)):
+            keep.append(start)
+        else:
+            keep += sorted({start + int(np.nanargmin(stretch)), start + int(np.nanargmax(stretch))})
+    return times[keep], values[keep]
+
+
+def panel_label(ax: Axes, text: str) -> None:
+    """Write a panel's title in the style of the report."""
+    ax.set_title(text, loc="left")
+
+
+def note(ax: Axes, text: str) -> None:
+    """Write into an empty panel why it is empty."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=7, wrap=True)
+
+
+def svg_text(fig: Figure) -> str:
+    """Return a figure as an SVG document: the same bytes for the same figure, no date, no metadata."""
+    buffer = io.StringIO()
+    with style():
+        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
+    return re.sub(r"[ \t]+\n", "\n", text)
+
+
+def inline_svg(svg: str, prefix: str, label: str) -> str:
+    """Return an SVG document as an element for a page: ids prefixed, scaled by the page, named for screen readers."""
+    from markupsafe import escape
+
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', body)
+    body = re.sub(r'(xlink:href|href)="#([^"]+)"', rf'\1="#{prefix}-\2"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", body)
+    head, rest = body.split(">", 1)
+    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
+    return f'{head} role="img" aria-label="{escape(label)}">{rest}'.strip()
+
+
+def save_figure(fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | None = None) -> tuple[Path, Path]:
+    """Write a figure as ``stem.svg`` and ``stem.png`` atomically and return both paths.
+
+    Parameters
+    ----------
+    fig
+        The figure.
+    stem
+        Path without ending.
+    dpi
+        Resolution of the PNG.
+    svg
+        The figure's SVG text, where it is at hand already.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    base = Path(stem)
+    vector, pixels = base.with_name(base.name + ".svg"), base.with_name(base.name + ".png")
+    write_text(vector, svg_text(fig) if svg is None else svg)
+    with atomic_path(pixels) as temporary, style():
+        fig.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+    return vector, pixels

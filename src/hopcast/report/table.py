@@ -1,0 +1,209 @@
+"""`Table`: columns with units, rows of cells, rendered as CSV, plain text, for a terminal, or for HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+MISSING = "–"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def shown_number(value: float, digits: int = 3) -> str:
+    """Return a number with `digits` significant digits, without an exponent from 1e-3 to 1e5.
+
+    Examples
+    --------
+    >>> shown_number(0.0123456), shown_number(-1234.5), shown_number(1.5e-7)
+    ('0.0123', '−1230', '1.50 × 10⁻⁷')
+    """
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 < exponent < 5:
+        rounded = round(value, digits - 1 - exponent)
+        text = f"{rounded:.{max(digits - 1 - exponent, 0)}f}"
+    else:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+    return text.replace("-", "−")
+
+
+def shown_fixed(value: float, decimals: int) -> str:
+    """Return a number with a fixed number of decimals, without a sign on zero."""
+    text = f"{value:.{decimals}f}"
+    return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key (CSV), its label and unit (readers), and how its numbers are shown.
+
+    Parameters
+    ----------
+    key
+        Name in the CSV file, where an interval adds ``<key>_low`` and ``<key>_high``.
+    label
+        Heading.
+    unit
+        Unit, empty for text and pure numbers.
+    style
+        "text", "number" (significant digits), "fixed" (decimals) or "interval" (number, low, high).
+    digits
+        Significant digits or decimals.
+    """
+
+    key: str
+    label: str
+    unit: str = ""
+    style: Literal["text", "number", "fixed", "interval"] = "number"
+    digits: int = 3
+
+    @property
+    def heading(self) -> str:
+        """Label with unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value, for an interval also its ends; `reason` says why a value is missing, `tone` marks a verdict."""
+
+    value: str | float | None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table of the report.
+
+    Parameters
+    ----------
+    name
+        File name without ending.
+    title
+        One line.
+    columns, rows
+        Each row has one cell a column.
+    notes
+        Sentences below the table.
+    groups
+        For each row the index of its group: renderers rule a line where it changes. Empty: one group.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"Table `{self.name}`: every row must have {len(self.columns)} cells.")
+
+    def starts_group(self, index: int) -> bool:
+        """Whether a line is ruled above the row."""
+        return bool(self.groups) and index > 0 and self.groups[index] != self.groups[index - 1]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why values are missing, each reason once, in the order of the rows."""
+        return tuple(dict.fromkeys(cell.reason for row in self.rows for cell in row if cell.value is None and cell.reason))
+
+    def text_of(self, column: Column, cell: Cell) -> str:
+        """Return a cell as a reader sees it; an interval reads ``0.91 [0.85, 0.97]``."""
+        return f"{self.value_text(column, cell)} {self.interval_text(column, cell)}".rstrip()
+
+    def value_text(self, column: Column, cell: Cell) -> str:
+        """Return the value of a cell without its interval."""
+        if cell.value is None:
+            return MISSING
+        if isinstance(cell.value, str):
+            return cell.value
+        if column.style == "fixed":
+            return shown_fixed(cell.value, column.digits)
+        return shown_number(cell.value, column.digits)
+
+    def interval_text(self, column: Column, cell: Cell) -> str:
+        """Return the interval of a cell with the decimals of its value, or an empty string."""
+        if column.style != "interval" or not isinstance(cell.value, float | int) or cell.low is None or cell.high is None:
+            return ""
+        text = shown_number(cell.value, column.digits)
+        if "10" in text and "×" in text:
+            ends = (shown_number(cell.low, column.digits), shown_number(cell.high, column.digits))
+        else:
+            decimals = len(text.partition(".")[2])
+            ends = (shown_fixed(cell.low, decimals), shown_fixed(cell.high, decimals))
+        return f"[{ends[0]}, {ends[1]}]"
+
+    def to_csv(self) -> str:
+        """Return the table as CSV: one line of keys with units, full precision, missing values empty."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        header: list[str] = []
+        for column in self.columns:
+            unit = f" [{column.unit}]" if column.unit else ""
+            ends = ("", "_low", "_high") if column.style == "interval" else ("",)
+            header += [f"{column.key}{end}{unit}" for end in ends]
+        writer.writerow(header)
+        for row in self.rows:
+            line: list[str] = []
+            for column, cell in zip(self.columns, row, strict=True):
+                values = (cell.value, cell.low, cell.high) if column.style == "interval" else (cell.value,)
+                line += ["" if value is None else value if isinstance(value, str) else repr(value) for value in values]
+            writer.writerow(line)
+        return buffer.getvalue()
+
+    def to_text(self) -> str:
+        """Return the table as aligned plain text (for logs and files)."""
+        heads = [column.heading for column in self.columns]
+        body = [[self.text_of(c, cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows]
+        widths = [max(map(len, texts)) for texts in zip(heads, *body, strict=True)]
+        rule = "  ".join("-" * width for width in widths)
+        lines = [self.title, "", self._line(heads, widths), rule]
+        for index, texts in enumerate(body):
+            if self.starts_group(index):
+                lines.append(rule)
+            lines.append(self._line(texts, widths))
+        lines += ["", *self.notes] if self.notes else []
+        lines += [f"{MISSING} {reason}" for reason in self.reasons]
+        return "\n".join(lines) + "\n"
+
+    def _line(self, texts: Sequence[str], widths: Sequence[int]) -> str:
+        cells = (
+            text.ljust(width) if column.style == "text" else text.rjust(width)
+            for column, text, width in zip(self.columns, texts, widths, strict=True)
+        )
+        return "  ".join(cells).rstrip()
+
+    def to_rich(self) -> RichTable:
+        """Return the table for a terminal (`rich.console.Console.print`)."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(
+            title=Text(self.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+            caption=Text("\n".join([*self.notes, *(f"{MISSING} {reason}" for reason in self.reasons)])),
+            caption_justify="left", pad_edge=False,
+        )  # fmt: skip
+        for column in self.columns:
+            unit = f"\n({column.unit})" if column.unit else ""
+            table.add_column(Text(column.label + unit), justify="left" if column.style == "text" else "right")
+        for index, row in enumerate(self.rows):
+            if self.starts_group(index):
+                table.add_section()
+            cells = zip(self.columns, row, strict=True)
+            table.add_row(*(Text(f"{self.value_text(c, cell)}\n{self.interval_text(c, cell)}".rstrip()) for c, cell in cells))
+        return table

@@ -1,0 +1,277 @@
+"""Tables 1 to 4 of the published study for our data, and the table of the first box."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
+from hopcast.report.study_report import StudyReport
+from hopcast.report.table import Cell, Column, Table
+from hopcast.report.verdicts import TARGET_NAMES, shown_r2
+
+_MEV = 1e3
+_BASELINE_ROWS = (("mean", "mean"), ("linear", "linear in time"), ("cubic", "cubic spline in time"))
+_SPLIT_NAMES = {"interleaved": "interleaved", "blocked": "blocked", "trajectory": "trajectory"}
+
+
+def _cell(record: Mapping[str, Any] | None, key: str, scale: float = 1.0) -> Cell:
+    if record is None:
+        return Cell(None, reason="not scored")
+    value = record.get(key)
+    if value is None:
+        return Cell(None, reason=str(record.get(f"{key}_reason", "not computed")))
+    return Cell(value if isinstance(value, str) else value * scale)
+
+
+def _estimate(record: Mapping[str, Any]) -> Cell:
+    if record["value"] is None:
+        return Cell(None, reason=str(record["value_reason"]))
+    return Cell(record["value"], record["low"], record["high"])
+
+
+def _verdict(record: Mapping[str, Any]) -> Cell:
+    verdict = record.get("verdict")
+    return Cell(None, reason="") if verdict is None else Cell(verdict["label"], tone=verdict["label"])
+
+
+def information_table(report: StudyReport) -> Table:
+    """Return Table 1: mean mutual information of each element with gap and coupling, raw, shifted and corrected."""
+    columns = (
+        Column("element", "Element", style="text"),
+        Column("target", "Target", style="text"),
+        Column("raw", "Raw", "nat"),
+        Column("null_mean", "Shifted (null)", "nat"),
+        Column("corrected", "Corrected", "nat"),
+        Column("windowed", "Theiler window", "nat"),
+        Column("p", "p", style="number", digits=2),
+        Column("verdict", "Verdict", style="text"),
+    )
+    entries = sorted(report.results["information"], key=lambda e: list(TARGET_NAMES).index(e["target"]))
+    rows = tuple(
+        (
+            Cell(entry["element"]), Cell(TARGET_NAMES[entry["target"]]), _cell(entry, "raw"), _cell(entry, "null_mean"),
+            _cell(entry, "corrected"), _cell(entry, "windowed"), _cell(entry, "p"), _verdict(entry),
+        )
+        for entry in entries
+    )  # fmt: skip
+    notes = [
+        "Sum of the mutual information over an element's features and atoms, divided by the number of its atoms. "
+        "Raw values carry the artefact of dense sampling and are never read without the null beside them."
+    ]
+    if frozenset(report.elements) == PAPER_ELEMENTS:
+        features = next((e["n_features"] for e in entries if "n_features" in e), None)
+        per_atom = f", {PAPER_INFORMATION * features:.0f} nat for {features} features" if features else ""
+        notes.append(f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw).")
+    return Table(
+        "table-1-information", "Table 1. Mean mutual information", columns, rows, tuple(notes),
+        tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
+    )  # fmt: skip
+
+
+def model_table(report: StudyReport) -> Table:
+    """Return Table 2: errors of gap and coupling by model and split, interpolation in time below each split."""
+    score = (("r2", "R²", "", "fixed", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
+    columns = [Column("split", "Split", style="text"), Column("model", "Model", style="text")]
+    for target, name in TARGET_NAMES.items():
+        for key, label, unit, look, digits in score:
+            columns.append(Column(f"{target}_{key}", f"{name.capitalize()} {label}", unit, look, digits))  # type: ignore[arg-type]
+    rows: list[tuple[Cell, ...]] = []
+    groups: list[int] = []
+    splits = [s for s in _SPLIT_NAMES if any(m["split"] == s for m in report.results["models"])]
+    for group, split in enumerate(splits):
+        for name in report.model_names:
+            pair = [report.model(name, target, split) for target in TARGET_NAMES]
+            if any(pair):
+                rows.append(_score_row(_SPLIT_NAMES[split], name, pair))
+                groups.append(group)
+        for key, words in _BASELINE_ROWS:
+            shared = [_shared_baseline(report, target, split, key) for target in TARGET_NAMES]
+            if any(shared):
+                rows.append(_score_row(_SPLIT_NAMES[split], words, shared))
+                groups.append(group)
+    notes = ["Interpolations use the same training frames as the models; the mean predicts their average."]
+    stride = next((m["stride"] for m in report.results["models"] if "stride" in m and m["split"] == "interleaved"), None)
+    if stride is not None:
+        notes.append(f"Interleaved: one training frame every {stride['fs']:g} fs ({stride['frames']} frames).")
+    return Table("table-2-models", "Table 2. Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups))
+
+
+def _score_row(split: str, name: str, pair: list[dict[str, Any] | None]) -> tuple[Cell, ...]:
+    cells = [Cell(split), Cell(name)]
+    for record in pair:
+        cells += [_cell(record, "r2"), _cell(record, "mae", _MEV), _cell(record, "rmse", _MEV)]
+    return tuple(cells)
+
+
+def _shared_baseline(report: StudyReport, target: str, split: str, key: str) -> dict[str, Any] | None:
+    """Return a baseline where all models of a target and split have the same (they share their training frames)."""
+    records = [
+        m["baselines"][key] for m in report.results["models"] if m["target"] == target and m["split"] == split
+    ]
+    values = {record["r2"] for record in records}
+    return dict(records[0]) if len(values) == 1 else None
+
+
+def best_feature_table(report: StudyReport) -> Table:
+    """Return Table 3: the symmetry function with the largest mutual information, by element and target."""
+    columns = (
+        Column("element", "Element", style="text"),
+        Column("target", "Target", style="text"),
+        Column("r_s", "R_s", "Å", "fixed", 2),
+        Column("r_pair", "of", style="text"),
+        Column("theta_s", "θ_s", "degrees", "fixed", 1),
+        Column("theta_pair", "of", style="text"),
+        Column("mi", "Raw MI", "nat"),
+        Column("null_mean", "Shifted (null)", "nat"),
+        Column("corrected", "Corrected MI", "nat"),
+    )
+    entries = sorted(report.results["best_features"], key=lambda e: list(TARGET_NAMES).index(e["target"]))
+    rows = tuple(
+        (
+            Cell(entry["element"]), Cell(TARGET_NAMES[entry["target"]]), _cell(entry, "r_s"), Cell(entry.get("r_pair")),
+            _cell(entry, "theta_s", 180 / math.pi), Cell(entry.get("theta_pair")), _cell(entry, "mi"),
+            _cell(entry, "null_mean"), _cell(entry, "corrected"),
+        )
+        for entry in entries
+    )  # fmt: skip
+    notes = ("Averaged over the element's atoms; `of`: the pair of elements whose distance or angle it is.",)
+    return Table(
+        "table-3-best-features", "Table 3. The best symmetry function", columns, rows, notes,
+        tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
+    )  # fmt: skip
+
+
+def hamiltonian_table(report: StudyReport) -> Table:
+    """Return Table 4: gradient, intercept, lifetime and ratio to ab initio, beside the published ratio."""
+    columns = [
+        Column("hamiltonian", "Hamiltonian", style="text"),
+        Column("gradient", "Gradient", "1/ns", "interval"),
+        Column("intercept", "Intercept", "", "interval", 2),
+        Column("lifetime", "Lifetime", "ns", "interval"),
+        Column("ratio", "Ratio to ab initio", "", "interval"),
+    ]
+    rows_of = report.results["hamiltonians"]
+    published = [paper_ratio(row["name"], report.elements) for row in rows_of]
+    with_paper = any(value is not None for value in published)
+    if with_paper:
+        columns.append(Column("paper_ratio", "Published ratio", "", "fixed", 3))
+    columns.append(Column("verdict", "Verdict", style="text"))
+    rows = []
+    for row, paper in zip(rows_of, published, strict=True):
+        cells = [Cell(row["name"]), *(_estimate(row[key]) for key in ("gradient", "intercept", "lifetime", "ratio"))]
+        if with_paper:
+            cells.append(Cell(paper))
+        rows.append((*cells, _verdict(row)))
+    return Table(
+        "table-4-hamiltonians", "Table 4. Recombination on each Hamiltonian", tuple(columns), tuple(rows),
+        tuple(_hamiltonian_notes(report, with_paper=with_paper)), tuple(int(index > 0) for index in range(len(rows))),
+    )  # fmt: skip
+
+
+def _hamiltonian_notes(report: StudyReport, *, with_paper: bool) -> list[str]:
+    rows = report.results["hamiltonians"]
+    if not rows:
+        return []
+    first = rows[0]
+    tau = "unknown" if first["tau"] is None else f"{first['tau']:.3g} fs"
+    notes = [
+        f"{first['method']}, rule {first['rule']}, waiting {first['waiting']}, tau {tau} ({first['tau_convention']}). "
+        "Brackets: 95 % intervals."
+    ]
+    kinds = ("gradient", "intercept", "lifetime", "ratio")
+    said = dict.fromkeys(row[kind]["note"] for row in rows for kind in kinds if row[kind]["note"])
+    notes += [f"Intervals: {text.rstrip('.')}." for text in said]
+    if with_paper:
+        notes.append("Published ratios: How et al., J. Phys. Chem. Lett. 2021, 12, 12026 (its absolute unit is ambiguous).")
+    return notes
+
+
+def interval_table(report: StudyReport) -> Table:
+    """Return the parts of each ratio's 95 % interval (half-widths) and which of them dominates."""
+    parts = (("finite_trajectory", "Finite trajectory"), ("model", "Model"), ("initial_time", "Initial times"), ("monte_carlo", "Monte Carlo"))
+    columns = (
+        Column("hamiltonian", "Hamiltonian", style="text"),
+        Column("ratio", "Ratio to ab initio", "", "interval"),
+        *(Column(key, label, "±", digits=2) for key, label in parts),
+    )
+    rows = tuple(
+        (Cell(row["name"]), _estimate(row["ratio"]), *(_cell(row["ratio"]["parts"], key) for key, _ in parts))
+        for row in report.results["hamiltonians"]
+    )
+    return Table("intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",))
+
+
+def trust_table(report: StudyReport) -> Table:
+    """Return the table of the first box: each model's R2 beside its baselines, shifted features and blocked score."""
+    columns = (
+        Column("target", "Target", style="text"),
+        Column("model", "Model", style="text"),
+        Column("r2", "R² of the model", style="text"),
+        Column("linear", "Linear in time", style="text"),
+        Column("cubic", "Cubic spline", style="text"),
+        Column("shifted", "Shifted features", style="text"),
+        Column("blocked", "Held-out blocks", style="text"),
+        Column("verdict", "Verdict", style="text"),
+    )
+    rows, groups = [], []
+    for group, (target, words) in enumerate(TARGET_NAMES.items()):
+        for name in report.model_names:
+            model = report.model(name, target, "interleaved")
+            if model is None:
+                continue
+            blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
+            baselines = model["baselines"]
+            rows.append((
+                Cell(words), Cell(name), _r2_cell(model), _r2_cell(baselines["linear"]), _r2_cell(baselines["cubic"]),
+                _r2_cell(baselines["shifted"], "median"), _r2_cell(blocked), _verdict(model),
+            ))  # fmt: skip
+            groups.append(group)
+    notes = (
+        "Linear, cubic: interpolation in time from the same training frames. Shifted: median R² of the same model fed features "
+        "of another time. Held-out blocks: whole stretches of the trajectory left out, with a margin.",
+    )
+    return Table("trust", "Scores beside what needs no model", columns, tuple(rows), notes, tuple(groups))
+
+
+def _r2_cell(record: Mapping[str, Any] | None, key: str = "r2") -> Cell:
+    cell = _cell(record, key)
+    return cell if cell.value is None else Cell(shown_r2(float(cell.value)))
+
+
+def check_table(report: StudyReport) -> Table:
+    """Return exact solver against Monte Carlo, one row a setting."""
+    columns = (
+        Column("setting", "Setting", style="text"),
+        Column("temperature", "T", "K"),
+        Column("substep", "Sub-step", "fs"),
+        Column("coupling_scale", "Couplings ×"),
+        Column("unit", "Unit", style="text"),
+        Column("exact", "Exact", digits=4),
+        Column("monte_carlo", "Monte Carlo", digits=4),
+        Column("standard_error", "Standard error", digits=2),
+        Column("within_two", "Within 2 s.e.", style="text"),
+        Column("pooled_z", "Pooled z", "", "fixed", 2),
+        Column("verdict", "Verdict", style="text"),
+    )
+    rows = tuple(
+        (
+            Cell(check["name"]), _cell(check, "temperature"), _cell(check, "substep"), _cell(check, "coupling_scale"),
+            Cell(check["unit"]), _cell(check, "exact"), _cell(check, "monte_carlo"), _cell(check, "standard_error"),
+            Cell(f"{check['within_two']} of {check['n_seeds']}"), _cell(check, "pooled_z"), _verdict(check),
+        )
+        for check in report.results["checks"]
+    )  # fmt: skip
+    events = [check["n_events"] for check in report.results["checks"] if "n_events" in check]
+    notes = (f"At least {min(events)} recombination events in every run.",) if events else ()
+    return Table("exact-and-monte-carlo", "Exact solver and Monte Carlo engine", columns, rows, notes)
+
+
+def study_tables(report: StudyReport) -> dict[str, Table]:
+    """Return all tables of the report by name, in its order."""
+    tables = (
+        trust_table(report), information_table(report), model_table(report), best_feature_table(report),
+        hamiltonian_table(report), interval_table(report), check_table(report),
+    )  # fmt: skip
+    return {table.name: table for table in tables}

@@ -1,0 +1,348 @@
+"""What the numbers allow to be said: every sentence of judgement in the report is made here, none in its template.
+
+Thresholds, with their reasons:
+
+- `CALENDAR_MARGIN`: a model is *useful* only if the part of the variance it leaves unexplained is at least 10 %
+  smaller than that of every interpolation in time from the same training frames, and smaller than the same
+  model's on 97.5 % of the circular shifts of its features. (R² differences shrink as everything nears 1; the
+  unexplained part does not.)
+- `MIN_CORRELATION_TIMES`: a score on held-out blocks, or the absence of information, is a statement about the
+  material only if the trajectory holds at least 30 correlation times; below, it is *inconclusive*, and the
+  verdict says how long the trajectory should be.
+- `MIN_BLOCKS`: an interval over a finite trajectory from fewer than 10 blocks is a lower bound, so neither
+  agreement nor difference of rates is claimed from it.
+- `SIGNIFICANCE`: 5 % for information above its shifted null (adjusted for several tests where that is given).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+CALENDAR_MARGIN: Final = 0.10
+MIN_CORRELATION_TIMES: Final = 30
+MIN_BLOCKS: Final = 10
+SIGNIFICANCE: Final = 0.05
+
+TARGET_NAMES: Final = {"gap": "gap", "nac": "coupling"}
+_BASELINE_NAMES: Final = {
+    "mean": "the mean", "linear": "a straight line in time", "cubic": "a cubic spline in time",
+}  # fmt: skip
+
+
+class Verdict(NamedTuple):
+    """A label for machines and a sentence for people."""
+
+    label: str
+    sentence: str
+
+    def record(self) -> dict[str, str]:
+        """Return the verdict as it stands in `results.json`."""
+        return {"label": self.label, "sentence": self.sentence}
+
+
+def shown_length(femtoseconds: float) -> str:
+    """Return a duration in words a reader of trajectories uses (``"640 fs"``, ``"23 ps"``, ``"1.2 ns"``)."""
+    for factor, unit in ((1e6, "ns"), (1e3, "ps")):
+        if femtoseconds >= 0.9995 * factor:
+            return f"{femtoseconds / factor:.3g} {unit}"
+    return f"{femtoseconds:.3g} fs"
+
+
+def needed_length(data: Mapping[str, Any]) -> float | None:
+    """Return how long the trajectory should be for a conclusion, fs; None where its correlation time is unknown."""
+    correlation_time = data.get("correlation_time")
+    return None if correlation_time is None else MIN_CORRELATION_TIMES * float(correlation_time)
+
+
+def too_short(data: Mapping[str, Any]) -> str:
+    """Return why the trajectory is too short and how long it should be, or an empty string."""
+    needed = needed_length(data)
+    if needed is None:
+        return (
+            "the correlation time could not be found, so the number of independent stretches is unknown; "
+            "a longer trajectory is needed"
+        )
+    if data["duration"] >= needed:
+        return ""
+    count = data["duration"] / data["correlation_time"]
+    return (
+        f"the trajectory holds {count:.1f} correlation times of {shown_length(data['correlation_time'])}; "
+        f"a conclusion needs {MIN_CORRELATION_TIMES}, that is {shown_length(needed)}"
+    )
+
+
+def model_verdict(model: Mapping[str, Any], blocked: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Verdict:
+    """Judge one model on one target against the calendar and on unseen stretches of time.
+
+    *not useful*: an interpolation in time from the same frames, or the same model on features of another time, is
+    as good (see `CALENDAR_MARGIN`), or, with a long enough trajectory, its score on held-out blocks is not above
+    that of the mean. *inconclusive*: it beats them, but the held-out blocks are too few, or a score is missing.
+    *useful*: it beats them all.
+
+    Parameters
+    ----------
+    model
+        Record of the interleaved split.
+    blocked
+        Record of the same model and target on the blocked (or trajectory) split, where there is one.
+    data
+        The `data` record (durations and correlation times, fs).
+    """
+    name = TARGET_NAMES[model["target"]]
+    short = too_short(data)
+    unseen = _unseen(blocked, short)
+    if model["r2"] is None:
+        return Verdict("inconclusive", f"No score for the {name}: {model['r2_reason'].rstrip('.')}.")
+    rivals = _rivals(model)
+    missing = [words for words, r2 in rivals if r2 is None]
+    beaten_by = [
+        (words, r2) for words, r2 in rivals if r2 is not None and not _beats(model["r2"], r2, shifted="another" in words)
+    ]
+    if beaten_by:
+        words, r2 = max(beaten_by, key=lambda item: item[1])
+        stride = f" every {shown_length(model['stride']['fs'])}" if "stride" in model else ""
+        return Verdict(
+            "not useful",
+            f"With training frames{stride}, {words} forecasts the {name} as well or better "
+            f"(R² {shown_r2(r2)} against {shown_r2(model['r2'])}): the score measures the calendar. {unseen}",
+        )
+    if missing:
+        return Verdict("inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}.")
+    if blocked is None or blocked["r2"] is None or (short and not _wins_blocked(blocked)):
+        return Verdict("inconclusive", f"Beats every interpolation in time for the {name}. {unseen}")
+    if not _wins_blocked(blocked):
+        return Verdict("not useful", f"Beats interpolation in time for the {name}, but not on unseen stretches. {unseen}")
+    if short:
+        return Verdict("inconclusive", f"Beats every baseline for the {name}. {unseen}")
+    return Verdict("useful", f"Beats every baseline for the {name}. {unseen}")
+
+
+def _rivals(model: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    baselines = model["baselines"]
+    rivals = [(words, baselines[key]["r2"]) for key, words in _BASELINE_NAMES.items()]
+    shifted = baselines["shifted"]
+    level = shifted["high"] if shifted["high"] is not None else shifted["median"]
+    return [*rivals, ("the same model fed features of another time", level)]
+
+
+def _beats(r2: float, rival: float, *, shifted: bool) -> bool:
+    if shifted:  # its own distribution is the margin
+        return r2 > rival
+    return (1 - r2) <= (1 - CALENDAR_MARGIN) * (1 - rival) and r2 > rival
+
+
+def _wins_blocked(blocked: Mapping[str, Any]) -> bool:
+    high = blocked["baselines"]["shifted"]["high"]
+    return bool(blocked["r2"] > 0 and (high is None or blocked["r2"] > high))
+
+
+def _unseen(blocked: Mapping[str, Any] | None, short: str) -> str:
+    if blocked is None:
+        return "It was not scored on held-out stretches of time."
+    if blocked["r2"] is None:
+        return f"No score on held-out stretches of time: {blocked['r2_reason'].rstrip('.')}."
+    score = f"On held-out stretches of time R² is {shown_r2(blocked['r2'])}"
+    return f"{score}, which is inconclusive: {short}." if short else f"{score}."
+
+
+def information_verdict(entry: Mapping[str, Any], data: Mapping[str, Any]) -> Verdict:
+    """Judge the information of one element's features on a target by its shifted null (`SIGNIFICANCE`)."""
+    name = f"{entry['element']} and the {TARGET_NAMES[entry['target']]}"
+    key = "p_adjusted" if entry.get("p_adjusted") is not None else "p"
+    p = entry[key]
+    short = too_short(data)
+    tail = f": {short}." if short else "."
+    if p is None or entry["corrected"] is None:
+        reason = entry.get("p_reason") or entry.get("corrected_reason") or "it was not computed"
+        return Verdict("inconclusive", f"{name}: no test, {reason.rstrip('.')}{tail}")
+    smallest = entry.get("smallest_p")
+    if smallest is not None and smallest > SIGNIFICANCE:
+        return Verdict(
+            "inconclusive", f"{name}: so few shifts fit that p cannot fall below {smallest:.2g}{tail}"
+        )
+    if p < SIGNIFICANCE:
+        if short:
+            return Verdict("inconclusive", f"{name}: above its shifted null (p = {p:.2g}), but {short}.")
+        return Verdict("significant", f"{name}: information above its shifted null (p = {p:.2g}).")
+    if short:
+        return Verdict("inconclusive", f"{name}: not above its shifted null (p = {p:.2g}); {short}.")
+    return Verdict("not significant", f"{name}: no information above its shifted null (p = {p:.2g}).")
+
+
+def hamiltonian_verdict(row: Mapping[str, Any], data: Mapping[str, Any]) -> Verdict:
+    """Judge whether a forecast's rate agrees with the ab initio one within its 95 % interval.
+
+    From fewer than `MIN_BLOCKS` blocks of trajectory, or without an interval, nothing is claimed.
+    """
+    ratio = row["ratio"]
+    if ratio["value"] is None:
+        return Verdict("inconclusive", f"No rate: {ratio['value_reason'].rstrip('.')}.")
+    value = f"Rate {ratio['value']:.3g} times the ab initio one"
+    if ratio["low"] is None or ratio["high"] is None:
+        reason = ratio.get("low_reason") or ratio.get("high_reason")
+        return Verdict("inconclusive", f"{value}, without an interval: {str(reason).rstrip('.')}.")
+    interval = f"{ratio['low']:.3g} to {ratio['high']:.3g}"
+    blocks = row.get("n_blocks")
+    if blocks is None or blocks < MIN_BLOCKS:
+        count = "an unknown number of" if blocks is None else str(blocks)
+        return Verdict(
+            "inconclusive",
+            f"{value}; its interval ({interval}) is a lower bound, from {count} blocks of trajectory "
+            f"({MIN_BLOCKS} are needed{_length_for_blocks(data)}).",
+        )
+    if ratio["low"] <= 1 <= ratio["high"]:
+        return Verdict("agrees", f"{value}; 1 lies in its interval ({interval}).")
+    return Verdict("differs", f"{value}; 1 lies outside its interval ({interval}).")
+
+
+def _length_for_blocks(data: Mapping[str, Any]) -> str:
+    tau = data.get("correlation_time")
+    # a block of one correlation time still depends on its neighbour: two of them
+    return "" if tau is None else f", about {shown_length(2 * MIN_BLOCKS * float(tau))}"
+
+
+def check_verdict(check: Mapping[str, Any]) -> Verdict:
+    """Judge exact solver against Monte Carlo: 80 % of the runs within two standard errors, pooled |z| < 3.
+
+    (Of 20 normal deviates, fewer than 16 lie within two standard errors once in about 400 times.)
+    """
+    if check["pooled_z"] is None:
+        return Verdict("inconclusive", f"Not compared: {check['pooled_z_reason'].rstrip('.')}.")
+    share = check["within_two"] / check["n_seeds"]
+    words = (
+        f"{check['within_two']} of {check['n_seeds']} runs lie within two standard errors of the exact value, "
+        f"pooled z = {check['pooled_z']:.2f}."
+    )
+    return Verdict("passed" if share >= 0.8 and abs(check["pooled_z"]) < 3 else "failed", words)
+
+
+def with_verdicts(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results with a `verdict` on every model, information, Hamiltonian and check, and their summary.
+
+    A pure function of the numbers: verdicts that are already there are computed anew.
+    """
+    data = results["data"]
+    held_out = {
+        (model["name"], model["target"]): model
+        for model in reversed(results["models"])  # `blocked` is listed before `trajectory` and wins
+        if model["split"] != "interleaved"
+    }
+    models = []
+    for model in results["models"]:
+        if model["split"] == "interleaved":
+            verdict = model_verdict(model, held_out.get((model["name"], model["target"])), data)
+            models.append({**model, "verdict": verdict.record()})
+        else:
+            models.append({key: value for key, value in model.items() if key != "verdict"})
+    information = [
+        {**entry, "verdict": information_verdict(entry, data).record()} for entry in results["information"]
+    ]
+    hamiltonians = [
+        row if index == 0 else {**row, "verdict": hamiltonian_verdict(row, data).record()}
+        for index, row in enumerate(results["hamiltonians"])
+    ]
+    checks = [{**check, "verdict": check_verdict(check).record()} for check in results.get("checks", ())]
+    judged = {
+        **results, "models": models, "information": information, "hamiltonians": hamiltonians, "checks": checks,
+    }  # fmt: skip
+    judged["verdicts"] = _summary(judged)
+    return judged
+
+
+def _summary(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    data = results["data"]
+    lines: list[tuple[str, Verdict]] = []
+    short = too_short(data)
+    if short:
+        lines.append(("Trajectory", Verdict("inconclusive", f"{short[0].upper()}{short[1:]}.")))
+    for target, name in TARGET_NAMES.items():
+        judged = [m for m in results["models"] if m["target"] == target and m["split"] == "interleaved"]
+        if judged:
+            lines.append((f"Forecast of the {name}", _models_line(judged, name)))
+        entries = [entry for entry in results["information"] if entry["target"] == target]
+        if entries:
+            lines.append((f"Information on the {name}", _information_line(entries)))
+    rows = [row for row in results["hamiltonians"] if "verdict" in row]
+    if rows:
+        lines.append(("Recombination rate", _rates_line(rows)))
+    if results["checks"]:
+        lines.append(("Exact solver and Monte Carlo", _checks_line(results["checks"])))
+    return [{"subject": subject, **verdict.record()} for subject, verdict in lines]
+
+
+def _models_line(models: Sequence[Mapping[str, Any]], name: str) -> Verdict:
+    useful = [m["name"] for m in models if m["verdict"]["label"] == "useful"]
+    useless = [m["name"] for m in models if m["verdict"]["label"] == "not useful"]
+    open_ = [m["name"] for m in models if m["verdict"]["label"] == "inconclusive"]
+    pieces = []
+    if useful:
+        pieces.append(f"{_of(useful, models)} beat time interpolation, shifted features and the mean")
+    if useless:
+        pieces.append(f"{_of(useless, models)} do no better than a calendar would")
+    if open_:
+        pieces.append(f"{_of(open_, models)} cannot be judged")
+    label = "useful" if useful else ("inconclusive" if open_ else "not useful")
+    scores = [m["r2"] for m in models if m["r2"] is not None]
+    best = f" The best R² on interleaved frames is {shown_r2(max(scores))}" if scores else ""
+    spline = [r2 for m in models for r2 in [m["baselines"]["cubic"]["r2"]] if r2 is not None]
+    best += f"; a cubic spline in time reaches {shown_r2(max(spline))}." if best and spline else ("." if best else "")
+    sentence = f"{'; '.join(pieces)}.{best}"
+    return Verdict(label, sentence[0].upper() + sentence[1:])
+
+
+def _information_line(entries: Sequence[Mapping[str, Any]]) -> Verdict:
+    groups = {
+        label: [e["element"] for e in entries if e["verdict"]["label"] == label]
+        for label in ("significant", "not significant", "inconclusive")
+    }
+    words = {
+        "significant": "carries information above its shifted null",
+        "not significant": "carries none that its shifted null does not have",
+        "inconclusive": "cannot be judged",
+    }
+    pieces = [f"{', '.join(names)}: {words[label]}" for label, names in groups.items() if names]
+    label = "significant" if groups["significant"] else (
+        "inconclusive" if groups["inconclusive"] else "not significant"
+    )  # fmt: skip
+    raw = [e["raw"] for e in entries if e["raw"] is not None and e["null_mean"] is not None]
+    null = [e["null_mean"] for e in entries if e["raw"] is not None and e["null_mean"] is not None]
+    tail = f". Raw values average {sum(raw) / len(raw):.3g} nat, those of shifted features {sum(null) / len(null):.3g}" if raw else ""
+    return Verdict(label, f"{'; '.join(pieces)}{tail}.")
+
+
+def _rates_line(rows: Sequence[Mapping[str, Any]]) -> Verdict:
+    labels = [row["verdict"]["label"] for row in rows]
+    ratios = [row["ratio"]["value"] for row in rows if row["ratio"]["value"] is not None]
+    spread = f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one" if ratios else "No rates"
+    if labels.count("inconclusive") == len(labels):
+        return Verdict("inconclusive", f"{spread}; the trajectory is too short to call that agreement or difference.")
+    agree, differ, open_ = (labels.count(label) for label in ("agrees", "differs", "inconclusive"))
+    parts = [f"{agree} of {len(rows)} agree within their 95 % interval", f"{differ} differ"]
+    if open_:
+        parts.append(f"{open_} cannot be judged")
+    return Verdict("differs" if differ else "agrees", f"{spread}; {', '.join(parts)}.")
+
+
+def _checks_line(checks: Sequence[Mapping[str, Any]]) -> Verdict:
+    labels = [check["verdict"]["label"] for check in checks]
+    label = "failed" if "failed" in labels else ("inconclusive" if "inconclusive" in labels else "passed")
+    return Verdict(label, f"{labels.count('passed')} of {len(labels)} comparisons passed.")
+
+
+def _of(names: Sequence[str], models: Sequence[Mapping[str, Any]]) -> str:
+    if len(names) == len(models):
+        return f"all {len(models)} models" if len(models) > 1 else f"the model {names[0]}"
+    return ", ".join(names)
+
+
+def shown_r2(value: float) -> str:
+    """Return R² with as many digits as distinguish it from 1 (``0.82``, ``0.9990``, ``-3.1``)."""
+    if not math.isfinite(value):
+        return str(value)
+    if value >= 0.99:
+        return f"{value:.4f}"
+    if value > -1:
+        return f"{value:.3f}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")

@@ -1,0 +1,218 @@
+"""A study made up for tests: band-limited series, forecasts with errors of the usual size, every key filled."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from ase.data import atomic_numbers
+from scipy.interpolate import CubicSpline
+
+from hopcast.report import estimate, number
+from hopcast.report.study_report import Dephasing, Forecast, InformationMap, Populations, Series, Structure, StudyReport
+
+PEROVSKITE = {"Cs": 4, "Pb": 4, "I": 12}
+
+
+def band_limited(times, rng, lowest, highest, n_waves=40):
+    """Sum of cosines between two frequencies (THz), unit variance."""
+    frequencies = rng.uniform(lowest, highest, n_waves) * 1e-3
+    phases = rng.uniform(0, 2 * np.pi, n_waves)
+    return np.cos(2 * np.pi * np.outer(times, frequencies) + phases).sum(axis=1) / np.sqrt(n_waves / 2)
+
+
+def r2(y, mu):
+    return 1 - np.mean((y - mu) ** 2) / np.var(y)
+
+
+def errors(y, mu):
+    return {"r2": float(r2(y, mu)), "mae": float(np.abs(y - mu).mean()), "rmse": float(np.sqrt(np.mean((y - mu) ** 2)))}
+
+
+def make_forecast(times, truth, stride, names, rng, noise):
+    train = np.zeros(len(times), dtype=bool)
+    train[::stride] = True
+    spline = CubicSpline(times[train], truth[train])(times)
+    models = {}
+    for index, name in enumerate(names):
+        bend = band_limited(times, rng, 2, 8) * np.sin(np.pi * np.arange(len(times)) / stride) ** 2
+        models[name] = spline + noise * (1 + 0.4 * index) * np.std(truth) * bend
+    return Forecast(times, truth, train, models)
+
+
+def make_scores(name, elements, n_features, target, series, rng, timestep, stride):
+    test = ~series.train
+    y, frames = series.ab_initio[test], np.flatnonzero(series.train)
+    linear = np.interp(series.times[test], series.times[frames], series.ab_initio[frames])
+    cubic = CubicSpline(series.times[frames], series.ab_initio[frames])(series.times[test])
+    own = errors(y, series.models[name][test])
+    shifted = own["r2"] - abs(rng.normal(0.0, 2e-3, 40))
+    common = {
+        "name": name, "elements": elements, "features": n_features, "target": target, "n_features": n_features * 20,
+        "stride": {"fs": stride * timestep, "frames": stride}, "n_train": int(series.train.sum()), "n_test": int(test.sum()),
+    }  # fmt: skip
+    yield {
+        **common, "split": "interleaved", **own,
+        "baselines": {
+            "mean": errors(y, np.full_like(y, series.ab_initio[frames].mean())), "linear": errors(y, linear),
+            "cubic": errors(y, cubic),
+            "shifted": {
+                **errors(y, series.models[name][test]), "r2": float(np.median(shifted)), "n": 40,
+                "median": float(np.median(shifted)), "low": float(np.quantile(shifted, 0.025)),
+                "high": float(np.quantile(shifted, 0.975)), "z": 1.1, "rank": 4,
+            },
+        },
+    }  # fmt: skip
+    bad = {"r2": float(-rng.uniform(0.1, 3)), "mae": 0.1, "rmse": 0.13}
+    mean = {"r2": -0.2, "mae": 0.09, "rmse": 0.12}
+    none = {"r2": None, "r2_reason": "a held-out stretch cannot be interpolated"}
+    none |= {key: value for k in ("mae", "rmse") for key, value in number(k, None, "a held-out stretch cannot be interpolated").items()}
+    yield {
+        **common, "split": "blocked", **bad,
+        "baselines": {
+            "mean": mean, "linear": none, "cubic": none,
+            "shifted": {**bad, "n": 40, "median": bad["r2"] - 0.1, "low": bad["r2"] - 0.5, "high": bad["r2"] + 0.4, "z": 0.3, "rank": 18},
+        },
+    }  # fmt: skip
+
+
+def make_hamiltonian(name, gradient, ratio, spread):
+    parts = {"finite_trajectory": 0.26, "initial_time": 1e-4, "model": None if name == "ab initio" else 0.04}
+    reasons = {"monte_carlo": "the exact solver draws no random numbers", "model": "no model"}
+    settings = {"reasons": reasons, "note": "lower bound: trajectory too short"}
+
+    def scaled(value, unit):
+        return estimate(
+            value, value * (1 - spread), value * (1 + spread), unit=unit, **settings,
+            parts={key: None if part is None else part * abs(value) for key, part in parts.items()},
+        )  # fmt: skip
+
+    return {
+        "name": name, "gradient": scaled(gradient, "1/ns"), "intercept": scaled(0.0021, "1"),
+        "lifetime": scaled(1 / gradient, "ns"), "ratio": estimate(1.0, 1.0, 1.0, unit="1", parts={}) if name == "ab initio" else scaled(ratio, "1"),
+        "method": "dish", "rule": "consistent", "waiting": "exponential", "tau": 5.6, "tau_convention": "gaussian",
+        "solver": "exact", "temperature": 300.0, "window": 10.0, "n_blocks": 4, "own_tau": 5.5, "dominant_part": "finite_trajectory",
+    }  # fmt: skip
+
+
+def make_structure(counts, rng):
+    cell = np.diag([8.74, 9.27, 12.56])
+    if counts == PEROVSKITE:
+        fractional = [(x, y, z) for z in (0.25, 0.75) for x, y in ((0.0, 0.02), (0.5, 0.52))]  # Cs
+        fractional += [(x, y, z) for z in (0.0, 0.5) for x, y in ((0.5, 0.0), (0.0, 0.5))]  # Pb
+        fractional += [(x, y, z) for z in (0.25, 0.75) for x, y in ((0.45, 0.0), (0.05, 0.5))]
+        fractional += [(x, y, z) for z in (0.03, 0.47) for x, y in itertools.product((0.22, 0.72), (0.27, 0.77))]
+    else:
+        n = sum(counts.values())
+        side = int(np.ceil(n ** (1 / 3)))
+        fractional = list(itertools.product((np.arange(side) + 0.25) / side, repeat=3))[:n]
+    numbers = np.repeat([atomic_numbers[e] for e in counts], list(counts.values()))
+    positions = np.array(fractional) @ cell + rng.normal(0, 0.12, (len(fractional), 3))
+    return Structure(positions, cell, numbers)
+
+
+def make_study(counts=None, n_frames=756, timestep=4.0, stride=6, seed=1, *, bare=False, name="CsPbI3, made up", correlation_time=750.0):
+    """Return a `StudyReport`; `bare` leaves out every series and optional record and sets some numbers to null."""
+    counts = PEROVSKITE if counts is None else counts
+    rng = np.random.default_rng(seed)
+    elements = list(counts)
+    times = np.arange(n_frames) * timestep
+    midpoints = times[:-1] + timestep / 2
+    gap = 1.82 + 0.12 * band_limited(times, rng, 0.3, 4)
+    nac = np.abs(0.6e-3 * band_limited(midpoints, rng, 0.3, 5))
+    groups = {"all": elements, **{element: [element] for element in elements}}
+    names = {f"{group}-{n}": (used, n) for group, used in groups.items() for n in (18, 1)}
+    series = {"gap": make_forecast(times, gap, stride, names, rng, 0.01), "nac": make_forecast(midpoints, nac, stride, names, rng, 0.03)}
+    models = [
+        score
+        for key, (used, n) in names.items()
+        for target in ("gap", "nac")
+        for score in make_scores(key, used, n, target, series[target], rng, timestep, stride)
+    ]
+    r_s, theta_s = np.array([5.9, 4.3, 3.2]), np.radians([92.0, 128.0, 171.0, 63.0, 88.0, 155.0])
+    information, best, maps = [], [], []
+    for element, target in itertools.product(elements, ("gap", "nac")):
+        raw = 1.1 + 0.12 * rng.standard_normal((3, 6))
+        null = 1.1 + 0.05 * rng.standard_normal((3, 6))
+        corrected = 0.05 * rng.standard_normal((3, 6))
+        maps.append(InformationMap(element, target, r_s, theta_s, raw, null, corrected, ("Cs-Pb", "Cs-I", "Pb-I")))
+        information.append({
+            "element": element, "target": target, "raw": raw.sum(), "corrected": corrected.sum(), "windowed": -0.4 * raw.sum(),
+            "null_mean": null.sum(), "p": 0.3 if target == "gap" else 0.04, "smallest_p": 0.02, "n_features": 18, "z": 0.6,
+        })  # fmt: skip
+        i, j = np.unravel_index(np.argmax(raw), raw.shape)
+        best.append({
+            "element": element, "target": target, "r_s": r_s[i], "theta_s": theta_s[j], "mi": raw[i, j], "null_mean": null[i, j],
+            "corrected": corrected[i, j], "r_pair": "Pb-I", "theta_pair": "I-Pb",
+        })  # fmt: skip
+    rates = {"ab initio": 1.0} | {key: float(np.exp(rng.normal(-0.12, 0.15))) for key in names}
+    t = np.linspace(0, 10, 1001)
+    base = 0.0371
+    values = {key: 1 - np.exp(-base * ratio * t) for key, ratio in rates.items()}
+    width = 0.4
+    results = {
+        "schema_version": "1.0",
+        "provenance": {
+            "version": "0.1.0", "created": "2026-01-01T00:00:00+00:00", "command": "hopcast demo", "seed": seed,
+            "config": {"data": name, "stride": stride * timestep}, "packages": {"numpy": "2.0"}, "machine": {"cpu": "made up", "cores": 2},
+            "inputs": [{"name": name, "sha256": "0" * 64}],
+        },
+        "data": {
+            "name": name, "formula": "".join(f"{e}{n if n > 1 else ''}" for e, n in counts.items()), "elements": elements,
+            "n_atoms": sum(counts.values()), "n_frames": n_frames, "timestep": timestep, "duration": float(times[-1]),
+            "states": ["68", "69"], "gap_mean": gap.mean(), "gap_std": gap.std(), "nac_rms": float(np.sqrt(np.mean(nac**2))),
+            "correlation_time": correlation_time, "temperature": 280.0, "train_stride": {"fs": stride * timestep, "frames": stride},
+        },
+        "information": information, "best_features": best, "models": models,
+        "hamiltonians": [make_hamiltonian(key, base * ratio, ratio, width) for key, ratio in rates.items()],
+        "corrections": {
+            "phase_flips": 2417, "n_overlaps": 12080, "swaps": [], "doubtful_steps": 0,
+            "crossings": [{"step": s, "states": ["67", "68"], "overlap": 0.07} for s in (288, 425, 629)],
+            "leaking_bands": [{"band": "61", "row_norm": 0.16}, {"band": "76", "row_norm": 0.69}],
+            "nac_autocorrelation_raw": 0.44, "nac_autocorrelation": 0.997,
+        },
+        "dephasing": {"tau": 5.6, "convention": "gaussian", "by_convention": {"gaussian": 5.6, "pyxaid": 7.9, "libra": 8.7}},
+        "seam": {"gap_jump": 0.16, "usual_step": 0.006, "rate_coherent": 0.0371, "rate_reset": 0.0371},
+        "checks": [
+            {
+                "name": "ab initio, 300 K", "quantity": "rate", "exact": 3.71, "monte_carlo": 3.70, "standard_error": 0.02, "unit": "1/ns",
+                "n_seeds": 20, "within_two": 19, "pooled_z": -0.5, "temperature": 300.0, "substep": 0.1, "n_events": 1040,
+                "coupling_scale": 10.0,
+            },
+            {
+                "name": "ab initio, no detailed balance", "exact": 3.71, "monte_carlo": 3.70, "standard_error": 0.02, "unit": "1/ns",
+                "n_seeds": 20, "within_two": 20, "pooled_z": -0.5, **number("temperature", None, "no detailed balance"), "substep": 0.05,
+            },
+        ],
+        "timings": [{"stage": "features", "seconds": 1.2}, {"stage": "dynamics", "seconds": 3.4}],
+    }  # fmt: skip
+    if bare:
+        for key in ("corrections", "dephasing", "seam", "checks", "timings"):
+            del results[key]
+        del results["data"]["correlation_time"]
+        results["data"] |= number("correlation_time", None, "the autocorrelation never falls below 1/e")
+        for row in results["hamiltonians"]:
+            row["lifetime"] = estimate(None, unit="ns", reasons={"value": "less than 10 % decay"})
+        for entry in results["information"]:
+            for key in ("corrected", "p", "windowed"):
+                entry |= number(key, np.nan, "fewer frames than decimation needs")
+        for model in results["models"]:
+            if model["split"] == "blocked":
+                model |= number("r2", None, "no training frames are left after purging")
+        return StudyReport(results)
+    lag = np.arange(200) * timestep
+    dephasing_times = np.arange(0, 60, 1.0)
+    return StudyReport(
+        results,
+        Series(
+            structure=make_structure(counts, rng),
+            gap=series["gap"],
+            nac=series["nac"],
+            dephasing=Dephasing(dephasing_times, np.exp(-(dephasing_times**2) / (2 * 5.6**2)), 5.6, lag, 0.0144 * np.cos(lag / 100) * np.exp(-lag / 400)),
+            populations=Populations(
+                t, values, {"ab initio": values["ab initio"] * (1 - width)}, {"ab initio": values["ab initio"] * (1 + width)},
+                values["ab initio"] + rng.normal(0, 0.004, len(t)),
+            ),
+            maps=tuple(maps),
+        ),
+    )  # fmt: skip
