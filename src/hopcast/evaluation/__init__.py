@@ -1,0 +1,55 @@
+r"""Scores that can fail: splits in time, baselines, controls, and means that cannot be hurt by a forecast.
+
+Why a score alone says nothing
+------------------------------
+Frames of a trajectory a few femtoseconds apart are nearly equal, and so are their targets. A model trained on every
+n-th frame and tested between them (`InterleavedSplit`, the published protocol) needs no physics: any smooth features
+tell it the time, and with the time it interpolates. Features of *another* system would do. So every score stands
+beside three forecasts from the same training frames and one control:
+
+- the mean of the training targets;
+- linear interpolation in time, and a cubic spline (`interpolate_in_time`: constant beyond the ends, linear across gaps
+  longer than four median training spacings, as blocked splits leave them);
+- the same model fed the same features shifted circularly in time by at least a correlation time (`circular_shifts`),
+  at least 20 times: distribution, rank, z, p = rank/(n+1).
+
+Shifting the features by s is shifting the target by -s, so all shifted models share the kernel matrix, its
+factorisations and its distances with the model itself. Each shifted model repeats the model's procedure, its choice of
+hyperparameters included (for `LaplacianRidge` errors of every pair come from the same factors). At the seam the
+shifted target jumps from its end to its start; test frames within one training spacing of it are not scored.
+
+Verdict
+-------
+`Evaluation.beats_the_calendar` is ``useful`` only where the model beats the mean, linear and cubic interpolation, and
+its shifted twins at p <= 0.05; ``inconclusive`` where it beats the baselines and the median of its twins, but the
+trajectory is too short for enough shifts (fewer than 19); otherwise ``not useful``.
+
+Splits
+------
+`InterleavedSplit`, `BlockedSplit` (contiguous blocks held out, no training frame within the purge, which should be
+twice the correlation time), `TrajectorySplit`. Scores of several folds are those of all held-out forecasts together.
+
+Prediction-powered means
+------------------------
+An average needs no forecast to be right on every frame. `prediction_powered_mean` adds to the plain average of the
+samples the difference between the forecast's mean over all frames and over the samples, weighted by lambda: near 0
+for a useless forecast, and a division of the variance by 1/(1 - rho^2) for one of correlation rho.
+
+Sources
+-------
+How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (interleaved protocol).
+Roberts et al., Ecography 2017, 40, 913, doi:10.1111/ecog.02881 (blocked cross-validation).
+Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++, arXiv:2311.01453.
+"""
+
+from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
+from hopcast.evaluation.evaluate import Evaluation, evaluate_model
+from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
+from hopcast.evaluation.scores import Score, score
+from hopcast.evaluation.shifts import circular_shifts
+from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
+
+__all__ = [
+    "BlockedSplit", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit", "circular_shifts",
+    "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
+]  # fmt: skip

@@ -1,0 +1,295 @@
+"""One model, one split: its score beside everything that a calendar alone can do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.errors import ConfigError, InputError
+from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
+from hopcast.evaluation.scores import Score, score
+from hopcast.evaluation.shifts import circular_shifts, fit_and_predict_all, near_seam, shifted_targets
+
+Verdict = Literal["useful", "not useful", "inconclusive"]
+
+#: A model is called useful only if at most this share of shifted models (itself counted) does as well.
+LEVEL = 0.05
+
+
+class Splitter(Protocol):
+    """What `evaluate_model` asks of a split: scikit-learn's ``split``."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        """Yield (training frames, test frames)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The score of a model beside its baselines and its control.
+
+    Attributes
+    ----------
+    model
+        Score over the test frames of all folds together.
+    mean, linear, cubic
+        Scores of the baselines over the same frames, from the same training frames.
+    shifted
+        R2 of the same model on features shifted circularly in time, [n_shifts].
+    shifts
+        The shifts, in frames, [n_shifts].
+    n_shifts_wanted
+        How many were asked for.
+    predictions
+        Forecast, [n_frames]: of a split with one fold on all frames (training frames too), otherwise on the test
+        frames, each by the fold that held it out; NaN elsewhere.
+    shifted_predictions
+        What each shifted model says of the true target's frames, [n_shifts, n_frames], NaN as above.
+    test_frames
+        Frames that were scored, ascending.
+    training_frames
+        Of every fold.
+    min_shift
+        Least shift, fs (the correlation time given).
+    timestep
+        fs.
+    notes
+        What a reader must know: fewer shifts than asked for, too short a trajectory.
+    """
+
+    model: Score
+    mean: Score
+    linear: Score
+    cubic: Score
+    shifted: NDArray[np.float64]
+    shifts: NDArray[np.intp]
+    n_shifts_wanted: int
+    predictions: NDArray[np.float64]
+    shifted_predictions: NDArray[np.float64]
+    test_frames: NDArray[np.intp]
+    training_frames: tuple[NDArray[np.intp], ...]
+    min_shift: float
+    timestep: float
+    notes: tuple[str, ...]
+
+    @property
+    def shifted_median(self) -> float:
+        """Median R2 of the shifted models; NaN without any."""
+        return float(np.median(self.shifted)) if len(self.shifted) else math.nan
+
+    @property
+    def z(self) -> float:
+        """Standard deviations of the shifted R2 between their mean and the model's; NaN below two shifts."""
+        if len(self.shifted) < 2 or np.ptp(self.shifted) == 0.0:
+            return math.nan
+        return float((self.model.r2 - self.shifted.mean()) / self.shifted.std(ddof=1))
+
+    @property
+    def rank(self) -> int:
+        """Place of the model among itself and its shifted twins, 1 the best; ties count against it."""
+        return 1 + int(np.sum(self.shifted >= self.model.r2))
+
+    @property
+    def p(self) -> float:
+        """``rank / (n_shifts + 1)``; its least value is 1 / (n_shifts + 1)."""
+        return self.rank / (len(self.shifted) + 1)
+
+    @property
+    def best_baseline(self) -> Score:
+        """The best of mean, linear and cubic."""
+        return max((self.mean, self.linear, self.cubic), key=lambda one: one.r2)
+
+    @property
+    def beats_the_calendar(self) -> Verdict:
+        """``useful`` if the model beats mean, linear and cubic, and its shifted twins at p <= 0.05.
+
+        ``not useful`` if it does not beat a baseline, the median of its shifted twins, or 95 % of them;
+        ``inconclusive`` if it beats baselines and median, but the trajectory holds too few shifts for p <= 0.05.
+        """
+        if self.model.r2 <= self.best_baseline.r2 or self.model.r2 <= self.shifted_median:
+            return "not useful"
+        if 1.0 / (len(self.shifted) + 1) > LEVEL:
+            return "inconclusive"
+        return "useful" if self.p <= LEVEL else "not useful"
+
+    def __str__(self) -> str:
+        shifted = (
+            f"R2 {self.shifted_median:.4f} (median of {len(self.shifted)}; rank {self.rank}, z {self.z:.2f}, p {self.p:.3g})"
+            if len(self.shifted)
+            else "none possible"
+        )
+        lines = [
+            f"model    {self.model}", f"mean     {self.mean}", f"linear   {self.linear}", f"cubic    {self.cubic}",
+            f"shifted  {shifted}", f"verdict  {self.beats_the_calendar}",
+        ]  # fmt: skip
+        return "\n".join([*lines, *(f"note     {note}" for note in self.notes)])
+
+
+def evaluate_model(
+    model: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    split: Splitter,
+    timestep: float,
+    *,
+    min_shift: float,
+    n_shifts: int = 20,
+    groups: ArrayLike | None = None,
+    random_state: int | None = None,
+    workers: int | None = None,
+) -> Evaluation:
+    """Score a model on a split beside mean, linear and cubic interpolation in time, and its own shifted twins.
+
+    Parameters
+    ----------
+    model
+        A scikit-learn regressor; cloned for every fit. A `LaplacianRidge` serves all shifts by one factorisation.
+    X
+        Features [n_frames, n_features].
+    y
+        Target [n_frames].
+    split
+        `InterleavedSplit`, `BlockedSplit`, `TrajectorySplit`, or any scikit-learn splitter that tests no frame twice.
+    timestep
+        fs between frames.
+    min_shift
+        Least circular shift, and least distance between shifts, fs: the correlation time.
+    n_shifts
+        Shifts wanted. As many as fit are made; fewer than wanted is a note of the result.
+    groups
+        Trajectory of every frame; shifts are circular within each, interpolation too.
+    random_state
+        Seed that draws the shifts; None spreads them evenly.
+    workers
+        Threads; the result does not depend on them.
+
+    Raises
+    ------
+    InputError
+        If X and y do not fit or are not finite, the target is constant, the split leaves no frames, or it tests a
+        frame twice.
+    ConfigError
+        If a time or `n_shifts` is not positive.
+
+    Notes
+    -----
+    *Control.* The shifted models see the target of s frames earlier on the same training frames, which is the same as
+    features of s frames later. Each is fitted as the model is, its own choice of hyperparameters included. Test
+    frames within one (median) training spacing of the seam, where the shifted target jumps from its end to its
+    start, are left out of its score.
+
+    *Folds.* The forecasts of all folds are scored together, with one mean of the target; R2 by fold would depend on
+    how little the target moves within a block.
+    """
+    features, target = _checked(X, y)
+    if not 0.0 < timestep < math.inf or not 0.0 < min_shift < math.inf:
+        raise ConfigError(
+            f"Arguments `timestep` and `min_shift` must be positive times in fs, but are {timestep} and {min_shift}."
+        )
+    n_frames = len(target)
+    labels = np.zeros(n_frames, dtype=np.intp) if groups is None else np.asarray(groups)
+    if labels.shape != (n_frames,):
+        raise InputError(
+            f"Argument `groups` must name a trajectory for each of {n_frames} frames, but has {labels.shape}."
+        )
+    trajectories = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    shortest = min(len(frames) for frames in trajectories)
+    min_frames = max(1, math.ceil(round(min_shift / timestep, 9)))
+    shifts = circular_shifts(shortest, min_frames, n_shifts, random_state)
+    targets = np.column_stack([target, shifted_targets(target, shifts, trajectories)])
+    folds = [(np.asarray(train), np.asarray(test)) for train, test in split.split(features, target, groups)]
+    tested = np.concatenate([test for _, test in folds])
+    if len(np.unique(tested)) != len(tested):
+        raise InputError("Argument `split` must test every frame at most once, but tests some twice.")
+
+    forecasts = np.full((n_frames, 1 + len(shifts)), np.nan)
+    baselines = {kind: np.full(n_frames, np.nan) for kind in ("mean", "linear", "cubic")}
+    clear_of_seam = np.zeros((n_frames, len(shifts)), dtype=np.bool_)
+    for train, test in folds:
+        frames = np.arange(n_frames) if len(folds) == 1 else test
+        forecasts[frames] = fit_and_predict_all(model, features, targets, train, frames, workers)
+        baselines["mean"][frames] = mean_prediction(target[train], len(frames))
+        for kind in ("linear", "cubic"):
+            baselines[kind][frames] = _interpolated(train, target, frames, trajectories, kind)
+        for column, shift in enumerate(shifts):
+            clear_of_seam[test, column] = ~near_seam(test, train, int(shift), trajectories)
+
+    tested = np.sort(tested)
+    shifted = [
+        score(targets[rows, 1 + column], forecasts[rows, 1 + column]).r2
+        for column in range(len(shifts))
+        for rows in [tested[clear_of_seam[tested, column]]]
+    ]
+    # Back to the calendar of the true target.
+    back = np.empty((len(shifts), n_frames))
+    for column, shift in enumerate(shifts):
+        for frames in trajectories:
+            back[column, frames] = np.roll(forecasts[frames, 1 + column], -shift)
+    return Evaluation(
+        model=score(target[tested], forecasts[tested, 0]),
+        mean=score(target[tested], baselines["mean"][tested]),
+        linear=score(target[tested], baselines["linear"][tested]),
+        cubic=score(target[tested], baselines["cubic"][tested]),
+        shifted=np.array(shifted, dtype=np.float64),
+        shifts=shifts,
+        n_shifts_wanted=n_shifts,
+        predictions=forecasts[:, 0].copy(),
+        shifted_predictions=back,
+        test_frames=tested,
+        training_frames=tuple(train for train, _ in folds),
+        min_shift=min_shift,
+        timestep=timestep,
+        notes=_notes(len(shifts), n_shifts, shortest, min_frames, timestep),
+    )
+
+
+def _interpolated(
+    train: NDArray[np.intp],
+    target: NDArray[np.float64],
+    frames: NDArray[np.intp],
+    trajectories: list[NDArray[np.intp]],
+    kind: str,
+) -> NDArray[np.float64]:
+    """Interpolate within each trajectory; one without training frames takes the mean of all of them."""
+    whole = np.full(len(target), float(target[train].mean()))
+    for members in trajectories:
+        positions = np.flatnonzero(np.isin(members, train))
+        if len(positions):
+            known = target[members[positions]]
+            whole[members] = interpolate_in_time(positions, known, np.arange(len(members)), kind)
+    return whole[frames]
+
+
+def _checked(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    features, target = np.asarray(X), np.asarray(y, dtype=np.float64)
+    if features.ndim != 2 or target.ndim != 1 or len(features) != len(target):
+        raise InputError(
+            "Argument `X` must be [n_frames, n_features] and `y` [n_frames] of the same frames, but the shapes are "
+            f"{features.shape} and {target.shape}."
+        )
+    if not np.isfinite(target).all():
+        raise InputError(
+            f"Argument `y` must be finite, but frame {np.flatnonzero(~np.isfinite(target))[0]} is not."
+        )
+    if np.ptp(target) == 0.0:
+        raise InputError(f"Argument `y` must vary, but is {target[0]:g} on all {len(target)} frames.")
+    return features, target
+
+
+def _notes(n_made: int, n_wanted: int, n_frames: int, min_frames: int, timestep: float) -> tuple[str, ...]:
+    notes = []
+    if n_made < n_wanted:
+        notes.append(
+            f"{n_made} shifts of at least {min_frames * timestep:g} fs fit into {n_frames * timestep:g} fs; "
+            f"{n_wanted} were asked for."
+        )
+    needed = math.ceil(1.0 / LEVEL)  # shifts and the model itself
+    if n_made + 1 < needed:
+        notes.append(
+            f"The least p that {n_made} shifts can reach is {1 / (n_made + 1):.2g}: a verdict at {LEVEL:g} needs "
+            f"{needed * min_frames * timestep:g} fs of trajectory (or more shifts)."
+        )
+    return tuple(notes)
