@@ -1,0 +1,382 @@
+r"""Neighbours of one atom, found inside the kernels: every periodic image within a radius, or the shortest.
+
+A frame is prepared once (fractional coordinates wrapped into the cell, atoms sorted into bins when the cell is
+large), then `gather` fills the buffers of one atom. For each candidate only the images that can lie within the
+radius are visited: along lattice vector a these are the integers n with :math:`|f_a + n| w_a \le R`, where f is
+the fractional difference and :math:`w_a` the distance between opposite faces of the cell.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core import InputError, Trajectory
+
+# rows of the buffer `near` that `gather` fills for each neighbour
+X, Y, Z, R, SHIFT_A, SHIFT_B, SHIFT_C = range(7)
+N_ROWS = 7
+
+# below this distance two atoms coincide, Å
+COINCIDENT = 1e-6
+
+# bins are at least half a radius wide and a search looks two bins to either side: below six bins it would see all
+MIN_BINS = 6
+REACH_BINS = 2
+
+
+def complete_cells(cell: NDArray[np.float64], pbc: tuple[bool, bool, bool]) -> NDArray[np.float64]:
+    """Return cells that span space, [n, 3, 3]: lattice vectors that do not repeat become unit vectors across the others.
+
+    Raises
+    ------
+    InputError
+        If the vectors of the periodic directions are zero, linearly dependent or not finite.
+    """
+    cells = np.array(cell, dtype=np.float64).reshape(-1, 3, 3)
+    periodic = [axis for axis in range(3) if pbc[axis]]
+    others = [axis for axis in range(3) if not pbc[axis]]
+    vectors = cells[:, periodic]
+    singular = np.linalg.svd(vectors, compute_uv=False) if np.all(np.isfinite(vectors)) else np.zeros((1, 1))
+    if periodic and not np.all(singular > 1e-6):
+        raise InputError(
+            "Argument `cell` must hold finite, linearly independent lattice vectors along the periodic directions "
+            f"{', '.join('abc'[axis] for axis in periodic)}, but some are not. Give the cell, or set `pbc` to False there."
+        )
+    if len(others) == 3:
+        cells[:] = np.eye(3)
+    elif len(others) == 2:
+        along = vectors[:, 0] / np.linalg.norm(vectors[:, 0], axis=1)[:, None]
+        helper = np.eye(3)[np.argmin(np.abs(along), axis=1)]
+        first = np.cross(along, helper)
+        first /= np.linalg.norm(first, axis=1)[:, None]
+        cells[:, others[0]], cells[:, others[1]] = first, np.cross(along, first)
+    elif len(others) == 1:
+        normal = np.cross(vectors[:, 0], vectors[:, 1])
+        cells[:, others[0]] = normal / np.linalg.norm(normal, axis=1)[:, None]
+    return cells
+
+
+def widths(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distances between opposite faces of each cell [n, 3], Å."""
+    return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cells), axis=1))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def wrap_frame(
+    positions: Any, inverse: Any, periodic: Any, wrapped: Any, wraps: Any
+) -> None:  # pragma: no cover - compiled
+    """Write fractional coordinates of one frame, in [0, 1) along periodic directions, and the cells taken off."""
+    for i in range(positions.shape[0]):
+        for a in range(3):
+            f = (
+                positions[i, 0] * inverse[0, a]
+                + positions[i, 1] * inverse[1, a]
+                + positions[i, 2] * inverse[2, a]
+            )
+            n = math.floor(f) if periodic[a] else 0
+            wraps[i, a] = n
+            wrapped[i, a] = f - n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bin_frame(
+    wrapped: Any, width: Any, periodic: Any, radius: float, n_bins: Any, place: Any, start: Any, order: Any
+) -> None:  # pragma: no cover - compiled
+    """Sort the atoms of a wrapped frame into bins (counting sort); few atoms or a small cell make one bin of all.
+
+    `place` [n_atoms, 3] holds the bin of each atom, ``order[start[b]:start[b + 1]]`` the atoms of bin b.
+    """
+    n_atoms = wrapped.shape[0]
+    low = np.zeros(3)
+    span = np.ones(3)
+    for a in range(3):
+        if not periodic[a]:
+            low[a] = wrapped[:, a].min()
+            span[a] = wrapped[:, a].max() - low[a] + 1e-9
+        bins = int(min(2.0 * span[a] * width[a] / radius, 32.0))
+        n_bins[a] = bins if bins >= MIN_BINS and n_atoms > 64 else 1
+    total = n_bins[0] * n_bins[1] * n_bins[2]
+    start[: total + 1] = 0
+    for i in range(n_atoms):
+        for a in range(3):
+            place[i, a] = min(int((wrapped[i, a] - low[a]) / span[a] * n_bins[a]), n_bins[a] - 1)
+        start[(place[i, 0] * n_bins[1] + place[i, 1]) * n_bins[2] + place[i, 2] + 1] += 1
+    for b in range(total):
+        start[b + 1] += start[b]
+    # filling backwards leaves `start` at the first atom of each bin and keeps atoms in their order
+    for i in range(n_atoms - 1, -1, -1):
+        b = (place[i, 0] * n_bins[1] + place[i, 1]) * n_bins[2] + place[i, 2]
+        start[b + 1] -= 1
+        order[start[b + 1]] = i
+    for b in range(total):
+        start[b] = start[b + 1]
+    start[total] = n_atoms
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gather(
+    i: int,
+    wrapped: Any,
+    wraps: Any,
+    cell: Any,
+    width: Any,
+    periodic: Any,
+    radius: float,
+    shortest: bool,
+    n_bins: Any,
+    place: Any,
+    start: Any,
+    order: Any,
+    index: Any,
+    near: Any,
+) -> int:  # pragma: no cover - compiled
+    """Return the number of neighbours of atom `i` and write as many as fit: `index` [capacity], `near` [7, capacity].
+
+    `near` holds the vector from `i` (rows X, Y, Z), its length (R), and the lattice translation that takes the
+    given position of the neighbour to this image (SHIFT_A..SHIFT_C). With `shortest` only the shortest image of
+    each other atom counts. A negative number -1 - j says that atom `j` coincides with `i`.
+    """
+    capacity = index.shape[0]
+    count = 0
+    first = np.zeros(3, np.int64)
+    last = np.zeros(3, np.int64)
+    for a in range(3):
+        if n_bins[a] > 1:
+            first[a] = place[i, a] - REACH_BINS
+            last[a] = place[i, a] + REACH_BINS
+            if not periodic[a]:
+                first[a] = max(first[a], 0)
+                last[a] = min(last[a], n_bins[a] - 1)
+    for b0 in range(first[0], last[0] + 1):
+        for b1 in range(first[1], last[1] + 1):
+            for b2 in range(first[2], last[2] + 1):
+                b = ((b0 % n_bins[0]) * n_bins[1] + b1 % n_bins[1]) * n_bins[2] + b2 % n_bins[2]
+                for slot in range(start[b], start[b + 1]):
+                    j = order[slot]
+                    if shortest and j == i:
+                        continue
+                    found = _images(
+                        i,
+                        j,
+                        wrapped,
+                        wraps,
+                        cell,
+                        width,
+                        periodic,
+                        radius,
+                        shortest,
+                        count,
+                        capacity,
+                        index,
+                        near,
+                    )
+                    if found < 0:
+                        return -1 - j
+                    count += found
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _images(
+    i: int,
+    j: int,
+    wrapped: Any,
+    wraps: Any,
+    cell: Any,
+    width: Any,
+    periodic: Any,
+    radius: float,
+    shortest: bool,
+    count: int,
+    capacity: int,
+    index: Any,
+    near: Any,
+) -> int:  # pragma: no cover - compiled
+    """Append the images of `j` around `i` to the buffers; return how many, or -1 where the two coincide."""
+    f0 = wrapped[j, 0] - wrapped[i, 0]
+    f1 = wrapped[j, 1] - wrapped[i, 1]
+    f2 = wrapped[j, 2] - wrapped[i, 2]
+    reach = radius
+    if shortest:
+        # no image can be shorter than the shortest, so the one wrapped by rounding bounds the search
+        g0 = f0 - round(f0) if periodic[0] else f0
+        g1 = f1 - round(f1) if periodic[1] else f1
+        g2 = f2 - round(f2) if periodic[2] else f2
+        x = g0 * cell[0, 0] + g1 * cell[1, 0] + g2 * cell[2, 0]
+        y = g0 * cell[0, 1] + g1 * cell[1, 1] + g2 * cell[2, 1]
+        z = g0 * cell[0, 2] + g1 * cell[1, 2] + g2 * cell[2, 2]
+        reach = min(radius, math.sqrt(x * x + y * y + z * z) * (1.0 + 1e-12))
+    q0 = reach / width[0] + 1e-12
+    q1 = reach / width[1] + 1e-12
+    q2 = reach / width[2] + 1e-12
+    low0, high0 = (math.ceil(-f0 - q0), math.floor(-f0 + q0)) if periodic[0] else (0, 0)
+    low1, high1 = (math.ceil(-f1 - q1), math.floor(-f1 + q1)) if periodic[1] else (0, 0)
+    low2, high2 = (math.ceil(-f2 - q2), math.floor(-f2 + q2)) if periodic[2] else (0, 0)
+    best = radius * radius
+    found = 0
+    for n0 in range(low0, high0 + 1):
+        x0 = (f0 + n0) * cell[0, 0]
+        y0 = (f0 + n0) * cell[0, 1]
+        z0 = (f0 + n0) * cell[0, 2]
+        for n1 in range(low1, high1 + 1):
+            x1 = x0 + (f1 + n1) * cell[1, 0]
+            y1 = y0 + (f1 + n1) * cell[1, 1]
+            z1 = z0 + (f1 + n1) * cell[1, 2]
+            for n2 in range(low2, high2 + 1):
+                x = x1 + (f2 + n2) * cell[2, 0]
+                y = y1 + (f2 + n2) * cell[2, 1]
+                z = z1 + (f2 + n2) * cell[2, 2]
+                square = x * x + y * y + z * z
+                if square > best or (i == j and n0 == 0 and n1 == 0 and n2 == 0):
+                    continue
+                if square < COINCIDENT * COINCIDENT:
+                    return -1
+                if shortest:
+                    best = square
+                slot = count if shortest else count + found
+                found = 1 if shortest else found + 1
+                if slot < capacity:
+                    index[slot] = j
+                    near[X, slot] = x
+                    near[Y, slot] = y
+                    near[Z, slot] = z
+                    near[R, slot] = math.sqrt(square)
+                    near[SHIFT_A, slot] = n0 - wraps[j, 0] + wraps[i, 0]
+                    near[SHIFT_B, slot] = n1 - wraps[j, 1] + wraps[i, 1]
+                    near[SHIFT_C, slot] = n2 - wraps[j, 2] + wraps[i, 2]
+    return found
+
+
+def coincident_message(trajectory: Trajectory, frame: int, i: int, j: int) -> str:
+    """Return the sentence about two atoms at one place."""
+    symbols = trajectory.symbols
+    other = f"{j} ({symbols[j]})" if i != j else "its own periodic image"
+    return (
+        f"Atoms must be at least {COINCIDENT:g} Å apart, but in frame {frame} atom {i} ({symbols[i]}) coincides "
+        f"with {'atom ' if i != j else ''}{other}. Check the cell, or remove the duplicate."
+    )
+
+
+def frame_neighbours(
+    trajectory: Trajectory, frame: int, radius: float, *, images: str = "all"
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    r"""Return all neighbours within `radius` in one frame.
+
+    Parameters
+    ----------
+    trajectory
+        The atoms and their cell.
+    frame
+        Which frame.
+    radius
+        Largest distance, Å.
+    images
+        "all" for every periodic image, "mic" for the shortest image of each other atom.
+
+    Returns
+    -------
+    centre, neighbour : arrays [n_pairs]
+        Indices of the atoms, each pair once from either side.
+    vector : array [n_pairs, 3]
+        From centre to neighbour, Å.
+    shift : array [n_pairs, 3]
+        Lattice translation n of the neighbour: :math:`v = r_j + n A - r_i`.
+
+    Raises
+    ------
+    InputError
+        If two atoms coincide.
+    """
+    positions = np.ascontiguousarray(trajectory.positions[frame], dtype=np.float64)
+    cell = complete_cells(trajectory.cells()[frame], trajectory.pbc)
+    centre, index, near = _all_pairs(
+        positions,
+        cell[0],
+        np.linalg.inv(cell[0]),
+        widths(cell)[0],
+        np.array(trajectory.pbc),
+        radius,
+        images == "mic",
+    )
+    if near.shape[1] == 0 and index.size:
+        raise InputError(coincident_message(trajectory, frame, int(centre[0]), int(index[0])))
+    return centre, index, near[:3].T.copy(), np.rint(near[4:]).astype(np.int64).T
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _all_pairs(
+    positions: Any, cell: Any, inverse: Any, width: Any, periodic: Any, radius: float, shortest: bool
+) -> Any:  # pragma: no cover - compiled
+    n_atoms = positions.shape[0]
+    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrap_frame(positions, inverse, periodic, wrapped, wraps)
+    bin_frame(wrapped, width, periodic, radius, n_bins, place, start, order)
+    nothing = np.empty(0, np.int64)
+    no_near = np.empty((N_ROWS, 0))
+    total = np.zeros(n_atoms + 1, np.int64)
+    capacity = 0
+    for i in range(n_atoms):
+        count = gather(
+            i,
+            wrapped,
+            wraps,
+            cell,
+            width,
+            periodic,
+            radius,
+            shortest,
+            n_bins,
+            place,
+            start,
+            order,
+            nothing,
+            no_near,
+        )
+        if count < 0:
+            return np.array([i]), np.array([-1 - count]), no_near
+        total[i + 1] = total[i] + count
+        capacity = max(capacity, count)
+    centre = np.empty(total[-1], np.int64)
+    index = np.empty(total[-1], np.int64)
+    near = np.empty((N_ROWS, total[-1]))
+    some = np.empty(capacity, np.int64)
+    some_near = np.empty((N_ROWS, capacity))
+    for i in range(n_atoms):
+        count = gather(
+            i,
+            wrapped,
+            wraps,
+            cell,
+            width,
+            periodic,
+            radius,
+            shortest,
+            n_bins,
+            place,
+            start,
+            order,
+            some,
+            some_near,
+        )
+        centre[total[i] : total[i + 1]] = i
+        index[total[i] : total[i + 1]] = some[:count]
+        near[:, total[i] : total[i + 1]] = some_near[:, :count]
+    return centre, index, near
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def frame_buffers(n_atoms: int) -> Any:  # pragma: no cover - compiled
+    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order."""
+    return (
+        np.empty((n_atoms, 3)),
+        np.empty((n_atoms, 3), np.int64),
+        np.ones(3, np.int64),
+        np.empty((n_atoms, 3), np.int64),
+        np.zeros(32 * 32 * 32 + 2 if n_atoms > 64 else 3, np.int64),
+        np.empty(n_atoms, np.int64),
+    )
