@@ -138,19 +138,21 @@ def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("hopcast.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
-    environment.filters["subscript"] = _subscript
+    environment.filters["typeset"] = _typeset
     return environment.get_template("report.html.j2")
 
 
-def _subscript(text: str) -> Markup:
-    """Set the s of R_s and theta_s as an index."""
-    return Markup(re.sub(r"(R|θ|theta)_s\b", r"\1<sub>s</sub>", str(escape(text))).replace("theta<sub>", "θ<sub>"))
+def _typeset(text: str) -> Markup:
+    """Escape a text, set the s of R_s and theta_s as an index, and keep numbers and units on one line."""
+    escaped = re.sub(r"(R|θ|theta)_s\b", r"\1<sub>s</sub>", str(escape(text))).replace("theta<sub>", "θ<sub>")
+    return Markup(re.sub(r"(\d) (fs|ps|ns|nat|eV|meV|K|%|Å)(?!\w)", "\\1\u00a0\\2", escaped))
 
 
 def _small(svg: str) -> str:
     """Shorten numbers in paths to two decimals (a hundredth of a point) and drop comments: half the size of a page."""
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    # coordinates only: the scale of a glyph is a small number that must keep its digits
+    return re.sub(r'\s(?:d|x|y)="[^"]*"', lambda match: re.sub(r"(\d+\.\d{2})\d+", r"\1", match.group()), svg)
 
 
 def _dump(value: Any) -> str:

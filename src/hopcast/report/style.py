@@ -83,18 +83,23 @@ def model_dash(name: str, report: StudyReport) -> Any:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return positions near the wanted ones, at least `gap` apart, between `low` and `high`: labels that do not overlap."""
+    """Return positions at least `gap` apart and between `low` and `high`, as near the wanted ones as that allows.
+
+    (Least squares by pooling neighbours; labels placed so do not overlap, and lines to them do not cross.)
+    """
+    if not wanted:
+        return []
     order = np.argsort(wanted, kind="stable")
-    placed = np.asarray(wanted, dtype=float)[order].copy()
-    gap = min(gap, (high - low) / max(len(placed) - 1, 1))
-    for index in range(1, len(placed)):
-        placed[index] = max(placed[index], placed[index - 1] + gap)
-    excess = placed[-1] - high if len(placed) else 0.0
-    if excess > 0:
-        placed[-1] = high
-        for index in range(len(placed) - 2, -1, -1):
-            placed[index] = min(placed[index], placed[index + 1] - gap)
-    result = np.empty_like(placed)
+    gap = min(gap, (high - low) / max(len(wanted) - 1, 1))
+    pools: list[tuple[float, int]] = []  # mean of (wanted - rank * gap), and how many share it
+    for rank, index in enumerate(order):
+        pools.append((wanted[index] - rank * gap, 1))
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (first, n_first), (second, n_second) = pools[-2:]
+            pools[-2:] = [((first * n_first + second * n_second) / (n_first + n_second), n_first + n_second)]
+    level = np.concatenate([np.full(count, mean) for mean, count in pools])
+    placed = np.clip(level, low, high - (len(wanted) - 1) * gap) + gap * np.arange(len(wanted))
+    result = np.empty(len(wanted))
     result[order] = placed
     return [float(position) for position in result]
 
@@ -110,9 +115,9 @@ def label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: 
     places = spread([y for _, y, _ in ends], gap_points * (high - low) / height, low, high)
     for (name, y, colour), place in zip(ends, places, strict=True):
         ax.annotate(
-            name, xy=(1, y), xycoords=("axes fraction", "data"), xytext=(1.06, place), textcoords=("axes fraction", "data"),
+            name, xy=(1, y), xycoords=("axes fraction", "data"), xytext=(1.09, place), textcoords=("axes fraction", "data"),
             color=colour, fontsize=size, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0.5, "shrinkB": 0.5},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0.5, "shrinkB": 0.5, "relpos": (0.0, 0.5)},
         )  # fmt: skip
 
 

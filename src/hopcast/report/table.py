@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from hopcast.report.verdicts import shown_r2
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -55,7 +57,8 @@ class Column:
     unit
         Unit, empty for text and pure numbers.
     style
-        "text", "number" (significant digits), "fixed" (decimals) or "interval" (number, low, high).
+        "text", "number" (significant digits), "fixed" (decimals), "r2" (digits that tell it from 1) or "interval"
+        (number, low, high).
     digits
         Significant digits or decimals.
     """
@@ -63,7 +66,7 @@ class Column:
     key: str
     label: str
     unit: str = ""
-    style: Literal["text", "number", "fixed", "interval"] = "number"
+    style: Literal["text", "number", "fixed", "r2", "interval"] = "number"
     digits: int = 3
 
     @property
@@ -133,6 +136,8 @@ class Table:
             return cell.value
         if column.style == "fixed":
             return shown_fixed(cell.value, column.digits)
+        if column.style == "r2":
+            return shown_r2(cell.value)
         return shown_number(cell.value, column.digits)
 
     def interval_text(self, column: Column, cell: Cell) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
-from hopcast.report.verdicts import TARGET_NAMES, shown_r2
+from hopcast.report.verdicts import TARGET_NAMES
 
 _MEV = 1e3
 _BASELINE_ROWS = (("mean", "mean"), ("linear", "linear in time"), ("cubic", "cubic spline in time"))
@@ -41,10 +41,10 @@ def information_table(report: StudyReport) -> Table:
     columns = (
         Column("element", "Element", style="text"),
         Column("target", "Target", style="text"),
-        Column("raw", "Raw", "nat"),
-        Column("null_mean", "Shifted (null)", "nat"),
-        Column("corrected", "Corrected", "nat"),
-        Column("windowed", "Theiler window", "nat"),
+        Column("raw", "Raw", "nat", "fixed", 2),
+        Column("null_mean", "Shifted (null)", "nat", "fixed", 2),
+        Column("corrected", "Corrected", "nat", "fixed", 2),
+        Column("windowed", "Theiler window", "nat", "fixed", 2),
         Column("p", "p", style="number", digits=2),
         Column("verdict", "Verdict", style="text"),
     )
@@ -72,7 +72,7 @@ def information_table(report: StudyReport) -> Table:
 
 def model_table(report: StudyReport) -> Table:
     """Return Table 2: errors of gap and coupling by model and split, interpolation in time below each split."""
-    score = (("r2", "R²", "", "fixed", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
+    score = (("r2", "R²", "", "r2", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
     columns = [Column("split", "Split", style="text"), Column("model", "Model", style="text")]
     for target, name in TARGET_NAMES.items():
         for key, label, unit, look, digits in score:
@@ -123,9 +123,9 @@ def best_feature_table(report: StudyReport) -> Table:
         Column("r_pair", "of", style="text"),
         Column("theta_s", "θ_s", "degrees", "fixed", 1),
         Column("theta_pair", "of", style="text"),
-        Column("mi", "Raw MI", "nat"),
-        Column("null_mean", "Shifted (null)", "nat"),
-        Column("corrected", "Corrected MI", "nat"),
+        Column("mi", "Raw MI", "nat", "fixed", 2),
+        Column("null_mean", "Shifted (null)", "nat", "fixed", 2),
+        Column("corrected", "Corrected MI", "nat", "fixed", 2),
     )
     entries = sorted(report.results["best_features"], key=lambda e: list(TARGET_NAMES).index(e["target"]))
     rows = tuple(
@@ -136,7 +136,7 @@ def best_feature_table(report: StudyReport) -> Table:
         )
         for entry in entries
     )  # fmt: skip
-    notes = ("Averaged over the element's atoms; `of`: the pair of elements whose distance or angle it is.",)
+    notes = ("Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",)
     return Table(
         "table-3-best-features", "Table 3. The best symmetry function", columns, rows, notes,
         tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
@@ -208,11 +208,11 @@ def trust_table(report: StudyReport) -> Table:
     columns = (
         Column("target", "Target", style="text"),
         Column("model", "Model", style="text"),
-        Column("r2", "R² of the model", style="text"),
-        Column("linear", "Linear in time", style="text"),
-        Column("cubic", "Cubic spline", style="text"),
-        Column("shifted", "Shifted features", style="text"),
-        Column("blocked", "Held-out blocks", style="text"),
+        Column("r2", "R² of the model", style="r2"),
+        Column("linear", "Linear in time", style="r2"),
+        Column("cubic", "Cubic spline", style="r2"),
+        Column("shifted", "Shifted features", style="r2"),
+        Column("blocked", "Held-out blocks", style="r2"),
         Column("verdict", "Verdict", style="text"),
     )
     rows, groups = [], []
@@ -224,8 +224,8 @@ def trust_table(report: StudyReport) -> Table:
             blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
             baselines = model["baselines"]
             rows.append((
-                Cell(words), Cell(name), _r2_cell(model), _r2_cell(baselines["linear"]), _r2_cell(baselines["cubic"]),
-                _r2_cell(baselines["shifted"], "median"), _r2_cell(blocked), _verdict(model),
+                Cell(words), Cell(name), _cell(model, "r2"), _cell(baselines["linear"], "r2"), _cell(baselines["cubic"], "r2"),
+                _cell(baselines["shifted"], "median"), _cell(blocked, "r2"), _verdict(model),
             ))  # fmt: skip
             groups.append(group)
     notes = (
@@ -233,11 +233,6 @@ def trust_table(report: StudyReport) -> Table:
         "of another time. Held-out blocks: whole stretches of the trajectory left out, with a margin.",
     )
     return Table("trust", "Scores beside what needs no model", columns, tuple(rows), notes, tuple(groups))
-
-
-def _r2_cell(record: Mapping[str, Any] | None, key: str = "r2") -> Cell:
-    cell = _cell(record, key)
-    return cell if cell.value is None else Cell(shown_r2(float(cell.value)))
 
 
 def check_table(report: StudyReport) -> Table:

@@ -261,12 +261,13 @@ def _summary(results: Mapping[str, Any]) -> list[dict[str, str]]:
         judged = [m for m in results["models"] if m["target"] == target and m["split"] == "interleaved"]
         if judged:
             lines.append((f"Forecast of the {name}", _models_line(judged, name)))
-        entries = [entry for entry in results["information"] if entry["target"] == target]
-        if entries:
-            lines.append((f"Information on the {name}", _information_line(entries)))
     rows = [row for row in results["hamiltonians"] if "verdict" in row]
     if rows:
         lines.append(("Recombination rate", _rates_line(rows)))
+    for target, name in TARGET_NAMES.items():
+        entries = [entry for entry in results["information"] if entry["target"] == target]
+        if entries:
+            lines.append((f"Information on the {name}", _information_line(entries)))
     if results["checks"]:
         lines.append(("Exact solver and Monte Carlo", _checks_line(results["checks"])))
     return [{"subject": subject, **verdict.record()} for subject, verdict in lines]
@@ -338,11 +339,9 @@ def _of(names: Sequence[str], models: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shown_r2(value: float) -> str:
-    """Return R² with as many digits as distinguish it from 1 (``0.82``, ``0.9990``, ``-3.1``)."""
-    if not math.isfinite(value):
-        return str(value)
-    if value >= 0.99:
-        return f"{value:.4f}"
-    if value > -1:
-        return f"{value:.3f}".replace("-", "−")
-    return f"{value:.3g}".replace("-", "−")
+    """Return R² with two digits of what is missing to 1 (``0.820``, ``0.9952``, ``0.99962``, ``−3.14``)."""
+    if value <= -1:
+        return f"{value:.3g}".replace("-", "−")
+    decimals = 6 if value > 1 - 1e-6 else math.ceil(-math.log10(1 - value)) + 1
+    text = f"{value:.{min(max(decimals, 3), 6)}f}"
+    return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")

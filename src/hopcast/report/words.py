@@ -9,12 +9,14 @@ from hopcast.report.study_report import StudyReport
 from hopcast.report.table import shown_number
 from hopcast.report.verdicts import shown_length
 
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 
 def facts(report: StudyReport) -> list[tuple[str, str]]:
     """Return the line under the report's title: label and value."""
     data = report.data
     lines = [
-        ("cell", f"{data['formula']}, {data['n_atoms']} atom{'s' if data['n_atoms'] > 1 else ''}"),
+        ("cell", f"{data['formula'].translate(_SUBSCRIPT)}, {data['n_atoms']} atom{'s' if data['n_atoms'] > 1 else ''}"),
         ("trajectory", f"{shown_length(data['duration'])}, {data['n_frames']} frames every {data['timestep']:g} fs"),
     ]
     if data.get("states"):

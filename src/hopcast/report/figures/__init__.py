@@ -68,7 +68,7 @@ FIGURES: Final = (
     ),
     FigureSpec(
         "figure-2-forecast", "Figure 2. Forecast against ab initio",
-        "Top: a stretch of the trajectory (solid: all features, dashed: the best one). Bottom: test frames, discs for all features "
+        "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
         "and circles for the best one, with the number of features an atom and R².",
         draw_forecast,
     ),

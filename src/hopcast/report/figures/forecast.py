@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from hopcast.report.study_report import Forecast, StudyReport
-from hopcast.report.style import AB_INITIO, FAINT, MUTED, WIDE, is_small, label_ends, model_colour, model_dash, panel_label
+from hopcast.report.style import AB_INITIO, FAINT, MUTED, WIDE, is_small, model_colour, model_dash, panel_label
 from hopcast.report.verdicts import shown_r2
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
@@ -22,28 +23,42 @@ def draw_forecast(report: StudyReport) -> Figure | None:
     groups = _groups(report, shown[0][1])
     n_columns = min(len(groups), 4)
     panel = (WIDE - 0.65) / max(n_columns, 3)
-    height = len(shown) * (1.55 + 0.35) + len(shown) * (panel + 0.42) + 0.35
+    height = 0.62 + 1.3 + 0.12 + 0.9 + 0.85 + len(shown) * (panel + 0.42)
     fig = Figure(figsize=(WIDE, height))
-    top = height - 0.28
-    for target, series in shown:
-        ax = fig.add_axes((0.1, (top - 1.5) / height, 0.76, 1.5 / height))
-        _draw_stretch(ax, report, series, target)
-        top -= 1.5 + 0.72
+    _draw_key(fig, report, shown[0][1], height)
+    width = (WIDE - 0.6 - 0.62) / 2
+    for index, (target, series) in enumerate(shown):
+        left = (0.52 + index * (width + 0.62)) / WIDE
+        upper = fig.add_axes((left, (height - 0.62 - 1.3) / height, width / WIDE, 1.3 / height))
+        lower = fig.add_axes((left, (height - 0.62 - 1.3 - 0.12 - 0.9) / height, width / WIDE, 0.9 / height), sharex=upper)
+        _draw_stretch(upper, lower, report, series, target)
+    top = height - (0.62 + 1.3 + 0.12 + 0.9 + 0.8)
     for index, (target, series) in enumerate(shown):
         limits = _limits(series, target)
         for column, (title, names) in enumerate(groups[:4]):
             left = 0.52 + column * (panel + 0.03)
-            ax = fig.add_axes((left / WIDE, (top - panel) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height))
+            ax = fig.add_axes((left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height))
             _draw_parity(ax, report, series, target, names, limits)
             if index == 0:
                 ax.set_title(title, color=model_colour(names[0], report), pad=4)
             if column:
                 ax.tick_params(labelleft=False)
             else:
-                ax.set_ylabel(f"Forecast {_LABELS[target][0]} ({_LABELS[target][1]})", fontsize=7.5)
-            ax.set_xlabel(f"Ab initio ({_LABELS[target][1]})", fontsize=7.5, labelpad=2)
+                ax.set_ylabel(f"Forecast ({_LABELS[target][1]})", fontsize=7.5)
+            ax.set_xlabel(f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2)
         top -= panel + 0.42
     return fig
+
+
+def _draw_key(fig: Figure, report: StudyReport, series: Forecast, height: float) -> None:
+    handles = [
+        Line2D([], [], color=AB_INITIO, lw=3.2, alpha=0.3, label="ab initio"),
+        Line2D([], [], color=AB_INITIO, marker="o", ms=3.4, ls="none", label="training frames"),
+    ]
+    handles += [Line2D([], [], color=model_colour(n, report), ls=model_dash(n, report), label=n) for n in series.models]
+    fig.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.02 / height), ncols=-(-len(handles) // 2), columnspacing=1.2
+    )
 
 
 def _groups(report: StudyReport, series: Forecast) -> list[tuple[str, list[str]]]:
@@ -65,22 +80,24 @@ def _stretch(series: Forecast) -> slice:
     return slice(int(first), int(last) + 1)
 
 
-def _draw_stretch(ax: Axes, report: StudyReport, series: Forecast, target: str) -> None:
+def _draw_stretch(upper: Axes, lower: Axes, report: StudyReport, series: Forecast, target: str) -> None:
     label, unit, scale = _LABELS[target]
     part = _stretch(series)
-    times = series.times[part]
-    ends = []
+    times, truth, train = series.times[part], series.ab_initio[part] * scale, series.train[part]
+    upper.plot(times, truth, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1)
+    lower.axhline(0, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1)
+    error_scale = scale if target == "nac" else 1e3
     for name, values in series.models.items():
-        colour = model_colour(name, report)
-        ax.plot(times, values[part] * scale, color=colour, ls=model_dash(name, report), lw=0.9, zorder=2)
-        ends.append((name, float(values[part][-1] * scale), colour))
-    ax.plot(times, series.ab_initio[part] * scale, color=AB_INITIO, lw=2.2, alpha=0.3, zorder=1)
-    train = series.train[part]
-    ax.plot(times[train], series.ab_initio[part][train] * scale, "o", ms=3.4, color=AB_INITIO, zorder=4)
-    ax.set(xlabel="Time (fs)", ylabel=f"{label} ({unit})", xlim=(times[0], times[-1]))
-    panel_label(ax, f"{'Gap' if target == 'gap' else 'Coupling'}: a stretch of the trajectory")
-    ax.text(1.0, 1.04, "● training frames   ▬ ab initio", transform=ax.transAxes, ha="right", va="bottom", fontsize=6.5, color=MUTED)
-    label_ends(ax, ends, gap_points=8)
+        colour, dash = model_colour(name, report), model_dash(name, report)
+        upper.plot(times, values[part] * scale, color=colour, ls=dash, lw=0.9, zorder=2)
+        lower.plot(times, (values[part] - series.ab_initio[part]) * error_scale, color=colour, ls=dash, lw=0.9, zorder=2)
+    upper.plot(times[train], truth[train], "o", ms=3.4, color=AB_INITIO, zorder=4)
+    lower.plot(times[train], np.zeros(int(train.sum())), "o", ms=2.6, color=AB_INITIO, zorder=4)
+    upper.set(ylabel=f"{label} ({unit})", xlim=(times[0], times[-1]))
+    upper.tick_params(labelbottom=False)
+    upper.locator_params(axis="x", nbins=4)
+    lower.set(xlabel="Time (fs)", ylabel="Error (meV)")
+    panel_label(upper, "Gap" if target == "gap" else "Coupling")
 
 
 def _limits(series: Forecast, target: str) -> tuple[float, float]:

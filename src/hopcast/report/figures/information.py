@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from hopcast.report.study_report import InformationMap, StudyReport
+from hopcast.report.table import shown_fixed
 from hopcast.report.style import FAINT, INK, SINGLE, WIDE, element_colour, note, panel_label
 
 _TITLES = {"gap": "with the gap", "nac": "with the coupling"}
@@ -23,10 +24,10 @@ def draw_information_bars(report: StudyReport) -> Figure | None:
     targets = [target for target in ("gap", "nac") if any(e["target"] == target for e in entries)]
     if not targets:
         return None
-    height = 1.75 * len(targets) + 0.55
+    height = 1.6 * len(targets) + 0.4
     fig = Figure(figsize=(SINGLE, height))
     axes = fig.subplots(len(targets), 1, squeeze=False)[:, 0]
-    fig.subplots_adjust(left=0.16, right=0.97, top=1 - 0.6 / height, bottom=0.3 / height, hspace=0.55)
+    fig.subplots_adjust(left=0.16, right=0.97, top=1 - 0.52 / height, bottom=0.25 / height, hspace=0.42)
     values = [e[key] for e in entries for key in ("raw", "null_mean", "corrected") if e[key] is not None]
     low, high = min(0.0, *values, 0.0), max(*values, 0.0, 1e-9)
     for ax, target in zip(axes, targets, strict=True):
@@ -43,11 +44,17 @@ def draw_information_bars(report: StudyReport) -> Figure | None:
                     ax.text(index + offset, 0, "–", ha="center", va="bottom", fontsize=7)
                     continue
                 ax.bar(index + offset, entry[key], width=0.24, linewidth=0.7, **look)
+                if key == "corrected":
+                    place = max(entry[key], 0.0) + 0.02 * (high - low)
+                    ax.text(index + offset - 0.1, place, shown_fixed(entry[key], 2), ha="left", va="bottom", fontsize=6.5)
         ax.axhline(0, color=INK, lw=0.7)
         ax.set_xticks(range(len(shown)), [e["element"] for e in shown])
         ax.tick_params(axis="x", length=0)
+        ax.spines["bottom"].set_visible(False)
         ax.set(ylabel="MI (nat per atom)", ylim=(1.08 * low, 1.12 * high), xlim=(-0.6, len(shown) - 0.4))
         ax.grid(axis="y", color=FAINT, lw=0.4)
+        if low < 0:
+            ax.tick_params(axis="x", pad=1)
         panel_label(ax, f"Mean information {_TITLES[target]}")
     handles = [
         Patch(facecolor="#8a8a8a", edgecolor="#8a8a8a", label="raw"),
@@ -86,11 +93,11 @@ def draw_information_maps(report: StudyReport, target: str) -> Figure | None:
                 note(ax, "not computed")
                 ax.set_axis_off()
                 continue
-            images[kind] = _draw_map(ax, entry, values, looks[look])
+            images[kind] = _draw_map(ax, entry, values, looks[look], framed=kind != "null")
             if row == 0:
                 ax.set_title(titles[kind], loc="center", fontweight="normal")
             ax.tick_params(labelleft=ax is line[0], length=0)
-        line[0].set_ylabel("R_s (Å)".replace("R_s", "$R_s$"), labelpad=2)
+        line[0].set_ylabel("$R_s$ (Å)", labelpad=2)
         line[0].annotate(
             entry.element, xy=(-0.52, 0.5), xycoords="axes fraction", fontweight="bold", fontsize=9, va="center", ha="center",
             color=element_colour(entry.element, report.elements),
@@ -101,7 +108,7 @@ def draw_information_maps(report: StudyReport, target: str) -> Figure | None:
     return fig
 
 
-def _draw_map(ax: Axes, entry: InformationMap, values: NDArray[np.float64], look: dict[str, Any]) -> Any:
+def _draw_map(ax: Axes, entry: InformationMap, values: NDArray[np.float64], look: dict[str, Any], *, framed: bool) -> Any:
     rows, columns = np.argsort(entry.r_s, kind="stable"), np.argsort(entry.theta_s, kind="stable")
     grid = np.asarray(values)[np.ix_(rows, columns)]
     image = ax.pcolormesh(grid, edgecolors="white", linewidth=0.6, **look)
@@ -114,7 +121,7 @@ def _draw_map(ax: Axes, entry: InformationMap, values: NDArray[np.float64], look
     ax.tick_params(labelsize=6.5)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    if np.any(np.isfinite(grid)):
+    if framed and np.any(np.isfinite(grid)):
         best = np.unravel_index(np.nanargmax(grid), grid.shape)
         ax.add_patch(Rectangle((float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="white", lw=2.2))
         ax.add_patch(Rectangle((float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="black", lw=1.0))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import (
@@ -60,10 +61,10 @@ def draw_fits(report: StudyReport) -> Figure | None:
     rows = [row for row in report.results["hamiltonians"] if row["name"] in series.values]
     n_columns = 3 if len(rows) > 4 else min(len(rows), 2)
     n_rows = math.ceil(len(rows) / n_columns)
-    height = 1.45 * n_rows + 0.5
+    height = 1.4 * n_rows + 0.75
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    fig.subplots_adjust(left=0.1, right=0.98, top=1 - 0.25 / height, bottom=0.42 / height, hspace=0.3, wspace=0.1)
+    fig.subplots_adjust(left=0.1, right=0.98, top=1 - 0.25 / height, bottom=0.58 / height, hspace=0.32, wspace=0.1)
     top = max(float(np.max(series.values[row["name"]])) for row in rows)
     for ax, row in zip(axes.flat, rows, strict=False):
         name = row["name"]
@@ -86,7 +87,9 @@ def draw_fits(report: StudyReport) -> Figure | None:
         ax.set_axis_off()
     axes[0, 0].set_ylim(0, top * 1.45 if top > 0 else 1)
     axes[0, 0].set_xlim(series.times[0], series.times[-1])
-    fig.supxlabel("Time (ns)", fontsize=8, y=0.03)
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 5, 10]))
+    axes[0, 0].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    fig.supxlabel("Time (ns)", fontsize=8, y=0.1 / height)
     fig.supylabel("Ground-state population", fontsize=8, x=0.005)
-    fig.text(0.985, 0.03, "dashed: least-squares line", ha="right", va="bottom", fontsize=6.5, color=MUTED)
+    fig.text(0.985, 0.1 / height, "dashed: least-squares line", ha="right", va="bottom", fontsize=6.5, color=MUTED)
     return fig

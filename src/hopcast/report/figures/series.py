@@ -44,7 +44,7 @@ def draw_series(report: StudyReport) -> Figure | None:
         return None
     height = 1.95 * len(rows) + 0.15
     fig = Figure(figsize=(WIDE, height))
-    axes = fig.subplots(len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": (1.45, 1), "wspace": 0.38, "hspace": 0.85})
+    axes = fig.subplots(len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": (1.45, 1), "wspace": 0.38, "hspace": 0.75})
     fig.subplots_adjust(left=0.1, right=0.97, top=1 - 0.36 / height, bottom=0.42 / height)
     for (left, right), (series, label, unit, scale) in zip(axes, rows, strict=True):
         _draw_time(left, series, label, unit, scale)
@@ -71,8 +71,8 @@ def _draw_spectrum(ax: Axes, series: Forecast, unit: str, scale: float) -> None:
         return
     frequencies, density = found
     share = np.cumsum(density) / density.sum() if density.sum() > 0 else np.linspace(0, 1, len(density))
-    last = min(int(np.searchsorted(share, 0.998)), len(frequencies) - 1)
-    limit = min(1.25 * frequencies[last], frequencies[-1])
+    last = min(int(np.searchsorted(share, 0.98)), len(frequencies) - 1)
+    limit = min(1.3 * frequencies[last], frequencies[-1])
     shown = frequencies <= limit
     x, y = thin(frequencies[shown], density[shown])
     ax.plot(x, y, color=AB_INITIO, lw=0.9)

@@ -54,7 +54,11 @@ def draw_structure(report: StudyReport) -> Figure | None:
         _draw_view(ax, structure, points, kinds, frame, report)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
         ax.set_axis_off()
-        ax.set_title(f"along {'abc'[axis]}", loc="center", fontweight="normal", color=MUTED)
+        box = ax.get_position()
+        right, up = "abc"[(axis + 1) % 3], "abc"[(axis + 2) % 3]
+        fig.text(
+            (box.x0 + box.x1) / 2, 1 - 0.2 / height, f"along {'abc'[axis]}   (→ {right}, ↑ {up})", ha="center", color=MUTED
+        )
     handles = [
         fig.axes[0].plot([], [], "o", ms=7, mfc=element_colour(e, report.elements), mec=INK, mew=0.5, ls="none")[0]
         for e in report.elements

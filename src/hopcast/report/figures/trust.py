@@ -23,10 +23,10 @@ def draw_trust(report: StudyReport) -> Figure | None:
     if not targets:
         return None
     names = list(report.model_names)
-    height = 0.235 * len(names) + 1.35
+    height = 0.235 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.72 / height, bottom=0.5 / height, wspace=0.09)
+    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.09)
     for ax, target in zip(axes, targets, strict=True):
         _draw_panel(ax, report, names, target)
         panel_label(ax, _TITLES[target])
