@@ -20,86 +20,96 @@ _JIT = {"cache": True, "nogil": True}
 
 
 @njit(**_JIT)
-def _walk(
-    gx: Floats, gy: Floats, gt: Ints, start: int, stop: int, step: int,
-    xi: float, yi: float, ti: int, window: int, nearest: Floats,
-) -> None:  # fmt: skip
-    """Insert the max-norm distances of the strip's points from `start` towards `stop` into `nearest`."""
+def _insert(nearest: Floats, distance: float) -> float:
+    """Keep the smallest distances in `nearest`, ascending; return the largest of them."""
     k = nearest.size
-    j = start
-    while j != stop:
-        dx = abs(gx[j] - xi)
-        if dx >= nearest[k - 1]:
-            return
-        distance = max(dx, abs(gy[j] - yi))
-        if distance < nearest[k - 1] and (window <= 1 or abs(gt[j] - ti) >= window):
-            slot = k - 1
-            while slot > 0 and nearest[slot - 1] > distance:
-                nearest[slot] = nearest[slot - 1]
-                slot -= 1
-            nearest[slot] = distance
-        j += step
+    for m in range(k):
+        old = nearest[m]
+        nearest[m] = min(old, distance)
+        distance = max(old, distance)
+    return nearest[k - 1]
 
 
 @njit(**_JIT)
 def _radii(
-    xs: Floats, x_order: Ints, ys: Floats, y_rank: Ints, shift: int, window: int, k: int, bits: int,
-    gx: Floats, gy: Floats, gt: Ints, place: Ints, place_y: Ints, front: Ints, nearest: Floats,
+    xs: Floats, x_order: Ints, ys: Floats, y_rank: Ints, shift: int, window: int, strip_bits: int,
+    strips: Floats, frame: Ints, slot_of: Ints, rank_of: Ints, front: Ints, nearest: Floats,
     radius_x: Floats, radius_y: Floats,
 ) -> None:  # fmt: skip
-    """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), by rank of x and by rank of y."""
+    """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), by rank of x and by rank of y.
+
+    `strips` [n, 2] holds the points strip by strip, `frame` their times, `slot_of` and `rank_of` the place in
+    `strips` and the rank in y by rank of x, `front` the place of the sweep in each strip, `nearest` [k] the
+    smallest distances so far.
+    """
     n = xs.size
-    n_strips = ((n - 1) >> bits) + 1
+    n_strips = ((n - 1) >> strip_bits) + 1
     for s in range(n_strips):
-        front[s] = s << bits
+        front[s] = s << strip_bits
     for p in range(n):
-        t = x_order[p]
-        u = t + shift
-        if u >= n:
-            u -= n
-        q = y_rank[u]
-        s = q >> bits
+        t = x_order[p] + shift
+        if t >= n:
+            t -= n
+        q = y_rank[t]
+        s = q >> strip_bits
         slot = front[s]
         front[s] = slot + 1
-        gx[slot] = xs[p]
-        gy[slot] = ys[q]
-        gt[slot] = t
-        place[p] = slot
-        place_y[p] = q
+        strips[slot, 0] = xs[p]
+        strips[slot, 1] = ys[q]
+        frame[slot] = x_order[p]
+        slot_of[p] = slot
+        rank_of[p] = q
     for s in range(n_strips):
-        front[s] = s << bits
+        front[s] = s << strip_bits
+    windowed = window > 1
     for p in range(n):
-        slot = place[p]
-        q = place_y[p]
-        s = q >> bits
-        xi = xs[p]
-        yi = ys[q]
-        ti = gt[slot]
+        slot = slot_of[p]
+        q = rank_of[p]
+        x = xs[p]
+        y = ys[q]
+        t = frame[slot]
         nearest[:] = np.inf
-        end = min((s + 1) << bits, n)
-        _walk(gx, gy, gt, slot + 1, end, 1, xi, yi, ti, window, nearest)
-        _walk(gx, gy, gt, slot - 1, (s << bits) - 1, -1, xi, yi, ti, window, nearest)
-        up = s + 1
-        down = s - 1
+        worst = np.inf
+        own = q >> strip_bits
+        here = own
+        above = own + 1
+        below = own - 1
+        left = slot - 1
+        right = slot + 1
         while True:
-            gap_up = ys[up << bits] - yi if up < n_strips else np.inf
-            gap_down = yi - ys[((down + 1) << bits) - 1] if down >= 0 else np.inf
-            if gap_up <= gap_down:
-                if gap_up >= nearest[k - 1]:
+            end = min((here + 1) << strip_bits, n)
+            while right < end:
+                dx = strips[right, 0] - x
+                if dx >= worst:
                     break
-                here = up
-                up += 1
+                distance = max(dx, abs(strips[right, 1] - y))
+                if distance < worst and (not windowed or abs(frame[right] - t) >= window):
+                    worst = _insert(nearest, distance)
+                right += 1
+            end = here << strip_bits
+            while left >= end:
+                dx = x - strips[left, 0]
+                if dx >= worst:
+                    break
+                distance = max(dx, abs(strips[left, 1] - y))
+                if distance < worst and (not windowed or abs(frame[left] - t) >= window):
+                    worst = _insert(nearest, distance)
+                left -= 1
+            gap_above = ys[above << strip_bits] - y if above < n_strips else np.inf
+            gap_below = y - ys[((below + 1) << strip_bits) - 1] if below >= 0 else np.inf
+            if min(gap_above, gap_below) >= worst:
+                break
+            if gap_above <= gap_below:
+                here = above
+                above += 1
             else:
-                if gap_down >= nearest[k - 1]:
-                    break
-                here = down
-                down -= 1
-            end = min((here + 1) << bits, n)
-            _walk(gx, gy, gt, front[here], end, 1, xi, yi, ti, window, nearest)
-            _walk(gx, gy, gt, front[here] - 1, (here << bits) - 1, -1, xi, yi, ti, window, nearest)
-        front[s] = slot + 1
-        radius_x[p] = nearest[k - 1]
-        radius_y[q] = nearest[k - 1]
+                here = below
+                below -= 1
+            right = front[here]
+            left = right - 1
+        front[own] = slot + 1
+        radius_x[p] = worst
+        radius_y[q] = worst
 
 
 @njit(**_JIT)
@@ -132,7 +142,7 @@ def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: I
         r = radius[i]
         if r == 0.0:
             r = 5e-324
-        b = min(int((v + r - origin) * scale), n - 1)
+        b = int(min((v + r - origin) * scale, n - 1.0))
         low = max(first[b], i + 1)
         high = max(first[b + 1], low)
         while high - low > 8:
@@ -146,7 +156,7 @@ def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: I
         while low > i + 1 and values[low - 1] - v >= r:
             low -= 1
         above = low - i - 1
-        b = max(int((v - r - origin) * scale), 0)
+        b = int(max((v - r - origin) * scale, 0.0))
         low = min(first[b], i)
         high = min(first[b + 1], i)
         while high - low > 8:
@@ -172,13 +182,13 @@ def _count_window(values: Floats, i: int, r: float, window: int) -> int:
     count = np.int32(0)
     for j in range(near.size):
         count += np.int32(abs(near[j] - v) < r)
-    return count - 1
+    return int(count) - 1
 
 
 @njit(**_JIT)
 def ksg_block(
     x_time: Floats, xs: Floats, x_order: Ints, y_time: Floats, ys: Floats, y_rank: Ints,
-    y_first: Ints, y_scale: float, shifts: Ints, k: int, window: int, bits: int, psi: Floats, out: Floats,
+    y_first: Ints, y_scale: float, shifts: Ints, k: int, window: int, strip_bits: int, psi: Floats, out: Floats,
 ) -> None:  # fmt: skip
     """Write <psi(n_x+1) + psi(n_y+1)> for each feature and shift of y into `out` [n_features, n_shifts].
 
@@ -196,12 +206,11 @@ def ksg_block(
         digamma(m + 1) for m = 0 ... n_samples.
     """
     n_features, n = xs.shape
-    gx = np.empty(n)
-    gy = np.empty(n)
-    gt = np.empty(n, np.int64)
-    place = np.empty(n, np.int64)
-    place_y = np.empty(n, np.int64)
-    front = np.empty(((n - 1) >> bits) + 1, np.int64)
+    strips = np.empty((n, 2))
+    frame = np.empty(n, np.int64)
+    slot_of = np.empty(n, np.int64)
+    rank_of = np.empty(n, np.int64)
+    front = np.empty(((n - 1) >> strip_bits) + 1, np.int64)
     nearest = np.empty(k)
     radius_x = np.empty(n)
     radius_y = np.empty(n)
@@ -213,8 +222,8 @@ def ksg_block(
         x_scale = bucket_table(xs[f], x_first)
         for m in range(shifts.size):
             _radii(
-                xs[f], x_order[f], ys, y_rank, shifts[m], window, k, bits, gx, gy, gt, place, place_y, front,
-                nearest, radius_x, radius_y,
+                xs[f], x_order[f], ys, y_rank, shifts[m], window, strip_bits, strips, frame, slot_of, rank_of,
+                front, nearest, radius_x, radius_y,
             )  # fmt: skip
             _counts(xs[f], radius_x, x_first, x_scale, counts_x)
             _counts(ys, radius_y, y_first, y_scale, counts_y)
@@ -227,7 +236,7 @@ def ksg_block(
                     r = radius_x[p]
                     inside_x = _count_window(x_time[f], t, r, window)
                     inside_y = _count_window(y_shifted, t, r, window)
-                    total += psi[counts_x[p] - inside_x] + psi[counts_y[place_y[p]] - inside_y]
+                    total += psi[counts_x[p] - inside_x] + psi[counts_y[rank_of[p]] - inside_y]
             else:
                 for p in range(n):
                     total += psi[counts_x[p]] + psi[counts_y[p]]

@@ -1,0 +1,48 @@
+"""Circular shifts in time that lie at least a correlation time apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hopcast.core.errors import InputError
+from hopcast.information.kernels import Ints
+
+
+def circular_shifts(n_samples: int, n_shifts: int, min_shift: int, random_state: int = 0) -> Ints:
+    """Draw random circular shifts that keep a distance from zero and from each other.
+
+    A shift keeps each series as it is, memory included, and destroys what one knows of the other. Shifts
+    nearer than a correlation time to each other repeat the same surrogate.
+
+    Parameters
+    ----------
+    n_samples
+        Length of the series.
+    n_shifts
+        How many are wanted. At most ``n_samples // min_shift - 1`` fit; if fewer fit, as many as fit.
+    min_shift
+        Least distance, around the circle, between any two shifts and from zero, samples.
+    random_state
+        Seed.
+
+    Returns
+    -------
+    array [at most n_shifts]
+        Shifts in samples, ascending; uniform among all choices that keep the distance.
+
+    Raises
+    ------
+    InputError
+        A `min_shift` below 1 or a negative number of shifts.
+    """
+    if min_shift < 1:
+        raise InputError(f"Argument `min_shift` must be at least 1 sample, but is {min_shift}.")
+    if n_shifts < 0:
+        raise InputError(f"Argument `n_shifts` must not be negative, but is {n_shifts}.")
+    count = min(n_shifts, n_samples // min_shift - 1)
+    if count < 1:
+        return np.empty(0, np.int64)
+    spare = n_samples - (count + 1) * min_shift
+    rng = np.random.default_rng(random_state)
+    extra = np.sort(rng.choice(spare + count, size=count, replace=False)) - np.arange(count)
+    return (min_shift * np.arange(1, count + 1) + extra).astype(np.int64)

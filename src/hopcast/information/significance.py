@@ -1,0 +1,310 @@
+"""Information that survives controls: decimated, windowed, and tested against circular shifts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import false_discovery_control
+
+from hopcast.core.errors import InputError
+from hopcast.information.checks import admissible_others, check_series
+from hopcast.information.kernels import Floats, Ints
+from hopcast.information.ksg import ksg, scale_series
+from hopcast.information.shifts import circular_shifts
+from hopcast.information.timescales import CorrelationTime, correlation_time, first_zero_crossing
+
+_MAX_SHIFTS = 100
+_RAW_SHIFTS = 20
+_WINDOWED_SHIFTS = 5  # each costs several raw ones, and only their mean is used
+_FEWEST_DECIMATED = 20
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """What each feature knows of a target, with its controls. All information in nat, arrays [n_features].
+
+    Attributes
+    ----------
+    raw
+        KSG over all samples, clipped at 0 (scikit-learn's value). Never to be reported without
+        `raw_null_mean`.
+    raw_null_mean
+        Mean raw value of the same feature shifted circularly in time: the size of the artefact.
+    corrected
+        KSG on the decimated series, averaged over all offsets, not clipped. The value to believe.
+    windowed, windowed_null_mean
+        KSG with a Theiler window, not clipped, and its mean under circular shifts, which is not 0.
+    null_mean, null_std
+        Of `corrected` under circular shifts, pooled over the features of a group.
+    z
+        (corrected - null_mean) / null_std.
+    p
+        Share of the pooled null at or above `corrected`, both counted with the value itself, but never below
+        `smallest_p`.
+    p_adjusted
+        p after Benjamini and Hochberg, over all features.
+    smallest_p
+        1 / (1 + independent null values of the group): see the theory page.
+    null
+        The null values of `corrected` [n_features, n_shifts].
+    groups
+        Label of the group of each feature.
+    correlation_time
+        Of the target and the features, the slowest.
+    decimation, theiler_window
+        In samples.
+    n_decimated
+        Length of each decimated series.
+    n_shifts
+        Circular shifts of the decimated series behind `null`.
+    reason
+        Why the result is inconclusive; empty if it is not.
+    """
+
+    raw: Floats
+    raw_null_mean: Floats
+    corrected: Floats
+    windowed: Floats
+    windowed_null_mean: Floats
+    null_mean: Floats
+    null_std: Floats
+    z: Floats
+    p: Floats
+    p_adjusted: Floats
+    smallest_p: Floats
+    null: Floats
+    groups: NDArray[np.str_]
+    correlation_time: CorrelationTime
+    decimation: int
+    theiler_window: int
+    n_decimated: int
+    n_shifts: int
+    n_samples: int
+    timestep: float
+    reason: str
+
+    @property
+    def length_needed(self) -> float:
+        """Length of a trajectory (fs) that allows p = 0.05 from shifts alone; a lower bound if not resolved."""
+        return self.correlation_time.value * math.ceil(1 / _LEVEL)
+
+    def __str__(self) -> str:
+        lines = [
+            f"Information of {len(self.raw)} features with the target (mean a feature, nat), "
+            f"{self.n_samples} samples of {self.timestep:g} fs"
+        ]
+        for name, value, null in (
+            ("raw", self.raw, self.raw_null_mean),
+            ("corrected", self.corrected, self.null_mean),
+            ("windowed", self.windowed, self.windowed_null_mean),
+        ):
+            lines.append(f"  {name:10s} {np.mean(value):7.3f}   shifted in time {np.mean(null):7.3f}")
+        lines.append(f"  correlation time {self.correlation_time}")
+        lines.append(
+            f"  one sample in {self.decimation}, {self.n_shifts} shifts, smallest p {np.min(self.smallest_p):.2g}"
+        )
+        return "\n".join([*lines, f"  inconclusive: {self.reason}"] if self.reason else lines)
+
+
+def information(
+    X: ArrayLike,
+    y: ArrayLike,
+    timestep: float = 1.0,
+    *,
+    n_neighbors: int = 3,
+    n_shifts: int | None = None,
+    groups: Sequence[Hashable] | None = None,
+    decimate: int | None = None,
+    theiler_window: int | None = None,
+    shift_spacing: float | None = None,
+    random_state: int = 0,
+    workers: int | None = None,
+) -> Information:
+    """Estimate what each feature knows of the target along a trajectory, raw and corrected, with its null.
+
+    Parameters
+    ----------
+    X : array_like [n_samples, n_features] or [n_samples]
+        Features along one trajectory, any unit.
+    y : array_like [n_samples]
+        Target, any unit.
+    timestep
+        Between samples, fs.
+    n_neighbors
+        k of the KSG estimator.
+    n_shifts
+        Circular shifts of the decimated series; None takes as many as fit, at most 100. Fewer may fit.
+        The full series is shifted as often, at most 20 times for `raw_null_mean` and 5 for
+        `windowed_null_mean`.
+    groups : sequence [n_features]
+        Features with the same label (an element) share one null; None puts all into one group.
+    decimate
+        Samples from one decimated sample to the next; None takes half the first zero crossing of the target
+        or of the slowest feature, whichever is shorter.
+    theiler_window
+        Samples; None takes the correlation time.
+    shift_spacing
+        Least distance between shifts and from zero, fs; None takes the correlation time.
+    random_state
+        Seed of jitter and shifts.
+    workers
+        Number of threads; does not change a bit of the result.
+
+    Returns
+    -------
+    Information
+        Where the trajectory is too short for a part, that part is NaN and `reason` says why.
+
+    Raises
+    ------
+    InputError
+        As `mutual_information`; a time step, spacing or decimation that is not positive, or groups of another
+        length.
+    """
+    features, target = check_series(X, y, n_neighbors, theiler_window or 0)
+    n_samples, n_features = features.shape
+    labels = _labels(groups, n_features)
+    for name, value in (("timestep", timestep), ("decimate", decimate), ("shift_spacing", shift_spacing)):
+        if value is not None and not value > 0:
+            raise InputError(f"Argument `{name}` must be positive, but is {value}.")
+    if n_shifts is not None and n_shifts < 1:
+        raise InputError(f"Argument `n_shifts` must be at least 1, but is {n_shifts}.")
+
+    memory = _slowest(features, target, timestep, workers)
+    spacing = max(1, math.ceil((shift_spacing or memory.value) / timestep - 1e-9))
+    window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
+    step = _decimation(features, target) if decimate is None else int(decimate)
+    wanted = _MAX_SHIFTS if n_shifts is None else n_shifts
+    scaled, scaled_y = scale_series(features, target, random_state, workers)
+    reasons = []
+
+    def estimate(shifts: Ints, window: int = 0, step: int = 1) -> Floats:
+        return ksg(
+            scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=window, step=step,
+            shifts=np.concatenate([[0], shifts]), workers=workers,
+        )  # fmt: skip
+
+    raw = np.maximum(
+        estimate(circular_shifts(n_samples, min(wanted, _RAW_SHIFTS), spacing, random_state)), 0.0
+    )
+    windowed = np.full((n_features, 1), np.nan)
+    if admissible_others(n_samples, window).min() > n_neighbors:
+        few = circular_shifts(n_samples, min(wanted, _WINDOWED_SHIFTS), spacing, random_state)
+        windowed = estimate(few, window)
+    else:
+        reasons.append(f"a Theiler window of {window} samples leaves too few of {n_samples}")
+
+    length = n_samples // step
+    shifts = circular_shifts(length, wanted, math.ceil(spacing / step), random_state)
+    decimated = np.full((n_features, len(shifts) + 1), np.nan)
+    if length > n_neighbors:
+        decimated = estimate(shifts, step=step)
+    if length < max(_FEWEST_DECIMATED, n_neighbors + 1):
+        reasons.append(f"one sample in {step} leaves only {length} of {n_samples}")
+    corrected, null = decimated[:, 0], decimated[:, 1:]
+    null_mean, null_std, p, smallest = _pooled(corrected, null, labels)
+    if not memory.resolved:
+        reasons.append(f"the correlation time is not resolved: {memory}")
+    if np.min(smallest) > _LEVEL:
+        reasons.append(
+            f"{len(shifts)} shifts a correlation time apart reach no p below {np.min(smallest):.2g}"
+        )
+    if reasons:
+        least = "" if memory.resolved else "more than "
+        reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = (corrected - null_mean) / null_std
+    return Information(
+        raw=raw[:, 0],
+        raw_null_mean=_mean(raw[:, 1:]),
+        corrected=corrected,
+        windowed=windowed[:, 0],
+        windowed_null_mean=_mean(windowed[:, 1:]),
+        null_mean=null_mean,
+        null_std=null_std,
+        z=np.where(np.isfinite(z), z, np.nan),
+        p=p,
+        p_adjusted=p if np.isnan(p).any() else false_discovery_control(p),
+        smallest_p=smallest,
+        null=null,
+        groups=labels,
+        correlation_time=memory,
+        decimation=step,
+        theiler_window=window,
+        n_decimated=length,
+        n_shifts=len(shifts),
+        n_samples=n_samples,
+        timestep=timestep,
+        reason="; ".join(reasons),
+    )
+
+
+def _labels(groups: Sequence[Hashable] | None, n_features: int) -> NDArray[np.str_]:
+    labels = np.array(["all"] * n_features if groups is None else [str(label) for label in groups])
+    if len(labels) != n_features:
+        raise InputError(
+            f"Argument `groups` must have one label for each of {n_features} features, but has {len(labels)}."
+        )
+    return labels
+
+
+def _slowest(features: Floats, target: Floats, timestep: float, workers: int | None) -> CorrelationTime:
+    """Return the correlation time of target and features, whichever is longer."""
+    both = (correlation_time(target, timestep), correlation_time(features, timestep, workers=workers))
+    return max(both, key=lambda memory: (not memory.resolved, memory.value))
+
+
+def _decimation(features: Floats, target: Floats) -> int:
+    """Return half the first zero crossing of the target or of the slowest feature, whichever is shorter.
+
+    In the max norm two samples are neighbours only if both series have hardly moved: a pair needs the stride of
+    its faster member only, and this one is enough for every pair.
+    """
+    crossings = first_zero_crossing(features)
+    varying = crossings[np.isfinite(crossings)]
+    shorter = min(first_zero_crossing(target)[0], varying.max(initial=1.0))
+    return max(1, round(float(shorter) / 2))
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over shifts, NaN where there are none."""
+    return values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
+
+
+def _pooled(
+    corrected: Floats, null: Floats, labels: NDArray[np.str_]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return mean and deviation of the pooled null, p, and the smallest p of each feature's group."""
+    mean, deviation, p = (np.full(len(corrected), np.nan) for _ in range(3))
+    smallest = np.ones(len(corrected))
+    for label in np.unique(labels):
+        group = labels == label
+        pool = np.sort(null[group], axis=None)
+        if pool.size == 0 or np.isnan(pool).any():
+            continue
+        mean[group] = pool.mean()
+        deviation[group] = pool.std(ddof=1) if pool.size > 1 else np.nan
+        smallest[group] = 1.0 / (1.0 + null.shape[1] * independent_features(null[group]))
+        at_least = pool.size - np.searchsorted(pool, corrected[group], side="left")
+        p[group] = np.maximum((1.0 + at_least) / (1.0 + pool.size), smallest[group])
+    return mean, deviation, p, smallest
+
+
+def independent_features(null: Floats) -> float:
+    """Return the effective number of independent features, n^2 / sum_ij r_ij^2 (participation ratio).
+
+    r_ij is the correlation of the null values [n_features, n_shifts] of two features over the shifts. Copies
+    count once; from few shifts r is noisy and the number errs on the low side.
+    """
+    n_features, n_shifts = null.shape
+    spread = null.std(axis=1, keepdims=True)
+    if n_shifts < 2 or n_features == 1 or not np.all(spread > 0):
+        return 1.0
+    normal = (null - null.mean(axis=1, keepdims=True)) / spread
+    gram = normal.T @ normal if n_shifts < n_features else normal @ normal.T
+    return float(n_features**2 * n_shifts**2 / np.sum(gram**2))

@@ -1,0 +1,188 @@
+"""How long a series remembers: autocorrelation, its first zero, and the correlation time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.fft import fft, ifft, next_fast_len
+
+from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.errors import InputError
+from hopcast.information.kernels import Floats, Ints
+
+_COLUMNS_A_CHUNK = 8
+
+
+def autocorrelation(series: ArrayLike, max_lag: int | None = None) -> Floats:
+    """Return the normalised autocorrelation of each column.
+
+    C(m) = sum_t x_t x_{t+m} / sum_t x_t^2, with x the series less its mean: the estimate whose spectrum is
+    never negative. Lag m has n_samples - m pairs, so it is low by the factor 1 - m / n_samples, and its noise
+    at large lags is less than that of the average over pairs.
+
+    Parameters
+    ----------
+    series : array_like [n_samples] or [n_samples, n_columns]
+        Series in time, any unit.
+    max_lag
+        Largest lag in samples; None takes n_samples - 1.
+
+    Returns
+    -------
+    array [max_lag + 1] or [max_lag + 1, n_columns]
+        1 at lag 0; a constant column has 1 at every lag.
+
+    Raises
+    ------
+    InputError
+        Fewer than two samples, or values that are not finite.
+    """
+    columns = _columns(series)
+    n_samples = len(columns)
+    lags = n_samples - 1 if max_lag is None else min(max_lag, n_samples - 1)
+    result = np.empty((lags + 1, columns.shape[1]))
+    for part in chunk_slices(columns.shape[1], _COLUMNS_A_CHUNK):
+        result[:, part] = _analytic(columns[:, part], lags).real
+    return result[:, 0] if np.ndim(series) == 1 else result
+
+
+def first_zero_crossing(series: ArrayLike, timestep: float = 1.0) -> Floats:
+    """Return the first lag at which the autocorrelation of each column is zero or below.
+
+    Parameters
+    ----------
+    series : array_like [n_samples] or [n_samples, n_columns]
+        Series in time, any unit.
+    timestep
+        Between samples, fs.
+
+    Returns
+    -------
+    array [n_columns] (one column for a series [n_samples])
+        fs; Inf for a column that is constant.
+
+    Raises
+    ------
+    InputError
+        Fewer than two samples, or values that are not finite.
+    """
+    columns = _columns(series)
+    lags: Ints = np.zeros(columns.shape[1], np.int64)
+    for part in chunk_slices(columns.shape[1], _COLUMNS_A_CHUNK):
+        lags[part] = np.argmax(autocorrelation(columns[:, part]) <= 0.0, axis=0)
+    return np.where(lags > 0, lags * timestep, np.inf)
+
+
+@dataclass(frozen=True)
+class CorrelationTime:
+    """The correlation time of one series, or of the slowest of several.
+
+    Attributes
+    ----------
+    value
+        fs. If not `resolved`: a quarter of the series, and the true one is longer.
+    resolved
+        Whether the envelope of the autocorrelation stays below 1/e within a quarter of the series.
+    column
+        The column that has it.
+    duration
+        Length of the series, fs.
+    """
+
+    value: float
+    resolved: bool
+    column: int
+    duration: float
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        sign = "" if self.resolved else "longer than "
+        return f"{sign}{self.value:.4g} fs ({self.duration / self.value:.1f} times in {self.duration:.4g} fs)"
+
+
+def correlation_time(
+    series: ArrayLike, timestep: float = 1.0, *, workers: int | None = None
+) -> CorrelationTime:
+    """Return the first lag after which the envelope of the autocorrelation stays below 1/e.
+
+    The envelope is the magnitude of the autocorrelation's analytic signal (Hilbert transform), so that a
+    vibration is not taken for forgotten whenever its autocorrelation passes through zero. Lags run up to a
+    quarter of the series: beyond, too few independent pairs are left. Constant columns remember nothing.
+
+    The noise of an autocorrelation is about sqrt(tau / T): with fewer than some 30 correlation times it exceeds
+    1/e somewhere by chance, and of many columns one will. Then the answer is "not resolved".
+
+    Parameters
+    ----------
+    series : array_like [n_samples] or [n_samples, n_columns]
+        Series in time, any unit; of several columns the slowest counts.
+    timestep
+        Between samples, fs.
+    workers
+        Number of threads.
+
+    Raises
+    ------
+    InputError
+        Fewer than two samples, or values that are not finite.
+    """
+    columns = _columns(series)
+    n_samples, n_columns = columns.shape
+    limit = n_samples // 4
+    lags: Ints = np.zeros(n_columns, np.int64)
+
+    def slowest(part: slice) -> None:
+        envelope = np.abs(_analytic(columns[:, part], limit))
+        above = envelope >= np.exp(-1.0)
+        last_above = limit - np.argmax(above[::-1], axis=0)
+        constant = np.ptp(columns[:, part], axis=0) == 0.0
+        lags[part] = np.where(constant, 1, last_above + 1)
+
+    map_chunks(slowest, chunk_slices(n_columns, _COLUMNS_A_CHUNK), workers=workers)
+    column = int(np.argmax(lags))
+    resolved = bool(lags[column] <= limit)
+    return CorrelationTime(
+        float(max(min(lags[column], limit), 1) * timestep), resolved, column, float(n_samples * timestep)
+    )
+
+
+def _columns(series: ArrayLike) -> Floats:
+    columns = np.asarray(series, dtype=np.float64)
+    if columns.ndim == 1:
+        columns = columns[:, None]
+    if columns.ndim != 2 or len(columns) < 2:
+        raise InputError(
+            "Argument `series` must be [n_samples] or [n_samples, n_columns] with at least 2 samples, "
+            f"but has shape {np.shape(series)}."
+        )
+    if not np.isfinite(columns).all():
+        sample, column = (int(index) for index in np.argwhere(~np.isfinite(columns))[0])
+        raise InputError(
+            f"Argument `series` must be finite, but sample {sample} of column {column} is "
+            f"{columns[sample, column]}."
+        )
+    return columns
+
+
+def _analytic(columns: Floats, max_lag: int) -> np.ndarray[tuple[int, ...], np.dtype[np.complex128]]:
+    """Return the analytic signal of the autocorrelation at lags 0 ... `max_lag`.
+
+    The power spectrum of the zero-padded series, negative frequencies dropped, transforms to it directly.
+    """
+    n_samples = len(columns)
+    size = next_fast_len(2 * n_samples)
+    centred = columns - columns.mean(axis=0)
+    centred[:, np.ptp(columns, axis=0) == 0.0] = 0.0
+    power = np.abs(fft(centred, size, axis=0)) ** 2
+    power[1 : (size + 1) // 2] *= 2.0
+    power[size // 2 + 1 :] = 0.0
+    signal = ifft(power, axis=0)[: max_lag + 1]
+    variance = signal[0].real.copy()
+    signal[:, variance == 0.0] = 1.0
+    variance[variance == 0.0] = 1.0
+    signal /= variance
+    return signal
