@@ -1,0 +1,3 @@
+"""Dynamics."""
+from hopcast.dynamics.run import run_dynamics
+from hopcast.dynamics.dephasing import dephasing_time, dephasing_function

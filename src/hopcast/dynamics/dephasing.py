@@ -1,0 +1,209 @@
+"""Pure dephasing of a pair of states from the fluctuation of their gap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from hopcast.core.errors import InputError, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import HBAR
+from hopcast.dynamics.series import autocovariance
+
+TauConvention = Literal["gaussian", "pyxaid", "libra"]
+
+CONVENTIONS: Final = ("gaussian", "pyxaid", "libra")
+TAU_FLOOR: Final = 0.1
+TAU_CAP: Final = 1.0e4
+_FADED = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Dephasing:
+    r"""Dephasing function of a pair of states, second order in the gap's fluctuation.
+
+    Attributes
+    ----------
+    pair
+        The two states.
+    times
+        [n_times] fs; finer than the frames where the function decays within a few of them.
+    correlation
+        :math:`C(t) = \langle\delta E(t)\,\delta E(0)\rangle` [n_times], eV².
+    exponent
+        :math:`g(t) = \hbar^{-2}\int_0^t dt'\int_0^{t'} dt''\,C(t'')` [n_times].
+    function
+        :math:`D(t) = e^{-g(t)}` [n_times].
+    sigma
+        Standard deviation of the gap, eV.
+    gaussian, pyxaid, libra
+        Dephasing times of the three conventions, fs, within [`TAU_FLOOR`, `TAU_CAP`].
+    limited
+        Whether floor or cap changed one of them (a gap that hardly moves, e.g. of a degenerate pair).
+    """
+
+    pair: tuple[int, int]
+    times: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+    exponent: NDArray[np.float64]
+    function: NDArray[np.float64]
+    sigma: float
+    gaussian: float
+    pyxaid: float
+    libra: float
+    limited: bool
+
+    def tau(self, convention: str = "gaussian") -> float:
+        """Return the dephasing time of a convention, fs."""
+        return float(getattr(self, check_choice("convention", convention, CONVENTIONS)))
+
+    def __str__(self) -> str:
+        limit = f", limited to {TAU_FLOOR:g}-{TAU_CAP:g} fs" if self.limited else ""
+        return (
+            f"Dephasing of states {self.pair[0]} and {self.pair[1]}: gap std {self.sigma:.4g} eV, tau "
+            f"{self.gaussian:.4g} (gaussian), {self.pyxaid:.4g} (pyxaid), {self.libra:.4g} fs (libra){limit}"
+        )
+
+
+def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> Dephasing:
+    r"""Return correlation, exponent and dephasing function of a gap, with the three dephasing times.
+
+    :math:`C` is estimated from the finite series by `autocovariance` (sample mean removed, each lag divided by its
+    number of pairs, lags below half the series) and taken as linear between lags, which makes :math:`g` an exact
+    cubic there. Removing the sample mean lowers :math:`C` by about :math:`\sigma^2\,2t_c/T`: a short series
+    dephases a little too slowly.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian; the gap is taken on the grid of its energies (frames or mid-points).
+    pair
+        Two states.
+
+    Raises
+    ------
+    InputError
+        If a state is out of range, both are the same, or an energy is unknown.
+
+    References
+    ----------
+    S. Mukamel, Principles of Nonlinear Optical Spectroscopy, Oxford 1995, chapter 7; A. V. Akimov, O. V. Prezhdo,
+    J. Phys. Chem. Lett. 2013, 4, 3857, 10.1021/jz402035z.
+    """
+    if pair[0] == pair[1]:
+        raise InputError(f"Argument `pair` must name two different states, but is {tuple(pair)}.")
+    gap = ham.gap(pair)
+    unknown = np.flatnonzero(~np.isfinite(gap))
+    if unknown.size:
+        raise InputError(
+            f"The dephasing time needs the energies of every frame, but {unknown.size} are unknown "
+            f"(the first is frame {unknown[0]}). Forecast them or give `dephasing_time`."
+        )
+    sigma = float(gap.std())
+    covariance = autocovariance(gap)
+    if covariance.size == 1:
+        covariance = np.array([covariance[0], covariance[0]])
+    exponent = _Exponent(covariance, ham.timestep)
+    longest = (covariance.size - 1) * ham.timestep
+    refine = int(np.clip(np.ceil(20 * ham.timestep * sigma / HBAR), 1, 50)) if sigma > 0 else 1
+    times = np.linspace(0.0, longest, (covariance.size - 1) * refine + 1)
+    g = exponent(times)
+    function = np.exp(-g)
+    raw = _fit_gaussian(exponent, times, function, sigma)
+    with np.errstate(divide="ignore"):
+        raws = np.array([raw, np.sqrt(2.0) * raw, np.sqrt(12.0 / 5.0) * HBAR / np.float64(sigma)])
+    taus = np.clip(raws, TAU_FLOOR, TAU_CAP)
+    return Dephasing(
+        (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
+        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), bool((taus != raws).any()),
+    )  # fmt: skip
+
+
+def dephasing_time(
+    ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), convention: str = "gaussian"
+) -> float:
+    r"""Return the pure-dephasing time of a pair of states, fs.
+
+    Conventions differ by constant factors for a gap that moves slowly against its own dephasing:
+
+    - ``gaussian``: least-squares fit of :math:`D(t)` by :math:`e^{-t^2/2\tau^2}` (:math:`\hbar/\sigma` for a static gap),
+    - ``pyxaid``: fit by :math:`e^{-t^2/\tau^2}` (:math:`\sqrt2\,\hbar/\sigma`),
+    - ``libra``: :math:`\sqrt{12/5}\,\hbar/\sigma`, no fit.
+
+    The fit runs from 0 to where :math:`D` has first fallen to 0.001, or over all lags. Times are floored at 0.1 fs
+    and capped at 10,000 fs: the gap of a (nearly) degenerate pair hardly moves and would dephase never.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian whose energies are all known.
+    pair
+        Two states.
+    convention
+        "gaussian", "pyxaid" or "libra".
+
+    Raises
+    ------
+    InputError
+        If a state is out of range or an energy unknown.
+    ConfigError
+        If the convention is unknown.
+
+    References
+    ----------
+    A. V. Akimov, O. V. Prezhdo, J. Chem. Theory Comput. 2014, 10, 789, 10.1021/ct400934c.
+    """
+    check_choice("convention", convention, CONVENTIONS)
+    return dephasing_function(ham, pair).tau(convention)
+
+
+def dephasing_matrix(ham: VibronicHamiltonian, convention: str = "gaussian") -> NDArray[np.float64]:
+    """Return the dephasing times of all pairs [n_states, n_states], fs, infinite on the diagonal."""
+    tau = np.full((ham.n_states, ham.n_states), np.inf)
+    for i in range(ham.n_states):
+        for j in range(i + 1, ham.n_states):
+            tau[i, j] = tau[j, i] = dephasing_time(ham, (i, j), convention)
+    return tau
+
+
+class _Exponent:
+    """g(t) of a correlation function that is linear between lags."""
+
+    def __init__(self, covariance: NDArray[np.float64], timestep: float) -> None:
+        self.c, self.h = covariance, timestep
+        left, right = covariance[:-1], covariance[1:]
+        self.inner = np.concatenate([[0.0], np.cumsum(0.5 * timestep * (left + right))])
+        steps = timestep * self.inner[:-1] + timestep**2 * (2.0 * left + right) / 6.0
+        self.outer = np.concatenate([[0.0], np.cumsum(steps)])
+
+    def __call__(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        k = np.minimum((times / self.h).astype(np.int64), self.c.size - 2)
+        u = times - k * self.h
+        slope = (self.c[k + 1] - self.c[k]) / self.h
+        g: NDArray[np.float64] = self.outer[k] + u * self.inner[k] + u**2 * self.c[k] / 2 + u**3 * slope / 6
+        return g / HBAR**2
+
+
+def _fit_gaussian(
+    exponent: _Exponent, times: NDArray[np.float64], function: NDArray[np.float64], sigma: float
+) -> float:
+    if sigma == 0 or HBAR / sigma > TAU_CAP:
+        return np.inf
+    faded = np.flatnonzero(function <= _FADED)
+    stop = times[faded[0]] if faded.size else times[-1]
+    grid = np.linspace(0.0, stop, 2001)
+    target = np.exp(-exponent(grid))
+
+    def misfit(log_tau: float) -> float:
+        return float(np.mean((target - np.exp(-0.5 * (grid / np.exp(log_tau)) ** 2)) ** 2))
+
+    # the fit may have more than one local minimum where D oscillates: look everywhere first
+    trial = np.linspace(np.log(0.5 * HBAR / sigma), np.log(4 * TAU_CAP), 200)
+    best = int(np.argmin([misfit(x) for x in trial]))
+    low, high = trial[max(best - 1, 0)], trial[min(best + 1, trial.size - 1)]
+    found = minimize_scalar(misfit, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
+    return float(np.exp(found.x))

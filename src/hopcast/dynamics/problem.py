@@ -1,0 +1,301 @@
+"""Everything a method needs to know, checked once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
+from hopcast.dynamics.observables import line_weights
+from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, choose_substeps, substep_grid
+
+METHODS: Final = ("dish", "fssh", "exact")
+RULES: Final = ("consistent", "hefei", "pyxaid")
+WAITINGS: Final = ("exponential", "deterministic")
+N_GROUPS: Final = 20
+"""Groups of trajectories whose scatter gives the Monte Carlo interval."""
+DEFAULT_STARTS: Final = 100
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A run of dynamics, ready for a method.
+
+    Attributes
+    ----------
+    grid
+        Sub-steps of one pass along the trajectory.
+    tau
+        Dephasing times [n_states, n_states], fs, infinite on the diagonal.
+    temperature
+        K, or None for no detailed balance.
+    rule, waiting
+        Of DISH.
+    initial_state, absorbing, loop
+        As in `run_dynamics`.
+    initial_steps
+        Frames at which trajectories start [n_initial].
+    output_steps
+        Nuclear steps after the start [n_times].
+    window
+        Output times of the straight line [n_times].
+    n_trajectories
+        Per initial time.
+    random_state, workers, chunk_trajectories, progress
+        Seed, threads, trajectories a unit of work, callback with (units done, units).
+    """
+
+    grid: SubstepGrid
+    tau: NDArray[np.float64]
+    temperature: float | None
+    rule: str
+    waiting: str
+    initial_state: int
+    absorbing: bool
+    loop: bool
+    initial_steps: NDArray[np.int64]
+    output_steps: NDArray[np.int64]
+    window: NDArray[np.bool_]
+    n_trajectories: int
+    random_state: int
+    workers: int | None
+    chunk_trajectories: int
+    progress: Progress | None
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Output times [n_times], fs."""
+        return self.output_steps * self.grid.timestep
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights of slope (1/ns) and intercept over output times [n_times, 2]."""
+        return line_weights(self.times, self.window)
+
+
+@dataclass(frozen=True, eq=False)
+class Populations:
+    """What a method returns.
+
+    Attributes
+    ----------
+    mean
+        Population of each state [n_times, n_states], averaged over initial times and trajectories.
+    moments
+        Slope (1/ns) and intercept of the excited population of each initial time [n_initial, 2].
+    counts
+        Trajectories in each state [n_groups, n_times, n_states], None without sampling.
+    totals
+        Trajectories of each group [n_groups], None without sampling.
+    n_hops
+        Number of changes of the active state, None without sampling.
+    """
+
+    mean: NDArray[np.float64]
+    moments: NDArray[np.float64]
+    counts: NDArray[np.int64] | None = None
+    totals: NDArray[np.int64] | None = None
+    n_hops: int | None = None
+
+
+def check_method(method: str, rule: str, waiting: str) -> None:
+    """Check a method and its choices.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, or the exact solver does not apply (and why).
+    """
+    check_choice("method", method, METHODS)
+    check_choice("rule", rule, RULES)
+    check_choice("waiting", waiting, WAITINGS)
+    if method == "exact" and waiting != "exponential":
+        raise ConfigError(
+            'Method `exact` needs `waiting="exponential"`: deterministic clocks remember the past, so no linear '
+            'equation of the ensemble exists. Use `method="dish"`.'
+        )
+    if method == "exact" and rule != "consistent":
+        raise ConfigError(
+            f'Method `exact` needs `rule="consistent"`, but is asked for `{rule}`, whose active state may differ from '
+            'the collapsed one: its ensemble is not solved exactly here. Use `method="dish"`.'
+        )
+
+
+def check_states(ham: VibronicHamiltonian) -> None:
+    """Check that a Hamiltonian has two states in energy order everywhere.
+
+    Raises
+    ------
+    InputError
+        If there is one state, or the gap closes (with the frame).
+    ConfigError
+        If there are more than two states.
+    """
+    if ham.n_states < 2:
+        raise InputError("Dynamics need at least two states, but the Hamiltonian has one.")
+    if ham.n_states > 2:
+        raise ConfigError(
+            f"Dynamics of more than two states are not built yet, but the Hamiltonian has {ham.n_states}: "
+            "use `ham.frontier()` or `ham.select([i, j])`."
+        )
+    gap = ham.gap()
+    closed = np.flatnonzero(gap <= 0)
+    if closed.size:
+        place = "frame" if ham.energy_grid == "frame" else "mid-point"
+        raise InputError(
+            f"The gap must stay open (states in energy order), but is {gap[closed[0]]:.4g} eV at {place} {closed[0]}."
+        )
+
+
+def dephasing_times(
+    ham: VibronicHamiltonian, dephasing_time: float | ArrayLike | None, convention: str
+) -> NDArray[np.float64]:
+    """Return the matrix of dephasing times [n_states, n_states], fs.
+
+    Raises
+    ------
+    InputError
+        If a time is zero, negative or NaN, or the matrix has a wrong shape or is not symmetric.
+    """
+    check_choice("tau_convention", convention, CONVENTIONS)
+    if dephasing_time is None:
+        return dephasing_matrix(ham, convention)
+    n = ham.n_states
+    given = np.asarray(dephasing_time, dtype=np.float64)
+    if given.ndim == 0:
+        given = np.full((n, n), given)
+    if given.shape != (n, n):
+        raise InputError(
+            f"Argument `dephasing_time` must be a number of fs or a matrix [{n}, {n}], but has the shape {given.shape}."
+        )
+    tau = given.copy()
+    np.fill_diagonal(tau, np.inf)
+    wrong = np.argwhere(~(tau > 0))
+    if wrong.size:
+        i, j = wrong[0]
+        raise InputError(
+            f"Argument `dephasing_time` must be positive, but is {given[i, j]} fs for states {i} and {j}."
+        )
+    if not np.array_equal(tau, tau.T):
+        i, j = np.argwhere(tau != tau.T)[0]
+        raise InputError(
+            f"Argument `dephasing_time` must be symmetric, but has {tau[i, j]:g} and {tau[j, i]:g} fs for states "
+            f"{i} and {j}."
+        )
+    return tau
+
+
+def prepare(
+    ham: VibronicHamiltonian,
+    *,
+    method: str,
+    rule: str,
+    waiting: str,
+    duration: float,
+    temperature: float | None,
+    dephasing_time: float | ArrayLike | None,
+    initial_state: int,
+    initial_times: ArrayLike | None,
+    absorbing: bool,
+    n_trajectories: int,
+    n_times: int,
+    random_state: int,
+    tau_convention: str,
+    coupling_interpolation: str,
+    substeps: int | None,
+    loop: bool,
+    workers: int | None,
+    fit_window: tuple[float, float] | None,
+    chunk_trajectories: int,
+    progress: Progress | None,
+) -> Problem:
+    """Check the arguments of `run_dynamics` and return the problem they pose."""
+    check_method(method, rule, waiting)
+    check_states(ham)
+    if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
+        raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
+    for name, value, least in (
+        ("n_trajectories", n_trajectories, 1), ("n_times", n_times, 2), ("random_state", random_state, 0),
+        ("chunk_trajectories", chunk_trajectories, 1),
+    ):  # fmt: skip
+        if value < least:
+            raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
+    if not 0 <= initial_state < ham.n_states:
+        raise InputError(
+            f"Argument `initial_state` must lie between 0 and {ham.n_states - 1}, but is {initial_state}."
+        )
+    if absorbing and initial_state == 0:
+        raise InputError(
+            "Argument `initial_state` must not be 0 while state 0 absorbs: nothing would happen. "
+            "Start above it or set `absorbing=False`."
+        )
+    grid = substep_grid(ham, substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
+    if grid.max_phase > MAX_PHASE * (1 + 1e-9):
+        warnings.warn(
+            f"The gap turns the phase by {grid.max_phase:.2g} rad in a sub-step (at most {MAX_PHASE} is advised): "
+            f"use at least {choose_substeps(ham)} sub-steps.",
+            QualityWarning,
+            stacklevel=3,
+        )
+    tau = dephasing_times(ham, dephasing_time, tau_convention)
+    output = _output_steps(grid, duration, n_times, loop)
+    window = _window(output * grid.timestep, fit_window)
+    starts = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=method == "exact")
+    return Problem(
+        grid, tau, temperature, rule, waiting, int(initial_state), absorbing, loop, starts, output, window,
+        int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
+    )  # fmt: skip
+
+
+def _output_steps(grid: SubstepGrid, duration: float, n_times: int, loop: bool) -> NDArray[np.int64]:
+    if not (np.isfinite(duration) and duration > 0):
+        raise InputError(f"Argument `duration` must be a positive number of fs, but is {duration}.")
+    total = max(1, round(duration / grid.timestep))
+    if not loop and total > grid.n_steps:
+        raise InputError(
+            f"Argument `duration` must not exceed the {grid.n_steps * grid.timestep:g} fs of the trajectory without "
+            f"`loop`, but is {duration:g} fs. Loop it or give a longer one."
+        )
+    return np.unique(np.round(np.linspace(0, total, min(n_times, total + 1))).astype(np.int64))
+
+
+def _window(times: NDArray[np.float64], fit_window: tuple[float, float] | None) -> NDArray[np.bool_]:
+    if fit_window is None:
+        return np.ones(times.size, dtype=bool)
+    start, stop = fit_window
+    inside = (times >= start - 1e-9) & (times <= stop + 1e-9)
+    if inside.sum() < 2:
+        raise InputError(
+            f"Argument `fit_window` must hold at least two of the output times (0 to {times[-1]:g} fs), but "
+            f"{start:g} to {stop:g} fs holds {inside.sum()}."
+        )
+    return inside
+
+
+def _initial_steps(
+    grid: SubstepGrid, initial_times: ArrayLike | None, total: int, loop: bool, *, everything: bool
+) -> NDArray[np.int64]:
+    last = grid.n_steps - 1 if loop else grid.n_steps - total
+    if initial_times is None:
+        number = last + 1 if everything else min(DEFAULT_STARTS, last + 1)
+        return (np.arange(number, dtype=np.int64) * (last + 1)) // number
+    given = np.asarray(initial_times)
+    frames = given.astype(np.int64).ravel()
+    if given.size == 0 or not np.array_equal(frames, given.ravel()) or np.unique(frames).size != frames.size:
+        raise InputError("Argument `initial_times` must hold frame indices (whole numbers), each once, at least one.")
+    outside = frames[(frames < 0) | (frames > last)]
+    if outside.size:
+        why = "" if loop else f" (a run of {total} steps without `loop` must end inside the data)"
+        raise InputError(
+            f"Argument `initial_times` must lie between frames 0 and {last}{why}, but holds {outside[0]}."
+        )
+    return frames

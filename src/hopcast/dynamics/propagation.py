@@ -1,0 +1,268 @@
+"""From a Hamiltonian on frames and mid-points to propagators of sub-steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.errors import InputError, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import HBAR
+
+CouplingInterpolation = Literal["linear", "constant"]
+
+MAX_PHASE: Final = 0.5
+"""Largest gap phase of a sub-step and largest rotation by the coupling, rad."""
+
+_CLOSED = 1e-9
+
+
+def choose_substeps(ham: VibronicHamiltonian, max_phase: float = MAX_PHASE) -> int:
+    r"""Return the smallest number of sub-steps with :math:`\max(E_j-E_i)\,\delta t/\hbar \le` `max_phase`."""
+    width = float((ham.energies.max(axis=1) - ham.energies.min(axis=1)).max())
+    return max(1, int(np.ceil(width * ham.timestep / (HBAR * max_phase) - 1e-9)))
+
+
+@dataclass(frozen=True, eq=False)
+class SubstepGrid:
+    """One pass along the trajectory, cut into sub-steps.
+
+    Energies are linear between frames (constant within a step where they live on mid-points); couplings are linear
+    between mid-points or constant within a step. Before the first and after the last mid-point couplings are held,
+    unless the loop closes (last frame equal to the first within 1e-9 eV), where they go on across the seam.
+
+    Attributes
+    ----------
+    left, right
+        Energies at the two ends of each step [n_steps, n_states], eV.
+    nac
+        Couplings on mid-points [n_steps, n_states, n_states], eV.
+    timestep
+        Length of a step, fs.
+    n_substeps
+        Sub-steps a step.
+    linear
+        Whether couplings are linear between mid-points.
+    closed
+        Whether the loop closes without a jump.
+    """
+
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+    nac: NDArray[Any]
+    timestep: float
+    n_substeps: int
+    linear: bool
+    closed: bool
+
+    @property
+    def n_steps(self) -> int:
+        """Number of nuclear steps."""
+        return int(self.nac.shape[0])
+
+    @property
+    def substep(self) -> float:
+        """Length of a sub-step, fs."""
+        return self.timestep / self.n_substeps
+
+    @property
+    def max_phase(self) -> float:
+        """Largest gap phase of a sub-step, rad."""
+        width = max(float(np.ptp(side, axis=1).max()) for side in (self.left, self.right))
+        return width * self.substep / HBAR
+
+    def gaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the two-state gap at the left and right ends of the steps, [n_steps] each, eV."""
+        return self.left[:, 1] - self.left[:, 0], self.right[:, 1] - self.right[:, 0]
+
+    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the mid-points before and after each one, as couplings are interpolated."""
+        steps = np.arange(self.n_steps)
+        before, after = steps - 1, steps + 1
+        before[0] = self.n_steps - 1 if self.closed else 0
+        after[-1] = 0 if self.closed else self.n_steps - 1
+        return before, after
+
+    def interpolate(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Return energies and couplings at the mid-points of the sub-steps of some steps.
+
+        Returns
+        -------
+        energies, nac
+            [stop - start, n_substeps, n_states] and [stop - start, n_substeps, n_states, n_states], eV.
+        """
+        x = (np.arange(self.n_substeps) + 0.5) / self.n_substeps
+        left, right = self.left[start:stop, None], self.right[start:stop, None]
+        energies = left + x[:, None] * (right - left)
+        here = self.nac[start:stop, None]
+        if not self.linear:
+            return energies, np.repeat(here, self.n_substeps, axis=1)
+        before, after = (self.nac[index[start:stop]][:, None] for index in self.neighbours())
+        w = x[:, None, None]
+        nac = np.where(w < 0.5, before * (0.5 - w) + here * (0.5 + w), here * (1.5 - w) + after * (w - 0.5))
+        return energies, nac
+
+
+def substep_grid(
+    ham: VibronicHamiltonian,
+    *,
+    substeps: int | None = None,
+    coupling_interpolation: str = "linear",
+    loop: bool = True,
+) -> SubstepGrid:
+    r"""Return the sub-steps of a Hamiltonian.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian, complete.
+    substeps
+        Sub-steps a nuclear step; None takes the smallest number with a gap phase of at most 0.5 rad
+        (:math:`\max(E_j-E_i)\,\delta t/\hbar \le 0.5`).
+    coupling_interpolation
+        "linear" between mid-points or "constant" within a step.
+    loop
+        Whether the trajectory will be looped, so that couplings may go on across a seam without a jump.
+
+    Raises
+    ------
+    InputError
+        If the Hamiltonian has unknown entries, or a coupling rotates by more than 0.5 rad in one sub-step.
+    """
+    check_choice("coupling_interpolation", coupling_interpolation, ("linear", "constant"))
+    if not ham.is_complete:
+        assert ham.energy_known is not None
+        assert ham.nac_known is not None
+        lost = np.flatnonzero(~ham.nac_known)
+        what, where = ("couplings", "mid-point") if lost.size else ("energies", "frame")
+        lost = lost if lost.size else np.flatnonzero(~ham.energy_known)
+        raise InputError(
+            f"Dynamics need energies and couplings everywhere, but {lost.size} {what} are unknown (the first at "
+            f"{where} {lost[0]}). Forecast or interpolate them."
+        )
+    n_substeps = choose_substeps(ham) if substeps is None else int(substeps)
+    if n_substeps < 1:
+        raise InputError(f"Argument `substeps` must be at least 1, but is {substeps}.")
+    on_frames = ham.energy_grid == "frame"
+    left = ham.energies[:-1] if on_frames else ham.energies
+    right = ham.energies[1:] if on_frames else ham.energies
+    closed = loop and on_frames and bool(np.abs(ham.energies[-1] - ham.energies[0]).max() <= _CLOSED)
+    linear = coupling_interpolation == "linear"
+    rotation = np.abs(ham.nac).max(axis=(1, 2)) * ham.timestep / (n_substeps * HBAR)
+    worst = int(rotation.argmax())
+    if rotation[worst] > MAX_PHASE:
+        needed = int(np.ceil(n_substeps * rotation[worst] / MAX_PHASE))
+        raise InputError(
+            f"The coupling must rotate by at most {MAX_PHASE} rad in a sub-step, but does by {rotation[worst]:.3g} rad "
+            f"after frame {worst}. Check that coupling, or set `substeps` to at least {needed}."
+        )
+    return SubstepGrid(left, right, ham.nac, ham.timestep, n_substeps, linear, closed)
+
+
+def propagators(grid: SubstepGrid, start: int = 0, stop: int | None = None) -> NDArray[np.complex128]:
+    r"""Return the propagators of sub-steps, :math:`U = e^{-iH\,\delta t/\hbar}` with `H` at the sub-step's middle.
+
+    Two states by the closed SU(2) form (the mean energy, a common phase, is left out), more by diagonalisation; both
+    are unitary to rounding and second order in the sub-step.
+
+    Parameters
+    ----------
+    grid
+        Sub-steps.
+    start, stop
+        Range of steps.
+
+    Returns
+    -------
+    ndarray
+        [stop - start, n_substeps, n_states, n_states].
+    """
+    stop = grid.n_steps if stop is None else stop
+    n_states = grid.left.shape[1]
+    if n_states == 2:
+        a, b, _ = two_state_substeps(grid, start, stop)
+        u = np.stack([a, b, -b.conj(), a.conj()], axis=-1)
+        return u.reshape(stop - start, grid.n_substeps, 2, 2)
+    energies, nac = grid.interpolate(start, stop)
+    hamiltonian = -1j * nac
+    diagonal = np.arange(n_states)
+    hamiltonian[..., diagonal, diagonal] += energies
+    with single_threaded_blas():
+        values, vectors = np.linalg.eigh(hamiltonian)
+        phases = np.exp(-1j * values * grid.substep / HBAR)
+        product: NDArray[np.complex128] = (vectors * phases[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
+    return product
+
+
+def two_state_substeps(
+    grid: SubstepGrid, start: int = 0, stop: int | None = None
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128], NDArray[np.float64]]:
+    r"""Return the SU(2) propagators of sub-steps and the gap at their middles.
+
+    With gap :math:`E` and coupling :math:`w` (`nac[0, 1]`), :math:`\Omega = \sqrt{E^2/4+|w|^2}` and
+    :math:`\theta = \Omega\,\delta t/\hbar`,
+
+    .. math:: U = \begin{pmatrix} a & b\\ -b^* & a^*\end{pmatrix},\quad
+        a = \cos\theta + \frac{iE}{2\Omega}\sin\theta,\quad b = -\frac{w}{\Omega}\sin\theta.
+
+    Returns
+    -------
+    a, b, gap
+        [(stop - start) * n_substeps] each; `gap` in eV.
+    """
+    stop = grid.n_steps if stop is None else stop
+    size = (stop - start) * grid.n_substeps
+    a, b, gap = np.empty(size, np.complex128), np.empty(size, np.complex128), np.empty(size)
+    left, right = grid.gaps()
+    coupling = np.ascontiguousarray(grid.nac[:, 0, 1]).astype(np.complex128)
+    if np.iscomplexobj(grid.nac):  # -i nac_ii is a real energy where phases are not parallel transported
+        shift = grid.nac[:, 1, 1].imag - grid.nac[:, 0, 0].imag
+        left, right = left + shift, right + shift
+    before, after = grid.neighbours()
+    _fill_substeps(
+        left, right, coupling, before, after, start, stop, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap
+    )
+    return a, b, gap
+
+
+@njit(cache=True, nogil=True)
+def _fill_substeps(left, right, coupling, before, after, start, stop, n_sub, h, linear, a, b, gap):  # type: ignore[no-untyped-def]
+    out = 0
+    for k in range(start, stop):
+        for s in range(n_sub):
+            x = (s + 0.5) / n_sub
+            e = left[k] + x * (right[k] - left[k])
+            w = coupling[k]
+            if linear and x < 0.5:
+                w = coupling[before[k]] * (0.5 - x) + w * (0.5 + x)
+            elif linear:
+                w = w * (1.5 - x) + coupling[after[k]] * (x - 0.5)
+            omega = np.sqrt(0.25 * e * e + w.real * w.real + w.imag * w.imag)
+            theta = omega * h
+            sinc = np.sin(theta) / omega if omega > 0.0 else h
+            a[out] = complex(np.cos(theta), 0.5 * e * sinc)
+            b[out] = -w * sinc
+            gap[out] = e
+            out += 1
+
+
+@njit(cache=True, nogil=True)
+def prefix_products(a, b):  # type: ignore[no-untyped-def]
+    r"""Return :math:`P_s = U_s\cdots U_1` of SU(2) matrices (a, b), with :math:`P_0 = 1`: two arrays [n + 1]."""
+    n = a.size
+    pa, pb = np.empty(n + 1, np.complex128), np.empty(n + 1, np.complex128)
+    pa[0], pb[0] = 1.0, 0.0
+    x, y = complex(1.0, 0.0), complex(0.0, 0.0)
+    for s in range(n):
+        # row of the product: (a, b) (x y; -y* x*)
+        u = a[s] * x - b[s] * y.conjugate()
+        v = a[s] * y + b[s] * x.conjugate()
+        norm = 1.0 / np.sqrt(u.real * u.real + u.imag * u.imag + v.real * v.real + v.imag * v.imag)
+        x, y = u * norm, v * norm
+        pa[s + 1], pb[s + 1] = x, y
+    return pa, pb

@@ -1,0 +1,154 @@
+"""From populations to a lifetime and a line, each with the parts of its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, draws_interval
+from hopcast.dynamics.observables import exponential_rate, grouped_interval, line_of_exponential
+from hopcast.dynamics.problem import Populations, Problem
+from hopcast.dynamics.rates import MIN_BLOCKS, block_length
+from hopcast.dynamics.series import block_bootstrap_means
+
+N_DRAWS: Final = 2000
+LITTLE_DECAY: Final = 0.1
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What the exact solver says about the run: local rate [n_steps], 1/fs, and equilibrium of the upper state."""
+
+    local_rate: NDArray[np.float64]
+    equilibrium: float
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Lifetime (ns), rate and gradient (1/ns), intercept."""
+
+    lifetime: Estimate
+    rate: Estimate
+    gradient: Estimate
+    intercept: Estimate
+
+
+def read(problem: Problem, populations: Populations, reference: Reference) -> Readings:
+    """Return what is read from populations, with 95 % intervals.
+
+    Parts. ``finite_trajectory``: bootstrap draws of the mean local rate scale the fitted rate, and the line follows
+    from the exponential of the scaled rate. ``initial_time``: standard error of the line's slope over initial times,
+    of which at most one a correlation time of the local rate counts as independent; sampling noise is subtracted.
+    ``monte_carlo``: delete-one-group jackknife over 20 groups of trajectories; zero width for the exact solver.
+    ``model``: None, for the study.
+    """
+    times, weights = problem.times, problem.weights
+    excited = populations.mean[:, 1:].sum(axis=1)
+    start = 1.0 if problem.initial_state == 1 else 0.0
+    equilibrium = reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else 1.0 - start
+    swing = start - equilibrium
+
+    def fit(population: NDArray[np.float64]) -> float:
+        return exponential_rate(times, population, start, equilibrium)
+
+    rate = fit(excited)
+    slope, crossing = float(-(excited @ weights[:, 0])), float(1.0 - excited @ weights[:, 1])
+
+    sampled = _monte_carlo(problem, populations, fit)
+    spread, n_starts = _starts(problem, populations, reference, sampled["gradient"])
+    finite, too_short = _finite(problem, reference, rate, slope, crossing, swing)
+
+    def estimate(name: str, value: float, unit: str, starts: Interval | None, note: str) -> Estimate:
+        parts = {
+            "finite_trajectory": finite.get(name), "model": None, "initial_time": starts if n_starts > 1 else None,
+            "monte_carlo": Interval(value, value) if populations.counts is None else sampled[name],
+        }  # fmt: skip
+        return combined(value, unit, parts, note)
+
+    short = TOO_SHORT if too_short else ""
+    decay = 1.0 - (excited[-1] - equilibrium) / swing
+    few = "" if decay >= LITTLE_DECAY else f"only {100 * max(decay, 0.0):.2g} % decays in the window: quote the rate"
+    none = "nothing decays in the window" if rate == 0 else few
+    relative = spread[0] / abs(slope) if slope != 0 else 0.0
+    value = rate * FS_PER_NS
+    lifetime = 1.0 / value if value > 0 else float("inf")
+    if np.isfinite(lifetime):
+        around = Interval(lifetime * (1 - relative), lifetime * (1 + relative))
+    else:
+        around = None
+    return Readings(
+        estimate("lifetime", lifetime, "ns", around, _join(none, short)),
+        estimate("rate", value, "1/ns", Interval(value * (1 - relative), value * (1 + relative)), short),
+        estimate("gradient", slope, "1/ns", Interval(slope - spread[0], slope + spread[0]), short),
+        estimate("intercept", crossing, "", Interval(crossing - spread[1], crossing + spread[1]), short),
+    )
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
+def _monte_carlo(problem: Problem, populations: Populations, fit) -> dict[str, Interval]:  # type: ignore[no-untyped-def]
+    if populations.counts is None or populations.totals is None:
+        return {name: Interval(0.0, 0.0) for name in ("lifetime", "rate", "gradient", "intercept")}
+    counts, totals = populations.counts[:, :, 1:].sum(axis=2), populations.totals
+    weights = problem.weights
+    value, low, high = grouped_interval(fit, counts, totals)
+    if value == 0:
+        # no event in the total time at risk: 95 % sure that the rate is below 3 over it
+        high = 3.0 / (float(totals.sum()) * problem.times[-1])
+        low = 0.0
+    low = max(low, 0.0)
+    rate = Interval(low * FS_PER_NS, high * FS_PER_NS)
+    # the fit's interval is symmetric in the rate; its inverse bounds the lifetime
+    lifetime = Interval(1.0 / rate.high if rate.high > 0 else np.inf, 1.0 / rate.low if rate.low > 0 else np.inf)
+    _, g_low, g_high = grouped_interval(lambda p: float(-(p @ weights[:, 0])), counts, totals)
+    _, i_low, i_high = grouped_interval(lambda p: float(1.0 - p @ weights[:, 1]), counts, totals)
+    return {
+        "lifetime": lifetime, "rate": rate, "gradient": Interval(g_low, g_high), "intercept": Interval(i_low, i_high)
+    }  # fmt: skip
+
+
+def _starts(
+    problem: Problem, populations: Populations, reference: Reference, sampled: Interval
+) -> tuple[NDArray[np.float64], int]:
+    """Return 95 % half-widths of slope and intercept from the initial times, and their number."""
+    n = problem.initial_steps.size
+    if n < 2:
+        return np.zeros(2), n
+    variance = populations.moments.var(axis=0, ddof=1)
+    if populations.counts is not None:
+        # every initial time has 1/n of the trajectories, so n times the variance of the whole
+        noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * n
+        variance = variance * max(0.0, 1.0 - noise / variance[0]) if variance[0] > 0 else variance
+    length = block_length([reference.local_rate], problem.grid.timestep, None)
+    independent = max(1.0, min(n, problem.grid.n_steps / length))
+    return np.asarray(_Z * np.sqrt(variance / independent)), n
+
+
+def _finite(
+    problem: Problem, reference: Reference, rate: float, slope: float, crossing: float, swing: float
+) -> tuple[dict[str, Interval], bool]:
+    local = reference.local_rate
+    mean = float(local.mean())
+    length = block_length([local], problem.grid.timestep, None)
+    n_blocks = local.size / length
+    if mean <= 0 or not np.isfinite(rate) or rate <= 0:
+        return {}, n_blocks < MIN_BLOCKS
+    factor = block_bootstrap_means(local[None], length, N_DRAWS, problem.random_state)[:, 0] / mean
+    factor = np.maximum(factor, 1e-12)
+    lines = line_of_exponential(rate * factor, problem.times, problem.weights)
+    centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
+    value = rate * FS_PER_NS
+    scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factor)
+    return {
+        "lifetime": draws_interval(1.0 / value, 1.0 / (value * factor), n_blocks),
+        "rate": draws_interval(value, value * factor, n_blocks),
+        "gradient": draws_interval(slope, slope * scaled, n_blocks),
+        "intercept": draws_interval(crossing, crossing + swing * (lines[:, 1] - centre[1]), n_blocks),
+    }, n_blocks < MIN_BLOCKS

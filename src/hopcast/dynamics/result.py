@@ -1,0 +1,150 @@
+"""`DynamicsResult`: populations, what is read from them, and how they were made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.dynamics.estimates import Estimate
+
+
+@dataclass(frozen=True)
+class Seam:
+    """Where a loop joins its end to its beginning.
+
+    Attributes
+    ----------
+    energy_jump
+        Change of the gap at the seam, eV.
+    usual_step
+        Root-mean-square change of the gap between neighbouring frames, eV.
+    closed
+        Whether the loop closes exactly.
+    rate_kept, rate_zeroed
+        Asymptotic rate with coherences kept and with coherences set to zero at the seam, 1/ns.
+    """
+
+    energy_jump: float
+    usual_step: float
+    closed: bool
+    rate_kept: float
+    rate_zeroed: float
+
+    def __str__(self) -> str:
+        if self.closed:
+            return "the loop closes without a jump"
+        change = abs(self.rate_zeroed / self.rate_kept - 1.0) if self.rate_kept > 0 else 0.0
+        return (
+            f"the gap jumps by {self.energy_jump:+.3g} eV (usual step {self.usual_step:.2g} eV); zeroing coherences "
+            f"there changes the rate by {100 * change:.2g} %"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicsResult:
+    """Populations along a run and what is read from them.
+
+    Attributes
+    ----------
+    times
+        [n_times], fs.
+    populations
+        Fraction of trajectories with each active state [n_times, n_states], averaged over initial times.
+    populations_low, populations_high
+        95 % Wilson interval of the sampling [n_times, n_states]; None for the exact solver.
+    lifetime
+        Exponential fit of the excited population, ns.
+    rate
+        Its inverse, 1/ns: what to quote when little decays in the window.
+    gradient, intercept
+        Least-squares line through the ground-state population in `fit_window`: 1/ns, and without unit.
+    asymptotic_rate
+        Decay of the looped `consistent`/`exponential` ensemble with the lower state absorbing, 1/ns.
+    local_rate
+        The same along the loop, k(t) on mid-points [n_steps], 1/fs; source of the finite-trajectory interval.
+    method, rule, waiting
+        How; rule and waiting are None for FSSH.
+    tau
+        Dephasing times used [n_states, n_states], fs.
+    tau_convention
+        "gaussian", "pyxaid", "libra", or "given".
+    temperature
+        K, or None.
+    substeps, substep, max_phase
+        Sub-steps a nuclear step, their length (fs), largest gap phase of one (rad).
+    coupling_interpolation
+        "linear" or "constant".
+    initial_state, initial_times, absorbing, loop
+        Start (frames [n_initial]) and boundary.
+    n_trajectories
+        Per initial time; 0 for the exact solver.
+    n_hops
+        Changes of the active state that were sampled; None for the exact solver.
+    seam
+        None without a loop.
+    fit_window
+        fs.
+    random_state
+        Seed.
+    """
+
+    times: NDArray[np.float64]
+    populations: NDArray[np.float64]
+    populations_low: NDArray[np.float64] | None
+    populations_high: NDArray[np.float64] | None
+    lifetime: Estimate
+    rate: Estimate
+    gradient: Estimate
+    intercept: Estimate
+    asymptotic_rate: float
+    local_rate: NDArray[np.float64]
+    method: str
+    rule: str | None
+    waiting: str | None
+    tau: NDArray[np.float64]
+    tau_convention: str
+    temperature: float | None
+    substeps: int
+    substep: float
+    max_phase: float
+    coupling_interpolation: str
+    initial_state: int
+    initial_times: NDArray[np.int64]
+    absorbing: bool
+    loop: bool
+    n_trajectories: int
+    n_hops: int | None
+    seam: Seam | None
+    fit_window: tuple[float, float]
+    random_state: int
+
+    @property
+    def ground_population(self) -> NDArray[np.float64]:
+        """Population of the lowest state [n_times]."""
+        return self.populations[:, 0]
+
+    def __str__(self) -> str:
+        how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
+        balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
+        starts = f"{self.initial_times.size} initial time{'s' if self.initial_times.size != 1 else ''}"
+        sampled = f"{self.n_trajectories} trajectories each, {self.n_hops} hops" if self.n_trajectories else "no sampling"
+        lines = [
+            f"Dynamics over {self.times[-1] * 1e-6:.4g} ns: {', '.join(how)}; {balance}"
+            + ("; lower state absorbing" if self.absorbing else ""),
+            f"  {starts}, {sampled}; {self.substeps} sub-steps of {self.substep:.3g} fs "
+            f"(gap phase up to {self.max_phase:.2g} rad)",
+            f"  dephasing time  {self.tau[0, 1]:.4g} fs ({self.tau_convention})",
+            f"  ground state    {self.populations[-1, 0]:.4g} at the end",
+            f"  lifetime        {self.lifetime}",
+            f"  rate            {self.rate}",
+            f"  gradient        {self.gradient}",
+            f"  intercept       {self.intercept}",
+        ]
+        dominant = self.lifetime.dominant_part
+        if dominant is not None:
+            lines.append(f"  widest part of the lifetime's interval: {dominant.replace('_', ' ')}")
+        if self.seam is not None:
+            lines.append(f"  seam: {self.seam}")
+        return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""`run_dynamics`: one call from a Hamiltonian to populations and a lifetime with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics import dish, exact, fssh
+from hopcast.dynamics.estimates import wilson
+from hopcast.dynamics.maps import loop_mean, stationary, step_maps
+from hopcast.dynamics.problem import Populations, Problem, Progress, prepare
+from hopcast.dynamics.readings import Reference, read
+from hopcast.dynamics.result import DynamicsResult, Seam
+
+SOLVERS: Final[Mapping[str, Callable[[Problem], Populations]]] = {
+    "dish": dish.solve, "fssh": fssh.solve, "exact": exact.solve,
+}  # fmt: skip
+
+
+def run_dynamics(
+    ham: VibronicHamiltonian,
+    method: str = "dish",
+    rule: str = "consistent",
+    waiting: str = "exponential",
+    duration: float = 10e6,
+    temperature: float | None = 300.0,
+    dephasing_time: float | ArrayLike | None = None,
+    initial_state: int = 1,
+    initial_times: ArrayLike | None = None,
+    absorbing: bool = True,
+    n_trajectories: int = 1000,
+    n_times: int = 1000,
+    random_state: int = 0,
+    *,
+    tau_convention: str = "gaussian",
+    coupling_interpolation: str = "linear",
+    substeps: int | None = None,
+    loop: bool = True,
+    workers: int | None = None,
+    fit_window: tuple[float, float] | None = None,
+    chunk_trajectories: int = 1000,
+    progress: Progress | None = None,
+) -> DynamicsResult:
+    r"""Run surface hopping along a trajectory under the classical path approximation.
+
+    .. math:: i\hbar\,\dot c_i = \sum_j \bigl(E_i\,\delta_{ij} - i\,\hbar d_{ij}\bigr)\,c_j
+
+    Parameters
+    ----------
+    ham
+        Two states, complete; state 0 is the lower one everywhere.
+    method
+        "dish" (decoherence-induced surface hopping, sampled), "fssh" (fewest switches, no decoherence, sampled), or
+        "exact" (the ensemble of DISH with `rule` "consistent" and `waiting` "exponential", without sampling).
+    rule
+        What an event of DISH does: "consistent", "hefei" or "pyxaid" (see `hopcast.dynamics`).
+    waiting
+        When an event of DISH happens: "exponential" or "deterministic" clocks.
+    duration
+        fs; rounded to whole nuclear steps.
+    temperature
+        K, for upward hops; None accepts them all.
+    dephasing_time
+        fs, a symmetric matrix [n_states, n_states], or None to take it from the gap. Infinite: no decoherence.
+    initial_state
+        State in which trajectories start.
+    initial_times
+        Frames at which trajectories start. None: all frames ("exact") or up to 100 spread evenly; without `loop`
+        those from which the run fits.
+    absorbing
+        Whether state 0 keeps what reaches it.
+    n_trajectories
+        Trajectories per initial time (not used by "exact").
+    n_times
+        Output times, spread evenly from 0 to the end, rounded to nuclear steps.
+    random_state
+        Seed. Same seed, same bits, whatever `workers` and `chunk_trajectories`.
+    tau_convention
+        "gaussian", "pyxaid" or "libra", where the time comes from the data.
+    coupling_interpolation
+        "linear" between mid-points or "constant" within a step.
+    substeps
+        Sub-steps a nuclear step; None takes the fewest with a gap phase of at most 0.5 rad.
+    loop
+        Whether frame 0 follows the last frame (the last frame then stands for frame 0: `T` frames, `T - 1` steps).
+    workers
+        Threads; None takes all cores.
+    fit_window
+        Times (start, stop) of the straight line, fs; None takes the whole run.
+    chunk_trajectories
+        Trajectories of a unit of work.
+    progress
+        Called with (units done, units of work).
+
+    Returns
+    -------
+    DynamicsResult
+        With 95 % intervals. Their first part, ``finite_trajectory``, is the moving-block bootstrap of the local rate
+        of the exact solver, whatever the method; ``model`` is for the study to fill.
+
+    Raises
+    ------
+    InputError
+        If couplings or energies are unknown, the gap closes, a coupling turns too far in a sub-step, or a
+        temperature, time, state or frame is out of range.
+    ConfigError
+        If a name is unknown, or "exact" does not apply.
+
+    References
+    ----------
+    H. M. Jaeger, S. Fischer, O. V. Prezhdo, J. Chem. Phys. 2012, 137, 22A545, 10.1063/1.4757100; J. C. Tully, J. Chem.
+    Phys. 1990, 93, 1061, 10.1063/1.459170.
+
+    Notes
+    -----
+    Cost: "exact" takes one small matrix product a sub-step of *one* loop, then a form a frame and output time, for any
+    duration. DISH jumps from event to event, or (exponential) from one possible hop to the next, so 10 ns cost
+    little; with deterministic clocks every event is visited (duration / tau of them for each trajectory). FSSH
+    propagates the amplitudes of each initial time through every sub-step of the run, shared by all its trajectories.
+    """
+    problem = prepare(
+        ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
+        dephasing_time=dephasing_time, initial_state=initial_state, initial_times=initial_times,
+        absorbing=absorbing, n_trajectories=n_trajectories, n_times=n_times, random_state=random_state,
+        tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
+        loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
+        progress=progress,
+    )  # fmt: skip
+    reference, seam = _reference(problem)
+    populations = SOLVERS[method](problem)
+    readings = read(problem, populations, reference)
+    low = high = None
+    if populations.counts is not None and populations.totals is not None:
+        low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
+    inside = problem.times[problem.window]
+    return DynamicsResult(
+        times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
+        lifetime=readings.lifetime, rate=readings.rate, gradient=readings.gradient, intercept=readings.intercept,
+        asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS), local_rate=reference.local_rate,
+        method=method, rule=None if method == "fssh" else rule, waiting=None if method == "fssh" else waiting,
+        tau=problem.tau, tau_convention=tau_convention if dephasing_time is None else "given",
+        temperature=temperature, substeps=problem.grid.n_substeps, substep=problem.grid.substep,
+        max_phase=problem.grid.max_phase, coupling_interpolation=coupling_interpolation,
+        initial_state=problem.initial_state, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
+        n_trajectories=0 if method == "exact" else problem.n_trajectories, n_hops=populations.n_hops,
+        seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
+    )  # fmt: skip
+
+
+def _reference(problem: Problem) -> tuple[Reference, Seam]:
+    """Return the exact solver's local rate and equilibrium, and the seam."""
+    grid, tau = problem.grid, float(problem.tau[0, 1])
+    if np.isfinite(tau):
+        maps = step_maps(grid, tau, workers=problem.workers)
+        kept, losses, _ = stationary(maps)
+        zeroed, _, _ = stationary(maps, zero_seam=True)
+    else:  # nothing is ever measured
+        kept = zeroed = 1.0
+        losses = np.zeros(grid.n_steps)
+    equilibrium = 0.0
+    if not problem.absorbing and np.isfinite(tau):
+        maps = step_maps(
+            grid, tau, temperature=problem.temperature, absorbing=False, workers=problem.workers
+        )
+        equilibrium = loop_mean(maps, stationary(maps)[2])
+    left, right = grid.gaps()
+    steps = np.concatenate([right - left, left[1:] - right[:-1]])
+    loop_time = grid.n_steps * grid.timestep / FS_PER_NS
+    seam = Seam(
+        float(left[0] - right[-1]), _usual_step(left, steps, grid.n_steps), grid.closed,
+        float(-np.log(kept) / loop_time), float(-np.log(zeroed) / loop_time),
+    )  # fmt: skip
+    return Reference(losses / grid.timestep, equilibrium), seam
+
+
+def _usual_step(left: NDArray[np.float64], steps: NDArray[np.float64], n_steps: int) -> float:
+    on_frames = bool(np.any(steps[:n_steps] != 0)) or n_steps == 1
+    changes = steps[:n_steps] if on_frames else np.diff(left)
+    return float(np.sqrt(np.mean(changes**2))) if changes.size else 0.0
