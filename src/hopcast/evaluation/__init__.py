@@ -21,7 +21,7 @@ shifted target jumps from its end to its start; test frames within one training 
 Verdict
 -------
 `Evaluation.beats_the_calendar` is ``useful`` only where the model beats the mean, linear and cubic interpolation, and
-its shifted twins at p <= 0.05; ``inconclusive`` where it beats the baselines and the median of its twins, but the
+its shifted twins at p <= 0.05 and z >= 2; ``inconclusive`` where it beats the baselines and the median of its twins, but the
 trajectory is too short for enough shifts (fewer than 19); otherwise ``not useful``.
 
 Splits

@@ -19,6 +19,10 @@ Verdict = Literal["useful", "not useful", "inconclusive"]
 #: A model is called useful only if at most this share of shifted models (itself counted) does as well.
 LEVEL = 0.05
 
+#: ... and it lies this many of their standard deviations above them: with 20 shifts the first rank alone falls to
+#: one useless model in 21.
+LEAST_Z = 2.0
+
 
 class Splitter(Protocol):
     """What `evaluate_model` asks of a split: scikit-learn's ``split``."""
@@ -104,16 +108,16 @@ class Evaluation:
 
     @property
     def beats_the_calendar(self) -> Verdict:
-        """``useful`` if the model beats mean, linear and cubic, and its shifted twins at p <= 0.05.
+        """``useful`` if the model beats mean, linear and cubic, and its shifted twins at p <= 0.05 and z >= 2.
 
-        ``not useful`` if it does not beat a baseline, the median of its shifted twins, or 95 % of them;
+        ``not useful`` if it does not beat a baseline, the median of its shifted twins, or its twins at that level;
         ``inconclusive`` if it beats baselines and median, but the trajectory holds too few shifts for p <= 0.05.
         """
         if self.model.r2 <= self.best_baseline.r2 or self.model.r2 <= self.shifted_median:
             return "not useful"
         if 1.0 / (len(self.shifted) + 1) > LEVEL:
             return "inconclusive"
-        return "useful" if self.p <= LEVEL else "not useful"
+        return "useful" if self.p <= LEVEL and self.z >= LEAST_Z else "not useful"
 
     def __str__(self) -> str:
         shifted = (

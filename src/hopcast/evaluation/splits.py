@@ -27,6 +27,9 @@ class InterleavedSplit:
         Time between frames, fs.
     offset
         First training frame.
+    test_ends
+        Also test the frames before the first and after the last training frame. By default they neither train nor
+        test: a forecast there is an extrapolation, and on a short trajectory these few frames would decide the score.
 
     Attributes
     ----------
@@ -48,7 +51,9 @@ class InterleavedSplit:
     `evaluate_model` for what such a score is worth. With groups, the stride starts anew in every trajectory.
     """
 
-    def __init__(self, stride_fs: float, timestep: float, *, offset: int = 0) -> None:
+    def __init__(
+        self, stride_fs: float, timestep: float, *, offset: int = 0, test_ends: bool = False
+    ) -> None:
         _check_positive(stride_fs=stride_fs, timestep=timestep)
         self.stride_frames = round(stride_fs / timestep)
         if self.stride_frames < 2:
@@ -63,6 +68,7 @@ class InterleavedSplit:
         self.timestep = timestep
         self.stride = self.stride_frames * timestep
         self.offset = offset
+        self.test_ends = test_ends
 
     def __repr__(self) -> str:
         return f"InterleavedSplit(stride={self.stride:g} fs, every {self.stride_frames} frames)"
@@ -71,13 +77,17 @@ class InterleavedSplit:
         self, X: Any, y: Any = None, groups: ArrayLike | None = None
     ) -> Iterator[tuple[Frames, Frames]]:
         """Yield (training frames, test frames)."""
-        trains = np.concatenate(
-            [part[self.offset :: self.stride_frames] for part in _trajectories(X, y, groups)]
-        )
-        n_frames = _num_samples(X)
-        tests = np.setdiff1d(np.arange(n_frames), trains)
-        _check_fold(0, trains, tests, f"a stride of {self.stride:g} fs over {n_frames} frames")
-        yield trains, tests
+        trains, tests = [], []
+        for frames in _trajectories(X, y, groups):
+            train = frames[self.offset :: self.stride_frames]
+            # From the first to the last training frame, both included.
+            span = self.stride_frames * (len(train) - 1) + 1
+            covered = frames if self.test_ends else frames[self.offset : self.offset + span]
+            trains.append(train)
+            tests.append(np.setdiff1d(covered, train))
+        train, test = np.sort(np.concatenate(trains)), np.sort(np.concatenate(tests))
+        _check_fold(0, train, test, f"a stride of {self.stride:g} fs over {_num_samples(X)} frames")
+        yield train, test
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return 1."""

@@ -1,0 +1,155 @@
+"""Laplacian kernel, fit, prediction and controls, against scikit-learn on the same cores.
+
+Run: python benchmarks/bench_regression.py [--quick]
+One thread against one thread, compiled code warm, median of 5. The floor of the kernel is 3 operations (difference,
+modulus, sum) a feature and pair of frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from common import machine, median_of, table
+from scipy.ndimage import gaussian_filter1d
+from sklearn.base import clone
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics.pairwise import laplacian_kernel
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from hopcast.evaluation import BlockedSplit, InterleavedSplit, evaluate_model
+from hopcast.regression import LaplacianRidge, kernel_matrix
+
+N_FEATURES, N_TRAIN = 360, 126
+
+
+def series(n_frames: int, n_features: int = N_FEATURES) -> tuple[np.ndarray, np.ndarray]:
+    noise = np.random.default_rng(0).normal(size=(n_frames, n_features + 1))
+    smooth = gaussian_filter1d(noise, 12.0, axis=0, mode="wrap")
+    return smooth[:, 1:], smooth[:, 0]
+
+
+def vector_peak() -> float:
+    """Gflop/s of a NumPy loop of one operation (a sum in place) over arrays that stay in the first-level cache."""
+    a, b = np.ones(1024), np.ones(1024)
+
+    def many() -> None:
+        for _ in range(20_000):
+            np.add(a, b, out=a)
+
+    return 1024 * 20_000 / median_of(many).median / 1e9
+
+
+def kernels() -> str:
+    rows = []
+    for n in (756, 10_000):
+        X, _ = series(n)
+        train = np.ascontiguousarray(X[:: n // N_TRAIN][:N_TRAIN])
+        ours = median_of(lambda X=X, train=train: kernel_matrix(X, train, gamma=1 / N_FEATURES, workers=1))
+        theirs = median_of(lambda X=X, train=train: laplacian_kernel(X, train, gamma=1 / N_FEATURES))
+        difference = np.abs(kernel_matrix(X, train, gamma=0.1) - laplacian_kernel(X, train, gamma=0.1)).max()
+        flops = 3.0 * n * N_TRAIN * N_FEATURES
+        rows.append(
+            [f"{n} x {N_TRAIN} x {N_FEATURES}", str(ours), str(theirs), f"{theirs.median / ours.median:.2f}",
+             f"{flops / ours.median / 1e9:.1f}", f"{difference:.1e}"]
+        )  # fmt: skip
+    header = ["frames x training x features", "hopcast", "scikit-learn", "ratio", "Gflop/s", "max difference"]
+    return table("Laplacian kernel matrix, exponentials included", header, rows)
+
+
+def prediction(sizes: list[int]) -> str:
+    rows = []
+    for n in sizes:
+        X, y = series(n)
+        train = slice(0, n, n // N_TRAIN)
+        model = LaplacianRidge.paper(workers=1).fit(X[train], y[train])
+        scaler = StandardScaler().fit(X[train])
+        peer = KernelRidge(kernel="laplacian", alpha=1e-4, gamma=1 / N_FEATURES)
+        peer.fit(scaler.transform(X[train]), y[train] - y[train].mean())
+        runs = 5 if n <= 10_000 else 3
+        ours = median_of(lambda m=model, X=X: m.predict(X), runs)
+        with_std = median_of(lambda m=model, X=X: m.predict(X, return_std=True), runs)
+        theirs = median_of(lambda p=peer, s=scaler, X=X: p.predict(s.transform(X)), runs)
+        rows.append(
+            [str(n), str(ours), f"{ours.median / n * 1e6:.2f}", f"{with_std.median / n * 1e6:.2f}", str(theirs),
+             f"{theirs.median / ours.median:.2f}"]
+        )  # fmt: skip
+    header = ["frames", "hopcast", "us a frame", "with std", "scikit-learn", "ratio"]
+    return table(f"Prediction from {N_TRAIN} training frames, {N_FEATURES} features", header, rows)
+
+
+def fits(sizes: list[int]) -> str:
+    rows = []
+    for n in sizes:
+        X, y = series(n)
+        runs = 5 if n < 500 else 3
+        paper = median_of(lambda X=X, y=y: LaplacianRidge.paper(workers=1).fit(X, y), runs)
+        default = median_of(lambda X=X, y=y: LaplacianRidge(workers=1).fit(X, y), runs)
+        peer = KernelRidge(kernel="laplacian", alpha=1e-4, gamma=1 / N_FEATURES)
+        theirs = median_of(
+            lambda p=peer, X=X, y=y: p.fit(StandardScaler().fit_transform(X), y - y.mean()), runs
+        )
+        rows.append([str(n), str(paper), str(theirs), f"{theirs.median / paper.median:.2f}", str(default)])
+    header = ["training frames", "paper mode", "scikit-learn", "ratio", "default (63 pairs tried)"]
+    return table("Fit", header, rows)
+
+
+def controls(n: int) -> str:
+    """One evaluation with 20 shifts against a loop that refits for each of them."""
+    X, y = series(n)
+    rows = []
+    splits = {
+        "interleaved 24 fs": InterleavedSplit(24.0, 4.0),
+        "blocked": BlockedSplit(5, 4.0, 200.0, train_stride_fs=24.0),
+    }
+    for name, split in splits.items():
+        for mode, model in (
+            ("paper", LaplacianRidge.paper(workers=1)),
+            ("default", LaplacianRidge(workers=1)),
+        ):
+
+            def shared(model: LaplacianRidge = model, split: object = split) -> object:
+                return evaluate_model(model, X, y, split, 4.0, min_shift=120.0, n_shifts=20, workers=1)
+
+            result = shared()
+
+            def naive(
+                model: LaplacianRidge = model, split: object = split, shifts: np.ndarray = result.shifts
+            ) -> None:
+                for shift in [0, *shifts]:
+                    rolled = np.roll(y, shift)
+                    for train, test in split.split(X):
+                        clone(model).fit(X[train], rolled[train]).predict(
+                            X if len(result.training_frames) == 1 else X[test]
+                        )
+
+            ours, loop = median_of(shared), median_of(naive, 3)
+            rows.append([name, mode, str(ours), str(loop), f"{loop.median / ours.median:.1f}"])
+    return table(
+        f"Score, baselines and 20 shifts, {n} frames", ["split", "mode", "shared", "refits", "ratio"], rows
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="small sizes")
+    quick = parser.parse_args().quick
+    print(machine(), end="\n\n")
+    start = time.perf_counter()
+    X, y = series(50)
+    LaplacianRidge.paper(workers=1).fit(X, y).predict(X, return_std=True)
+    print(f"first call (compilation or its cache): {time.perf_counter() - start:.2f} s\n")
+    with threadpool_limits(limits=1):
+        print(
+            f"one NumPy sum in cache: {vector_peak():.1f} Gflop/s (a sum needs a load and a store beside it)\n"
+        )
+        print(kernels(), end="\n\n")
+        print(prediction([1_000, 10_000] if quick else [1_000, 10_000, 100_000]), end="\n\n")
+        print(fits([126] if quick else [126, 252, 756]), end="\n\n")
+        print(controls(756))
+
+
+if __name__ == "__main__":
+    main()
