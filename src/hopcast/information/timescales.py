@@ -114,7 +114,8 @@ def correlation_time(
     quarter of the series: beyond, too few independent pairs are left. Constant columns remember nothing.
 
     The noise of an autocorrelation is about sqrt(tau / T): with fewer than some 30 correlation times it exceeds
-    1/e somewhere by chance, and of many columns one will. Then the answer is "not resolved".
+    1/e somewhere by chance, and of many columns one will. Then the answer is "not resolved". A plain exponential
+    exp(-t / tau), which is no vibration, has the broader envelope: its correlation time here is 1.92 tau.
 
     Parameters
     ----------
