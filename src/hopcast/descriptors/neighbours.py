@@ -96,8 +96,11 @@ def bin_frame(
     span = np.ones(3)
     for a in range(3):
         if not periodic[a]:
-            low[a] = wrapped[:, a].min()
-            span[a] = wrapped[:, a].max() - low[a] + 1e-9
+            low[a] = high = wrapped[0, a]
+            for i in range(n_atoms):
+                low[a] = min(low[a], wrapped[i, a])
+                high = max(high, wrapped[i, a])
+            span[a] = high - low[a] + 1e-9
         bins = int(min(2.0 * span[a] * width[a] / radius, 32.0))
         n_bins[a] = bins if bins >= MIN_BINS and n_atoms > 64 else 1
     total = n_bins[0] * n_bins[1] * n_bins[2]
@@ -142,7 +145,8 @@ def gather(
     each other atom counts. A negative number -1 - j says that atom `j` coincides with `i`.
     """
     capacity = index.shape[0]
-    count = 0
+    # typed by hand: Numba would compile `_images` for the literal 0 as well
+    count = np.int64(0)
     first = np.zeros(3, np.int64)
     last = np.zeros(3, np.int64)
     for a in range(3):
@@ -178,7 +182,7 @@ def gather(
                     if found < 0:
                         return -1 - j
                     count += found
-    return count
+    return count  # type: ignore[return-value]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -255,10 +259,9 @@ def _images(
 def coincident_message(trajectory: Trajectory, frame: int, i: int, j: int) -> str:
     """Return the sentence about two atoms at one place."""
     symbols = trajectory.symbols
-    other = f"{j} ({symbols[j]})" if i != j else "its own periodic image"
     return (
-        f"Atoms must be at least {COINCIDENT:g} Å apart, but in frame {frame} atom {i} ({symbols[i]}) coincides "
-        f"with {'atom ' if i != j else ''}{other}. Check the cell, or remove the duplicate."
+        f"Atoms must be at least {COINCIDENT:g} Å apart, but in frame {frame} atom {i} ({symbols[i]}) coincides with "
+        f"atom {j} ({symbols[j]}) or one of its periodic images. Check the cell, or remove the duplicate."
     )
 
 
@@ -292,7 +295,7 @@ def frame_neighbours(
     InputError
         If two atoms coincide.
     """
-    positions = np.ascontiguousarray(trajectory.positions[frame], dtype=np.float64)
+    positions = np.array(trajectory.positions[frame], dtype=np.float64, order="C")
     cell = complete_cells(trajectory.cells()[frame], trajectory.pbc)
     centre, index, near = _all_pairs(
         positions,
@@ -338,7 +341,9 @@ def _all_pairs(
             no_near,
         )
         if count < 0:
-            return np.array([i]), np.array([-1 - count]), no_near
+            total[0] = i
+            total[1] = -1 - count
+            return total[:1], total[1:2], no_near
         total[i + 1] = total[i] + count
         capacity = max(capacity, count)
     centre = np.empty(total[-1], np.int64)
@@ -363,9 +368,11 @@ def _all_pairs(
             some,
             some_near,
         )
-        centre[total[i] : total[i + 1]] = i
-        index[total[i] : total[i + 1]] = some[:count]
-        near[:, total[i] : total[i + 1]] = some_near[:, :count]
+        for k in range(count):
+            centre[total[i] + k] = i
+            index[total[i] + k] = some[k]
+            for row in range(N_ROWS):
+                near[row, total[i] + k] = some_near[row, k]
     return centre, index, near
 
 

@@ -157,13 +157,13 @@ def _over_frames(
     largest = extent + 2.0 * float(np.linalg.norm(cells, axis=2).sum(axis=1).max())
 
     def run(frames: slice) -> NDArray[np.float64]:
-        positions = np.ascontiguousarray(trajectory.positions[frames], dtype=np.float64)
+        positions = np.array(trajectory.positions[frames], dtype=np.float64, order="C")
         part = slice(None) if len(cells) == 1 else frames
         radius = min(6.0, largest)
         while True:
             final = radius >= largest
             result, enough, at = kernel(
-                positions, cells[part], inverses[part], width[part], periodic, radius, final, *extra
+                positions, cells[part], inverses[part], width[part], periodic, radius, False, final, *extra
             )
             if at[0] >= 0:
                 raise InputError(
@@ -185,6 +185,7 @@ def _nearest_chunk(
     width: Any,
     periodic: Any,
     radius: float,
+    shortest: bool,
     final: bool,
     kind: Any,
     n_kinds: int,
@@ -198,7 +199,7 @@ def _nearest_chunk(
     wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
-    shortest = np.empty(n_kinds)
+    closest = np.empty(n_kinds)
     for f in range(n_frames):
         c = f if cells.shape[0] > 1 else 0
         wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
@@ -206,7 +207,7 @@ def _nearest_chunk(
         for i in range(n_atoms):
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], width[c], periodic, radius, False,
+                    i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
                     n_bins, place, start, order, index, near,
                 )  # fmt: skip
                 if n <= capacity:
@@ -215,15 +216,15 @@ def _nearest_chunk(
                 index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
             if n < 0:
                 return result, False, (f, i, -1 - n)
-            shortest[:] = np.inf
+            closest[:] = np.inf
             for k in range(n):
                 a = kind[index[k]]
-                shortest[a] = min(shortest[a], near[R, k])
+                closest[a] = min(closest[a], near[R, k])
             for a in range(n_kinds):
                 # the like pair matters only where there is no other
-                if shortest[a] == np.inf and not final and (a != kind[i] or n_kinds == 1):
+                if closest[a] == np.inf and not final and (a != kind[i] or n_kinds == 1):
                     return result, False, (-1, 0, 0)
-                result[f, kind[i], a] += shortest[a] / members[kind[i]]
+                result[f, kind[i], a] += closest[a] / members[kind[i]]
     return result, True, (-1, 0, 0)
 
 
@@ -235,6 +236,7 @@ def _angle_chunk(
     width: Any,
     periodic: Any,
     radius: float,
+    shortest: bool,
     final: bool,
     kind: Any,
     distance: Any,
@@ -254,7 +256,7 @@ def _angle_chunk(
             b = kind[i]
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], width[c], periodic, radius, False,
+                    i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
                     n_bins, place, start, order, index, near,
                 )  # fmt: skip
                 if n <= capacity:

@@ -320,7 +320,7 @@ class SymmetryFunctions:
             positions, cells, inverses, width, cell_velocities = geometry.part(frames)
             velocities = unused
             if rate:
-                velocities = np.ascontiguousarray(trajectory.velocities[frames], dtype=np.float64)  # type: ignore[index]
+                velocities = np.array(trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
             found = chunk_functions(
                 positions, velocities, cells, inverses, width, cell_velocities, geometry.periodic,
                 self.images == "mic", r_s, theta_s, self.r_cut, self.eta, self.zeta, self._is_factored, rate,
@@ -353,7 +353,7 @@ class _Geometry:
     def part(self, frames: slice) -> tuple[NDArray[Any], ...]:
         """Positions and cells of some frames."""
         part = slice(None) if len(self.cells) == 1 else frames
-        positions = np.ascontiguousarray(self.trajectory.positions[frames], dtype=np.float64)
+        positions = np.array(self.trajectory.positions[frames], dtype=np.float64, order="C")
         return positions, self.cells[part], self.inverses[part], self.widths[part], self.cell_velocities[part]
 
     def check(self, frames: slice, found: tuple[int, int, int]) -> None:
