@@ -1,4 +1,4 @@
-"""A study made up for tests: band-limited series, forecasts with errors of the usual size, every key filled."""
+"""The made-up study of `make_fake_study.py`, and the folder of its report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+
+from hopcast.report import write_report
 
 _path = Path(__file__).with_name("make_fake_study.py")
 _spec = importlib.util.spec_from_file_location("make_fake_study", _path)
@@ -21,3 +23,10 @@ def make_study():
 @pytest.fixture(scope="session")
 def study(make_study):
     return make_study()
+
+
+@pytest.fixture(scope="session")
+def folder(study, tmp_path_factory):
+    """The output folder of the study, and the paths that were written."""
+    base = tmp_path_factory.mktemp("study") / "out"
+    return base, write_report(study, base)

@@ -9,7 +9,15 @@ from ase.data import atomic_numbers
 from scipy.interpolate import CubicSpline
 
 from hopcast.report import estimate, number
-from hopcast.report.study_report import Dephasing, Forecast, InformationMap, Populations, Series, Structure, StudyReport
+from hopcast.report.study_report import (
+    Dephasing,
+    Forecast,
+    InformationMap,
+    Populations,
+    Series,
+    Structure,
+    StudyReport,
+)
 
 PEROVSKITE = {"Cs": 4, "Pb": 4, "I": 12}
 
@@ -26,7 +34,11 @@ def r2(y, mu):
 
 
 def errors(y, mu):
-    return {"r2": float(r2(y, mu)), "mae": float(np.abs(y - mu).mean()), "rmse": float(np.sqrt(np.mean((y - mu) ** 2)))}
+    return {
+        "r2": float(r2(y, mu)),
+        "mae": float(np.abs(y - mu).mean()),
+        "rmse": float(np.sqrt(np.mean((y - mu) ** 2))),
+    }
 
 
 def make_forecast(times, truth, stride, names, rng, noise):
@@ -66,7 +78,11 @@ def make_scores(name, elements, n_features, target, series, rng, timestep, strid
     bad = {"r2": float(-rng.uniform(0.1, 3)), "mae": 0.1, "rmse": 0.13}
     mean = {"r2": -0.2, "mae": 0.09, "rmse": 0.12}
     none = {"r2": None, "r2_reason": "a held-out stretch cannot be interpolated"}
-    none |= {key: value for k in ("mae", "rmse") for key, value in number(k, None, "a held-out stretch cannot be interpolated").items()}
+    none |= {
+        key: value
+        for k in ("mae", "rmse")
+        for key, value in number(k, None, "a held-out stretch cannot be interpolated").items()
+    }
     yield {
         **common, "split": "blocked", **bad,
         "baselines": {
@@ -101,7 +117,9 @@ def make_structure(counts, rng):
         fractional = [(x, y, z) for z in (0.25, 0.75) for x, y in ((0.0, 0.02), (0.5, 0.52))]  # Cs
         fractional += [(x, y, z) for z in (0.0, 0.5) for x, y in ((0.5, 0.0), (0.0, 0.5))]  # Pb
         fractional += [(x, y, z) for z in (0.25, 0.75) for x, y in ((0.45, 0.0), (0.05, 0.5))]
-        fractional += [(x, y, z) for z in (0.03, 0.47) for x, y in itertools.product((0.22, 0.72), (0.27, 0.77))]
+        fractional += [
+            (x, y, z) for z in (0.03, 0.47) for x, y in itertools.product((0.22, 0.72), (0.27, 0.77))
+        ]
     else:
         n = sum(counts.values())
         side = int(np.ceil(n ** (1 / 3)))
@@ -111,7 +129,17 @@ def make_structure(counts, rng):
     return Structure(positions, cell, numbers)
 
 
-def make_study(counts=None, n_frames=756, timestep=4.0, stride=6, seed=1, *, bare=False, name="CsPbI3, made up", correlation_time=750.0):
+def make_study(
+    counts=None,
+    n_frames=756,
+    timestep=4.0,
+    stride=6,
+    seed=1,
+    *,
+    bare=False,
+    name="CsPbI3, made up",
+    correlation_time=750.0,
+):
     """Return a `StudyReport`; `bare` leaves out every series and optional record and sets some numbers to null."""
     counts = PEROVSKITE if counts is None else counts
     rng = np.random.default_rng(seed)
@@ -122,7 +150,10 @@ def make_study(counts=None, n_frames=756, timestep=4.0, stride=6, seed=1, *, bar
     nac = np.abs(0.6e-3 * band_limited(midpoints, rng, 0.3, 5))
     groups = {"all": elements, **{element: [element] for element in elements}}
     names = {f"{group}-{n}": (used, n) for group, used in groups.items() for n in (18, 1)}
-    series = {"gap": make_forecast(times, gap, stride, names, rng, 0.01), "nac": make_forecast(midpoints, nac, stride, names, rng, 0.03)}
+    series = {
+        "gap": make_forecast(times, gap, stride, names, rng, 0.01),
+        "nac": make_forecast(midpoints, nac, stride, names, rng, 0.03),
+    }
     models = [
         score
         for key, (used, n) in names.items()
@@ -135,7 +166,9 @@ def make_study(counts=None, n_frames=756, timestep=4.0, stride=6, seed=1, *, bar
         raw = 1.1 + 0.12 * rng.standard_normal((3, 6))
         null = 1.1 + 0.05 * rng.standard_normal((3, 6))
         corrected = 0.05 * rng.standard_normal((3, 6))
-        maps.append(InformationMap(element, target, r_s, theta_s, raw, null, corrected, ("Cs-Pb", "Cs-I", "Pb-I")))
+        maps.append(
+            InformationMap(element, target, r_s, theta_s, raw, null, corrected, ("Cs-Pb", "Cs-I", "Pb-I"))
+        )
         information.append({
             "element": element, "target": target, "raw": raw.sum(), "corrected": corrected.sum(), "windowed": -0.4 * raw.sum(),
             "null_mean": null.sum(), "p": 0.3 if target == "gap" else 0.04, "smallest_p": 0.02, "n_features": 18, "z": 0.6,

@@ -68,18 +68,18 @@ def write_report(report: StudyReport, folder: str | Path) -> dict[str, Path]:
     def note(path: Path) -> None:
         written[path.relative_to(base).as_posix()] = path
 
-    drawn = _draw(report)
+    to_json(report.results, base / "results.json")  # the numbers first: they are what took the time
+    note(base / "results.json")
     tables = study_tables(report)
-    for stem, (figure, svg) in drawn.items():
-        for path in save_figure(figure, base / "figures" / stem, svg=svg):
-            note(path)
     for name, table in tables.items():
         if table.rows:
             path = base / "tables" / f"{name}.csv"
             write_text(path, table.to_csv())
             note(path)
-    to_json(report.results, base / "results.json")
-    note(base / "results.json")
+    drawn = _draw(report)
+    for stem, (figure, svg) in drawn.items():
+        for path in save_figure(figure, base / "figures" / stem, svg=svg):
+            note(path)
     write_text(base / "report.html", _render(report, drawn, tables))
     note(base / "report.html")
     return written
@@ -105,7 +105,9 @@ def _render(report: StudyReport, drawn: Mapping[str, tuple[Figure, str]], tables
             inches = float(figure.get_size_inches()[0])
             larger = 1.35 if inches <= SINGLE + 0.3 else _ENLARGED
             markup = Markup(inline_svg(_small(svg), spec.stem, f"{spec.title}. {spec.caption}"))
-            figures[spec.stem] = _Drawn(spec.title, spec.caption, markup, round(inches * _PIXELS_PER_INCH * larger))
+            figures[spec.stem] = _Drawn(
+                spec.title, spec.caption, markup, round(inches * _PIXELS_PER_INCH * larger)
+            )
         else:
             figures[spec.stem] = _Drawn(spec.title, spec.caption, None, 0)
     return _template().render(
@@ -116,9 +118,13 @@ def _render(report: StudyReport, drawn: Mapping[str, tuple[Figure, str]], tables
         figures=figures,
         tables=tables,
         css=Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")),
-        rate_sentences=[(r["name"], r["verdict"]["sentence"]) for r in results["hamiltonians"] if "verdict" in r],
+        rate_sentences=[
+            (r["name"], r["verdict"]["sentence"]) for r in results["hamiltonians"] if "verdict" in r
+        ],
         model_sentences=[
-            (f"{m['name']}, {m['target']}", m["verdict"]["sentence"]) for m in results["models"] if "verdict" in m
+            (f"{m['name']}, {m['target']}", m["verdict"]["sentence"])
+            for m in results["models"]
+            if "verdict" in m
         ],
         dephasing=_dephasing(results.get("dephasing")),
         corrections=correction_sentences(results.get("corrections")),
@@ -163,7 +169,9 @@ def _dephasing(record: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if record is None:
         return []
     lines = [("Convention", str(record["convention"]))]
-    lines += [(f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.get("by_convention", {}).items()]
+    lines += [
+        (f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.get("by_convention", {}).items()
+    ]
     return lines
 
 

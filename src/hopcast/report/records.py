@@ -22,7 +22,10 @@ def number(key: str, value: float | None, reason: str = "") -> dict[str, Any]:
     """
     if value is not None and math.isfinite(value):
         return {key: int(value) if isinstance(value, int) else float(value)}
-    return {key: None, f"{key}_reason": reason or ("not computed" if value is None else f"the result was {value}")}
+    return {
+        key: None,
+        f"{key}_reason": reason or ("not computed" if value is None else f"the result was {value}"),
+    }
 
 
 def estimate(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,11 @@ SCHEMA_VERSION = "1.0"
 _TYPES: dict[str, Any] = {
     "object": Mapping, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int,
     "number": (int, float),
+}  # fmt: skip
+
+_BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+    "minimum": ("at least", operator.ge), "maximum": ("at most", operator.le),
+    "exclusiveMinimum": ("above", operator.gt), "exclusiveMaximum": ("below", operator.lt),
 }  # fmt: skip
 
 
@@ -132,14 +138,8 @@ def _number_problems(value: float, schema: Mapping[str, Any], path: str) -> Iter
     if not math.isfinite(value):
         yield f"{_where(path)} must be finite, but is {value}; write null and a reason."
         return
-    tests = (
-        ("minimum", "at least", lambda bound: value >= bound),
-        ("maximum", "at most", lambda bound: value <= bound),
-        ("exclusiveMinimum", "above", lambda bound: value > bound),
-        ("exclusiveMaximum", "below", lambda bound: value < bound),
-    )
-    for keyword, words, holds in tests:
-        if keyword in schema and not holds(schema[keyword]):
+    for keyword, (words, holds) in _BOUNDS.items():
+        if keyword in schema and not holds(value, schema[keyword]):
             yield f"{_where(path)} must be {words} {schema[keyword]}, but is {value:g}."
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -49,7 +50,7 @@ def style() -> Iterator[None]:
     """Draw in the style of the report, whatever the user's own matplotlib settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        cast(Any, mpl.rcParams).update(STYLE)  # its keys are literals, which differ between versions
         yield
 
 
@@ -73,7 +74,10 @@ def model_colour(name: str, report: StudyReport) -> str:
 def is_small(name: str, report: StudyReport) -> bool:
     """Whether a model uses fewer features than the largest of its elements does (drawn dashed)."""
     used = set(report.elements_of(name))
-    most = max((report.features_of(other) for other in report.model_names if set(report.elements_of(other)) == used), default=0)
+    most = max(
+        (report.features_of(other) for other in report.model_names if set(report.elements_of(other)) == used),
+        default=0,
+    )
     return 0 < report.features_of(name) < most
 
 
@@ -104,7 +108,9 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return [float(position) for position in result]
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: float = 8.5, size: float = 7.0) -> None:
+def label_ends(
+    ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: float = 8.5, size: float = 7.0
+) -> None:
     """Write the name of each line beside its right end, (name, y, colour), moved apart where they would overlap."""
     if not ends:
         return
@@ -121,13 +127,15 @@ def label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: 
         )  # fmt: skip
 
 
-def thin(times: NDArray[Any], values: NDArray[Any], n_points: int = 1500) -> tuple[NDArray[Any], NDArray[Any]]:
+def thin(
+    times: NDArray[Any], values: NDArray[Any], n_points: int = 1500
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a long series with the smallest and largest value of each of its stretches: the picture stays, the file shrinks."""
     if len(times) <= n_points:
         return times, values
     edges = np.linspace(0, len(times), n_points // 2 + 1).astype(int)
     keep: list[int] = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         stretch = values[start:stop]
         if np.all(np.isnan(stretch)):
             keep.append(start)
@@ -143,14 +151,18 @@ def panel_label(ax: Axes, text: str) -> None:
 
 def note(ax: Axes, text: str) -> None:
     """Write into an empty panel why it is empty."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=7, wrap=True)
+    ax.text(
+        0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=7, wrap=True
+    )
 
 
 def svg_text(fig: Figure) -> str:
     """Return a figure as an SVG document: the same bytes for the same figure, no date, no metadata."""
     buffer = io.StringIO()
     with style():
-        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        fig.savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return re.sub(r"[ \t]+\n", "\n", text)
 
@@ -168,7 +180,9 @@ def inline_svg(svg: str, prefix: str, label: str) -> str:
     return f'{head} role="img" aria-label="{escape(label)}">{rest}'.strip()
 
 
-def save_figure(fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | None = None) -> tuple[Path, Path]:
+def save_figure(
+    fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | None = None
+) -> tuple[Path, Path]:
     """Write a figure as ``stem.svg`` and ``stem.png`` atomically and return both paths.
 
     Parameters

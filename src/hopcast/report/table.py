@@ -122,7 +122,11 @@ class Table:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why values are missing, each reason once, in the order of the rows."""
-        return tuple(dict.fromkeys(cell.reason for row in self.rows for cell in row if cell.value is None and cell.reason))
+        return tuple(
+            dict.fromkeys(
+                cell.reason for row in self.rows for cell in row if cell.value is None and cell.reason
+            )
+        )
 
     def text_of(self, column: Column, cell: Cell) -> str:
         """Return a cell as a reader sees it; an interval reads ``0.91 [0.85, 0.97]``."""
@@ -142,7 +146,12 @@ class Table:
 
     def interval_text(self, column: Column, cell: Cell) -> str:
         """Return the interval of a cell with the decimals of its value, or an empty string."""
-        if column.style != "interval" or not isinstance(cell.value, float | int) or cell.low is None or cell.high is None:
+        if (
+            column.style != "interval"
+            or not isinstance(cell.value, float | int)
+            or cell.low is None
+            or cell.high is None
+        ):
             return ""
         text = shown_number(cell.value, column.digits)
         if "10" in text and "×" in text:
@@ -166,14 +175,19 @@ class Table:
             line: list[str] = []
             for column, cell in zip(self.columns, row, strict=True):
                 values = (cell.value, cell.low, cell.high) if column.style == "interval" else (cell.value,)
-                line += ["" if value is None else value if isinstance(value, str) else repr(value) for value in values]
+                line += [
+                    "" if value is None else value if isinstance(value, str) else repr(value)
+                    for value in values
+                ]
             writer.writerow(line)
         return buffer.getvalue()
 
     def to_text(self) -> str:
         """Return the table as aligned plain text (for logs and files)."""
         heads = [column.heading for column in self.columns]
-        body = [[self.text_of(c, cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows]
+        body = [
+            [self.text_of(c, cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows
+        ]
         widths = [max(map(len, texts)) for texts in zip(heads, *body, strict=True)]
         rule = "  ".join("-" * width for width in widths)
         lines = [self.title, "", self._line(heads, widths), rule]
@@ -210,5 +224,10 @@ class Table:
             if self.starts_group(index):
                 table.add_section()
             cells = zip(self.columns, row, strict=True)
-            table.add_row(*(Text(f"{self.value_text(c, cell)}\n{self.interval_text(c, cell)}".rstrip()) for c, cell in cells))
+            table.add_row(
+                *(
+                    Text(f"{self.value_text(c, cell)}\n{self.interval_text(c, cell)}".rstrip())
+                    for c, cell in cells
+                )
+            )
         return table

@@ -63,7 +63,9 @@ def information_table(report: StudyReport) -> Table:
     if frozenset(report.elements) == PAPER_ELEMENTS:
         features = next((e["n_features"] for e in entries if "n_features" in e), None)
         per_atom = f", {PAPER_INFORMATION * features:.0f} nat for {features} features" if features else ""
-        notes.append(f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw).")
+        notes.append(
+            f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw)."
+        )
     return Table(
         "table-1-information", "Table 1. Mean mutual information", columns, rows, tuple(notes),
         tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
@@ -72,7 +74,11 @@ def information_table(report: StudyReport) -> Table:
 
 def model_table(report: StudyReport) -> Table:
     """Return Table 2: errors of gap and coupling by model and split, interpolation in time below each split."""
-    score = (("r2", "R²", "", "r2", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
+    score = (
+        ("r2", "R²", "", "r2", 4),
+        ("mae", "MAE", "meV", "number", 3),
+        ("rmse", "RMSE", "meV", "number", 3),
+    )
     columns = [Column("split", "Split", style="text"), Column("model", "Model", style="text")]
     for target, name in TARGET_NAMES.items():
         for key, label, unit, look, digits in score:
@@ -92,10 +98,21 @@ def model_table(report: StudyReport) -> Table:
                 rows.append(_score_row(_SPLIT_NAMES[split], words, shared))
                 groups.append(group)
     notes = ["Interpolations use the same training frames as the models; the mean predicts their average."]
-    stride = next((m["stride"] for m in report.results["models"] if "stride" in m and m["split"] == "interleaved"), None)
+    stride = next(
+        (m["stride"] for m in report.results["models"] if "stride" in m and m["split"] == "interleaved"), None
+    )
     if stride is not None:
-        notes.append(f"Interleaved: one training frame every {stride['fs']:g} fs ({stride['frames']} frames).")
-    return Table("table-2-models", "Table 2. Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups))
+        notes.append(
+            f"Interleaved: one training frame every {stride['fs']:g} fs ({stride['frames']} frames)."
+        )
+    return Table(
+        "table-2-models",
+        "Table 2. Errors of the forecasts",
+        tuple(columns),
+        tuple(rows),
+        tuple(notes),
+        tuple(groups),
+    )
 
 
 def _score_row(split: str, name: str, pair: list[dict[str, Any] | None]) -> tuple[Cell, ...]:
@@ -136,7 +153,9 @@ def best_feature_table(report: StudyReport) -> Table:
         )
         for entry in entries
     )  # fmt: skip
-    notes = ("Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",)
+    notes = (
+        "Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",
+    )
     return Table(
         "table-3-best-features", "Table 3. The best symmetry function", columns, rows, notes,
         tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
@@ -160,7 +179,10 @@ def hamiltonian_table(report: StudyReport) -> Table:
     columns.append(Column("verdict", "Verdict", style="text"))
     rows = []
     for row, paper in zip(rows_of, published, strict=True):
-        cells = [Cell(row["name"]), *(_estimate(row[key]) for key in ("gradient", "intercept", "lifetime", "ratio"))]
+        cells = [
+            Cell(row["name"]),
+            *(_estimate(row[key]) for key in ("gradient", "intercept", "lifetime", "ratio")),
+        ]
         if with_paper:
             cells.append(Cell(paper))
         rows.append((*cells, _verdict(row)))
@@ -184,13 +206,20 @@ def _hamiltonian_notes(report: StudyReport, *, with_paper: bool) -> list[str]:
     said = dict.fromkeys(row[kind]["note"] for row in rows for kind in kinds if row[kind]["note"])
     notes += [f"Intervals: {text.rstrip('.')}." for text in said]
     if with_paper:
-        notes.append("Published ratios: How et al., J. Phys. Chem. Lett. 2021, 12, 12026 (its absolute unit is ambiguous).")
+        notes.append(
+            "Published ratios: How et al., J. Phys. Chem. Lett. 2021, 12, 12026 (its absolute unit is ambiguous)."
+        )
     return notes
 
 
 def interval_table(report: StudyReport) -> Table:
     """Return the parts of each ratio's 95 % interval (half-widths) and which of them dominates."""
-    parts = (("finite_trajectory", "Finite trajectory"), ("model", "Model"), ("initial_time", "Initial times"), ("monte_carlo", "Monte Carlo"))
+    parts = (
+        ("finite_trajectory", "Finite trajectory"),
+        ("model", "Model"),
+        ("initial_time", "Initial times"),
+        ("monte_carlo", "Monte Carlo"),
+    )
     columns = (
         Column("hamiltonian", "Hamiltonian", style="text"),
         Column("ratio", "Ratio to ab initio", "", "interval"),
@@ -200,7 +229,9 @@ def interval_table(report: StudyReport) -> Table:
         (Cell(row["name"]), _estimate(row["ratio"]), *(_cell(row["ratio"]["parts"], key) for key, _ in parts))
         for row in report.results["hamiltonians"]
     )
-    return Table("intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",))
+    return Table(
+        "intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",)
+    )
 
 
 def trust_table(report: StudyReport) -> Table:

@@ -73,7 +73,9 @@ def too_short(data: Mapping[str, Any]) -> str:
     )
 
 
-def model_verdict(model: Mapping[str, Any], blocked: Mapping[str, Any] | None, data: Mapping[str, Any]) -> Verdict:
+def model_verdict(
+    model: Mapping[str, Any], blocked: Mapping[str, Any] | None, data: Mapping[str, Any]
+) -> Verdict:
     """Judge one model on one target against the calendar and on unseen stretches of time.
 
     *not useful*: an interpolation in time from the same frames, or the same model on features of another time, is
@@ -98,7 +100,9 @@ def model_verdict(model: Mapping[str, Any], blocked: Mapping[str, Any] | None, d
     rivals = _rivals(model)
     missing = [words for words, r2 in rivals if r2 is None]
     beaten_by = [
-        (words, r2) for words, r2 in rivals if r2 is not None and not _beats(model["r2"], r2, shifted="another" in words)
+        (words, r2)
+        for words, r2 in rivals
+        if r2 is not None and not _beats(model["r2"], r2, shifted="another" in words)
     ]
     if beaten_by:
         words, r2 = max(beaten_by, key=lambda item: item[1])
@@ -109,11 +113,15 @@ def model_verdict(model: Mapping[str, Any], blocked: Mapping[str, Any] | None, d
             f"(R² {shown_r2(r2)} against {shown_r2(model['r2'])}): the score measures the calendar. {unseen}",
         )
     if missing:
-        return Verdict("inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}.")
+        return Verdict(
+            "inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}."
+        )
     if blocked is None or blocked["r2"] is None or (short and not _wins_blocked(blocked)):
         return Verdict("inconclusive", f"Beats every interpolation in time for the {name}. {unseen}")
     if not _wins_blocked(blocked):
-        return Verdict("not useful", f"Beats interpolation in time for the {name}, but not on unseen stretches. {unseen}")
+        return Verdict(
+            "not useful", f"Beats interpolation in time for the {name}, but not on unseen stretches. {unseen}"
+        )
     if short:
         return Verdict("inconclusive", f"Beats every baseline for the {name}. {unseen}")
     return Verdict("useful", f"Beats every baseline for the {name}. {unseen}")
@@ -288,7 +296,11 @@ def _models_line(models: Sequence[Mapping[str, Any]], name: str) -> Verdict:
     scores = [m["r2"] for m in models if m["r2"] is not None]
     best = f" The best R² on interleaved frames is {shown_r2(max(scores))}" if scores else ""
     spline = [r2 for m in models for r2 in [m["baselines"]["cubic"]["r2"]] if r2 is not None]
-    best += f"; a cubic spline in time reaches {shown_r2(max(spline))}." if best and spline else ("." if best else "")
+    best += (
+        f"; a cubic spline in time reaches {shown_r2(max(spline))}."
+        if best and spline
+        else ("." if best else "")
+    )
     sentence = f"{'; '.join(pieces)}.{best}"
     return Verdict(label, sentence[0].upper() + sentence[1:])
 
@@ -309,16 +321,26 @@ def _information_line(entries: Sequence[Mapping[str, Any]]) -> Verdict:
     )  # fmt: skip
     raw = [e["raw"] for e in entries if e["raw"] is not None and e["null_mean"] is not None]
     null = [e["null_mean"] for e in entries if e["raw"] is not None and e["null_mean"] is not None]
-    tail = f". Raw values average {sum(raw) / len(raw):.3g} nat, those of shifted features {sum(null) / len(null):.3g}" if raw else ""
+    tail = (
+        f". Raw values average {sum(raw) / len(raw):.3g} nat, those of shifted features {sum(null) / len(null):.3g}"
+        if raw
+        else ""
+    )
     return Verdict(label, f"{'; '.join(pieces)}{tail}.")
 
 
 def _rates_line(rows: Sequence[Mapping[str, Any]]) -> Verdict:
     labels = [row["verdict"]["label"] for row in rows]
     ratios = [row["ratio"]["value"] for row in rows if row["ratio"]["value"] is not None]
-    spread = f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one" if ratios else "No rates"
+    spread = (
+        f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one"
+        if ratios
+        else "No rates"
+    )
     if labels.count("inconclusive") == len(labels):
-        return Verdict("inconclusive", f"{spread}; the trajectory is too short to call that agreement or difference.")
+        return Verdict(
+            "inconclusive", f"{spread}; the trajectory is too short to call that agreement or difference."
+        )
     agree, differ, open_ = (labels.count(label) for label in ("agrees", "differs", "inconclusive"))
     parts = [f"{agree} of {len(rows)} agree within their 95 % interval", f"{differ} differ"]
     if open_:

@@ -16,8 +16,14 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
     """Return the line under the report's title: label and value."""
     data = report.data
     lines = [
-        ("cell", f"{data['formula'].translate(_SUBSCRIPT)}, {data['n_atoms']} atom{'s' if data['n_atoms'] > 1 else ''}"),
-        ("trajectory", f"{shown_length(data['duration'])}, {data['n_frames']} frames every {data['timestep']:g} fs"),
+        (
+            "cell",
+            f"{data['formula'].translate(_SUBSCRIPT)}, {data['n_atoms']} atom{'s' if data['n_atoms'] > 1 else ''}",
+        ),
+        (
+            "trajectory",
+            f"{shown_length(data['duration'])}, {data['n_frames']} frames every {data['timestep']:g} fs",
+        ),
     ]
     if data.get("states"):
         lines.append(("states", " and ".join(data["states"])))
@@ -43,25 +49,39 @@ def correction_sentences(record: Mapping[str, Any] | None) -> list[str]:
     lines = []
     if "phase_flips" in record:
         of = f" of {record['n_overlaps']} diagonal overlaps" if "n_overlaps" in record else ""
-        lines.append(f"Signs: {record['phase_flips']}{of} were negative and made consistent along the trajectory.")
+        lines.append(
+            f"Signs: {record['phase_flips']}{of} were negative and made consistent along the trajectory."
+        )
     if "swaps" in record:
         swaps = record["swaps"]
         lines.append(
-            f"Trivial crossings: labels exchanged at {_steps(swaps)}." if swaps else "Trivial crossings: no labels were exchanged."
+            f"Trivial crossings: labels exchanged at {_steps(swaps)}."
+            if swaps
+            else "Trivial crossings: no labels were exchanged."
         )
     for crossing in record.get("crossings", ()):
         states = " and ".join(crossing["states"])
-        size = "" if crossing.get("overlap") is None else f" (|S| down to {shown_number(crossing['overlap'], 2)})"
-        lines.append(f"States {states} exchange their character at step {crossing['step']}{size}; energy order was kept.")
+        size = (
+            ""
+            if crossing.get("overlap") is None
+            else f" (|S| down to {shown_number(crossing['overlap'], 2)})"
+        )
+        lines.append(
+            f"States {states} exchange their character at step {crossing['step']}{size}; energy order was kept."
+        )
     for band in record.get("leaking_bands", ()):
         norm = "" if band["row_norm"] is None else f" (row norm of S {shown_number(band['row_norm'], 2)})"
         lines.append(f"Band {band['band']} leaves the window of bands{norm}.")
     if "doubtful_steps" in record:
         count = record["doubtful_steps"]
-        lines.append(f"{count or 'No'} step{'' if count == 1 else 's'} {'was' if count == 1 else 'were'} masked as doubtful.")
+        lines.append(
+            f"{count or 'No'} step{'' if count == 1 else 's'} {'was' if count == 1 else 'were'} masked as doubtful."
+        )
     before, after = record.get("nac_autocorrelation_raw"), record.get("nac_autocorrelation")
     if before is not None and after is not None:
-        lines.append(f"Autocorrelation of the coupling from one step to the next: {before:.3f} before, {after:.3f} after.")
+        lines.append(
+            f"Autocorrelation of the coupling from one step to the next: {before:.3f} before, {after:.3f} after."
+        )
     lines += list(record.get("notes", ()))
     return lines
 

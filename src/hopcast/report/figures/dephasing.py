@@ -25,10 +25,24 @@ def draw_dephasing(report: StudyReport) -> Figure | None:
     convention = report.results.get("dephasing", {}).get("convention", "")
     limit = min(float(series.times[-1]), 5 * series.tau)
     shown = series.times <= max(limit, float(series.times[min(2, len(series.times) - 1)]))
-    ax.plot(series.times[shown], series.function[shown], "o", ms=3.2, color=AB_INITIO, label="from the gap", zorder=3)
+    ax.plot(
+        series.times[shown],
+        series.function[shown],
+        "o",
+        ms=3.2,
+        color=AB_INITIO,
+        label="from the gap",
+        zorder=3,
+    )
     if convention in _EXPONENT:
         fine = np.linspace(0, limit, 200)
-        ax.plot(fine, np.exp(-(fine**2) / (_EXPONENT[convention] * series.tau**2)), color=ALL, label="Gaussian", zorder=2)
+        ax.plot(
+            fine,
+            np.exp(-(fine**2) / (_EXPONENT[convention] * series.tau**2)),
+            color=ALL,
+            label="Gaussian",
+            zorder=2,
+        )
     ax.axvline(series.tau, color=MUTED, lw=0.7, ls=(0, (2, 2)))
     ax.annotate(
         f"τ = {series.tau:.3g} fs", xy=(series.tau, 0.97), xycoords=("data", "axes fraction"), xytext=(4, 0),

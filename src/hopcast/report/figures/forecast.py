@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hopcast.report.study_report import Forecast, StudyReport
-from hopcast.report.style import AB_INITIO, FAINT, MUTED, WIDE, is_small, model_colour, model_dash, panel_label
+from hopcast.report.style import (
+    AB_INITIO,
+    FAINT,
+    MUTED,
+    WIDE,
+    is_small,
+    model_colour,
+    model_dash,
+    panel_label,
+)
 from hopcast.report.verdicts import shown_r2
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
@@ -30,22 +39,30 @@ def draw_forecast(report: StudyReport) -> Figure | None:
     for index, (target, series) in enumerate(shown):
         left = (0.52 + index * (width + 0.62)) / WIDE
         upper = fig.add_axes((left, (height - 0.62 - 1.3) / height, width / WIDE, 1.3 / height))
-        lower = fig.add_axes((left, (height - 0.62 - 1.3 - 0.12 - 0.9) / height, width / WIDE, 0.9 / height), sharex=upper)
+        lower = fig.add_axes(
+            (left, (height - 0.62 - 1.3 - 0.12 - 0.9) / height, width / WIDE, 0.9 / height), sharex=upper
+        )
         _draw_stretch(upper, lower, report, series, target)
     top = height - (0.62 + 1.3 + 0.12 + 0.9 + 0.8)
     for index, (target, series) in enumerate(shown):
         limits = _limits(series, target)
         for column, (title, names) in enumerate(groups[:4]):
             left = 0.52 + column * (panel + 0.03)
-            ax = fig.add_axes((left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height))
-            _draw_parity(ax, report, series, target, names, limits)
+            ax = fig.add_axes(
+                (left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height)
+            )
+            _draw_parity(
+                ax, report, series, target, [name for name in names if name in series.models], limits
+            )
             if index == 0:
                 ax.set_title(title, color=model_colour(names[0], report), pad=4)
             if column:
                 ax.tick_params(labelleft=False)
             else:
                 ax.set_ylabel(f"Forecast ({_LABELS[target][1]})", fontsize=7.5)
-            ax.set_xlabel(f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2)
+            ax.set_xlabel(
+                f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2
+            )
         top -= panel + 0.42
     return fig
 
@@ -55,9 +72,16 @@ def _draw_key(fig: Figure, report: StudyReport, series: Forecast, height: float)
         Line2D([], [], color=AB_INITIO, lw=3.2, alpha=0.3, label="ab initio"),
         Line2D([], [], color=AB_INITIO, marker="o", ms=3.4, ls="none", label="training frames"),
     ]
-    handles += [Line2D([], [], color=model_colour(n, report), ls=model_dash(n, report), label=n) for n in series.models]
+    handles += [
+        Line2D([], [], color=model_colour(n, report), ls=model_dash(n, report), label=n)
+        for n in series.models
+    ]
     fig.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.02 / height), ncols=-(-len(handles) // 2), columnspacing=1.2
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 1 - 0.02 / height),
+        ncols=-(-len(handles) // 2),
+        columnspacing=1.2,
     )
 
 
@@ -67,7 +91,10 @@ def _groups(report: StudyReport, series: Forecast) -> list[tuple[str, list[str]]
     for name in series.models:
         groups.setdefault(tuple(sorted(report.elements_of(name))), []).append(name)
     ordered = [sorted(names, key=lambda n: -report.features_of(n)) for names in groups.values()]
-    return [("all elements" if names[0].startswith("all") else f"{report.elements_of(names[0])[0]} only", names) for names in ordered]
+    return [
+        ("all elements" if names[0].startswith("all") else f"{report.elements_of(names[0])[0]} only", names)
+        for names in ordered
+    ]
 
 
 def _stretch(series: Forecast) -> slice:
@@ -90,7 +117,14 @@ def _draw_stretch(upper: Axes, lower: Axes, report: StudyReport, series: Forecas
     for name, values in series.models.items():
         colour, dash = model_colour(name, report), model_dash(name, report)
         upper.plot(times, values[part] * scale, color=colour, ls=dash, lw=0.9, zorder=2)
-        lower.plot(times, (values[part] - series.ab_initio[part]) * error_scale, color=colour, ls=dash, lw=0.9, zorder=2)
+        lower.plot(
+            times,
+            (values[part] - series.ab_initio[part]) * error_scale,
+            color=colour,
+            ls=dash,
+            lw=0.9,
+            zorder=2,
+        )
     upper.plot(times[train], truth[train], "o", ms=3.4, color=AB_INITIO, zorder=4)
     lower.plot(times[train], np.zeros(int(train.sum())), "o", ms=2.6, color=AB_INITIO, zorder=4)
     upper.set(ylabel=f"{label} ({unit})", xlim=(times[0], times[-1]))
@@ -111,14 +145,21 @@ def _limits(series: Forecast, target: str) -> tuple[float, float]:
 
 
 def _draw_parity(
-    ax: Axes, report: StudyReport, series: Forecast, target: str, names: list[str], limits: tuple[float, float]
+    ax: Axes,
+    report: StudyReport,
+    series: Forecast,
+    target: str,
+    names: list[str],
+    limits: tuple[float, float],
 ) -> None:
     scale = _LABELS[target][2]
     ax.plot(limits, limits, color=MUTED, lw=0.6, zorder=1)
     lines = []
     for name in reversed(names):
         small = is_small(name, report)
-        test = np.flatnonzero(~series.train & np.isfinite(series.ab_initio) & np.isfinite(series.models[name]))
+        test = np.flatnonzero(
+            ~series.train & np.isfinite(series.ab_initio) & np.isfinite(series.models[name])
+        )
         test = test[:: max(-(-len(test) // _MAX_POINTS), 1)]
         colour = model_colour(name, report)
         ax.plot(
@@ -129,7 +170,9 @@ def _draw_parity(
         if model is not None and model["r2"] is not None:
             mark = "○" if small else "●"
             lines.append(f"{mark} {report.features_of(name)}: {shown_r2(model['r2'])}")
-    ax.text(0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3)
+    ax.text(
+        0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3
+    )
     ax.set(xlim=limits, ylim=limits)
     ax.locator_params(nbins=4)
     ax.tick_params(labelsize=6.5)

@@ -14,7 +14,9 @@ from hopcast.report.study_report import Forecast, StudyReport
 from hopcast.report.style import AB_INITIO, MUTED, WIDE, note, panel_label, thin
 
 
-def spectrum(times: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def spectrum(
+    times: NDArray[Any], values: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return frequencies, THz, and the one-sided power spectral density (Hann window, mean removed), unit^2/THz.
 
     None where the series has gaps, uneven steps or fewer than 16 points.
@@ -26,7 +28,9 @@ def spectrum(times: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.floa
         return None
     from scipy.signal import periodogram
 
-    frequencies, density = periodogram(values, fs=THZ_PER_INVERSE_FS / steps[0], window="hann", detrend="constant")
+    frequencies, density = periodogram(
+        values, fs=THZ_PER_INVERSE_FS / steps[0], window="hann", detrend="constant"
+    )
     return frequencies[1:], density[1:]
 
 
@@ -44,7 +48,9 @@ def draw_series(report: StudyReport) -> Figure | None:
         return None
     height = 1.95 * len(rows) + 0.15
     fig = Figure(figsize=(WIDE, height))
-    axes = fig.subplots(len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": (1.45, 1), "wspace": 0.38, "hspace": 0.75})
+    axes = fig.subplots(
+        len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": (1.45, 1), "wspace": 0.38, "hspace": 0.75}
+    )
     fig.subplots_adjust(left=0.1, right=0.97, top=1 - 0.36 / height, bottom=0.42 / height)
     for (left, right), (series, label, unit, scale) in zip(axes, rows, strict=True):
         _draw_time(left, series, label, unit, scale)
@@ -78,8 +84,16 @@ def _draw_spectrum(ax: Axes, series: Forecast, unit: str, scale: float) -> None:
     ax.plot(x, y, color=AB_INITIO, lw=0.9)
     ax.fill_between(x, y, color=AB_INITIO, alpha=0.12, lw=0)
     ax.set(xlim=(0, limit), ylim=(0, None))
-    top = ax.secondary_xaxis("top", functions=(lambda f: f * WAVENUMBER_PER_THZ, lambda k: k / WAVENUMBER_PER_THZ))
+    top = ax.secondary_xaxis("top", functions=(_to_wavenumber, _to_frequency))
     top.set_xlabel("Wavenumber (cm⁻¹)", color=MUTED, fontsize=7, labelpad=3)
     top.tick_params(colors=MUTED, labelsize=6.5)
     top.spines["top"].set_visible(True)
     top.spines["top"].set_color(MUTED)
+
+
+def _to_wavenumber(frequency: Any) -> Any:
+    return frequency * WAVENUMBER_PER_THZ
+
+
+def _to_frequency(wavenumber: Any) -> Any:
+    return wavenumber / WAVENUMBER_PER_THZ

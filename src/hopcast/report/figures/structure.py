@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from hopcast.report.style import INK, MUTED, WIDE, element_colour
 from hopcast.report.study_report import Structure, StudyReport
+from hopcast.report.style import INK, MUTED, WIDE, element_colour
 
 BOND_FACTOR = 1.2
 """Bonds are drawn between atoms closer than this times the sum of their covalent radii."""
 _NO_BONDS = frozenset({3, 11, 19, 37, 55, 87, 4, 12, 20, 38, 56, 88})  # alkali and alkaline-earth ions
-_BORDER = 0.06  # atoms within this fraction of a face are repeated on the other side
+_BORDER = 0.1  # atoms within this fraction of a face are repeated on the other side
 _RADIUS = 0.42  # of the covalent radius
 _MANY = 400
 
@@ -57,10 +58,16 @@ def draw_structure(report: StudyReport) -> Figure | None:
         box = ax.get_position()
         right, up = "abc"[(axis + 1) % 3], "abc"[(axis + 2) % 3]
         fig.text(
-            (box.x0 + box.x1) / 2, 1 - 0.2 / height, f"along {'abc'[axis]}   (→ {right}, ↑ {up})", ha="center", color=MUTED
+            (box.x0 + box.x1) / 2,
+            1 - 0.2 / height,
+            f"along {'abc'[axis]}   (→ {right}, ↑ {up})",
+            ha="center",
+            color=MUTED,
         )
     handles = [
-        fig.axes[0].plot([], [], "o", ms=7, mfc=element_colour(e, report.elements), mec=INK, mew=0.5, ls="none")[0]
+        fig.axes[0].plot(
+            [], [], "o", ms=7, mfc=element_colour(e, report.elements), mec=INK, mew=0.5, ls="none"
+        )[0]
         for e in report.elements
     ]
     counts = [sum(chemical_symbols[n] == e for n in structure.numbers) for e in report.elements]
@@ -121,26 +128,36 @@ def _draw_view(
             ends = (corners[[first, second]] @ structure.cell) @ frame.T
             ax.plot(ends[:, 0], ends[:, 1], color=INK, lw=0.6, zorder=0.5, alpha=0.55)
     radii = _radii(kinds)
+    colours = [
+        _faded(element_colour(chemical_symbols[kind], report.elements), float(depth_share))
+        for kind, depth_share in zip(kinds, near, strict=True)
+    ]
+    halves, half_colours, half_orders = [], [], []
     for first, second in _bonds(points, kinds):
-        a, b = flat[first], flat[second]
-        direction = (b - a)[:2]
-        length = float(np.hypot(*direction))
-        if length < radii[first] + radii[second]:
+        a, b = flat[first, :2], flat[second, :2]
+        if float(np.hypot(*(b - a))) < radii[first] + radii[second]:
             continue
-        middle = (a + b)[:2] / 2
-        order = 1 + min(near[first], near[second])
         for atom, end in ((first, a), (second, b)):
-            colour = _faded(element_colour(chemical_symbols[kinds[atom]], report.elements), float(near[atom]))
-            ax.plot([end[0], middle[0]], [end[1], middle[1]], color=colour, lw=1.8, solid_capstyle="butt", zorder=order)
-    for index in np.argsort(depth, kind="stable"):
-        colour = _faded(element_colour(chemical_symbols[kinds[index]], report.elements), float(near[index]))
-        _draw_atom(ax, flat[index, :2], float(radii[index]), colour, 1 + float(near[index]) + 1e-3, shaded=len(points) <= _MANY)
-
-
-def _draw_atom(ax: Axes, centre: NDArray[Any], radius: float, colour: Any, order: float, *, shaded: bool) -> None:
-    ax.add_patch(Circle((centre[0], centre[1]), radius, fc=colour, ec="#404040", lw=0.45, zorder=order))
-    if not shaded:
+            halves.append([end, (a + b) / 2])
+            half_colours.append(colours[atom])
+            half_orders.append(1 + float(min(near[first], near[second])))
+    back_to_front = np.argsort(depth, kind="stable")
+    if len(points) > _MANY:  # one collection each: thousands of single artists would take minutes
+        ax.add_collection(LineCollection(halves, colors=half_colours, linewidths=0.8, zorder=1))
+        circles = [Circle((flat[i, 0], flat[i, 1]), radii[i]) for i in back_to_front]
+        faces = [colours[i] for i in back_to_front]
+        ax.add_collection(
+            PatchCollection(circles, facecolors=faces, edgecolors="#404040", linewidths=0.25, zorder=2)
+        )
         return
+    for half, colour, order in zip(halves, half_colours, half_orders, strict=True):
+        ax.plot(*np.transpose(half), color=colour, lw=1.8, solid_capstyle="butt", zorder=order)
+    for index in back_to_front:
+        _draw_atom(ax, flat[index, :2], float(radii[index]), colours[index], 1 + float(near[index]) + 1e-3)
+
+
+def _draw_atom(ax: Axes, centre: NDArray[Any], radius: float, colour: Any, order: float) -> None:
+    ax.add_patch(Circle((centre[0], centre[1]), radius, fc=colour, ec="#404040", lw=0.45, zorder=order))
     base = np.array(colour)
     for step in (0.25, 0.5, 0.75, 1.0):  # light from the upper left
         size = radius * (0.86 - 0.68 * step)

@@ -42,7 +42,7 @@ def draw_trust(report: StudyReport) -> Figure | None:
         Line2D([], [], marker="x", ms=4.5, mew=1.2, label="cubic spline", **look),
         Line2D([], [], marker="s", ms=4.5, mfc="white", mec=INK, ls="none", label="model, held-out blocks"),
     ]
-    fig.legend(handles=handles, loc="upper center", ncols=5, columnspacing=1.0, handletextpad=0.3, fontsize=6.8)
+    fig.legend(handles=handles, loc="upper center", ncols=5, columnspacing=1.0, handletextpad=0.3, fontsize=7)
     fig.supxlabel("R²  (axis: logarithm of 1 − R²; better to the right; 0 is the mean)", fontsize=7.5, y=0.02)
     return fig
 
@@ -66,7 +66,10 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
                 ax.plot([low, high], [row, row], color="#b5b5b5", lw=4.5, solid_capstyle="butt", zorder=1)
             if median is not None:
                 ax.plot([median, median], [row - 0.2, row + 0.2], color="#8f8f8f", lw=1.2, zorder=2)
-            for key, look in (("linear", {"marker": "|", "ms": 8, "mew": 1.6}), ("cubic", {"marker": "x", "ms": 4.5, "mew": 1.2})):
+            for key, look in (
+                ("linear", {"marker": "|", "ms": 8, "mew": 1.6}),
+                ("cubic", {"marker": "x", "ms": 4.5, "mew": 1.2}),
+            ):
                 x = place(model["baselines"][key]["r2"])
                 if x is not None:
                     ax.plot([x], [row], color=MUTED, ls="none", zorder=3, **look)  # type: ignore[arg-type]
@@ -81,7 +84,9 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
     bound = [*drawn, 1.0]
     ax.set_xlim(max(bound) * 2.2, min(bound) / 2.2)
     ax.axvline(1.0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=0)
-    exponents = np.arange(np.ceil(np.log10(min(bound) / 2.2)), np.floor(np.log10(max(bound) * 2.2)) + 1).astype(int)
+    exponents = np.arange(
+        np.ceil(np.log10(min(bound) / 2.2)), np.floor(np.log10(max(bound) * 2.2)) + 1
+    ).astype(int)
     step = -(-len(exponents) // 5)
     exponents = np.array([e for e in exponents if e % step == 0])
     ax.xaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))

@@ -1,0 +1,172 @@
+"""`results.json`: what the shipped schema accepts, and that our own small validator agrees with a full one."""
+
+import copy
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hopcast.core import InputError
+from hopcast.report import estimate, number, results_schema, to_json, validate_results
+
+SUPPORTED = {
+    "$schema", "$id", "$ref", "$defs", "title", "description", "type", "properties", "required", "items", "enum", "pattern",
+    "minLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "additionalProperties", "allOf", "if", "then",
+}  # fmt: skip
+DESIGN = {
+    "information": {"element", "target", "raw", "corrected", "windowed", "null_mean", "p"},
+    "best_feature": {"element", "target", "r_s", "theta_s", "mi"},
+    "model": {"name", "elements", "features", "target", "split", "r2", "mae", "rmse", "baselines"},
+    "hamiltonian": {
+        "name", "gradient", "intercept", "lifetime", "ratio", "method", "rule", "waiting", "tau", "tau_convention",
+    },
+    "estimate": {"value", "low", "high", "unit"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def checker():
+    schema = results_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_schema_asks_for_the_keys_of_the_design():
+    schema = results_schema()
+    assert set(schema["required"]) == {
+        "schema_version", "provenance", "data", "information", "best_features", "models", "hamiltonians",
+    }  # fmt: skip
+    for name, keys in DESIGN.items():
+        assert keys <= set(schema["$defs"][name]["required"])
+    baselines = schema["$defs"]["model"]["properties"]["baselines"]
+    assert set(baselines["required"]) == {"mean", "linear", "cubic", "shifted"}
+
+
+def test_a_study_follows_the_schema(study, checker):
+    written = json.loads(to_json(study.results))
+    checker.validate(written)
+    assert written == study.results
+
+
+def test_a_short_study_with_nulls_follows_the_schema(make_study, checker):
+    results = json.loads(to_json(make_study({"Si": 8}, n_frames=60, bare=True).results))
+    checker.validate(results)
+    assert results["information"][0]["p"] is None
+    assert results["information"][0]["p_reason"] == "fewer frames than decimation needs"
+
+
+def test_our_validator_knows_every_keyword_the_schema_uses():
+    def keywords(schema):
+        for key, value in schema.items():
+            yield key
+            if key in ("properties", "$defs"):
+                for item in value.values():
+                    yield from keywords(item)
+            elif key in ("items", "if", "then", "additionalProperties"):
+                yield from keywords(value)
+            elif key == "allOf":
+                for item in value:
+                    yield from keywords(item)
+
+    assert set(keywords(results_schema())) <= SUPPORTED
+
+
+def places(value, path=()):
+    """Every place in a JSON document."""
+    yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from places(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value[:2]):
+            yield from places(item, (*path, index))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(data=st.data())
+def test_our_validator_refuses_what_a_full_one_refuses(study, checker, data):
+    results = copy.deepcopy(study.results)
+    spot = data.draw(st.sampled_from([p for p in places(results) if p]))
+    parent = results
+    for step in spot[:-1]:
+        parent = parent[step]
+    change = data.draw(st.sampled_from(["delete", None, "", "x", -1, 1.5, 2.0, True, [], {}, 1e9]))
+    if change == "delete":
+        del parent[spot[-1]]
+    else:
+        parent[spot[-1]] = change
+    full = next(iter(checker.iter_errors(results)), None)
+    try:
+        validate_results(results)
+    except InputError:
+        # stricter in one rule only: a null without a reason, at any depth
+        assert full is not None or change is None
+    else:
+        assert full is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_refused(study, bad, tmp_path):
+    results = copy.deepcopy(study.results)
+    results["models"][3]["r2"] = bad
+    with pytest.raises(InputError, match=r"`models\[3\].r2` must be finite"):
+        to_json(results, tmp_path / "results.json")
+    results = copy.deepcopy(study.results)
+    results["extra"] = {"free": [1.0, bad]}
+    with pytest.raises(InputError, match=r"`extra.free\[1\]` must be finite"):
+        to_json(results, tmp_path / "results.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_null_needs_its_reason(study):
+    results = copy.deepcopy(study.results)
+    results["hamiltonians"][1]["ratio"]["low"] = None
+    with pytest.raises(InputError, match="low_reason"):
+        validate_results(results)
+    results["hamiltonians"][1]["ratio"]["low_reason"] = "too few blocks"
+    validate_results(results)
+    results["extra"] = {"free": None}
+    with pytest.raises(InputError, match=r"`extra\.free` is null and must have the sibling `free_reason`"):
+        validate_results(results)
+    results["extra"] = [None]
+    with pytest.raises(InputError, match="a list holds no null"):
+        validate_results(results)
+    results["extra"] = object()
+    with pytest.raises(InputError, match="`extra` must be a JSON value"):
+        validate_results(results)
+
+
+def test_results_are_written_as_they_are(study, tmp_path):
+    path = tmp_path / "deep" / "results.json"
+    text = to_json({**study.results, "extra": np.arange(3), "more": np.float32(0.5)}, path)
+    assert path.read_text(encoding="utf-8") == text
+    assert json.loads(text)["extra"] == [0, 1, 2]
+    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_number_and_estimate_say_why_they_are_null():
+    assert number("r2", np.float64(0.25)) == {"r2": 0.25}
+    assert number("n", 3) == {"n": 3}
+    assert number("r2", np.inf) == {"r2": None, "r2_reason": "the result was inf"}
+    record = estimate(
+        1.0,
+        unit="1/ns",
+        parts={"finite_trajectory": 0.3, "model": np.nan},
+        reasons={"interval": "one block only"},
+    )
+    assert record["low"] is None
+    assert record["high_reason"] == "one block only"
+    assert record["parts"]["finite_trajectory"] == 0.3
+    assert record["parts"]["model_reason"] == "not part of this estimate"
+    schema = results_schema()
+    jsonschema.Draft202012Validator({**schema["$defs"]["estimate"], "$defs": schema["$defs"]}).validate(
+        record
+    )
