@@ -23,7 +23,7 @@ def rank(
     from rich.console import Console
 
     from hopcast.core.errors import OutputError
-    from hopcast.report import information_tables, to_json
+    from hopcast.report import best_feature_table, information_table, to_json
     from hopcast.study import rank_study
     from hopcast.study.config import parse_config, read_config
 
@@ -32,10 +32,10 @@ def rank(
     name = Path(study)
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
-    numbers = rank_study(config, workers=workers, console=Console(stderr=True))
+    report = rank_study(config, workers=workers, console=Console(stderr=True))
     console = Console()
-    for table in information_tables(numbers):
-        console.print(table)
+    for table in (information_table(report), best_feature_table(report)):
+        console.print(table.to_rich())
         console.print()
     if json is not None:
-        to_json(numbers, json)
+        to_json(report.results, json)

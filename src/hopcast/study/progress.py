@@ -63,3 +63,8 @@ class Reporter:
         if self.console is not None:
             note = f"  {stage.note}" if stage.note else ""
             self.console.print(f"{name:<12} {self.seconds[name]:7.1f} s{note}", highlight=False, markup=False)
+
+    def note(self, text: str) -> None:
+        """Print a remark that a reader of the result should know."""
+        if self.console is not None:
+            self.console.print(f"  note: {text}", highlight=False, markup=False)

@@ -1,0 +1,5 @@
+"""``python -m hopcast``."""
+
+from hopcast.cli import main
+
+main()

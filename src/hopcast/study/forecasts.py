@@ -1,0 +1,322 @@
+"""Stage `models`: each element set forecasts the gap and the coupling; every score stands beside its controls."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import ConfigError, InputError
+from hopcast.descriptors import element_columns, flatten
+from hopcast.evaluation import BlockedSplit, Evaluation, InterleavedSplit, Score, evaluate_model
+from hopcast.information import correlation_time
+from hopcast.regression import LaplacianRidge
+from hopcast.report import number
+from hopcast.study.config import ModelsSection
+from hopcast.study.inputs import StudyData
+from hopcast.study.progress import Stage
+from hopcast.study.stages import StageResult
+
+Array = NDArray[np.float64]
+
+MAX_JOINT_FRAMES = 4000
+"""Joint posterior draws need the square of the frames in memory: beyond this the model's part is left out."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which features a model sees.
+
+    Attributes
+    ----------
+    name
+        "Pb-18": the environment of one element, 18 functions an atom.
+    elements
+        Elements whose atoms' features enter.
+    features
+        Functions an atom.
+    functions
+        The one function of each element, by target; empty where all functions enter.
+    """
+
+    name: str
+    elements: tuple[str, ...]
+    features: int
+    functions: dict[str, tuple[int, ...]]
+
+    def columns(self, symbols: tuple[str, ...], n_functions: int, target: str) -> NDArray[np.int64]:
+        """Return the columns of the flattened features that the model sees for a target."""
+        parts = []
+        for index, element in enumerate(self.elements):
+            function = self.functions[target][index] if self.functions else None
+            parts.append(element_columns(symbols, element, n_functions, function=function))
+        return np.sort(np.concatenate(parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is forecast.
+
+    Attributes
+    ----------
+    name
+        "gap" or "nac".
+    times
+        Where it lives, fs.
+    values
+        What the models learn, eV.
+    truth
+        The ab initio series itself, eV.
+    features
+        Flattened features at those times [n, n_columns].
+    memory
+        Correlation time of the values, fs.
+    """
+
+    name: str
+    times: Array
+    values: Array
+    truth: Array
+    features: Array
+    memory: float
+
+
+def model_specs(
+    section: ModelsSection, elements: tuple[str, ...], n_functions: int, best: dict[tuple[str, str], int]
+) -> list[ModelSpec]:
+    """Return the models of the study: {all, each element} x {all functions, the best one}.
+
+    Parameters
+    ----------
+    section
+        Settings.
+    elements
+        Of the material.
+    n_functions
+        Functions an atom.
+    best
+        Function of each (element, target) with the largest mutual information.
+
+    Raises
+    ------
+    InputError
+        If an element asked for is not in the material.
+    """
+    single = elements if section.elements is None else tuple(section.elements)
+    for element in single:
+        if element not in elements:
+            raise InputError(
+                f"Key `models.elements` names {element}, but the elements of the trajectory are {', '.join(elements)}."
+            )
+    sets = [(element, (element,)) for element in single]
+    if len(elements) > 1:
+        sets.insert(0, ("all", elements))
+    specs = [ModelSpec(f"{label}-{n_functions}", members, n_functions, {}) for label, members in sets]
+    if n_functions > 1:
+        for label, members in sets:
+            functions = {target: tuple(best[element, target] for element in members) for target in ("gap", "nac")}
+            specs.append(ModelSpec(f"{label}-1", members, 1, functions))
+    return specs
+
+
+def targets(section: ModelsSection, data: StudyData, G: Array) -> list[Target]:
+    """Return the gap and the coupling with the features they are learnt from.
+
+    In `paper` mode the coupling is |NAC|, from the features of the frame before the mid-point. In `default` mode it
+    is |NAC| times the gap over the mean gap (no 1/gap to learn), from the mid-point average and the difference
+    quotient of the features: a coupling is linear in the velocities.
+    """
+    pair, timestep = data.hamiltonian, data.trajectory.timestep
+    flat = flatten(G)
+    midpoint = (np.arange(pair.n_steps) + 0.5) * timestep
+    gap = pair.gap()
+    if pair.energy_grid == "frame":
+        gap_times, gap_features = np.arange(pair.n_frames) * timestep, flat
+    else:
+        gap_times, gap_features = midpoint, 0.5 * (flat[1:] + flat[:-1])
+    truth = np.abs(pair.coupling())
+    if section.mode == "paper":
+        values, nac_features = truth, flat[:-1]
+    else:
+        middle = pair.midpoint_energies[:, 1] - pair.midpoint_energies[:, 0]
+        values = truth * middle / middle.mean()
+        nac_features = np.concatenate([0.5 * (flat[1:] + flat[:-1]), np.diff(flat, axis=0) / timestep], axis=1)
+    return [
+        Target("gap", gap_times, gap, gap, gap_features, _memory(gap, timestep)),
+        Target("nac", midpoint, values, truth, nac_features, _memory(values, timestep)),
+    ]
+
+
+def _memory(values: Array, timestep: float) -> float:
+    if np.ptp(values) == 0:
+        raise InputError(
+            f"The target must vary along the trajectory, but is {values[0]:.4g} eV at all {len(values)} times."
+        )
+    return max(float(correlation_time(values, timestep)), timestep)
+
+
+def learner(section: ModelsSection, memory: float, stride: float, workers: int | None) -> LaplacianRidge:
+    """Return the unfitted model of a mode; blocks of the hyperparameter search are longer than the correlation time."""
+    if section.mode == "paper":
+        return LaplacianRidge.paper(workers=workers)
+    return LaplacianRidge(block_length=max(1, math.ceil(memory / stride)), workers=workers)
+
+
+def run_models(
+    section: ModelsSection,
+    seed: int,
+    data: StudyData,
+    G: Array,
+    best: dict[tuple[str, str], int],
+    stage: Stage,
+    workers: int | None,
+) -> StageResult:
+    """Fit, forecast and score every model.
+
+    Returns
+    -------
+    StageResult
+        ``models``: records of `results.json`; ``names``: of the models. Arrays: ``{target}/{name}`` the
+        forecast at every time with the ab initio values at the training times, ``{target}-samples/{name}`` joint
+        posterior draws, ``train/{target}`` which times trained.
+    """
+    symbols, n_functions = data.trajectory.symbols, G.shape[2]
+    specs = model_specs(section, data.trajectory.elements, n_functions, best)
+    interleaved = InterleavedSplit(section.stride, data.trajectory.timestep)
+    records: list[dict[str, Any]] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    for target in targets(section, data, G):
+        blocked, note = _blocked(section, data.trajectory.timestep, target)
+        for spec in specs:
+            stage.advance(f"{spec.name}, {target.name}")
+            chosen = spec.columns(symbols, n_functions, target.name)
+            n_columns = len(symbols) * n_functions
+            if target.features.shape[1] > n_columns:  # velocities follow positions
+                chosen = np.concatenate([chosen, chosen + n_columns])
+            X = np.ascontiguousarray(target.features[:, chosen])
+            model = learner(section, target.memory, interleaved.stride, workers)
+            common = {
+                "name": spec.name,
+                "elements": list(spec.elements),
+                "features": spec.features,
+                "target": target.name,
+                "n_features": int(X.shape[1]),
+                "stride": {
+                    "fs": interleaved.stride,
+                    "frames": interleaved.stride_frames,
+                    "requested_fs": section.stride,
+                },
+            }
+            settings: dict[str, Any] = {
+                "min_shift": target.memory, "n_shifts": section.n_shifts, "random_state": seed, "workers": workers,
+            }  # fmt: skip
+            found = evaluate_model(model, X, target.values, interleaved, data.trajectory.timestep, **settings)
+            records.append(_record(common, "interleaved", found, model, ""))
+            arrays |= _forecast(target, spec.name, found, model, X, section.n_samples, seed)
+            if blocked is None:
+                records.append(_missing(common, "blocked", note))
+            else:
+                found = evaluate_model(model, X, target.values, blocked, data.trajectory.timestep, **settings)
+                records.append(_record(common, "blocked", found, model, note))
+    return StageResult({"models": records, "names": [spec.name for spec in specs]}, arrays)
+
+
+def _forecast(
+    target: Target, name: str, found: Evaluation, model: LaplacianRidge, X: Array, n_samples: int, seed: int
+) -> dict[str, NDArray[Any]]:
+    """Return the forecast with what was computed ab initio left as it is, and draws from its posterior."""
+    train = np.zeros(len(target.times), dtype=bool)
+    train[found.training_frames[0]] = True
+    forecast = np.where(train, target.values, found.predictions)
+    arrays: dict[str, NDArray[Any]] = {f"{target.name}/{name}": forecast, f"train/{target.name}": train}
+    if len(X) <= MAX_JOINT_FRAMES:
+        fitted = model.fit(X[train], target.values[train])
+        samples = fitted.sample(X, n_samples, random_state=seed)
+        samples[:, train] = target.values[train]
+        arrays[f"{target.name}-samples/{name}"] = samples
+    return arrays
+
+
+def _blocked(section: ModelsSection, timestep: float, target: Target) -> tuple[BlockedSplit | None, str]:
+    """Return the blocked split and what a reader must know of it.
+
+    The purge is twice the correlation time. Where that leaves a fold without training frames, the longest purge
+    that keeps a quarter of the series for training is used and said so: the score then leans towards the model.
+    """
+    n = len(target.times)
+    wanted = 2.0 * target.memory if section.purge is None else section.purge
+    block = math.ceil(n / section.n_blocks)
+    longest = max(0, math.floor((n - block - n / 4) / 2)) * timestep
+    if section.purge is not None or wanted <= longest:
+        split, note = BlockedSplit(section.n_blocks, timestep, wanted, train_stride_fs=section.stride), ""
+    else:
+        needed = (2 * wanted / timestep + block) * 4 / 3 * timestep / 1000
+        split = BlockedSplit(section.n_blocks, timestep, longest, train_stride_fs=section.stride)
+        note = (
+            f"inconclusive: the purge should be {wanted:.0f} fs on both sides (2 correlation times) but is {longest:.0f} fs, "
+            f"the longest that leaves a quarter of the series for training; {needed:.1f} ps would be enough"
+        )
+    try:
+        for train, _ in split.split(np.empty((n, 1))):
+            if len(train) < 2:
+                raise InputError("fewer than 2 training frames")
+    except (InputError, ConfigError) as error:
+        if section.purge is not None:
+            raise
+        return None, str(error)
+    return split, note
+
+
+def _record(
+    common: dict[str, Any], split: str, found: Evaluation, model: LaplacianRidge, note: str
+) -> dict[str, Any]:
+    shifted = found.shifted
+    short = f"only {len(shifted)} shifts fit into the trajectory"
+    low, high = np.quantile(shifted, [0.025, 0.975]) if len(shifted) else (math.nan, math.nan)
+    mae, rmse = (_median([getattr(one, key) for one in found.shifted_scores]) for key in ("mae", "rmse"))
+    return {
+        **common,
+        "split": split,
+        **_score(found.model),
+        "baselines": {
+            "mean": _score(found.mean),
+            "linear": _score(found.linear),
+            "cubic": _score(found.cubic),
+            "shifted": {
+                **number("r2", found.shifted_median, short),
+                **number("mae", mae, short),
+                **number("rmse", rmse, short),
+                "n": len(shifted),
+                **number("median", found.shifted_median, short),
+                **number("low", float(low), short),
+                **number("high", float(high), short),
+                **number("z", found.z, short),
+                **number("rank", found.rank - 1 if len(shifted) else None, short),
+            },
+        },
+        "n_train": round(float(np.mean([len(train) for train in found.training_frames]))),
+        "n_test": len(found.test_frames),
+        "estimator": repr(model),
+        "note": "; ".join(part for part in (note, *found.notes) if part),
+    }
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def _missing(common: dict[str, Any], split: str, reason: str) -> dict[str, Any]:
+    def empty(*keys: str) -> dict[str, Any]:
+        return {key: value for name in keys for key, value in number(name, None, reason).items()}
+
+    none = empty("r2", "mae", "rmse")
+    shifted = {**none, "n": 0, **empty("median", "low", "high", "z", "rank")}
+    baselines = {"mean": none, "linear": none, "cubic": none, "shifted": shifted}
+    return {**common, "split": split, **none, "baselines": baselines, "note": reason}
+
+
+def _score(score: Score) -> dict[str, Any]:
+    return {**number("r2", score.r2), **number("mae", score.mae), **number("rmse", score.rmse)}

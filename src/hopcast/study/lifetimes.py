@@ -1,0 +1,279 @@
+"""Stage `dynamics`: surface hopping on the ab initio Hamiltonian and on every forecast of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics import (
+    DynamicsResult,
+    Estimate,
+    Interval,
+    bootstrap_rate,
+    dephasing_function,
+    dephasing_time,
+    local_rate,
+    ratio_of_rates,
+    run_dynamics,
+    second_order_rate,
+)
+from hopcast.evaluation import interpolate_in_time
+from hopcast.report import estimate, number
+from hopcast.study.config import DynamicsSection, ModelsSection
+from hopcast.study.inputs import StudyData
+from hopcast.study.progress import Stage
+from hopcast.study.stages import StageResult
+
+AB_INITIO = "ab initio"
+PARTS = ("finite_trajectory", "model", "initial_time", "monte_carlo")
+NO_SAMPLING = "the exact solver draws no random numbers"
+
+
+def forecast_hamiltonian(
+    data: StudyData, gap: NDArray[np.float64], nac: NDArray[np.float64], label: str
+) -> VibronicHamiltonian:
+    """Return the two-state Hamiltonian of a forecast: energies 0 and the gap, |NAC| as coupling.
+
+    Raises
+    ------
+    InputError
+        If the forecast closes the gap (names the time).
+    """
+    worst = int(gap.argmin())
+    if gap[worst] <= 0:
+        raise InputError(
+            f"The forecast `{label}` closes the gap: {gap[worst]:.4g} eV at frame {worst}. Compute more frames ab initio."
+        )
+    pair = data.hamiltonian
+    matrix = np.zeros((pair.n_steps, 2, 2))
+    matrix[:, 0, 1], matrix[:, 1, 0] = nac, -nac
+    return VibronicHamiltonian(
+        energies=np.stack([np.zeros_like(gap), gap], axis=1),
+        nac=matrix,
+        timestep=pair.timestep,
+        n_occupied=1,
+        state_labels=pair.state_labels,
+        energy_grid=pair.energy_grid,
+        provenance={"source": f"forecast by {label}", "couplings": "|NAC|; ab initio values at the training frames"},
+    )
+
+
+def coupling_of(section: ModelsSection, data: StudyData, values: NDArray[Any], gap: NDArray[Any]) -> NDArray[Any]:
+    """Return |NAC| from what the models learnt: itself, or |NAC| times the gap over the mean gap."""
+    if section.mode == "paper":
+        return values
+    pair = data.hamiltonian
+    mean = float((pair.midpoint_energies[:, 1] - pair.midpoint_energies[:, 0]).mean())
+    middle = gap if pair.energy_grid == "midpoint" else 0.5 * (gap[..., 1:] + gap[..., :-1])
+    return values * mean / middle
+
+
+def run_lifetimes(
+    section: DynamicsSection,
+    models: ModelsSection,
+    seed: int,
+    data: StudyData,
+    forecasts: StageResult,
+    stage: Stage,
+    workers: int | None,
+) -> StageResult:
+    """Run the exact solver on every Hamiltonian; the dephasing time is that of the ab initio gap for all.
+
+    Returns
+    -------
+    StageResult
+        ``hamiltonians``, ``dephasing``, ``seam``, ``rate_controls``: records of `results.json`. Arrays
+        ``population/{name}`` [n_times], ``times`` fs, ``gap/{name}``, ``nac/{name}``, and the dephasing function.
+    """
+    reference = data.hamiltonian
+    settings: dict[str, Any] = {
+        "duration": section.duration, "temperature": section.temperature, "n_times": section.n_times,
+        "coupling_interpolation": section.coupling_interpolation, "rule": section.rule, "waiting": section.waiting,
+        "random_state": seed, "workers": workers,
+    }  # fmt: skip
+    conventions = {name: dephasing_time(reference, convention=name) for name in ("gaussian", "pyxaid", "libra")}
+    tau = section.dephasing_time or conventions[section.tau_convention]
+    convention = "given" if section.dephasing_time is not None else section.tau_convention
+    bootstrap: dict[str, Any] = {"n_draws": section.n_bootstrap, "random_state": seed}
+
+    stage.advance(AB_INITIO)
+    exact = run_dynamics(reference, method="exact", dephasing_time=tau, **settings)
+    records = [_record(AB_INITIO, exact, None, None, tau, conventions[section.tau_convention], convention, None)]
+    arrays = {"times": exact.times, f"population/{AB_INITIO}": exact.ground_population}
+    train = {name: forecasts.arrays[f"train/{name}"] for name in ("gap", "nac")}
+    plain = _plain_average(reference, train, tau, bootstrap)
+    for name in forecasts.numbers["names"]:
+        stage.advance(name)
+        gap = forecasts.arrays[f"gap/{name}"]
+        nac = coupling_of(models, data, forecasts.arrays[f"nac/{name}"], gap)
+        forecast = forecast_hamiltonian(data, gap, nac, name)
+        found = run_dynamics(forecast, method="exact", dephasing_time=tau, **settings)
+        ratio = ratio_of_rates(found.local_rate, exact.local_rate, reference.timestep, **bootstrap)
+        spread = _model_part(models, data, forecasts, name, tau)
+        own = dephasing_time(forecast, convention=section.tau_convention)
+        own_rate = local_rate(forecast, own, coupling_interpolation=section.coupling_interpolation, workers=workers)
+        own_ratio = ratio_of_rates(own_rate, exact.local_rate, reference.timestep, **bootstrap)
+        record = _record(name, found, ratio, spread, tau, own, convention, own_ratio)
+        record["plain_average_ratio"] = estimate_record(plain, "1", {})
+        records.append(record)
+        arrays |= {f"population/{name}": found.ground_population, f"gap/{name}": gap, f"nac/{name}": nac}
+
+    dephasing = dephasing_function(reference)
+    arrays |= {
+        "dephasing/times": dephasing.times, "dephasing/function": dephasing.function,
+        "dephasing/correlation": dephasing.correlation,
+    }  # fmt: skip
+    controls = [
+        _control("plain average of the computed frames", plain),
+        *_interpolated(data, train, tau, exact, settings, bootstrap),
+    ]
+    numbers = {
+        "hamiltonians": records,
+        "dephasing": {"tau": tau, "convention": convention, "by_convention": conventions},
+        "seam": _seam(exact),
+        "rate_controls": controls,
+    }
+    return StageResult(numbers, arrays)
+
+
+def _plain_average(
+    reference: VibronicHamiltonian, train: dict[str, NDArray[np.bool_]], tau: float, bootstrap: dict[str, Any]
+) -> Estimate:
+    """Return the plain average of the local rate over the computed frames, as a ratio to the mean over all."""
+    everything = local_rate(reference, tau, "second_order")
+    gap = reference.gap()
+    # a computed pair of frames gives one gap and one coupling: those of the training frames
+    frames = np.flatnonzero(train["nac"])
+    sampled = second_order_rate(gap[frames], reference.coupling()[frames], tau)
+    mean = float(everything.mean()) * FS_PER_NS
+    stride = float(np.median(np.diff(frames))) * reference.timestep if len(frames) > 1 else reference.timestep
+    rate = bootstrap_rate(sampled, stride, **bootstrap)
+    # the interval of the ratio would need the same blocks in both; that of the sampled mean is an upper bound
+    return Estimate(
+        rate.value / mean, rate.low / mean, rate.high / mean, "",
+        {name: None if part is None else Interval(part.low / mean, part.high / mean) for name, part in rate.parts.items()},
+        rate.note,
+    )  # fmt: skip
+
+
+def _interpolated(
+    data: StudyData,
+    train: dict[str, NDArray[np.bool_]],
+    tau: float,
+    exact: DynamicsResult,
+    settings: dict[str, Any],
+    bootstrap: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Return the rates of Hamiltonians interpolated in time from the same computed frames: no model at all."""
+    pair = data.hamiltonian
+    truth = {"gap": pair.gap(), "nac": np.abs(pair.coupling())}
+    controls = []
+    for kind, name in (("linear", "linear interpolation in time"), ("cubic", "cubic spline in time")):
+        series = {}
+        for target, values in truth.items():
+            frames = np.flatnonzero(train[target])
+            series[target] = interpolate_in_time(frames, values[frames], np.arange(len(values)), kind)
+        interpolated = forecast_hamiltonian(data, series["gap"], series["nac"], name)
+        rates = local_rate(
+            interpolated, tau, coupling_interpolation=settings["coupling_interpolation"], workers=settings["workers"]
+        )
+        controls.append(_control(name, ratio_of_rates(rates, exact.local_rate, pair.timestep, **bootstrap)))
+    return controls
+
+
+def _model_part(
+    models: ModelsSection, data: StudyData, forecasts: StageResult, name: str, tau: float
+) -> float | None:
+    """Return the relative half-width that the posterior of gap and coupling leaves in the second-order rate."""
+    draws = [forecasts.arrays.get(f"{target}-samples/{name}") for target in ("gap", "nac")]
+    if draws[0] is None or draws[1] is None:
+        return None
+    gap = draws[0]
+    nac = coupling_of(models, data, draws[1], gap)
+    middle = gap if data.hamiltonian.energy_grid == "midpoint" else 0.5 * (gap[:, 1:] + gap[:, :-1])
+    rates = second_order_rate(middle, nac, tau).mean(axis=1)
+    return float(1.96 * rates.std(ddof=1) / rates.mean())
+
+
+def _record(
+    name: str,
+    found: DynamicsResult,
+    ratio: Estimate | None,
+    spread: float | None,
+    tau: float,
+    own_tau: float,
+    convention: str,
+    own_ratio: Estimate | None,
+) -> dict[str, Any]:
+    def with_model(number: Estimate) -> Estimate:
+        if spread is None:
+            return number
+        reach = spread * abs(number.value)
+        return number.with_part("model", Interval(number.value - reach, number.value + reach))
+
+    reasons = {"monte_carlo": NO_SAMPLING}
+    if ratio is None:
+        reasons["model"] = "no model: ab initio"
+        shown_ratio = estimate(1.0, 1.0, 1.0, unit="1", reasons=reasons | {"finite_trajectory": "a ratio to itself"})
+    else:
+        if spread is None:
+            reasons["model"] = "no joint posterior draws: too many frames"
+        shown_ratio = estimate_record(with_model(ratio), "1", reasons)
+    record = {
+        "name": name,
+        "gradient": estimate_record(with_model(found.gradient), "1/ns", reasons),
+        "intercept": estimate_record(found.intercept, "1", reasons),
+        "lifetime": estimate_record(with_model(found.lifetime), "ns", reasons),
+        "rate": estimate_record(with_model(found.rate), "1/ns", reasons),
+        "ratio": shown_ratio,
+        "method": "dish",
+        "solver": "exact",
+        "rule": found.rule,
+        "waiting": found.waiting,
+        "tau": tau,
+        "tau_convention": convention,
+        **number("temperature", found.temperature, "no detailed balance"),
+        **number("own_tau", own_tau),
+        "window": found.fit_window[1] / FS_PER_NS,
+        "final_population": float(found.ground_population[-1]),
+        "coupling_interpolation": found.coupling_interpolation,
+        "substep": found.substep,
+        "substeps": found.substeps,
+        "dominant_part": found.lifetime.dominant_part or "finite_trajectory",
+        "note": found.lifetime.note,
+    }
+    if own_ratio is not None:
+        record["ratio_own_tau"] = estimate_record(own_ratio, "1", {"monte_carlo": NO_SAMPLING})
+    return record
+
+
+def estimate_record(found: Estimate, unit: str, reasons: dict[str, str]) -> dict[str, Any]:
+    """Return the record of `results.json` of an estimate; parts become half-widths."""
+    parts = {
+        name: None if part is None else 0.5 * (part.high - part.low)
+        for name in PARTS
+        for part in [found.parts.get(name)]
+    }
+    return estimate(
+        found.value, found.low, found.high, unit=unit, parts=parts, reasons=reasons, note=found.note
+    )
+
+
+def _control(name: str, ratio: Estimate) -> dict[str, Any]:
+    return {"name": name, "ratio": estimate_record(ratio, "1", {"monte_carlo": NO_SAMPLING, "model": "no model"})}
+
+
+def _seam(found: DynamicsResult) -> dict[str, Any]:
+    if found.seam is None:
+        return {}
+    return {
+        "gap_jump": abs(found.seam.energy_jump),
+        "usual_step": found.seam.usual_step,
+        "rate_coherent": found.seam.rate_kept,
+        "rate_reset": found.seam.rate_zeroed,
+    }

@@ -1,0 +1,262 @@
+"""`run_study`: the conductor of all stages."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hopcast.core.errors import HopcastError, QualityWarning
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.descriptors import SymmetryFunctions
+from hopcast.io import write_native
+from hopcast.report import StudyReport, write_report
+from hopcast.study.assemble import assemble
+from hopcast.study.checks import run_checks
+from hopcast.study.config import StudyConfig, parse_config, read_config
+from hopcast.study.forecasts import run_models
+from hopcast.study.inputs import StudyData, read_data
+from hopcast.study.lifetimes import AB_INITIO, forecast_hamiltonian, run_lifetimes
+from hopcast.study.progress import Reporter, Stage
+from hopcast.study.ranking import run_information
+from hopcast.study.record import prepare_folder, provenance, write_record
+from hopcast.study.stages import StageResult, cached, stage_key
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """A finished study.
+
+    Attributes
+    ----------
+    folder
+        Where everything was written.
+    report
+        Numbers (`report.results`) and series behind the figures.
+    hamiltonians
+        The ab initio pair and its forecasts, by name.
+    """
+
+    folder: Path
+    report: StudyReport
+    hamiltonians: dict[str, VibronicHamiltonian]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return self.report.results
+
+
+def run_study(
+    study: StudyConfig | str | Path | dict[str, Any],
+    output: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> StudyResult:
+    """Run a study from data to report.
+
+    Parameters
+    ----------
+    study
+        A study file, its contents as a dictionary, or a configuration.
+    output
+        Folder for the report, ``results.json``, tables, figures, forecasts and the run record.
+    resume
+        Continue the run in `output`: stages whose inputs are the same are not computed again.
+    overwrite
+        Replace the run in `output`.
+    workers
+        Threads; None takes the cores. Results do not depend on it.
+    console
+        Where progress goes; None is silent.
+
+    Returns
+    -------
+    StudyResult
+        Also written to `output`.
+
+    Raises
+    ------
+    ConfigError
+        If the study asks for something that does not exist.
+    OutputError
+        If `output` exists and neither `resume` nor `overwrite` is given, or cannot be written.
+    InputError
+        If the data cannot be used.
+    """
+    config = _configuration(study)
+    folder = Path(output)
+    reporter = Reporter(console)
+    with reporter.stage("data") as stage:
+        data = read_data(config)
+        stage.note = f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
+    prepare_folder(folder, resume=resume, overwrite=overwrite)
+    record: dict[str, Any] = {"status": "running", **_provenance(config, data)}
+    write_record(folder, record)
+    start = time.perf_counter()
+    try:
+        functions, stages = compute(config, data, folder / "stages", reporter, workers)
+        with reporter.stage("report"):
+            report = assemble(config, data, functions, stages, _provenance(config, data), reporter.seconds)
+            hamiltonians = _hamiltonians(data, stages["dynamics"])
+            for name, hamiltonian in hamiltonians.items():
+                write_native(folder / "hamiltonians" / f"{name.replace(' ', '-')}.h5", hamiltonian=hamiltonian)
+            write_report(report, folder)
+    except BaseException as error:
+        # the record tells a later reader what became of the run; stages that finished stay
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        _close(folder, record, status, start, error)
+        raise
+    _close(folder, record, "finished", start, None)
+    return StudyResult(folder, report, hamiltonians)
+
+
+def compute(
+    config: StudyConfig, data: StudyData, folder: Path, reporter: Reporter, workers: int | None
+) -> tuple[SymmetryFunctions, dict[str, StageResult]]:
+    """Run the stages in order, each found in `folder` where it was computed before."""
+    seed = config.seed
+    stages: dict[str, StageResult] = {}
+    keys = {"data": stage_key("data", {"fingerprint": data.fingerprint})}
+
+    def run(name: str, needs: tuple[str, ...], settings: Any, total: int, work: Callable[[Stage], StageResult]) -> StageResult:
+        inputs = {"settings": settings, "seed": seed} | {need: keys[need] for need in needs}
+        keys[name] = stage_key(name, inputs)
+        with reporter.stage(name, total) as stage:
+            stages[name], found = cached(folder, name, keys[name], lambda: _with_notes(work, stage))
+            stage.note = "from the earlier run" if found else ""
+        for note in stages[name].numbers["notes"]:
+            reporter.note(note)
+        return stages[name]
+
+    section = config.features
+    result = run(
+        "features", ("data",), section.model_dump(), 1, lambda stage: run_features(config, data, workers)
+    )
+    functions, G = SymmetryFunctions.from_dict(result.numbers["functions"]), result.arrays["G"]
+    information = run(
+        "information", ("features",), config.information.model_dump(), 2,
+        lambda stage: run_information(config.information, seed, data, functions, G, stage, workers),
+    )  # fmt: skip
+    best = {
+        (element, target): function
+        for element, targets in information.numbers["best"].items()
+        for target, function in targets.items()
+    }
+    n_sets = 2 * 2 * (1 + len(data.trajectory.elements))
+    forecasts = run(
+        "models", ("features", "information"), config.models.model_dump(), n_sets,
+        lambda stage: run_models(config.models, seed, data, G, best, stage, workers),
+    )  # fmt: skip
+    lifetimes = run(
+        "dynamics", ("models",), [config.dynamics.model_dump(), config.models.model_dump()], n_sets // 2 + 1,
+        lambda stage: run_lifetimes(config.dynamics, config.models, seed, data, forecasts, stage, workers),
+    )  # fmt: skip
+    if config.checks.enabled:
+        run(
+            "checks", ("dynamics",), config.checks.model_dump(), 6,
+            lambda stage: run_checks(config.checks, config.dynamics, seed, data, lifetimes.numbers, stage, workers),
+        )  # fmt: skip
+    return functions, stages
+
+
+def _with_notes(work: Callable[[Stage], StageResult], stage: Stage) -> StageResult:
+    """Run a stage and keep its quality warnings with its result, so that a resumed run repeats them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", QualityWarning)
+        result = work(stage)
+    notes = [str(one.message) for one in caught if issubclass(one.category, QualityWarning)]
+    for one in caught:
+        if not issubclass(one.category, QualityWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return StageResult({**result.numbers, "notes": list(dict.fromkeys(notes))}, result.arrays)
+
+
+def run_features(config: StudyConfig, data: StudyData, workers: int | None) -> StageResult:
+    """Find the symmetry functions of the trajectory and evaluate them at every frame."""
+    section = config.features
+    functions = SymmetryFunctions.from_trajectory(
+        data.trajectory, mode=section.mode, r_s=section.r_s, theta_s=section.theta_s, r_cut=section.r_cut,
+        eta=section.eta, zeta=section.zeta, images=section.images, workers=workers,
+    )  # fmt: skip
+    return StageResult(
+        {"functions": functions.to_dict()}, {"G": functions.transform(data.trajectory, workers=workers)}
+    )
+
+
+def rank_study(
+    study: StudyConfig | str | Path | dict[str, Any],
+    *,
+    workers: int | None = None,
+    console: Console | None = None,
+) -> StudyReport:
+    """Rank elements and symmetry functions by their information on the gap and the coupling; nothing is written.
+
+    Parameters
+    ----------
+    study, workers, console
+        As in `run_study`.
+
+    Returns
+    -------
+    StudyReport
+        With `information` and `best_features`; models and Hamiltonians are empty.
+    """
+    config = _configuration(study)
+    reporter = Reporter(console)
+    with reporter.stage("data"):
+        data = read_data(config)
+    with reporter.stage("features"):
+        result = run_features(config, data, workers)
+    functions = SymmetryFunctions.from_dict(result.numbers["functions"])
+    with reporter.stage("information", 2) as stage:
+        information = run_information(
+            config.information, config.seed, data, functions, result.arrays["G"], stage, workers
+        )
+    return assemble(
+        config, data, functions, {"information": information}, _provenance(config, data), reporter.seconds
+    )
+
+
+def _configuration(study: StudyConfig | str | Path | dict[str, Any]) -> StudyConfig:
+    if isinstance(study, StudyConfig):
+        return study
+    return parse_config(study) if isinstance(study, dict) else read_config(study)
+
+
+def _provenance(config: StudyConfig, data: StudyData) -> dict[str, Any]:
+    inputs = [{"name": data.name, "sha256": data.fingerprint, "source": data.description}]
+    return provenance(config.model_dump(mode="json", exclude_none=True), inputs, config.seed)
+
+
+def _hamiltonians(data: StudyData, dynamics: StageResult) -> dict[str, VibronicHamiltonian]:
+    result = {AB_INITIO: data.hamiltonian}
+    for record in dynamics.numbers["hamiltonians"][1:]:
+        name = record["name"]
+        result[name] = forecast_hamiltonian(
+            data, dynamics.arrays[f"gap/{name}"], dynamics.arrays[f"nac/{name}"], name
+        )
+    return result
+
+
+def _close(
+    folder: Path, record: dict[str, Any], status: str, start: float, error: BaseException | None
+) -> None:
+    closed = {**record, "status": status, "seconds": round(time.perf_counter() - start, 2)}
+    if error is not None:
+        closed["error"] = str(error) or type(error).__name__
+    try:
+        write_record(folder, closed)
+    except HopcastError:
+        if error is None:
+            raise
+        # the disk that broke the run takes no record either: the first error is the one to show
