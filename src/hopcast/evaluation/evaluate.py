@@ -41,8 +41,8 @@ class Evaluation:
         Score over the test frames of all folds together.
     mean, linear, cubic
         Scores of the baselines over the same frames, from the same training frames.
-    shifted
-        R2 of the same model on features shifted circularly in time, [n_shifts].
+    shifted_scores
+        Scores of the same model on features shifted circularly in time, one a shift.
     shifts
         The shifts, in frames, [n_shifts].
     n_shifts_wanted
@@ -68,7 +68,7 @@ class Evaluation:
     mean: Score
     linear: Score
     cubic: Score
-    shifted: NDArray[np.float64]
+    shifted_scores: tuple[Score, ...]
     shifts: NDArray[np.intp]
     n_shifts_wanted: int
     predictions: NDArray[np.float64]
@@ -78,6 +78,11 @@ class Evaluation:
     min_shift: float
     timestep: float
     notes: tuple[str, ...]
+
+    @property
+    def shifted(self) -> NDArray[np.float64]:
+        """R2 of the shifted models [n_shifts]."""
+        return np.array([one.r2 for one in self.shifted_scores], dtype=np.float64)
 
     @property
     def shifted_median(self) -> float:
@@ -222,11 +227,11 @@ def evaluate_model(
             clear_of_seam[test, column] = ~near_seam(test, train, int(shift), trajectories)
 
     tested = np.sort(tested)
-    shifted = [
-        score(targets[rows, 1 + column], forecasts[rows, 1 + column]).r2
+    shifted = tuple(
+        score(targets[rows, 1 + column], forecasts[rows, 1 + column])
         for column in range(len(shifts))
         for rows in [tested[clear_of_seam[tested, column]]]
-    ]
+    )
     # Back to the calendar of the true target.
     back = np.empty((len(shifts), n_frames))
     for column, shift in enumerate(shifts):
@@ -237,7 +242,7 @@ def evaluate_model(
         mean=score(target[tested], baselines["mean"][tested]),
         linear=score(target[tested], baselines["linear"][tested]),
         cubic=score(target[tested], baselines["cubic"][tested]),
-        shifted=np.array(shifted, dtype=np.float64),
+        shifted_scores=shifted,
         shifts=shifts,
         n_shifts_wanted=n_shifts,
         predictions=forecasts[:, 0].copy(),
