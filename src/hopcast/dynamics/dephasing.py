@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
-from hopcast.dynamics.series import autocovariance
+from hopcast.information import autocorrelation
 
 TauConvention = Literal["gaussian", "pyxaid", "libra"]
 
@@ -72,10 +72,11 @@ class Dephasing:
 def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> Dephasing:
     r"""Return correlation, exponent and dephasing function of a gap, with the three dephasing times.
 
-    :math:`C` is estimated from the finite series by `autocovariance` (sample mean removed, each lag divided by its
-    number of pairs, lags below half the series) and taken as linear between lags, which makes :math:`g` an exact
-    cubic there. Removing the sample mean lowers :math:`C` by about :math:`\sigma^2\,2t_c/T`: a short series
-    dephases a little too slowly.
+    :math:`C_k = \frac1N\sum_t \delta E_t\,\delta E_{t+k}` over lags up to half the series, with the sample mean removed.
+    Dividing by `N` and not by the number of pairs keeps the spectrum positive, so that :math:`0 < D \le 1` always; it
+    lowers lag `k` by the factor :math:`1 - k/N`, nothing at the lags at which solids dephase. Removing the sample mean
+    lowers all of :math:`C` by about :math:`\sigma^2\,2t_c/T` (series of length `T`, correlation time :math:`t_c`): a short
+    series dephases a little too slowly. Between lags :math:`C` is linear, which makes :math:`g` an exact cubic there.
 
     Parameters
     ----------
@@ -104,9 +105,7 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
             f"(the first is frame {unknown[0]}). Forecast them or give `dephasing_time`."
         )
     sigma = float(gap.std())
-    covariance = autocovariance(gap)
-    if covariance.size == 1:
-        covariance = np.array([covariance[0], covariance[0]])
+    covariance = sigma**2 * autocorrelation(gap, max(1, gap.size // 2)) if gap.size > 1 else np.zeros(2)
     exponent = _Exponent(covariance, ham.timestep)
     longest = (covariance.size - 1) * ham.timestep
     refine = int(np.clip(np.ceil(20 * ham.timestep * sigma / HBAR), 1, 50)) if sigma > 0 else 1

@@ -12,7 +12,8 @@ from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval
 from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import substep_grid
-from hopcast.dynamics.series import block_bootstrap_means, correlation_time
+from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.information import correlation_time
 
 MIN_BLOCKS = 10
 
@@ -257,7 +258,9 @@ def block_length(series: list[NDArray[np.float64]], timestep: float, block: floa
     """Return the length of a bootstrap block in values: `block` fs, or 1.5 times the longest correlation time."""
     if block is not None and not block > 0:
         raise InputError(f"Argument `block` must be a positive number of fs, but is {block}.")
-    length = 1.5 * max(correlation_time(row, timestep) for row in series) if block is None else block
+    if series[0].size < 4:
+        return 1
+    length = 1.5 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
     return int(np.clip(np.ceil(length / timestep), 1, series[0].size))
 
 

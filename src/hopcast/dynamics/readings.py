@@ -13,7 +13,7 @@ from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, 
 from hopcast.dynamics.observables import exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.rates import MIN_BLOCKS, block_length
-from hopcast.dynamics.series import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means
 
 N_DRAWS: Final = 2000
 LITTLE_DECAY: Final = 0.1

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from scipy.optimize import curve_fit
+
+from hopcast.core import ConfigError, InputError, VibronicHamiltonian
+from hopcast.core.units import HBAR
+from hopcast.dynamics import dephasing_function, dephasing_time
+from hopcast.dynamics.dephasing import TAU_CAP
+
+
+def test_slow_gap_dephases_as_a_static_one(series) -> None:
+    # one slow wave: within its dephasing time the gap stands still
+    t = np.arange(20001)
+    gap = 1.5 + 0.1 * np.sqrt(2) * np.cos(2 * np.pi * t / 10000)
+    ham = series(gap, np.zeros(t.size - 1), 1.0)
+    static = HBAR / 0.1
+    assert dephasing_time(ham) == pytest.approx(static, rel=2e-4)
+    assert dephasing_time(ham, convention="pyxaid") == pytest.approx(np.sqrt(2) * static, rel=2e-4)
+    assert dephasing_time(ham, convention="libra") == pytest.approx(np.sqrt(12 / 5) * static, rel=2e-4)
+
+
+def test_cosine_gap_has_its_closed_exponent(series) -> None:
+    period, amplitude = 250, 0.05
+    t = np.arange(400 * period)
+    omega = 2 * np.pi / period
+    found = dephasing_function(series(1 + amplitude * np.cos(omega * t), np.zeros(t.size - 1), 1.0))
+    g = amplitude**2 / (2 * HBAR**2 * omega**2) * (1 - np.cos(omega * found.times))
+    early = found.times < 500
+    np.testing.assert_allclose(found.exponent[early], g[early], atol=0.01 * g.max())
+    assert (found.exponent > -1e-9).all()  # a positive spectrum: D never exceeds 1
+    np.testing.assert_allclose(found.function, np.exp(-found.exponent))
+    np.testing.assert_allclose(found.correlation[0], amplitude**2 / 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("sigma", "memory"), [(0.1, 5.0), (0.05, 60.0)])
+def test_ornstein_uhlenbeck_gap(series, sigma: float, memory: float) -> None:
+    rng = np.random.default_rng(4)
+    dt, n = 0.5, 400_000
+    a = np.exp(-dt / memory)
+    from scipy.signal import lfilter
+
+    noise = rng.normal(size=n) * sigma * np.sqrt(1 - a**2)
+    gap = lfilter([1.0], [1.0, -a], noise)
+    found = dephasing_function(series(2 + gap, np.zeros(n - 1), dt))
+    x = found.times / memory
+    g = (sigma * memory / HBAR) ** 2 * (np.exp(-x) + x - 1)
+    seen = g < 7
+    np.testing.assert_allclose(found.function[seen], np.exp(-g[seen]), atol=0.02)
+    # the fit's window ends where D has fallen to 0.001
+    fine = np.linspace(0, found.times[np.flatnonzero(g > -np.log(1e-3))[0]], 4001)
+    exact = np.exp(-((sigma * memory / HBAR) ** 2) * (np.exp(-fine / memory) + fine / memory - 1))
+    (tau,), _ = curve_fit(lambda t, tau: np.exp(-((t / tau) ** 2) / 2), fine, exact, p0=[HBAR / sigma])
+    assert found.gaussian == pytest.approx(tau, rel=0.03)
+    assert found.pyxaid == pytest.approx(np.sqrt(2) * found.gaussian, rel=1e-12)
+
+
+def test_constant_gap_is_capped_and_says_so(constant) -> None:
+    found = dephasing_function(constant(1.0, 0.01, 1.0, n_frames=50))
+    assert found.gaussian == found.pyxaid == found.libra == TAU_CAP
+    assert found.limited
+    assert "limited to" in str(found)
+
+
+def test_gap_on_midpoints() -> None:
+    rng = np.random.default_rng(1)
+    energies = np.stack([np.zeros(300), 1 + 0.1 * rng.normal(size=300)], axis=1)
+    nac = np.zeros((300, 2, 2))
+    middle = VibronicHamiltonian(energies=energies, nac=nac, timestep=1.0, energy_grid="midpoint")
+    frames = VibronicHamiltonian(energies=energies, nac=nac[1:], timestep=1.0)
+    assert dephasing_time(middle) == dephasing_time(frames)
+
+
+def test_bad_input(constant, series) -> None:
+    ham = constant(1.0, 0.0, 1.0)
+    with pytest.raises(ConfigError, match=r"`convention` must be one of .* Did you mean `gaussian`"):
+        dephasing_time(ham, convention="gausian")
+    with pytest.raises(InputError, match="two different states"):
+        dephasing_time(ham, (1, 1))
+    gap = np.ones(20)
+    gap[7] = np.nan
+    with pytest.raises(InputError, match="1 are unknown"):
+        dephasing_time(VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=np.zeros((19, 2, 2)), timestep=1.0))
