@@ -21,54 +21,50 @@ FloatArray = NDArray[np.float64]
 
 KERNELS = ("laplacian", "matern32")
 
-# Training frames of a tile, and features of one pass: a tile of 360 features (92 kB) stays near the core.
+# Training frames of a tile (360 features: 92 kB, near the core), frames and features of one pass over it.
 _TILE = 32
-_PASS = 8
+_ROWS = 4
+_PASS = 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _l1_tiles(A: FloatArray, tiles: FloatArray, out: FloatArray) -> None:
-    """``out[i, 32 t + j] = sum_k |A[i, k] - tiles[t, k, j]|`` for all rows of `A`, two at a time."""
+    """``out[i, 32 t + j] = sum_k |A[i, k] - tiles[t, k, j]|``; `A` padded, a row of `out` for each of its frames."""
     n_rows, n_features = A.shape
-    n_columns = out.shape[1]
-    sums_p = np.empty(_TILE)
-    sums_q = np.empty(_TILE)
+    n_frames, n_columns = out.shape
+    sums = np.empty((_ROWS, _TILE))
     for t in range(tiles.shape[0]):
         tile = tiles[t]
-        first = t * _TILE
-        width = min(_TILE, n_columns - first)
-        for p in range(0, n_rows, 2):
-            q = min(p + 1, n_rows - 1)  # an odd last row is computed twice: one code path for every row
-            sums_p[:] = 0.0
-            sums_q[:] = 0.0
-            for k in range(0, n_features, _PASS):
-                p0, p1, p2, p3 = A[p, k], A[p, k + 1], A[p, k + 2], A[p, k + 3]
-                p4, p5, p6, p7 = A[p, k + 4], A[p, k + 5], A[p, k + 6], A[p, k + 7]
-                q0, q1, q2, q3 = A[q, k], A[q, k + 1], A[q, k + 2], A[q, k + 3]
-                q4, q5, q6, q7 = A[q, k + 4], A[q, k + 5], A[q, k + 6], A[q, k + 7]
+        width = min(_TILE, n_columns - t * _TILE)
+        for i in range(0, n_rows - _ROWS + 1, _ROWS):
+            sums[:] = 0.0
+            for k in range(0, n_features - _PASS + 1, _PASS):
+                p0, p1, p2, p3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
+                q0, q1, q2, q3 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
+                r0, r1, r2, r3 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
+                s0, s1, s2, s3 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
                 for j in range(_TILE):
                     b0, b1, b2, b3 = tile[k, j], tile[k + 1, j], tile[k + 2, j], tile[k + 3, j]
-                    b4, b5, b6, b7 = tile[k + 4, j], tile[k + 5, j], tile[k + 6, j], tile[k + 7, j]
-                    s = sums_p[j] + abs(p0 - b0) + abs(p1 - b1) + abs(p2 - b2) + abs(p3 - b3)
-                    sums_p[j] = s + abs(p4 - b4) + abs(p5 - b5) + abs(p6 - b6) + abs(p7 - b7)
-                    s = sums_q[j] + abs(q0 - b0) + abs(q1 - b1) + abs(q2 - b2) + abs(q3 - b3)
-                    sums_q[j] = s + abs(q4 - b4) + abs(q5 - b5) + abs(q6 - b6) + abs(q7 - b7)
-            for j in range(width):
-                out[p, first + j] = sums_p[j]
-                out[q, first + j] = sums_q[j]
+                    sums[0, j] = sums[0, j] + abs(p0 - b0) + abs(p1 - b1) + abs(p2 - b2) + abs(p3 - b3)
+                    sums[1, j] = sums[1, j] + abs(q0 - b0) + abs(q1 - b1) + abs(q2 - b2) + abs(q3 - b3)
+                    sums[2, j] = sums[2, j] + abs(r0 - b0) + abs(r1 - b1) + abs(r2 - b2) + abs(r3 - b3)
+                    sums[3, j] = sums[3, j] + abs(s0 - b0) + abs(s1 - b1) + abs(s2 - b2) + abs(s3 - b3)
+            for row in range(min(_ROWS, n_frames - i)):
+                for j in range(width):
+                    out[i + row, t * _TILE + j] = sums[row, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _squared_l2_tiles(A: FloatArray, tiles: FloatArray, out: FloatArray) -> None:
     """``out[i, 32 t + j] = sum_k (A[i, k] - tiles[t, k, j])^2`` for all rows of `A`."""
-    n_rows, n_features = A.shape
-    n_columns = out.shape[1]
+    n_features = A.shape[1]
+    n_frames, n_columns = out.shape
     sums = np.empty(_TILE)
     for t in range(tiles.shape[0]):
         tile = tiles[t]
         first = t * _TILE
         width = min(_TILE, n_columns - first)
-        for p in range(n_rows):
+        for p in range(n_frames):
             sums[:] = 0.0
             for k in range(0, n_features, 2):
                 p0, p1 = A[p, k], A[p, k + 1]
@@ -93,19 +89,32 @@ def _weighted_sums(K: FloatArray, weights: FloatArray, out: FloatArray) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _explained_variance(K: FloatArray, upper: FloatArray, out: FloatArray) -> None:
-    """``out[i] = |L^-1 K[i]|^2`` by forward substitution, `upper` = L^T; overwrites `K`."""
-    n_rows, n = K.shape
-    for start in range(0, n_rows, 8):  # a row of L^T is read once for eight frames
-        stop = min(start + 8, n_rows)
-        out[start:stop] = 0.0
-        for j in range(n):
-            column = upper[j]
-            for i in range(start, stop):
-                value = K[i, j] / column[j]
-                out[i] += value * value
-                for m in range(j + 1, n):
-                    K[i, m] -= value * column[m]
+def _explained_variance(K: FloatArray, lower: FloatArray, out: FloatArray) -> None:
+    """``out[i] = |L^-1 K[i]|^2`` by forward substitution, 32 frames side by side."""
+    n_frames, n = K.shape
+    solved = np.zeros((n, _TILE))
+    sums = np.zeros(_TILE)
+    total = np.empty(_TILE)
+    for start in range(0, n_frames, _TILE):
+        width = min(_TILE, n_frames - start)
+        total[:] = 0.0
+        for m in range(n):
+            for i in range(width):
+                sums[i] = K[start + i, m]
+            whole = m - m % 4
+            for j in range(0, whole, 4):
+                l0, l1, l2, l3 = lower[m, j], lower[m, j + 1], lower[m, j + 2], lower[m, j + 3]
+                for i in range(_TILE):
+                    s = sums[i] - l0 * solved[j, i] - l1 * solved[j + 1, i]
+                    sums[i] = s - l2 * solved[j + 2, i] - l3 * solved[j + 3, i]
+            for j in range(whole, m):
+                for i in range(_TILE):
+                    sums[i] -= lower[m, j] * solved[j, i]
+            for i in range(_TILE):
+                solved[m, i] = sums[i] / lower[m, m]
+                total[i] += solved[m, i] * solved[m, i]
+        for i in range(width):
+            out[start + i] = total[i]
 
 
 def kernel_of_distance(distance: FloatArray, gamma: float, kernel: str) -> FloatArray:
@@ -126,10 +135,10 @@ def kernel_of_distance(distance: FloatArray, gamma: float, kernel: str) -> Float
 
 
 def padded(X: FloatArray) -> FloatArray:
-    """Return `X` as contiguous float64 with its features filled up with zeros to a multiple of eight."""
-    n_rows, n_features = X.shape
-    out = np.zeros((n_rows, -(-n_features // _PASS) * _PASS))
-    out[:, :n_features] = X
+    """Return `X` as contiguous float64, frames and features filled up with zeros to multiples of four."""
+    n_frames, n_features = X.shape
+    out = np.zeros((-(-n_frames // _ROWS) * _ROWS, -(-n_features // _PASS) * _PASS))
+    out[:n_frames, :n_features] = X
     return out
 
 
@@ -142,10 +151,10 @@ def tiles_of(X: FloatArray) -> FloatArray:
     return np.ascontiguousarray(rows.reshape(n_tiles, _TILE, -1).transpose(0, 2, 1))
 
 
-def distance_block(rows: FloatArray, tiles: FloatArray, n_columns: int, kernel: str) -> FloatArray:
-    """Return distances of padded `rows` to tiled training frames: L1, or squared L2 for ``matern32``."""
-    out = np.empty((rows.shape[0], n_columns))
-    (_l1_tiles if kernel == "laplacian" else _squared_l2_tiles)(rows, tiles, out)
+def distance_block(X: FloatArray, tiles: FloatArray, n_columns: int, kernel: str) -> FloatArray:
+    """Return distances of frames to tiled training frames: L1, or squared L2 for ``matern32``."""
+    out = np.empty((X.shape[0], n_columns))
+    (_l1_tiles if kernel == "laplacian" else _squared_l2_tiles)(padded(X), tiles, out)
     return out
 
 
@@ -188,7 +197,7 @@ def distances(
     def fill(part: slice) -> None:
         # Of a symmetric matrix only the tiles from the diagonal on are computed, then mirrored.
         skip = part.start // _TILE if Y is None else 0
-        block = distance_block(padded(X[part]), tiles[skip:], columns.shape[0] - skip * _TILE, kernel)
+        block = distance_block(X[part], tiles[skip:], columns.shape[0] - skip * _TILE, kernel)
         out[part, skip * _TILE :] = block
 
     parts = chunk_slices(X.shape[0], frames_per_chunk(columns.shape[0]))
@@ -243,7 +252,7 @@ def map_distance_blocks(
     tiles = tiles_of(training)
 
     def work(part: slice) -> None:
-        consume(part, distance_block(padded(prepare(X[part])), tiles, training.shape[0], kernel))
+        consume(part, distance_block(prepare(X[part]), tiles, training.shape[0], kernel))
 
     map_chunks(work, chunk_slices(X.shape[0], frames_per_chunk(training.shape[0])), workers=workers)
 
@@ -255,8 +264,8 @@ def weighted_sums(K: FloatArray, weights: FloatArray) -> FloatArray:
     return out
 
 
-def explained_variance(K: FloatArray, upper: FloatArray) -> FloatArray:
-    """Return ``k^T (L L^T)^-1 k`` for every row k of `K` (which is overwritten), given ``upper = L^T``."""
+def explained_variance(K: FloatArray, lower: FloatArray) -> FloatArray:
+    """Return ``k^T (L L^T)^-1 k`` for every row k of `K`, given L with contiguous rows."""
     out = np.empty(K.shape[0])
-    _explained_variance(K, upper, out)
+    _explained_variance(K, lower, out)
     return out

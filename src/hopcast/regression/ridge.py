@@ -215,16 +215,16 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         mean = np.empty((len(frames), dual.shape[1]))
         std = np.empty_like(mean) if return_std else mean[:0]
         parts = [
-            (gamma, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower.T))
+            (gamma, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower))
             for gamma, _, columns, lower in self._components
         ]
 
         def consume(part: slice, distance: FloatArray) -> None:
-            for last, (gamma, columns, weights, upper) in enumerate(parts, start=1 - len(parts)):
+            for last, (gamma, columns, weights, contiguous) in enumerate(parts, start=1 - len(parts)):
                 K = kernel_of_distance(distance if last == 0 else distance.copy(), gamma, self.kernel)
                 mean[part, columns] = weighted_sums(K, weights) + intercept[columns]
                 if return_std:
-                    left = np.maximum(1.0 - explained_variance(K, upper), 0.0)
+                    left = np.maximum(1.0 - explained_variance(K, contiguous), 0.0)
                     std[part, columns] = np.sqrt(left[:, None] * signal[columns])
 
         map_distance_blocks(consume, frames, self._standardise, self.X_fit_, self.kernel, self.workers)
