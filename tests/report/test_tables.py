@@ -1,13 +1,15 @@
 """Tables hold the numbers of `results`, in every rendering."""
 
 import csv
+import doctest
 import io
 import math
 
 import pytest
 from rich.console import Console
 
-from hopcast.report import Cell, Column, Table, paper_ratio, study_tables
+from hopcast.report import Cell, Column, StudyReport, Table, paper_ratio, records, study_tables
+from hopcast.report import table as table_module
 from hopcast.report.table import shown_fixed, shown_number
 
 
@@ -93,6 +95,28 @@ def test_the_first_box_holds_every_control(study, tables):
     assert len(rows) == 16
 
 
+def test_rates_stand_beside_their_controls_where_the_study_has_them(study, tables, make_study):
+    rows = rows_of(tables["rate-controls"])
+    assert rows[0]["ratio_own_tau"] == ""
+    for row, entry in zip(rows[1:], study.results["hamiltonians"][1:], strict=True):
+        assert float(row["ratio_own_tau"]) == entry["ratio_own_tau"]["value"]
+        assert float(row["plain_average_ratio_high"]) == entry["plain_average_ratio"]["high"]
+    assert [row["method"] for row in rows_of(tables["methods"])] == ["fssh"]
+    results = {key: value for key, value in study.results.items() if key != "methods"}
+    plain = [
+        {k: v for k, v in row.items() if k not in ("ratio_own_tau", "plain_average_ratio")}
+        for row in results["hamiltonians"]
+    ]
+    bare = study_tables(StudyReport(results | {"hamiltonians": plain}))
+    assert bare["rate-controls"].rows == bare["methods"].rows == ()
+
+
+@pytest.mark.parametrize("module", [records, table_module])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
+    assert doctest.testmod(module).attempted > 0
+
+
 def test_missing_numbers_carry_their_reason(make_study):
     tables = study_tables(make_study({"Si": 8}, n_frames=60, bare=True))
     table = tables["table-4-hamiltonians"]
@@ -115,9 +139,9 @@ def test_text_is_aligned_and_a_terminal_shows_every_row(study, tables):
 
 
 def test_brackets_in_names_are_not_markup(make_study):
-    table = Table("t", "[bold]title", (Column("a", "[red]A", style="text"),), ((Cell("[link=x]y"),),))
+    odd = Table("t", "[bold]title", (Column("a", "[red]A", style="text"),), ((Cell("[link=x]y"),),))
     console = Console(width=60, file=io.StringIO())
-    console.print(table.to_rich())
+    console.print(odd.to_rich())
     assert all(text in console.file.getvalue() for text in ("[bold]title", "[red]A", "[link=x]y"))
 
 

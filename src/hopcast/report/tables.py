@@ -234,6 +234,54 @@ def interval_table(report: StudyReport) -> Table:
     )
 
 
+def rate_control_table(report: StudyReport) -> Table:
+    """Return each ratio beside its controls, where the study has them: its own tau, the plain average, both combined."""
+    controls = (
+        ("ratio", "Ratio to ab initio"),
+        ("ratio_own_tau", "With its own tau"),
+        ("plain_average_ratio", "Plain average of the samples"),
+        ("prediction_powered_ratio", "Prediction-powered"),
+    )
+    rows_of = report.results["hamiltonians"]
+    shown = [(key, label) for key, label in controls if any(key in row for row in rows_of)]
+    columns = (
+        Column("hamiltonian", "Hamiltonian", style="text"),
+        *(Column(key, label, "", "interval") for key, label in shown),
+    )
+    rows = tuple(
+        (Cell(row["name"]), *(_estimate(row[key]) if key in row else Cell(None) for key, _ in shown))
+        for row in rows_of
+    )
+    note = "Plain average: V²/E⁴ over the sampled frames, without any model; a forecast that does not beat it adds nothing to a rate."
+    has_average = any(key == "plain_average_ratio" for key, _ in shown)
+    return Table(
+        "rate-controls", "Ratios beside their controls", columns, rows if len(shown) > 1 else (),
+        (note,) if has_average else (),
+    )  # fmt: skip
+
+
+def method_table(report: StudyReport) -> Table:
+    """Return other methods, rules and waitings on the ab initio Hamiltonian, where the study ran them."""
+    columns = (
+        Column("name", "Run", style="text"),
+        Column("method", "Method", style="text"),
+        Column("rule", "Rule", style="text"),
+        Column("waiting", "Waiting", style="text"),
+        Column("tau", "tau", "fs"),
+        Column("gradient", "Gradient", "1/ns", "interval"),
+        Column("lifetime", "Lifetime", "ns", "interval"),
+        Column("ratio", "Ratio to the first row of Table 4", "", "interval"),
+    )
+    rows = tuple(
+        (
+            Cell(row["name"]), Cell(row["method"]), Cell(row["rule"]), Cell(row["waiting"]), _cell(row, "tau"),
+            _estimate(row["gradient"]), _estimate(row["lifetime"]), _estimate(row["ratio"]),
+        )
+        for row in report.results.get("methods", ())
+    )  # fmt: skip
+    return Table("methods", "Other methods on the ab initio Hamiltonian", columns, rows)
+
+
 def trust_table(report: StudyReport) -> Table:
     """Return the table of the first box: each model's R2 beside its baselines, shifted features and blocked score."""
     columns = (
@@ -298,6 +346,7 @@ def study_tables(report: StudyReport) -> dict[str, Table]:
     """Return all tables of the report by name, in its order."""
     tables = (
         trust_table(report), information_table(report), model_table(report), best_feature_table(report),
-        hamiltonian_table(report), interval_table(report), check_table(report),
+        hamiltonian_table(report), interval_table(report), rate_control_table(report),
+        method_table(report), check_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

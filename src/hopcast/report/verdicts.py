@@ -363,7 +363,7 @@ def _of(names: Sequence[str], models: Sequence[Mapping[str, Any]]) -> str:
 def shown_r2(value: float) -> str:
     """Return R² with two digits of what is missing to 1 (``0.820``, ``0.9952``, ``0.99962``, ``−3.14``)."""
     if value <= -1:
-        return f"{value:.3g}".replace("-", "−")
+        return (f"{value:.2f}" if value > -10 else f"{value:.3g}").replace("-", "−")
     decimals = 6 if value > 1 - 1e-6 else math.ceil(-math.log10(1 - value)) + 1
     text = f"{value:.{min(max(decimals, 3), 6)}f}"
     return (text.removeprefix("-") if float(text) == 0 else text).replace("-", "−")

@@ -21,6 +21,7 @@ from hopcast.report.style import (
 from hopcast.report.verdicts import shown_r2
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
+_MAX_GROUPS = 5
 _LABELS = {"gap": ("Gap", "eV", 1.0), "nac": ("|ħd|", "meV", 1e3)}
 
 
@@ -30,7 +31,7 @@ def draw_forecast(report: StudyReport) -> Figure | None:
     if not shown:
         return None
     groups = _groups(report, shown[0][1])
-    n_columns = min(len(groups), 4)
+    n_columns = min(len(groups), _MAX_GROUPS)
     panel = (WIDE - 0.65) / max(n_columns, 3)
     height = 0.62 + 1.3 + 0.12 + 0.9 + 0.85 + len(shown) * (panel + 0.42)
     fig = Figure(figsize=(WIDE, height))
@@ -46,7 +47,7 @@ def draw_forecast(report: StudyReport) -> Figure | None:
     top = height - (0.62 + 1.3 + 0.12 + 0.9 + 0.8)
     for index, (target, series) in enumerate(shown):
         limits = _limits(series, target)
-        for column, (title, names) in enumerate(groups[:4]):
+        for column, (title, names) in enumerate(groups[:_MAX_GROUPS]):
             left = 0.52 + column * (panel + 0.03)
             ax = fig.add_axes(
                 (left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height)

@@ -26,7 +26,7 @@ def draw_trust(report: StudyReport) -> Figure | None:
     height = 0.235 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.09)
+    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.11)
     for ax, target in zip(axes, targets, strict=True):
         _draw_panel(ax, report, names, target)
         panel_label(ax, _TITLES[target])
@@ -88,7 +88,7 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
         np.ceil(np.log10(min(bound) / 2.2)), np.floor(np.log10(max(bound) * 2.2)) + 1
     ).astype(int)
     step = -(-len(exponents) // 5)
-    exponents = np.array([e for e in exponents if e % step == 0])
+    exponents = np.array([e for e in exponents if e % step == 0 and e >= -5])
     ax.xaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))
     ax.xaxis.set_major_formatter(FixedFormatter([_r2_label(int(e)) for e in exponents]))
     ax.xaxis.set_minor_locator(NullLocator())
