@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _JIT = {"cache": True, "nogil": True}
+_PAD = 8  # borders are settled this many differences at a time, without a branch
 
 
 @njit(**_JIT)
@@ -132,10 +133,10 @@ def bucket_table(values: Floats, first: Ints) -> float:
 def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: Ints) -> None:
     """Write how many others have |v_j - v_i| < radius_i (radius 0: coincide with v_i), for sorted `values`.
 
-    The intervals only say where to look; the borders are settled by the differences themselves, because the
-    k-th neighbour lies exactly on the radius in one of the two marginals.
+    `values` [n + _PAD] ends in infinities. The intervals only say where to look; the borders are settled by the
+    differences themselves, because the k-th neighbour lies exactly on the radius in one of the two marginals.
     """
-    n = values.size
+    n = radius.size
     origin = values[0]
     for i in range(n):
         v = values[i]
@@ -144,14 +145,19 @@ def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: I
             r = 5e-324
         b = int(min((v + r - origin) * scale, n - 1.0))
         low = max(first[b], i + 1)
-        high = max(first[b + 1], low)
-        while high - low > 8:
+        high = first[b + 1]
+        while high - low > _PAD:
             middle = (low + high) >> 1
             if values[middle] - v < r:
                 low = middle + 1
             else:
                 high = middle
-        while low < n and values[low] - v < r:
+        near = values[low : low + _PAD]
+        inside = 0
+        for m in range(_PAD):
+            inside += near[m] - v < r
+        low += inside
+        while values[low] - v < r:
             low += 1
         while low > i + 1 and values[low - 1] - v >= r:
             low -= 1
@@ -159,13 +165,18 @@ def _counts(values: Floats, radius: Floats, first: Ints, scale: float, counts: I
         b = int(max((v - r - origin) * scale, 0.0))
         low = min(first[b], i)
         high = min(first[b + 1], i)
-        while high - low > 8:
+        while high - low > _PAD:
             middle = (low + high) >> 1
             if v - values[middle] < r:
                 high = middle
             else:
                 low = middle + 1
-        while low < i and v - values[low] >= r:
+        near = values[low : low + _PAD]
+        outside = 0
+        for m in range(_PAD):
+            outside += v - near[m] >= r
+        low += outside
+        while v - values[low] >= r:
             low += 1
         while low > 0 and v - values[low - 1] < r:
             low -= 1
@@ -217,16 +228,20 @@ def ksg_block(
     counts_x = np.empty(n, np.int64)
     counts_y = np.empty(n, np.int64)
     x_first = np.empty(n + 1, np.int64)
+    padded_x = np.full(n + _PAD, np.inf)
+    padded_y = np.full(n + _PAD, np.inf)
+    padded_y[:n] = ys
     y_shifted = np.empty(n if window > 1 else 0)
     for f in range(n_features):
         x_scale = bucket_table(xs[f], x_first)
+        padded_x[:n] = xs[f]
         for m in range(shifts.size):
             _radii(
                 xs[f], x_order[f], ys, y_rank, shifts[m], window, strip_bits, strips, frame, slot_of, rank_of,
                 front, nearest, radius_x, radius_y,
             )  # fmt: skip
-            _counts(xs[f], radius_x, x_first, x_scale, counts_x)
-            _counts(ys, radius_y, y_first, y_scale, counts_y)
+            _counts(padded_x, radius_x, x_first, x_scale, counts_x)
+            _counts(padded_y, radius_y, y_first, y_scale, counts_y)
             total = 0.0
             if window > 1:
                 for t in range(n):
