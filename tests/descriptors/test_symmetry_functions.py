@@ -13,7 +13,7 @@ import hopcast as hc
 from hopcast.core import ConfigError, InputError, QualityWarning
 from hopcast.descriptors import SymmetryFunctions
 from hopcast.descriptors.angular import cutoff
-from hopcast.descriptors.exponential import exp_small
+from hopcast.descriptors.elementary import exp_small, quarter_sine
 
 THREE = SymmetryFunctions(r_s=(2.2, 3.1, 4.0), theta_s=(1.2, 1.57, 1.9, 2.4, 2.9, math.pi), r_cut=5.5)
 TRICLINIC = random_trajectory()
@@ -27,7 +27,7 @@ def rms(values):
 
 
 def test_cutoff_has_its_three_known_values():
-    assert cutoff(0.0, 7.0) == 1.0
+    assert cutoff(0.0, 7.0) == pytest.approx(1.0, abs=2e-16)
     assert cutoff(3.5, 7.0) == pytest.approx(0.5, abs=1e-15)
     assert cutoff(7.0, 7.0) == pytest.approx(0.0, abs=1e-30)
     assert cutoff(7.1, 7.0) == 0.0
@@ -75,10 +75,11 @@ def test_atoms_without_two_neighbours_have_zeros():
         assert np.all(sf.transform_derivative(trajectory) == 0.0)
 
 
-def test_vector_exponential_is_exact_to_two_units_in_the_last_place():
+def test_vector_functions_are_exact_to_two_units_in_the_last_place():
     x = np.concatenate([np.linspace(-600, 600, 4001), np.linspace(-2, 2, 4001)])
-    values = np.array([exp_small(value) for value in x])
-    assert np.max(np.abs(values / np.exp(x) - 1)) < 2 * np.finfo(float).eps + 1e-16
+    assert np.array([exp_small(value) for value in x]) == pytest.approx(np.exp(x), rel=5e-16, abs=0)
+    x = np.concatenate([np.linspace(0, np.pi / 2, 4001), np.logspace(-9, 0, 1000)])
+    assert np.array([quarter_sine(value) for value in x]) == pytest.approx(np.sin(x), rel=5e-16, abs=0)
 
 
 # --- the NumPy twin -----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hopcast.descriptors.exponential import exp_small
+from hopcast.descriptors.elementary import exp_small, quarter_sine
 from hopcast.descriptors.neighbours import R, X, Y, Z
 
 # pairs are visited in groups of this many, so that no scalar rest of the vector loop remains
@@ -36,11 +36,74 @@ SUM_ROWS = 4
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def cutoff(r: float, r_cut: float) -> float:  # pragma: no cover - compiled
-    """Return fc = 0.5 cos(pi r / r_cut) + 0.5, written as a square so that it stays exact near r_cut."""
+    """Return fc = 0.5 cos(pi r / r_cut) + 0.5, written as a square so that it keeps its digits near r_cut."""
     if r > r_cut:
         return 0.0
-    half = math.cos(0.5 * math.pi * r / r_cut)
-    return half * half
+    root = quarter_sine(0.5 * math.pi * (1.0 - r / r_cut))
+    return root * root
+
+
+# The loops below read and write few rows each: with more, LLVM cannot tell them apart and stays scalar.
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def write_units(blocks: int, near: Any, work: Any) -> None:  # pragma: no cover - compiled
+    """Write unit vectors to the first three rows of `work`."""
+    for row in range(3):
+        out, vector, r = work[UX + row], near[X + row], near[R]
+        for k in range(blocks * LANES):
+            out[k] = vector[k] / r[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def write_cutoffs(blocks: int, r: Any, r_cut: float, out: Any) -> None:  # pragma: no cover - compiled
+    """Write `cutoff` of distances that do not exceed r_cut."""
+    for k in range(blocks * LANES):
+        root = quarter_sine(0.5 * math.pi * (1.0 - r[k] / r_cut))
+        out[k] = root * root
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def write_weights(
+    blocks: int, r: Any, envelope: Any, r_s: float, r_cut: float, eta: float, out: Any
+) -> None:  # pragma: no cover - compiled
+    """Write g_s(u) times an envelope."""
+    s = r_s - 0.5 * r_cut
+    for k in range(blocks * LANES):
+        u = 0.5 * (r[k] - 0.5 * r_cut)
+        out[k] = envelope[k] * exp_small(-eta * (u * u - 2.0 * s * u + 0.5 * s * s))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def write_again(n: int, row: Any) -> None:  # pragma: no cover - compiled
+    """Write the first n values a second time behind themselves, and a few more.
+
+    So that all pairs (k, k + offset) of a ring of n lie in one straight loop.
+    """
+    head, tail = row[:n], row[n : 2 * n]
+    for k in range(n):
+        tail[k] = head[k]
+    for k in range(LANES):
+        row[2 * n + k] = row[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start_sums(
+    n: int, n_r: int, near: Any, r_cut: float, weights: Any, sums: Any
+) -> int:  # pragma: no cover - compiled
+    """Set sums and unused weights to zero, fill up the last group of neighbours; return the number of groups."""
+    blocks = (n + LANES - 1) // LANES
+    for k in range(n, blocks * LANES):
+        near[R, k] = r_cut  # where the cutoff is zero
+    for s in range(sums.shape[0]):
+        sums[s, 0] = 0.0
+        sums[s, 1] = 0.0
+        sums[s, 2] = 0.0
+    for s in range(n_r, sums.shape[0]):
+        for k in range(blocks * LANES):
+            weights[s, k] = 0.0
+            weights[sums.shape[0] + s, k] = 0.0
+    return blocks
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -49,41 +112,30 @@ def factored_sums(
 ) -> None:  # pragma: no cover - compiled
     """Write the sums of w, w cos(theta), w sin(theta) over pairs for each R_s, w = exp(...) fc fc, to `sums` [n_r, 3].
 
-    `work` [4 + n_r, > 2 n + LANES] and `weights` [n_r, > n + LANES] are buffers, n_r rounded up to full groups.
+    n_r is the number of R_s rounded up to full groups. Buffers: `work` [4 + n_r, > 2 n + LANES]; `weights`
+    [2 n_r + 2, > n + LANES], of which the last row takes fc.
     """
-    groups = (r_s.shape[0] + GROUP - 1) // GROUP
-    padded = ((n + LANES - 1) // LANES) * LANES
-    for s in range(groups * GROUP):
-        sums[s, 0] = 0.0
-        sums[s, 1] = 0.0
-        sums[s, 2] = 0.0
-        for k in range(padded):
-            weights[s, k] = 0.0
+    n_r = sums.shape[0]
+    blocks = start_sums(n, r_s.shape[0], near, r_cut, weights, sums)
     if n < 2:
         return
+    write_units(blocks, near, work)
+    fc = weights[2 * n_r]
+    write_cutoffs(blocks, near[R], r_cut, fc)
     for k in range(n):
-        r = near[R, k]
-        inverse = 1.0 / r
-        u = 0.5 * (r - 0.5 * r_cut)
-        fc = cutoff(r, r_cut)
-        work[UX, k] = near[X, k] * inverse
-        work[UY, k] = near[Y, k] * inverse
-        work[UZ, k] = near[Z, k] * inverse
-        work[U, k] = u
-        for s in range(groups * GROUP):
-            if s < r_s.shape[0]:
-                shift = r_s[s] - 0.5 * r_cut
-                weights[s, k] = fc * math.exp(-eta * (u * u - 2.0 * shift * u + 0.5 * shift * shift))
+        work[U, k] = 0.5 * (near[R, k] - 0.5 * r_cut)
+    for s in range(r_s.shape[0]):
+        write_weights(blocks, near[R], fc, r_s[s], r_cut, eta, weights[s])
+    for s in range(n_r):
+        for k in range(n):
             work[SUM_ROWS + s, k] = weights[s, k]
-    # a second copy behind the first: pairs (k, k + offset) run round in one straight loop
-    for row in range(SUM_ROWS + groups * GROUP):
-        for k in range(n, 2 * n + LANES):
-            work[row, k] = work[row, k - n]
-    for g in range(groups):
+    for row in range(SUM_ROWS + n_r):
+        write_again(n, work[row])
+    for s in range(0, n_r, GROUP):
         for offset in range(1, n // 2 + 1):
             # the offset of half a turn meets each of its pairs twice
             share = 0.5 if 2 * offset == n else 1.0
-            _offset_sums(padded // LANES, offset, share, -2.0 * eta, g * GROUP, work, weights, sums)
+            _offset_sums(blocks, offset, share, -2.0 * eta, s, work, weights, sums)
 
 
 # `reassoc` lets the sums run in vector lanes; their order depends on n alone, never on chunks

@@ -12,8 +12,21 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from hopcast.descriptors.angular import GROUP, LANES, UX, UY, UZ, U, cutoff
-from hopcast.descriptors.exponential import exp_small
+from hopcast.descriptors.angular import (
+    GROUP,
+    LANES,
+    UX,
+    UY,
+    UZ,
+    U,
+    cutoff,
+    start_sums,
+    write_again,
+    write_cutoffs,
+    write_units,
+    write_weights,
+)
+from hopcast.descriptors.elementary import exp_small, quarter_sine
 from hopcast.descriptors.neighbours import SHIFT_A, SHIFT_B, SHIFT_C, R, X, Y, Z
 
 # rows of the work buffer after those of `factored_sums`; weights and their rates follow
@@ -56,8 +69,22 @@ def cutoff_slope(r: float, r_cut: float) -> float:  # pragma: no cover - compile
     """Return d fc / dr."""
     if r > r_cut:
         return 0.0
-    half = 0.5 * math.pi * r / r_cut
-    return -math.pi / r_cut * math.cos(half) * math.sin(half)
+    x = 0.5 * math.pi * r / r_cut
+    return -math.pi / r_cut * quarter_sine(0.5 * math.pi - x) * quarter_sine(x)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _write_envelope_rates(
+    blocks: int, near: Any, rates: Any, fc: Any, r_s: float, r_cut: float, eta: float, out: Any
+) -> None:  # pragma: no cover - compiled
+    """Write e with d (fc g_s) / dt = e g_s."""
+    r, rate = near[R], rates[3]
+    s = r_s - 0.5 * r_cut
+    for k in range(blocks * LANES):
+        x = 0.5 * math.pi / r_cut * r[k]
+        slope = -math.pi / r_cut * quarter_sine(0.5 * math.pi - x) * quarter_sine(x)
+        u = 0.5 * (r[k] - 0.5 * r_cut)
+        out[k] = (slope - eta * (u - s) * fc[k]) * rate[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -66,49 +93,36 @@ def factored_rates(
 ) -> None:  # pragma: no cover - compiled
     """Write the time derivatives of what `factored_sums` writes.
 
-    `work` [8 + 2 n_r, > 2 n + LANES] and `weights` [2 n_r, > n + LANES] are buffers, n_r rounded up to full groups.
+    Buffers: `work` [8 + 2 n_r, > 2 n + LANES]; `weights` [2 n_r + 2, > n + LANES]: weights, their rates, fc, envelope.
     """
-    groups = (r_s.shape[0] + GROUP - 1) // GROUP
-    n_r = groups * GROUP
-    padded = ((n + LANES - 1) // LANES) * LANES
-    for s in range(n_r):
-        sums[s, 0] = 0.0
-        sums[s, 1] = 0.0
-        sums[s, 2] = 0.0
-    for s in range(2 * n_r):
-        for k in range(padded):
-            weights[s, k] = 0.0
+    n_r = sums.shape[0]
+    blocks = start_sums(n, r_s.shape[0], near, r_cut, weights, sums)
     if n < 2:
         return
+    for k in range(n, blocks * LANES):
+        rates[3, k] = 0.0
+    write_units(blocks, near, work)
+    fc, envelope = weights[2 * n_r], weights[2 * n_r + 1]
+    write_cutoffs(blocks, near[R], r_cut, fc)
     for k in range(n):
-        r = near[R, k]
-        inverse = 1.0 / r
-        u = 0.5 * (r - 0.5 * r_cut)
-        fc = cutoff(r, r_cut)
-        slope = cutoff_slope(r, r_cut)
-        work[UX, k] = near[X, k] * inverse
-        work[UY, k] = near[Y, k] * inverse
-        work[UZ, k] = near[Z, k] * inverse
-        work[U, k] = u
+        work[U, k] = 0.5 * (near[R, k] - 0.5 * r_cut)
         work[VX, k] = rates[0, k]
         work[VY, k] = rates[1, k]
         work[VZ, k] = rates[2, k]
         work[DU, k] = 0.5 * rates[3, k]
-        for s in range(n_r):
-            if s < r_s.shape[0]:
-                shift = r_s[s] - 0.5 * r_cut
-                gauss = math.exp(-eta * (u * u - 2.0 * shift * u + 0.5 * shift * shift))
-                weights[s, k] = fc * gauss
-                weights[n_r + s, k] = (slope - eta * (u - shift) * fc) * gauss * rates[3, k]
+    for s in range(r_s.shape[0]):
+        write_weights(blocks, near[R], fc, r_s[s], r_cut, eta, weights[s])
+        _write_envelope_rates(blocks, near, rates, fc, r_s[s], r_cut, eta, envelope)
+        write_weights(blocks, near[R], envelope, r_s[s], r_cut, eta, weights[n_r + s])
+    for s in range(2 * n_r):
+        for k in range(n):
             work[RATE_ROWS + s, k] = weights[s, k]
-            work[RATE_ROWS + n_r + s, k] = weights[n_r + s, k]
     for row in range(RATE_ROWS + 2 * n_r):
-        for k in range(n, 2 * n + LANES):
-            work[row, k] = work[row, k - n]
-    for g in range(groups):
+        write_again(n, work[row])
+    for s in range(0, n_r, GROUP):
         for offset in range(1, n // 2 + 1):
             share = 0.5 if 2 * offset == n else 1.0
-            _offset_rates(padded // LANES, offset, share, -2.0 * eta, g * GROUP, n_r, work, weights, sums)
+            _offset_rates(blocks, offset, share, -2.0 * eta, s, n_r, work, weights, sums)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})

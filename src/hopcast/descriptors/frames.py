@@ -20,10 +20,10 @@ def _atom_buffers(capacity: int, n_r: int) -> Any:  # pragma: no cover - compile
     rows = ((n_r + GROUP - 1) // GROUP) * GROUP
     return (
         np.empty(capacity, np.int64),
-        np.empty((N_ROWS, capacity)),
-        np.empty((4, capacity)),
+        np.empty((N_ROWS, capacity + LANES)),
+        np.empty((4, capacity + LANES)),
         np.empty((RATE_ROWS + 2 * rows, 2 * (capacity + LANES))),
-        np.empty((2 * rows, capacity + LANES)),
+        np.empty((2 * rows + 2, capacity + LANES)),
         np.empty((rows, 3)),
     )
 
