@@ -9,13 +9,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
+from hopcast.dynamics.clocks import clocks
 from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
+from hopcast.dynamics.jumps import flip, hop_bound, local_bounds, record
 from hopcast.dynamics.propagation import prefix_products, two_state_substeps
 from hopcast.dynamics.randomness import open_stream, uniform
 
 _LONGEST_WAIT = 37.0  # -log of the smallest random number
-_CLOCK_WINDOW = 4.0
+_CLOCK_WINDOW = 2.0
 _MOST_POSITIONS = 5_000_000
 
 
@@ -37,26 +39,23 @@ def solve(problem: Problem) -> Populations:
     a, b, gap = two_state_substeps(grid)
     pa, pb = prefix_products(a, b)
     boltzmann = boltzmann_factors(gap, problem.temperature)
-    x = grid.substep / float(problem.tau[0, 1])
+    x = max(grid.substep / float(problem.tau[0, 1]), 1e-300)  # infinite tau: no event, no division by zero
     rule = RULES.index(problem.rule)
     exponential = problem.waiting == "exponential"
     event = -np.expm1(-x)
-    longest = _LONGEST_WAIT / x if exponential else _CLOCK_WINDOW / x
-    bound = hop_bound(pa, pb, longest, problem.loop)
-    if exponential and bound < 1.0 and rule > 0:
-        bound = min(1.0, 2.0 * bound)  # other rules act on events of either state
-    if exponential and bound < 1.0:
-        # unmarked events are a little rarer than events, so waits between them a little longer
-        rarer = -np.log1p(-event * (1 - bound) / (1 - event * bound))
-        bound = hop_bound(pa, pb, _LONGEST_WAIT / rarer, problem.loop) * (1.0 if rule == 0 else 2.0)
-        bound = min(1.0, bound)
+    bound, clock_window, clock_bounds = 1.0, 0, np.empty(0)
+    if exponential:
+        bound = marked_bound(pa, pb, x, 1.0 if rule == 0 else 2.0, problem.loop)
+    else:
+        clock_window = int(min(np.ceil(_CLOCK_WINDOW / x) + 1, _MOST_POSITIONS))
+        clock_bounds = local_bounds(pa, pb, clock_window)
     outputs = problem.output_steps * grid.n_substeps
     units = [
         (i, first, min(first + problem.chunk_trajectories, problem.n_trajectories))
         for i in range(problem.initial_steps.size)
         for first in range(0, problem.n_trajectories, problem.chunk_trajectories)
     ]
-    report = _Reporter(problem, len(units))
+    report = Reporter(problem, len(units))
 
     def work(unit: tuple[int, int, int]) -> tuple[NDArray[np.int64], int]:
         i, first, last = unit
@@ -67,9 +66,9 @@ def solve(problem: Problem) -> Populations:
             problem.initial_state, problem.absorbing, rule,
         )  # fmt: skip
         if exponential:
-            hops = _exponential(*arguments, event, bound, steps)
+            hops = _memoryless(*arguments, event, bound, steps)
         else:
-            hops = _deterministic(*arguments, x, bound, longest, steps)
+            hops = clocks(*arguments, x, clock_bounds, clock_window, steps)
         report()
         return np.cumsum(steps, axis=1)[:, :-1], int(hops)
 
@@ -94,22 +93,29 @@ def gather(
     return Populations(mean, moments, counts, totals, sum(hops for _, hops in found))
 
 
-def hop_bound(
-    pa: NDArray[np.complex128], pb: NDArray[np.complex128], longest: float, loop: bool
+def marked_bound(
+    pa: NDArray[np.complex128], pb: NDArray[np.complex128], x: float, factor: float, loop: bool
 ) -> float:
-    r"""Return a bound of :math:`|(P_{s'}P_s^\dagger)_{01}|^2` over all waits up to `longest` sub-steps.
+    r"""Return the probability with which events are marked: `factor` times a bound of the hop probability.
 
-    That probability is a quarter of the squared distance between the unit vectors of :math:`P_s^\dagger\sigma_zP_s`, so
-    boxes around blocks of them bound it.
+    The bound holds for all waits between unmarked events that the random numbers can draw; 1 where that is too long
+    to look at. As unmarked events are rarer than events, the wait is found with the bound itself.
     """
-    n = pa.size - 1
-    block = int(min(np.ceil(longest), _MOST_POSITIONS)) + 1
-    if longest > _MOST_POSITIONS or (loop and n + block > _MOST_POSITIONS + n):
-        return 1.0
-    return float(min(1.0, _box_bound(pa, pb, block, n + block if loop else n) * (1 + 1e-9) + 1e-15))
+    bound, event, n = 0.5, -np.expm1(-x), pa.size - 1
+    for _ in range(2):
+        unmarked = event * (1.0 - bound) / (1.0 - event * bound)
+        longest = _LONGEST_WAIT / -np.log1p(-unmarked) if 0 < unmarked < 1 else (np.inf if unmarked <= 0 else 2.0)
+        if longest > _MOST_POSITIONS:
+            return 1.0
+        block = int(np.ceil(longest)) + 1
+        found = factor * (hop_bound(pa, pb, block, n + block if loop else n) * (1 + 1e-9) + 1e-15)
+        if found >= 0.5:
+            return 1.0
+        bound = float(found)  # below the bound that `longest` was made with, so `longest` shrinks: still valid
+    return bound
 
 
-class _Reporter:
+class Reporter:
     """Counts finished units across threads."""
 
     def __init__(self, problem: Problem, total: int) -> None:
@@ -123,82 +129,7 @@ class _Reporter:
 
 
 @njit(cache=True, nogil=True)
-def _turns(pa, pb, count):  # type: ignore[no-untyped-def]
-    """Return the whole loop's propagator to a power, in closed form."""
-    a, b = pa[pa.size - 1], pb[pb.size - 1]
-    sine = np.sqrt(a.imag * a.imag + b.real * b.real + b.imag * b.imag)
-    theta = np.arctan2(sine, a.real)
-    if sine < 1e-150:
-        sign = 1.0 if a.real > 0 or count % 2 == 0 else -1.0
-        return complex(sign, 0.0), complex(0.0, 0.0)
-    ratio = np.sin(count * theta) / sine
-    return complex(np.cos(count * theta), a.imag * ratio), b * ratio
-
-
-@njit(cache=True, nogil=True)
-def _flip(pa, pb, early, late):  # type: ignore[no-untyped-def]
-    """Return the probability that a pure state at sub-step `early` is found in the other one at `late`."""
-    n = pa.size - 1
-    turns = late // n - early // n
-    i, j = early % n, late % n
-    x, y = pa[j], pb[j]
-    if turns == 1:
-        u, v = pa[n], pb[n]
-        x, y = x * u - y * v.conjugate(), x * v + y * u.conjugate()
-    elif turns > 1:
-        u, v = _turns(pa, pb, turns)
-        x, y = x * u - y * v.conjugate(), x * v + y * u.conjugate()
-    z = y * pa[i] - x * pb[i]
-    return z.real * z.real + z.imag * z.imag
-
-
-@njit(cache=True, nogil=True)
-def _box_bound(pa, pb, block, positions):  # type: ignore[no-untyped-def]
-    """A wait of at most `block` sub-steps lies in two neighbouring blocks: the largest box diagonal of such a pair."""
-    n = pa.size - 1
-    low, high = np.empty(3), np.empty(3)
-    old_low, old_high = np.empty(3), np.empty(3)
-    worst = 0.0
-    turn, ta, tb = 0, complex(1.0, 0.0), complex(0.0, 0.0)
-    for start in range(0, positions + 1, block):
-        low[:] = 2.0
-        high[:] = -2.0
-        for s in range(start, min(start + block, positions + 1)):
-            if s // n != turn:
-                turn = s // n
-                ta, tb = _turns(pa, pb, turn)
-            p, q = pa[s % n], pb[s % n]
-            a, b = p * ta - q * tb.conjugate(), p * tb + q * ta.conjugate()
-            flip = 2.0 * a * b.conjugate()
-            z = a.real * a.real + a.imag * a.imag - b.real * b.real - b.imag * b.imag
-            low[0], high[0] = min(low[0], flip.real), max(high[0], flip.real)
-            low[1], high[1] = min(low[1], flip.imag), max(high[1], flip.imag)
-            low[2], high[2] = min(low[2], z), max(high[2], z)
-        size = 0.0
-        for i in range(3):
-            lowest = low[i] if start == 0 else min(low[i], old_low[i])
-            highest = high[i] if start == 0 else max(high[i], old_high[i])
-            size += (highest - lowest) ** 2
-            old_low[i], old_high[i] = low[i], high[i]
-        worst = max(worst, 0.25 * size)
-    return worst
-
-
-@njit(cache=True, nogil=True)
-def _record(steps, group, outputs, elapsed, change):  # type: ignore[no-untyped-def]
-    """Add `change` to the excited count of every output at or after `elapsed` sub-steps."""
-    low, high = 0, outputs.size
-    while low < high:
-        middle = (low + high) // 2
-        if outputs[middle] < elapsed:
-            low = middle + 1
-        else:
-            high = middle
-    steps[group, low] += change
-
-
-@njit(cache=True, nogil=True)
-def _exponential(
+def _memoryless(
     pa, pb, boltzmann, start, outputs, seed, unit, first, last, initial_state, absorbing, rule, event, bound, steps
 ):  # type: ignore[no-untyped-def]
     n = pa.size - 1
@@ -228,7 +159,7 @@ def _exponential(
                 back = np.floor(np.log(u) * per_unmarked)
                 if back < late - 1 - now:
                     early = late - 1 - np.int64(back)
-            p = _flip(pa, pb, early, late)
+            p = flip(pa, pb, early, late)
             up = boltzmann[(late - 1) % n]
             now = late
             state, u = uniform(state, increment)
@@ -256,85 +187,9 @@ def _exponential(
             if new != active:
                 active = new
                 hops += 1
-                _record(steps, group, outputs, now - start, 1 if active == 1 else -1)
+                record(steps, group, outputs, now - start, 1 if active == 1 else -1)
                 if absorbing and active == 0:
                     break
     return hops
 
 
-@njit(cache=True, nogil=True)
-def _deterministic(
-    pa, pb, boltzmann, start, outputs, seed, unit, first, last, initial_state, absorbing, rule, x, bound, window, steps
-):  # type: ignore[no-untyped-def]
-    n = pa.size - 1
-    n_groups = steps.shape[0]
-    end = start + outputs[outputs.size - 1]
-    hops = 0
-    clock = np.empty(2, np.int64)  # sub-step at which each state's clock was last set to zero
-    weight = np.empty(2)
-    order = np.empty(2, np.int64)
-    for trajectory in range(first, last):
-        state, increment = open_stream(seed, unit, trajectory)
-        group = trajectory % n_groups
-        active, pure, collapsed = initial_state, initial_state, start
-        now = start
-        clock[0] = start
-        clock[1] = start
-        if active == 1:
-            steps[group, 0] += 1
-        while True:
-            # no clock is due before these, as |c|^2 of the other state is at most 1, or `bound`
-            soonest = clock[1 - pure] + 1.0 / x
-            if bound > 0.0:
-                soonest = min(soonest, clock[pure] + 1.0 / (x * bound))
-            now += 1
-            if soonest > now + 1 and soonest - collapsed < window:
-                now = np.int64(np.floor(soonest)) if soonest < end + 2.0 else end + 1
-            elif soonest - collapsed >= window and now - collapsed < window and soonest > now:
-                now = min(np.int64(collapsed + window), end + 1)
-            if now > end:
-                break
-            p = _flip(pa, pb, collapsed, now)
-            up = boltzmann[(now - 1) % n]
-            weight[pure], weight[1 - pure] = 1.0 - p, p
-            order[0], order[1] = 0, 1
-            due0 = (now - clock[0]) * x * weight[1] >= 1.0
-            due1 = (now - clock[1]) * x * weight[0] >= 1.0
-            if not (due0 or due1):
-                continue
-            if rule == 0 or rule == 1:  # one event a step, the first due in random order
-                if due0 and due1:
-                    state, u = uniform(state, increment)
-                    if u < 0.5:
-                        order[0], order[1] = 1, 0
-            new = active
-            for k in range(2):
-                i = order[k]
-                if (now - clock[i]) * x * weight[1 - i] < 1.0:
-                    continue
-                clock[i] = now
-                state, u = uniform(state, increment)
-                if rule == 0:
-                    found = i if u < weight[i] else 1 - i
-                    if found > active:
-                        state, u = uniform(state, increment)
-                        if u >= up:
-                            found = active
-                    new = found
-                    pure = found
-                elif u < weight[i] * (up if i > new else 1.0):
-                    new = i
-                    pure = i
-                else:
-                    pure = 1 - i
-                weight[pure], weight[1 - pure] = 1.0, 0.0
-                collapsed = now
-                if rule != 2:
-                    break
-            if new != active:
-                active = new
-                hops += 1
-                _record(steps, group, outputs, now - start, 1 if active == 1 else -1)
-                if absorbing and active == 0:
-                    break
-    return hops

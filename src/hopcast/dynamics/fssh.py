@@ -7,7 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
-from hopcast.dynamics.dish import _record, _Reporter, gather
+from hopcast.dynamics.dish import Reporter, gather
+from hopcast.dynamics.jumps import record
 from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.propagation import two_state_substeps
@@ -31,7 +32,7 @@ def solve(problem: Problem) -> Populations:
     boltzmann = boltzmann_factors(gap, problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
     units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
-    report = _Reporter(problem, len(units))
+    report = Reporter(problem, len(units))
 
     def work(unit: tuple[int, int, int]) -> tuple[NDArray[np.int64], int]:
         frame = int(problem.initial_steps[unit[0]])
@@ -112,7 +113,7 @@ def _fewest_switches(
                 position = low
                 active[i] = 1 - active[i]
                 hops += 1
-                _record(steps, i % n_groups, outputs, first + position, 1 if active[i] == 1 else -1)
+                record(steps, i % n_groups, outputs, first + position, 1 if active[i] == 1 else -1)
                 state[i], u = uniform(state[i], increment[i])
                 left[i] = -np.log(u)
                 if absorbing and active[i] == 0:

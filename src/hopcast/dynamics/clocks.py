@@ -1,0 +1,191 @@
+"""Deterministic clocks of DISH for two states."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hopcast.dynamics.jumps import flip, record
+from hopcast.dynamics.randomness import open_stream, uniform
+
+
+@njit(cache=True, nogil=True)
+def clocks(
+    pa, pb, boltzmann, start, outputs, seed, unit, first, last, initial_state, absorbing, rule, x, bounds, window, steps
+):  # type: ignore[no-untyped-def]
+    """Run trajectories `first` to `last` of one initial time; return the number of hops.
+
+    State i is due when its clock, the time since it last acted, reaches 1 / (r |c_j|^2). Until something happens to
+    a trajectory (a hop, a change of the amplitudes) it follows the path of all others, because clocks are
+    deterministic. That path is walked once: each trajectory leaves it where the accumulated -log of the probability
+    that nothing happened passes its exponential random number, and is then followed alone. The law is that of walking
+    each trajectory from the start. Clocks are looked at only where one can be due (`_next_look`).
+    """
+    n = pa.size - 1
+    n_groups = steps.shape[0]
+    end = start + outputs[outputs.size - 1]
+    size = last - first
+    state, increment, target = np.empty(size, np.uint64), np.empty(size, np.uint64), np.empty(size)
+    for k in range(size):
+        state[k], increment[k] = open_stream(seed, unit, first + k)
+        state[k], u = uniform(state[k], increment[k])
+        target[k] = -np.log(u)
+        if initial_state == 1:
+            steps[(first + k) % n_groups, 0] += 1
+    order = np.argsort(target)
+    clock = np.full(2, start)
+    me = initial_state
+    other = 1 - me
+    collapsed = start
+    now = start
+    total, left, hops = 0.0, 0, 0
+    while left < size:
+        now = _next_look(now, end, clock[other], clock[me], collapsed, x, bounds, window, n)
+        if now > end:
+            break
+        p = flip(pa, pb, collapsed, now)
+        due_other = (now - clock[other]) * x * (1.0 - p) >= 1.0
+        due_me = (now - clock[me]) * x * p >= 1.0
+        if not (due_other or due_me):
+            continue
+        up = boltzmann[(now - 1) % n]
+        tie = rule == 1 and due_other and due_me
+        by_other = due_other and not (rule == 2 and due_me and me < other)
+        # probability that the acting state changes something
+        change = p * (up if other > me and (rule == 0 or by_other) else 1.0)
+        stay = (1.0 - change) * (0.5 if tie else 1.0)
+        total += -np.log1p(-change) + (np.log(2.0) if tie else 0.0) if stay > 0.0 else np.inf
+        while left < size and target[order[left]] <= total:
+            k = order[left]
+            left += 1
+            group = (first + k) % n_groups
+            s, d = state[k], increment[k]
+            c0, c1 = clock[0], clock[1]
+            active, pure = me, me
+            turned = False  # whether, in a tie, the other order was drawn
+            if tie:
+                s, u = uniform(s, d)
+                turned = u * (0.5 + 0.5 * change) < 0.5
+            if turned:
+                s, u = uniform(s, d)
+                pure = me if u < 1.0 - p else other
+            elif rule == 0 or by_other:
+                active, pure = other, other
+            else:
+                pure = other
+            reset_me = (due_me and (rule == 0 or not by_other)) or turned
+            reset_other = (due_other and (rule == 0 or by_other)) and not turned
+            if rule == 2 and due_me and due_other:
+                # the second state of the scan acts on amplitudes that the first has made pure
+                reset_me = not by_other or pure == other
+                reset_other = by_other or pure == me
+            if (reset_me and me == 0) or (reset_other and other == 0):
+                c0 = now
+            if (reset_me and me == 1) or (reset_other and other == 1):
+                c1 = now
+            if active != me:
+                hops += 1
+                record(steps, group, outputs, now - start, 1 if active == 1 else -1)
+                if absorbing and active == 0:
+                    continue
+            hops += _follow(
+                pa, pb, boltzmann, start, end, outputs, group, s, d, now, active, pure, c0, c1, absorbing, rule, x,
+                bounds, window, steps,
+            )  # fmt: skip
+        collapsed = now
+        if due_other and (rule == 0 or by_other):
+            clock[other] = now
+        if due_me and (rule == 0 or not by_other):
+            clock[me] = now
+        if rule == 2 and due_me and due_other and not by_other:
+            clock[other] = now
+    return hops
+
+
+@njit(cache=True, nogil=True)
+def _follow(
+    pa, pb, boltzmann, start, end, outputs, group, state, increment, now, active, pure, clock0, clock1, absorbing, rule,
+    x, bounds, window, steps,
+):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Follow one trajectory whose amplitudes are pure at `now`; return the number of its hops."""
+    n = pa.size - 1
+    clock, weight = np.empty(2, np.int64), np.empty(2)
+    clock[0], clock[1] = clock0, clock1
+    collapsed = now
+    hops = 0
+    while True:
+        now = _next_look(now, end, clock[1 - pure], clock[pure], collapsed, x, bounds, window, n)
+        if now > end:
+            return hops
+        p = flip(pa, pb, collapsed, now)
+        weight[pure], weight[1 - pure] = 1.0 - p, p
+        due0 = (now - clock[0]) * x * weight[1] >= 1.0
+        due1 = (now - clock[1]) * x * weight[0] >= 1.0
+        if not (due0 or due1):
+            continue
+        up = boltzmann[(now - 1) % n]
+        new = active
+        collapsed = now
+        if rule == 0:  # one measurement, for all that are due
+            if due0:
+                clock[0] = now
+            if due1:
+                clock[1] = now
+            state, u = uniform(state, increment)
+            if u < p:
+                new = 1 - active
+                if new == 1:
+                    state, u = uniform(state, increment)
+                    if u >= up:
+                        new = 0
+            pure = new
+        else:
+            leading = 0
+            if rule == 1 and due0 and due1:
+                state, u = uniform(state, increment)
+                leading = 1 if u < 0.5 else 0
+            for k in range(2):
+                i = leading if k == 0 else 1 - leading
+                due = due0 if i == 0 else due1  # and still due where another state has acted before
+                if not due or (now - clock[i]) * x * weight[1 - i] < 1.0:
+                    continue
+                clock[i] = now
+                state, u = uniform(state, increment)
+                if u < weight[i] * (up if i > new else 1.0):
+                    new = i
+                    pure = i
+                else:
+                    pure = 1 - i
+                weight[pure], weight[1 - pure] = 1.0, 0.0
+                if rule == 1:
+                    break
+        if new != active:
+            active = new
+            hops += 1
+            record(steps, group, outputs, now - start, 1 if active == 1 else -1)
+            if absorbing and active == 0:
+                return hops
+
+
+@njit(cache=True, nogil=True)
+def _next_look(now, end, clock_other, clock_pure, collapsed, x, bounds, window, n):  # type: ignore[no-untyped-def]
+    """Return the next sub-step at which a clock can be due, or one beyond `end`.
+
+    With amplitudes pure at `collapsed`, the other state is due no earlier than 1/x sub-steps after its clock was set,
+    the pure one no earlier than 1/(x p), with p bounded within each block.
+    """
+    at = now + 1
+    due_other = clock_other + 1.0 / x - 1e-6
+    while at <= end and at < due_other:
+        position = at % n
+        block = position // window
+        inside = at - collapsed <= window
+        bound = bounds[block] if inside else 1.0
+        due_pure = clock_pure + 1.0 / (x * bound) - 1e-6
+        if at >= due_pure:
+            return at
+        limit = at - position + min((block + 1) * window, n)
+        if inside:
+            limit = min(limit, collapsed + window + 1)
+        at = max(at + 1, np.int64(np.ceil(min(float(limit), due_pure, due_other))))
+    return at
