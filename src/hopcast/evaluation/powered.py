@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm, t
+from scipy.stats import t
 
 from hopcast.core.errors import ConfigError, InputError
+
+# A resample of few blocks too often is one block many times.
+_FEWEST_FOR_BOOTSTRAP = 10
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,9 @@ def prediction_powered_mean(
 
     Notes
     -----
-    A forecast that does not vary over the samples gets weight 0. The interval is the percentile interval of the
-    block bootstrap, widened about the estimate by sqrt(B/(B-1)) t_{B-1}/z for its B blocks (a bootstrap of few
-    blocks is too narrow). <m>_all is taken as known: the mean asked for is that over the N frames given.
+    A forecast that does not vary over the samples gets weight 0. The interval is that of the studentised block
+    bootstrap, which follows the skewness of rates (a percentile interval of 20 samples of an exponential variable
+    covers 86 % for 90 %); with fewer than ten blocks, Student's t times the standard error between blocks. <m>_all is taken as known: the mean asked for is that over the N frames given.
 
     The factor 1 + n/N is that of N frames apart from the n samples (PPI++); where the samples are among the N, the
     least variance is at cov/var without it. The loss is (n/N)^2/(1 + n/N)^2 of what the forecast gains, so 1 % at
@@ -103,7 +106,7 @@ def prediction_powered_mean(
     ----------
     Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000.
     Angelopoulos, Duchi, Zrnic, *PPI++*, arXiv:2311.01453.
-    Hesterberg, Am. Stat. 2015, 69, 371, doi:10.1080/00031305.2015.1089789 (narrowness of the percentile interval).
+    Hesterberg, Am. Stat. 2015, 69, 371, doi:10.1080/00031305.2015.1089789 (why the bootstrap is studentised).
     """
     if not 0.0 < level < 1.0:
         raise ConfigError(f"Argument `level` must lie between 0 and 1, but is {level}.")
@@ -132,34 +135,76 @@ def prediction_powered_mean(
     # Centred sums keep the variance of a large mean exact; a resample is a weighted sum of the blocks' sums.
     centre_y, centre_m = truth.mean(), sampled.mean()
     dy, dm = truth - centre_y, sampled - centre_m
+    count, sum_y, sum_m, sum_ym, sum_mm = (
+        np.bincount(codes, weights=w, minlength=n_blocks) for w in (np.ones(n), dy, dm, dy * dm, dm * dm)
+    )
     sums = np.stack(
-        [np.bincount(codes, weights=w, minlength=n_blocks) for w in (np.ones(n), dy, dm, dy * dm, dm * dm)],
+        [
+            count,
+            sum_y,
+            sum_m,
+            sum_ym,
+            sum_mm,
+            sum_y**2,
+            sum_y * sum_m,
+            sum_m**2,
+            count * sum_y,
+            count * sum_m,
+            count**2,
+        ],
         axis=1,
     )
-    offset = everywhere.mean() - centre_m
-    ratio = 1.0 + n / len(everywhere)
-    scale = float(np.max(np.abs(sampled)))
-
-    def estimate(total: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        count, sum_y, sum_m, sum_ym, sum_mm = total.T
-        mean_y, mean_m = sum_y / count, sum_m / count
-        covariance, variance = sum_ym / count - mean_y * mean_m, sum_mm / count - mean_m**2
-        varies = variance > (1e-14 * scale) ** 2
-        weight = np.where(varies, covariance / (ratio * np.where(varies, variance, 1.0)), 0.0)
-        return centre_y + mean_y + weight * (offset - mean_m), weight
-
-    value, weight = estimate(sums.sum(axis=0)[None])
-    counts = np.random.default_rng(random_state).multinomial(
-        n_blocks, np.full(n_blocks, 1 / n_blocks), size=n_bootstrap
+    problem = _Problem(
+        everywhere.mean() - centre_m, 1.0 + n / len(everywhere), (1e-14 * np.abs(sampled).max()) ** 2
     )
-    resampled, _ = estimate(counts.astype(np.float64) @ sums)
+    shift, error, weight = (float(part[0]) for part in problem.estimate(sums.sum(axis=0)[None], n_blocks))
     tail = 0.5 * (1.0 - level)
-    widen = float(np.sqrt(n_blocks / (n_blocks - 1)) * t.ppf(1 - tail, n_blocks - 1) / norm.ppf(1 - tail))
-    low, high = value[0] + widen * (np.quantile(resampled, [tail, 1 - tail]) - value[0])
+    if n_blocks < _FEWEST_FOR_BOOTSTRAP:
+        quantiles = t.ppf([1.0 - tail, tail], n_blocks - 1)
+    else:
+        random = np.random.default_rng(random_state)
+        draws = random.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=n_bootstrap)
+        shifts, errors, _ = problem.estimate(draws.astype(np.float64) @ sums, n_blocks)
+        # A resample of one block alone has no error of its own.
+        kept = errors > 1e-6 * error
+        quantiles = (
+            np.quantile((shifts[kept] - shift) / errors[kept], [1.0 - tail, tail])
+            if kept.any()
+            else np.zeros(2)
+        )
+    value = centre_y + shift
+    low, high = value - error * quantiles
     return PoweredMean(
-        value=float(value[0]), low=float(low), high=float(high), weight=float(weight[0]), plain=float(centre_y),
+        value=float(value), low=float(low), high=float(high), weight=weight, plain=float(centre_y),
         level=level, n_samples=n, n_blocks=n_blocks,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Estimate, standard error and weight from sums over blocks, one row a resample.
+
+    Columns of `total`: n, y, m, ym, mm summed over samples; then the squares and products of the blocks' own sums,
+    yy, ym, mm, ny, nm, nn, which give the variance between blocks of y - lambda m.
+    """
+
+    offset: float
+    ratio: float
+    least_variance: float
+
+    def estimate(
+        self, total: NDArray[np.float64], n_blocks: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        n, y, m, ym, mm, block_yy, block_ym, block_mm, block_ny, block_nm, block_nn = total.T
+        mean_y, mean_m = y / n, m / n
+        covariance, variance = ym / n - mean_y * mean_m, mm / n - mean_m**2
+        varies = variance > self.least_variance
+        weight = np.where(varies, covariance / (self.ratio * np.where(varies, variance, 1.0)), 0.0)
+        centre = mean_y - weight * mean_m
+        squares = block_yy - 2.0 * weight * block_ym + weight**2 * block_mm
+        squares += centre * (centre * block_nn - 2.0 * (block_ny - weight * block_nm))
+        error = np.sqrt(np.maximum(squares, 0.0) * (n_blocks / (n_blocks - 1))) / n
+        return centre + weight * self.offset, error, weight
 
 
 def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
