@@ -156,10 +156,7 @@ def main() -> None:
     LaplacianRidge.paper(workers=1).fit(X, y).predict(X, return_std=True)
     print(f"first call (compilation or its cache): {time.perf_counter() - start:.2f} s\n")
     with threadpool_limits(limits=1):
-        print(
-            f"one NumPy sum in cache: {vector_peak():.1f} Gflop/s (a sum needs a load and a store beside it)\n"
-        )
-        print(kernels(), end="\n\n")
+        print(kernels(arithmetic_rate()), end="\n\n")
         print(prediction([1_000, 10_000] if quick else [1_000, 10_000, 100_000]), end="\n\n")
         print(fits([126] if quick else [126, 252, 756]), end="\n\n")
         print(controls(756))

@@ -246,8 +246,12 @@ def test_bad_arguments_are_named() -> None:
     model = LaplacianRidge.paper()
     with pytest.raises(InputError, match="`y` must vary, but is 1 on all 900"):
         evaluate_model(model, X, np.ones(900), split, STEP, min_shift=100.0)
-    with pytest.raises(InputError, match="`y` must be finite, but frame 3 is not"):
+    with pytest.raises(InputError, match="`y` must be finite, but frame 3, column 0 holds NaN"):
         evaluate_model(model, X, np.where(np.arange(900) == 3, np.nan, y), split, STEP, min_shift=100.0)
+    broken = X.copy()
+    broken[701, 2] = np.inf
+    with pytest.raises(InputError, match="`X` must be finite, but frame 701, column 2 holds inf"):
+        evaluate_model(model, broken, y, split, STEP, min_shift=100.0)
     with pytest.raises(InputError, match=r"of the same frames, but the shapes are \(900, 3\) and \(899,\)"):
         evaluate_model(model, X, y[1:], split, STEP, min_shift=100.0)
     with pytest.raises(InputError, match="`groups` must name a trajectory for each of 900"):

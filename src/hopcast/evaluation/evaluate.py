@@ -13,6 +13,7 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.shifts import circular_shifts, fit_and_predict_all, near_seam, shifted_targets
+from hopcast.regression.finite import require_finite
 
 Verdict = Literal["useful", "not useful", "inconclusive"]
 
@@ -279,10 +280,9 @@ def _checked(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.floating], NDArray[
             "Argument `X` must be [n_frames, n_features] and `y` [n_frames] of the same frames, but the shapes are "
             f"{features.shape} and {target.shape}."
         )
-    if not np.isfinite(target).all():
-        raise InputError(
-            f"Argument `y` must be finite, but frame {np.flatnonzero(~np.isfinite(target))[0]} is not."
-        )
+    require_finite("y", target[:, None])
+    if features.dtype.kind == "f":
+        require_finite("X", features)  # here, where frames still have the numbers the user knows
     if np.ptp(target) == 0.0:
         raise InputError(f"Argument `y` must vary, but is {target[0]:g} on all {len(target)} frames.")
     return features, target

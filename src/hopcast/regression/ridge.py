@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.regression.blockout import block_out_residuals, blocks_of, factorise, inverse_of, search
+from hopcast.regression.finite import require_finite
 from hopcast.regression.kernels import (
     KERNELS,
     FloatArray,
@@ -148,7 +149,7 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
             raise InputError(_TOO_FEW.format(0))
         if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.ndim in (1, 2):
-            _require_finite("y", y.reshape(len(y), -1))
+            require_finite("y", y.reshape(len(y), -1))
         checked, y = validate_data(
             self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
             ensure_min_samples=0, ensure_all_finite=False,
@@ -159,7 +160,7 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_samples = len(frames)
         if n_samples < 2:
             raise InputError(_TOO_FEW.format(n_samples))
-        _require_finite("X", frames)
+        require_finite("X", frames)
         for column in np.flatnonzero(np.ptp(targets, axis=0) == 0.0):
             raise InputError(
                 f"Argument `y` must vary over the training frames, but target {column} is {targets[0, column]:g} on "
@@ -346,22 +347,8 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
         check_is_fitted(self)
         frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
-        _require_finite("X", frames)
+        require_finite("X", frames)
         return frames
-
-
-def _require_finite(name: str, array: NDArray[np.floating]) -> None:
-    # A sum is finite unless an element is not, or it overflows: the costly look happens only then.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(array.sum()):
-            return
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        frame, column = bad[0]
-        found = "NaN" if np.isnan(array[frame, column]) else "inf"
-        raise InputError(
-            f"Argument `{name}` must be finite, but frame {frame}, column {column} holds {found}."
-        )
 
 
 def _centre_and_scale(X: FloatArray, standardize: bool) -> tuple[FloatArray, FloatArray]:
