@@ -139,6 +139,8 @@ def make_study(
     bare=False,
     name="CsPbI3, made up",
     correlation_time=750.0,
+    rate=0.0371,
+    prefix="",
 ):
     """Return a `StudyReport`; `bare` leaves out every series and optional record and sets some numbers to null."""
     counts = PEROVSKITE if counts is None else counts
@@ -149,7 +151,7 @@ def make_study(
     gap = 1.82 + 0.12 * band_limited(times, rng, 0.3, 4)
     nac = np.abs(0.6e-3 * band_limited(midpoints, rng, 0.3, 5))
     groups = {"all": elements, **{element: [element] for element in elements}}
-    names = {f"{group}-{n}": (used, n) for group, used in groups.items() for n in (18, 1)}
+    names = {f"{prefix}{group}-{n}": (used, n) for group, used in groups.items() for n in (18, 1)}
     series = {
         "gap": make_forecast(times, gap, stride, names, rng, 0.01),
         "nac": make_forecast(midpoints, nac, stride, names, rng, 0.03),
@@ -180,7 +182,7 @@ def make_study(
         })  # fmt: skip
     rates = {"ab initio": 1.0} | {key: float(np.exp(rng.normal(-0.12, 0.15))) for key in names}
     t = np.linspace(0, 10, 1001)
-    base = 0.0371
+    base = rate
     values = {key: 1 - np.exp(-base * ratio * t) for key, ratio in rates.items()}
     width = 0.4
     results = {
@@ -248,7 +250,7 @@ def make_study(
             dephasing=Dephasing(dephasing_times, np.exp(-(dephasing_times**2) / (2 * 5.6**2)), 5.6, lag, 0.0144 * np.cos(lag / 100) * np.exp(-lag / 400)),
             populations=Populations(
                 t, values, {"ab initio": values["ab initio"] * (1 - width)}, {"ab initio": values["ab initio"] * (1 + width)},
-                values["ab initio"] + rng.normal(0, 0.004, len(t)),
+                values["ab initio"] + rng.normal(0, 0.1 * base, len(t)),
             ),
             maps=tuple(maps),
         ),

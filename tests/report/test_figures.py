@@ -20,7 +20,16 @@ from hopcast.report import (
 )
 from hopcast.report.figures import draw_populations, draw_series, draw_structure, draw_trust, spectrum
 from hopcast.report.figures.structure import _bonds, _with_border_atoms
-from hopcast.report.style import AB_INITIO, element_colour, inline_svg, model_colour, spread, svg_text, thin
+from hopcast.report.style import (
+    AB_INITIO,
+    element_colour,
+    inline_svg,
+    model_colour,
+    spread,
+    style,
+    svg_text,
+    thin,
+)
 
 
 @pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.stem)
@@ -38,6 +47,18 @@ def test_every_figure_draws_for_other_compositions(make_study, counts):
         figure = spec.draw(report)
         assert figure is not None, spec.stem
         figure.draw_without_rendering()
+
+
+def test_names_are_text_and_tiny_rates_have_readable_axes(make_study):
+    report = make_study(n_frames=100, rate=3e-7, prefix="$x_{$")
+    with style():
+        for spec in FIGURES:
+            spec.draw(report).draw_without_rendering()
+        figure = draw_populations(report)
+        figure.draw_without_rendering()
+    ax = figure.axes[0]
+    assert any(text.get_text().startswith("$x_{$") for text in ax.texts)
+    assert "e−" in ax.yaxis.get_offset_text().get_text()
 
 
 def test_a_study_without_arrays_leaves_figures_out(make_study):

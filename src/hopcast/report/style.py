@@ -41,7 +41,7 @@ STYLE: Final[dict[str, Any]] = {
     "lines.linewidth": 1.2, "lines.solid_capstyle": "round", "legend.frameon": False, "legend.handlelength": 1.6,
     "hatch.linewidth": 0.6, "mathtext.default": "regular", "axes.axisbelow": True, "figure.facecolor": "white",
     "savefig.facecolor": "white", "axes.unicode_minus": True, "svg.fonttype": "path", "svg.hashsalt": "hopcast",
-    "path.simplify": True, "axes.formatter.useoffset": False,
+    "path.simplify": True, "axes.formatter.useoffset": False, "axes.formatter.limits": (-5, 6), "text.parse_math": False,
 }  # fmt: skip
 
 

@@ -215,7 +215,7 @@ class Table:
         table = RichTable(
             title=Text(self.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
             caption=Text("\n".join([*self.notes, *(f"{MISSING} {reason}" for reason in self.reasons)])),
-            caption_justify="left", pad_edge=False,
+            caption_justify="left", pad_edge=False, collapse_padding=True,
         )  # fmt: skip
         for column in self.columns:
             unit = f"\n({column.unit})" if column.unit else ""

@@ -112,13 +112,13 @@ def draw_information_maps(report: StudyReport, target: str) -> Figure | None:
             if row == 0:
                 ax.set_title(titles[kind], loc="center", fontweight="normal")
             ax.tick_params(labelleft=ax is line[0], length=0)
-        line[0].set_ylabel("$R_s$ (Å)", labelpad=2)
+        line[0].set_ylabel("Rₛ (Å)", labelpad=2)
         line[0].annotate(
             entry.element, xy=(-0.52, 0.5), xycoords="axes fraction", fontweight="bold", fontsize=9, va="center", ha="center",
             color=element_colour(entry.element, report.elements),
         )  # fmt: skip
     for ax in axes[-1]:
-        ax.set_xlabel("$θ_s$ (degrees)", labelpad=2)
+        ax.set_xlabel("θₛ (degrees)", labelpad=2)
     _colour_bars(fig, axes, kinds, images, height)
     return fig
 

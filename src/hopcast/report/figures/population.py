@@ -104,7 +104,7 @@ def draw_fits(report: StudyReport) -> Figure | None:
                 end = min(end, row["window"])
             ends = np.array([float(series.times[0]), end])
             ax.plot(ends, intercept + gradient * ends, color="black", lw=0.8, ls=(0, (4, 2)))
-            text = f"{shown_number(gradient)} ns⁻¹\n{shown_number(intercept)} at t = 0"
+            text = f"{shown_number(gradient)} ns⁻¹\n{shown_number(intercept, 2)} at t = 0"
         else:
             text = "no line"
         ax.text(0.05, 0.93, text, transform=ax.transAxes, va="top", fontsize=6.5, linespacing=1.35)
