@@ -24,6 +24,9 @@ N_ROWS = 7
 # below this distance two atoms coincide, Å
 COINCIDENT = 1e-6
 
+# room for rounding in fractional coordinates
+TINY = 1e-12
+
 # bins are at least half a radius wide and a search looks two bins to either side: below six bins it would see all
 MIN_BINS = 6
 REACH_BINS = 2
@@ -121,6 +124,21 @@ def bin_frame(
     start[total] = n_atoms
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _gap(difference: float, periodic: bool) -> float:  # pragma: no cover - compiled
+    """Return the smallest fractional distance of all images, for a difference between -1 and 1."""
+    gap = abs(difference)
+    return min(gap, 1.0 - gap) if periodic else gap
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _around(b: int, n: int) -> int:  # pragma: no cover - compiled
+    """Return b modulo n for b from -n to 2 n - 1, without a division."""
+    if b < 0:
+        return b + n
+    return b - n if b >= n else b
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather(
     i: int,
@@ -147,6 +165,7 @@ def gather(
     capacity = index.shape[0]
     # typed by hand: Numba would compile `_images` for the literal 0 as well
     count = np.int64(0)
+    reach0, reach1, reach2 = radius / width[0] + TINY, radius / width[1] + TINY, radius / width[2] + TINY
     first = np.zeros(3, np.int64)
     last = np.zeros(3, np.int64)
     for a in range(3):
@@ -159,10 +178,19 @@ def gather(
     for b0 in range(first[0], last[0] + 1):
         for b1 in range(first[1], last[1] + 1):
             for b2 in range(first[2], last[2] + 1):
-                b = ((b0 % n_bins[0]) * n_bins[1] + b1 % n_bins[1]) * n_bins[2] + b2 % n_bins[2]
+                b = (_around(b0, n_bins[0]) * n_bins[1] + _around(b1, n_bins[1])) * n_bins[2] + _around(
+                    b2, n_bins[2]
+                )
                 for slot in range(start[b], start[b + 1]):
                     j = order[slot]
                     if shortest and j == i:
+                        continue
+                    # most candidates of a large cell have no image in reach along some direction
+                    if (
+                        _gap(wrapped[j, 0] - wrapped[i, 0], periodic[0]) > reach0
+                        or _gap(wrapped[j, 1] - wrapped[i, 1], periodic[1]) > reach1
+                        or _gap(wrapped[j, 2] - wrapped[i, 2], periodic[2]) > reach2
+                    ):
                         continue
                     found = _images(
                         i,
@@ -185,7 +213,7 @@ def gather(
     return count  # type: ignore[return-value]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _images(
     i: int,
     j: int,
@@ -214,10 +242,8 @@ def _images(
         x = g0 * cell[0, 0] + g1 * cell[1, 0] + g2 * cell[2, 0]
         y = g0 * cell[0, 1] + g1 * cell[1, 1] + g2 * cell[2, 1]
         z = g0 * cell[0, 2] + g1 * cell[1, 2] + g2 * cell[2, 2]
-        reach = min(radius, math.sqrt(x * x + y * y + z * z) * (1.0 + 1e-12))
-    q0 = reach / width[0] + 1e-12
-    q1 = reach / width[1] + 1e-12
-    q2 = reach / width[2] + 1e-12
+        reach = min(radius, math.sqrt(x * x + y * y + z * z) * (1.0 + TINY))
+    q0, q1, q2 = reach / width[0] + TINY, reach / width[1] + TINY, reach / width[2] + TINY
     low0, high0 = (math.ceil(-f0 - q0), math.floor(-f0 + q0)) if periodic[0] else (0, 0)
     low1, high1 = (math.ceil(-f1 - q1), math.floor(-f1 + q1)) if periodic[1] else (0, 0)
     low2, high2 = (math.ceil(-f2 - q2), math.floor(-f2 + q2)) if periodic[2] else (0, 0)
