@@ -121,6 +121,14 @@ def test_a_study_of_little_data_still_makes_a_page(make_study):
     assert "nan" not in words
 
 
+def test_a_study_of_nothing_but_data_makes_a_page(study):
+    empty = {"information": [], "best_features": [], "models": [], "hamiltonians": []}
+    kept = {key: study.results[key] for key in ("schema_version", "provenance", "data")}
+    words = " ".join(Page(render_html(StudyReport(kept | empty))).text)
+    assert "Table" not in words
+    assert "The trajectory holds 4.0 correlation times" in words
+
+
 def test_the_folder_holds_everything_the_page_names(study, folder):
     base, written = folder
     found = {path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_file()}
@@ -158,7 +166,7 @@ def run_browser(page, tmp_path, *arguments):
         "--host-resolver-rules=MAP * ~NOTFOUND", "--disable-default-apps", "--disable-extensions", "--metrics-recording-only", "--no-default-browser-check", "--no-pings",
         "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", *arguments, page.as_uri(),
     ]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def requests_in(log):

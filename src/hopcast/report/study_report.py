@@ -32,7 +32,7 @@ def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...])
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Structure:
     """One frame of the trajectory, for Figure 1.
 
@@ -58,7 +58,7 @@ class Structure:
         _check_length("cell", self.cell, (3, 3))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Forecast:
     """A target along the trajectory, ab initio and as the models forecast it.
 
@@ -87,7 +87,7 @@ class Forecast:
             _check_length(f"models[{name!r}]", values, shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dephasing:
     """The pure-dephasing function of the ab initio gap.
 
@@ -115,7 +115,7 @@ class Dephasing:
             _check_length("correlation", self.correlation, (len(self.correlation_times),))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Populations:
     """Ground-state populations, averaged over initial times, by name of the Hamiltonian.
 
@@ -145,7 +145,7 @@ class Populations:
         _check_length("monte_carlo", self.monte_carlo, shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InformationMap:
     """Mutual information of an element's symmetry functions with a target, averaged over its atoms, nat.
 
@@ -177,7 +177,7 @@ class InformationMap:
             _check_length(name, getattr(self, name), shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """The arrays behind the figures. None (or empty): the figure is left out and the report says so.
 
@@ -205,7 +205,7 @@ class Series:
         return self.gap if name == "gap" else self.nac
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyReport:
     """Numbers and arrays of a study, checked, with verdicts.
 
@@ -231,6 +231,12 @@ class StudyReport:
         results = with_verdicts(results)
         validate_results(results)
         object.__setattr__(self, "results", results)
+
+    def __repr__(self) -> str:
+        names = [row["name"] for row in self.results["hamiltonians"]]
+        return (
+            f"StudyReport({self.data['name']!r}, {len(self.model_names)} models, {len(names)} Hamiltonians)"
+        )
 
     @property
     def data(self) -> dict[str, Any]:
