@@ -46,7 +46,10 @@ def __getattr__(name: str) -> Any:
         return version("hopcast")
     if name not in _HOMES:
         raise AttributeError(f"module 'hopcast' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    if home.__name__ == f"{__name__}.{name}":  # a package named like its main function is callable itself
+        return home
+    value = getattr(home, name)
     globals()[name] = value
     return value
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -251,3 +253,18 @@ def test_bad_features_are_named():
         rank_elements(X, ["Cs", "I"], Y)
     with pytest.raises(InputError, match="`symbols` must have one entry for each of 2 atoms, but has 1"):
         rank_elements(X[:, :, None], ["Cs"], Y)
+
+
+@pytest.mark.parametrize(
+    "first", ["import hopcast.information", "from hopcast.information import rank_elements", "hc.information"]
+)
+def test_package_and_function_share_a_name_in_any_order_of_import(first):
+    code = f"""
+import hopcast as hc
+{first}
+import hopcast.information as package
+assert hc.information([1.0, 2, 4, 3, 5, 9], [1.0, 3, 2, 4, 6, 5]).n_samples == 6
+assert hc.information.rank_elements is package.rank_elements
+assert hc.information.information is not package
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -51,6 +51,9 @@ KSG: Phys. Rev. E 69, 066138 (2004), 10.1103/PhysRevE.69.066138. Window: Theiler
 10.1021/acs.jpclett.1c03469.
 """
 
+import sys
+from types import ModuleType
+
 from hopcast.information.ksg import mutual_information
 from hopcast.information.ranking import ElementInformation, ElementRanking, rank_elements
 from hopcast.information.shifts import circular_shifts
@@ -67,3 +70,12 @@ __all__ = [
     "circular_shifts", "correlation_time", "first_zero_crossing", "information", "mutual_information",
     "rank_elements",
 ]  # fmt: skip
+
+
+class _CallablePackage(ModuleType):
+    """`hopcast.information` is this package and the function of its name: whichever import came first, both work."""
+
+    __call__ = staticmethod(information)
+
+
+sys.modules[__name__].__class__ = _CallablePackage
