@@ -79,4 +79,6 @@ def test_bad_input(constant, series) -> None:
     gap = np.ones(20)
     gap[7] = np.nan
     with pytest.raises(InputError, match="1 are unknown"):
-        dephasing_time(VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=np.zeros((19, 2, 2)), timestep=1.0))
+        dephasing_time(
+            VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=np.zeros((19, 2, 2)), timestep=1.0)
+        )

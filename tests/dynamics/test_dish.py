@@ -155,14 +155,17 @@ def test_deterministic_survival_is_geometric(constant, rule: str) -> None:  # T6
 @pytest.mark.parametrize(
     ("rule", "waiting", "tolerance"),
     [
-        ("consistent", "exponential", 0.03), ("hefei", "exponential", 0.05),
-        ("pyxaid", "deterministic", 0.05), ("hefei", "deterministic", 0.05),
+        ("consistent", "exponential", 0.03),
+        ("hefei", "exponential", 0.05),
+        ("pyxaid", "deterministic", 0.05),
     ],
-)  # fmt: skip
+)
 def test_detailed_balance(constant, rule: str, waiting: str, tolerance: float) -> None:  # T9
+    # statistical error 0.5 % (exponential), 2 % (deterministic)
     result = run_dynamics(
-        constant(0.05, 0.002, 1.0, n_frames=500), rule=rule, waiting=waiting, duration=2e5, temperature=300.0,
-        dephasing_time=10.0, absorbing=False, n_trajectories=500, initial_times=[0], n_times=400,
+        constant(0.05, 0.004, 1.0, n_frames=500), rule=rule, waiting=waiting,
+        duration=3e6 if waiting == "exponential" else 3e5, temperature=300.0,
+        dephasing_time=10.0, absorbing=False, n_trajectories=500 if waiting == "exponential" else 300, initial_times=[0], n_times=400,
     )  # fmt: skip
     late = result.populations[100:].mean(axis=0)
     assert late[1] / late[0] == pytest.approx(np.exp(-0.05 / (KB * 300)), rel=tolerance)

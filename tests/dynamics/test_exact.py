@@ -177,7 +177,12 @@ def test_continuous_limit_is_the_lindblad_equation(constant) -> None:
     rho = expm(40.0 * left) @ np.array([0, 0, 0, 1.0])
     coarse, fine = (
         run_dynamics(
-            constant(gap, v, 1.0), method="exact", duration=40.0, n_times=2, dephasing_time=tau, substeps=substeps
+            constant(gap, v, 1.0),
+            method="exact",
+            duration=40.0,
+            n_times=2,
+            dephasing_time=tau,
+            substeps=substeps,
         ).populations[-1, 1]
         for substeps in (200, 400)
     )

@@ -48,7 +48,7 @@ def test_landau_zener(series, speed: float, expected: float) -> None:  # T3
     assert np.exp(-2 * np.pi * v**2 / (HBAR * speed)) == pytest.approx(expected, abs=1e-6)
     # averaged over the last part of the ringing, whose amplitude falls with the distance
     u = propagators(substep_grid(series(gap, coupling, dt), loop=False, substeps=4)).reshape(-1, 2, 2)
-    pa, pb = prefix_products(u[:, 0, 0].copy(), u[:, 0, 1].copy())
+    _, pb = prefix_products(u[:, 0, 0].copy(), u[:, 0, 1].copy())
     late = np.abs(pb[-8000:]) ** 2
     assert late.mean() == pytest.approx(expected, abs=2e-4)
 
@@ -116,7 +116,9 @@ def test_interpolation_is_linear_between_frames_and_between_midpoints(series) ->
     energies, nac = grid.interpolate(0, 3)
     t = (np.arange(150) + 0.5) / 50
     np.testing.assert_allclose(energies[:, :, 1].ravel(), np.interp(t, np.arange(4), gap))
-    np.testing.assert_allclose(nac[:, :, 0, 1].ravel(), np.interp(t, np.arange(3) + 0.5, coupling), atol=1e-16)
+    np.testing.assert_allclose(
+        nac[:, :, 0, 1].ravel(), np.interp(t, np.arange(3) + 0.5, coupling), atol=1e-16
+    )
 
 
 def test_couplings_cross_the_seam_of_a_closed_loop_only(series) -> None:
@@ -161,5 +163,5 @@ def test_unknown_couplings_are_refused(series) -> None:
     ham = series(np.ones(10), coupling, 1.0)
     nac = ham.nac.copy()
     nac[[3, 5]] = np.nan
-    with pytest.raises(InputError, match="2 couplings are unknown .the first at mid-point 3"):
+    with pytest.raises(InputError, match=r"2 couplings are unknown .the first at mid-point 3"):
         substep_grid(VibronicHamiltonian(energies=ham.energies, nac=nac, timestep=1.0))

@@ -1,4 +1,87 @@
-"""Dynamics."""
+r"""Surface hopping under the classical path approximation, exact where it can be, with intervals.
+
+**Equation.** Nuclei move on a given trajectory; electrons follow
+
+.. math:: i\hbar\,\dot c_i = \sum_j \bigl(E_i\,\delta_{ij} - i\,\hbar d_{ij}\bigr)\,c_j,\qquad d_{ij} = \langle i|\partial_t j\rangle.
+
+Energies live on frames and are linear between them (constant within a step where a source has only mid-points),
+couplings live on mid-points and are linear between *them* (or constant within a step). Each nuclear step is cut into
+sub-steps that resolve the phase of the gap, :math:`\max(E_j-E_i)\,\delta t/\hbar \le 0.5`: a gap of 2 eV has a period of 2 fs, and
+events decided once a nuclear step give rates wrong by factors. Inside a sub-step the Hamiltonian of its middle acts
+exactly: for two states by the closed SU(2) form, for more by diagonalisation. Error: second order in the sub-step.
+
+**Loop.** `T` frames are `T - 1` steps, then frame 0 again: the last frame stands for frame 0. The jump of the gap there
+is reported beside its usual step, with the rate once with coherences kept across the seam and once with them zeroed.
+Before the first and after the last mid-point couplings are held; where the loop closes exactly (last frame equal to
+the first) they are interpolated across.
+
+**Dephasing.** :math:`C(t) = \langle\delta E(t)\,\delta E(0)\rangle`, :math:`g = \hbar^{-2}\iint C`, :math:`D = e^{-g}`; the time `tau` by
+one of three conventions (`dephasing_time`) that differ by up to :math:`\sqrt{12/5}`, so a lifetime is never quoted without its own.
+
+**DISH.** State `i` keeps its coherence for :math:`1/\tau_i = \sum_{j\ne i}|c_j|^2/\tau_{ij}`.
+
+- ``waiting="exponential"``: events at the total hazard :math:`R = \sum_i 1/\tau_i` (probability :math:`1-e^{-R\,\delta t}` a sub-step),
+  on state `i` with probability :math:`(1/\tau_i)/R`. ``waiting="deterministic"``: each state has a clock and is due when
+  it shows :math:`\tau_i`; the clock of a state that has acted starts again. Deterministic clocks alias with the gap's
+  phase: rates jump with `tau`.
+- ``rule="consistent"``: at an event on `i` the amplitudes collapse to `i` with :math:`|c_i|^2`, else `i` is projected out; if the pure state
+  that is left lies above the active one it is accepted with :math:`e^{-\Delta E/kT}`, else the amplitudes return to the active
+  state. Active and collapsed state are always the same. (Deterministic clocks due together: one measurement for both.)
+- ``rule="hefei"``: of the states that are due one acts, in random order; :math:`\zeta \le |c_i|^2 e^{-\max(\Delta E,0)/kT}` collapses to and activates `i`,
+  else `i` is projected out and the active state stays: it may differ from the collapsed one.
+- ``rule="pyxaid"``: as before, but states are scanned in order and each that is still due acts. With exponential
+  waiting one event concerns one state, so both rules are the same.
+
+The rules of the two codes are inferred from their publications, not from their sources.
+
+**FSSH.** Hops with :math:`g_{i\to j} = \max(0, 2\,\mathrm{Re}\,c_i^*c_jd_{ij}\,\delta t/|c_i|^2)`, the flux integrated over the sub-step, upward times
+:math:`e^{-\Delta E/kT}`. No decoherence: populations follow the phase (`|c|^2` without the factor) and neither obey detailed
+balance nor decay with a rate.
+
+**Exact ensemble.** For two states, `consistent` and `exponential`, events of both states add up to a projective
+measurement at the constant rate :math:`r = 1/\tau`, so the ensemble obeys a linear equation: one unnormalised density matrix per
+active state,
+
+.. math:: \dot\rho_a = -\tfrac{i}{\hbar}[H,\rho_a] - r\rho_a + r\,\text{(measured populations routed to the active state they make)}.
+
+A sub-step is a real 4 x 4 (absorbing) or 8 x 8 matrix, the same map that the sampled engine draws from; products over
+the loop and powers of them give any duration and the average over all initial times without noise (`method="exact"`).
+The largest eigenvalue of the loop is the asymptotic rate; the loss of each step in its eigenvector is the local rate
+k(t). For constant energies deciding events on sub-steps changes the rate by :math:`(\delta t/\tau)^2/12` only
+(`maps.bare_rate`).
+
+**Rates.** Second order: :math:`k_2 = (2V^2/\hbar^2)\,\tau/(1+(E\tau/\hbar)^2)`; with the gap's own fluctuation :math:`(2V^2/\hbar^2)\,\mathrm{Re}\!\int\cos(Et/\hbar)\,e^{-g}`.
+
+**Intervals** have four parts: the finite trajectory (moving-block bootstrap of k(t), blocks longer than its
+correlation time; with fewer than ten blocks "lower bound: trajectory too short"), the model (a study fills it), the
+initial times, and the sampling. They add in quadrature, each side for itself (`combine_parts`).
+
+Sources
+-------
+DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.4757100. FSSH: Tully, J. Chem. Phys. 93, 1061
+(1990), 10.1063/1.459170. Classical path and the Boltzmann factor: Akimov, Prezhdo, J. Chem. Theory Comput. 9, 4959 (2013),
+10.1021/ct400641n, and 10, 789 (2014), 10.1021/ct400934c; Zheng et al., WIREs Comput. Mol. Sci. 9, e1411 (2019),
+10.1002/wcms.1411. White-noise limit: Haken, Strobl, Z. Phys. 262, 135 (1973), 10.1007/BF01399723. Block bootstrap:
+Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
+"""
+
+from hopcast.dynamics.dephasing import Dephasing, dephasing_function, dephasing_matrix, dephasing_time
+from hopcast.dynamics.estimates import Estimate, Interval, combine_parts, combined
+from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
+from hopcast.dynamics.rates import (
+    bootstrap_rate,
+    cumulant_rate,
+    local_rate,
+    plain_average_rate,
+    ratio_of_rates,
+    second_order_rate,
+)
+from hopcast.dynamics.result import DynamicsResult, Seam
 from hopcast.dynamics.run import run_dynamics
-from hopcast.dynamics.dephasing import dephasing_time, dephasing_function
-from hopcast.dynamics.rates import *
+
+__all__ = [
+    "Dephasing", "DynamicsResult", "Estimate", "Interval", "Seam", "SubstepGrid", "bootstrap_rate",
+    "choose_substeps", "combine_parts", "combined", "cumulant_rate", "dephasing_function", "dephasing_matrix",
+    "dephasing_time", "local_rate", "plain_average_rate", "propagators", "ratio_of_rates", "run_dynamics",
+    "second_order_rate", "substep_grid",
+]  # fmt: skip

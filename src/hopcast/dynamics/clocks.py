@@ -5,14 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.jumps import flip, record
 from hopcast.dynamics.randomness import open_stream, uniform
 
 
 @njit(cache=True, nogil=True)
 def clocks(
-    pa, pb, boltzmann, start, outputs, seed, unit, first, last, initial_state, absorbing, rule, x, bounds, window, steps
-):  # type: ignore[no-untyped-def]
+    pa: Complexes,
+    pb: Complexes,
+    boltzmann: Floats,
+    start: int,
+    outputs: Ints,
+    seed: int,
+    unit: int,
+    first: int,
+    last: int,
+    initial_state: int,
+    absorbing: bool,
+    rule: int,
+    x: float,
+    bounds: Floats,
+    window: int,
+    steps: Ints,
+) -> int:
     """Run trajectories `first` to `last` of one initial time; return the number of hops.
 
     State i is due when its clock, the time since it last acted, reaches 1 / (r |c_j|^2). Until something happens to
@@ -104,9 +120,27 @@ def clocks(
 
 @njit(cache=True, nogil=True)
 def _follow(
-    pa, pb, boltzmann, start, end, outputs, group, state, increment, now, active, pure, clock0, clock1, absorbing, rule,
-    x, bounds, window, steps,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    pa: Complexes,
+    pb: Complexes,
+    boltzmann: Floats,
+    start: int,
+    end: int,
+    outputs: Ints,
+    group: int,
+    state: np.uint64,
+    increment: np.uint64,
+    now: int,
+    active: int,
+    pure: int,
+    clock0: int,
+    clock1: int,
+    absorbing: bool,
+    rule: int,
+    x: float,
+    bounds: Floats,
+    window: int,
+    steps: Ints,
+) -> int:
     """Follow one trajectory whose amplitudes are pure at `now`; return the number of its hops."""
     n = pa.size - 1
     clock, weight = np.empty(2, np.int64), np.empty(2)
@@ -168,7 +202,17 @@ def _follow(
 
 
 @njit(cache=True, nogil=True)
-def _next_look(now, end, clock_other, clock_pure, collapsed, x, bounds, window, n):  # type: ignore[no-untyped-def]
+def _next_look(
+    now: int,
+    end: int,
+    clock_other: int,
+    clock_pure: int,
+    collapsed: int,
+    x: float,
+    bounds: Floats,
+    window: int,
+    n: int,
+) -> int:
     """Return the next sub-step at which a clock can be due, or one beyond `end`.
 
     With amplitudes pure at `collapsed`, the other state is due no earlier than 1/x sub-steps after its clock was set,
@@ -187,5 +231,5 @@ def _next_look(now, end, clock_other, clock_pure, collapsed, x, bounds, window, 
         limit = at - position + min((block + 1) * window, n)
         if inside:
             limit = min(limit, collapsed + window + 1)
-        at = max(at + 1, np.int64(np.ceil(min(float(limit), due_pure, due_other))))
+        at = max(at + 1, int(np.ceil(min(float(limit), due_pure, due_other))))
     return at

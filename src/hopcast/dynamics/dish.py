@@ -9,10 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.clocks import clocks
+from hopcast.dynamics.jumps import flip, hop_bound, local_bounds, record
 from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
-from hopcast.dynamics.jumps import flip, hop_bound, local_bounds, record
 from hopcast.dynamics.propagation import prefix_products, two_state_substeps
 from hopcast.dynamics.randomness import open_stream, uniform
 
@@ -104,24 +105,29 @@ def marked_bound(
     bound, event, n = 0.5, -np.expm1(-x), pa.size - 1
     for _ in range(2):
         unmarked = event * (1.0 - bound) / (1.0 - event * bound)
-        longest = _LONGEST_WAIT / -np.log1p(-unmarked) if 0 < unmarked < 1 else (np.inf if unmarked <= 0 else 2.0)
+        longest = (
+            _LONGEST_WAIT / -np.log1p(-unmarked) if 0 < unmarked < 1 else (np.inf if unmarked <= 0 else 2.0)
+        )
         if longest > _MOST_POSITIONS:
             return 1.0
         block = int(np.ceil(longest)) + 1
         found = factor * (hop_bound(pa, pb, block, n + block if loop else n) * (1 + 1e-9) + 1e-15)
         if found >= 0.5:
             return 1.0
-        bound = float(found)  # below the bound that `longest` was made with, so `longest` shrinks: still valid
+        bound = float(
+            found
+        )  # below the bound that `longest` was made with, so `longest` shrinks: still valid
     return bound
 
 
 class Reporter:
-    """Counts finished units across threads."""
+    """Counts finished units of work across threads."""
 
     def __init__(self, problem: Problem, total: int) -> None:
         self.progress, self.total, self.done, self.lock = problem.progress, total, 0, threading.Lock()
 
     def __call__(self) -> None:
+        """Count one more and tell the caller."""
         if self.progress is not None:
             with self.lock:
                 self.done += 1
@@ -130,8 +136,22 @@ class Reporter:
 
 @njit(cache=True, nogil=True)
 def _memoryless(
-    pa, pb, boltzmann, start, outputs, seed, unit, first, last, initial_state, absorbing, rule, event, bound, steps
-):  # type: ignore[no-untyped-def]
+    pa: Complexes,
+    pb: Complexes,
+    boltzmann: Floats,
+    start: int,
+    outputs: Ints,
+    seed: int,
+    unit: int,
+    first: int,
+    last: int,
+    initial_state: int,
+    absorbing: bool,
+    rule: int,
+    event: float,
+    bound: float,
+    steps: Ints,
+) -> int:
     n = pa.size - 1
     n_groups = steps.shape[0]
     end = start + outputs[outputs.size - 1]
@@ -150,7 +170,7 @@ def _memoryless(
             wait = np.floor(np.log(u) * per_marked)
             if not wait < end - now:
                 break
-            late = now + 1 + np.int64(wait)
+            late = now + 1 + int(wait)
             if late > end:
                 break
             early = now
@@ -158,7 +178,7 @@ def _memoryless(
                 state, u = uniform(state, increment)
                 back = np.floor(np.log(u) * per_unmarked)
                 if back < late - 1 - now:
-                    early = late - 1 - np.int64(back)
+                    early = late - 1 - int(back)
             p = flip(pa, pb, early, late)
             up = boltzmann[(late - 1) % n]
             now = late
@@ -191,5 +211,3 @@ def _memoryless(
                 if absorbing and active == 0:
                     break
     return hops
-
-

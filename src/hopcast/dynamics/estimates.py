@@ -109,7 +109,9 @@ def combined(value: float, unit: str, parts: Mapping[str, Interval | None], note
     return Estimate(float(value), whole.low, whole.high, unit, dict(parts), note)
 
 
-def draws_interval(value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95) -> Interval:
+def draws_interval(
+    value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95
+) -> Interval:
     r"""Return the interval of a positive number from bootstrap draws of `n_blocks` blocks.
 
     Quantiles on the logarithmic scale, widened by :math:`t_{n-1}/z\cdot\sqrt{n/(n-1)}` because the spread itself is

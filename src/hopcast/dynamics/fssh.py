@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.dish import Reporter, gather
 from hopcast.dynamics.jumps import record
 from hopcast.dynamics.maps import boltzmann_factors
@@ -49,8 +50,18 @@ def solve(problem: Problem) -> Populations:
 
 @njit(cache=True, nogil=True)
 def _fewest_switches(
-    a, b, boltzmann, start, outputs, seed, unit, n_trajectories, initial_state, absorbing, steps
-):  # type: ignore[no-untyped-def]
+    a: Complexes,
+    b: Complexes,
+    boltzmann: Floats,
+    start: int,
+    outputs: Ints,
+    seed: int,
+    unit: int,
+    n_trajectories: int,
+    initial_state: int,
+    absorbing: bool,
+    steps: Ints,
+) -> int:
     n = a.size
     end = outputs[outputs.size - 1]
     n_groups = steps.shape[0]
@@ -130,7 +141,7 @@ def _fewest_switches(
 
 
 @njit(cache=True, nogil=True)
-def _hazard(g):  # type: ignore[no-untyped-def]
+def _hazard(g: float) -> float:
     if g < 1e-5:
         return g * (1.0 + g * (0.5 + g / 3.0))
     return -np.log(max(1.0 - g, 1e-300))

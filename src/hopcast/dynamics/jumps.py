@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
+
 
 @njit(cache=True, nogil=True)
-def turns(pa, pb, count):  # type: ignore[no-untyped-def]
+def turns(pa: Complexes, pb: Complexes, count: int) -> tuple[complex, complex]:
     """Return the whole loop's propagator to a power, in closed form."""
     a, b = pa[pa.size - 1], pb[pb.size - 1]
     sine = np.sqrt(a.imag * a.imag + b.real * b.real + b.imag * b.imag)
@@ -20,7 +22,7 @@ def turns(pa, pb, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def flip(pa, pb, early, late):  # type: ignore[no-untyped-def]
+def flip(pa: Complexes, pb: Complexes, early: int, late: int) -> float:
     """Return the probability that a pure state at sub-step `early` is found in the other one at `late`."""
     n = pa.size - 1
     count = late // n - early // n
@@ -37,7 +39,7 @@ def flip(pa, pb, early, late):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def hop_bound(pa, pb, block, positions):  # type: ignore[no-untyped-def]
+def hop_bound(pa: Complexes, pb: Complexes, block: int, positions: int) -> float:
     r"""Return a bound of :math:`|(P_{s'}P_s^\dagger)_{01}|^2` over all waits up to `block` sub-steps.
 
     That probability is a quarter of the squared distance between the unit vectors of :math:`P_s^\dagger\sigma_zP_s`. A
@@ -67,7 +69,7 @@ def hop_bound(pa, pb, block, positions):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def local_bounds(pa, pb, window):  # type: ignore[no-untyped-def]
+def local_bounds(pa: Complexes, pb: Complexes, window: int) -> Floats:
     """Return, for each block of `window` sub-steps of the loop, a bound of `flip` over waits up to `window` that end in it."""
     n = pa.size - 1
     bounds = np.empty((n + window - 1) // window)
@@ -89,7 +91,7 @@ def local_bounds(pa, pb, window):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _widen(p, q, ta, tb, low, high):  # type: ignore[no-untyped-def]
+def _widen(p: complex, q: complex, ta: complex, tb: complex, low: Floats, high: Floats) -> None:
     """Widen a box so that it holds the unit vector of one position."""
     a, b = p * ta - q * tb.conjugate(), p * tb + q * ta.conjugate()
     across = 2.0 * a * b.conjugate()
@@ -100,7 +102,7 @@ def _widen(p, q, ta, tb, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def record(steps, group, outputs, elapsed, change):  # type: ignore[no-untyped-def]
+def record(steps: Ints, group: int, outputs: Ints, elapsed: int, change: int) -> None:
     """Add `change` to the excited count of every output at or after `elapsed` sub-steps."""
     low, high = 0, outputs.size
     while low < high:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.units import HBAR, KB
+from hopcast.dynamics import map_kernels as kernels
 from hopcast.dynamics.propagation import SubstepGrid, two_state_substeps
 
 _CHUNK = 256
@@ -61,7 +61,9 @@ def step_maps(
 
     def work(part: slice) -> None:
         a, b, gap = two_state_substeps(grid, part.start, part.stop)
-        _multiply_substeps(a, b, boltzmann_factors(gap, temperature), keep, grid.n_substeps, maps[part])
+        kernels.multiply_substeps(
+            a, b, boltzmann_factors(gap, temperature), keep, grid.n_substeps, maps[part]
+        )
 
     map_chunks(work, chunk_slices(grid.n_steps, _CHUNK), workers=workers)
     return maps
@@ -83,7 +85,7 @@ def excited_functional(absorbing: bool) -> NDArray[np.float64]:
 
 def chain(maps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the product of all maps, the last one leftmost [d, d]."""
-    return np.asarray(_product(maps))
+    return np.asarray(kernels.product(maps))
 
 
 def average_populations(
@@ -129,15 +131,15 @@ def average_populations(
     n, d = maps.shape[0], maps.shape[1]
     row, column = excited_functional(d == 4), initial_vector(initial_state, d == 4)
     prefix, suffix = np.empty((n + 1, d)), np.empty((n + 1, d))
-    _block_products(maps, n, row, column, prefix, suffix)
+    kernels.block_products(maps, n, row, column, prefix, suffix)
     whole = chain(maps) if loop else np.eye(d)
 
     def work(part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         found = np.zeros(part.stop - part.start)
         sums = np.zeros((initial_steps.size, moments.shape[1]))
-        _windows(
+        kernels.windows(
             maps, whole, row, column, prefix, suffix, initial_steps, output_steps[part], moments[part], found, sums
-        )
+        )  # fmt: skip
         return found, sums
 
     parts: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] = map_chunks(
@@ -184,7 +186,7 @@ def stationary(
     first = np.real(vectors[:, order[0]])
     if d == 4:
         first = first / first[:2].sum()
-        return float(np.abs(values[order[0]])), _losses(maps, first), first
+        return float(np.abs(values[order[0]])), kernels.losses(maps, first), first
     first = first / (first[:2].sum() + first[4:6].sum())
     return float(np.abs(values[order[1]])), np.full(len(maps), np.nan), first
 
@@ -222,197 +224,3 @@ def bare_rate(gap: float, coupling: float, dephasing_time: float, substep: float
     x, phi = substep / dephasing_time, omega * substep
     amplitude = 4 * coupling**2 / (HBAR * omega) ** 2
     return float(amplitude / 2 / substep * np.sinh(x) * (1 - np.cos(phi)) / (np.cosh(x) - np.cos(phi)))
-
-
-@njit(cache=True, nogil=True)
-def _multiply_substeps(a, b, boltzmann, keep, n_sub, maps):  # type: ignore[no-untyped-def]
-    d = maps.shape[1]
-    lost = 1.0 - keep
-    now, new = np.empty((d, d)), np.empty((d, d))
-    r = np.empty((4, 4))
-    for k in range(maps.shape[0]):
-        for i in range(d):
-            for j in range(d):
-                now[i, j] = 1.0 if i == j else 0.0
-        for s in range(k * n_sub, (k + 1) * n_sub):
-            u, v = a[s], b[s]
-            uu = u.real * u.real + u.imag * u.imag
-            vv = v.real * v.real + v.imag * v.imag
-            uvc, uv, u2, v2 = u * v.conjugate(), u * v, u * u, v * v
-            r[0, 0], r[0, 1], r[0, 2], r[0, 3] = uu, vv, 2.0 * uvc.real, -2.0 * uvc.imag
-            r[1, 0], r[1, 1], r[1, 2], r[1, 3] = vv, uu, -2.0 * uvc.real, 2.0 * uvc.imag
-            # coherences lose exp(-r dt) in the same stroke
-            r[2, 0], r[2, 1] = -keep * uv.real, keep * uv.real
-            r[2, 2], r[2, 3] = keep * (u2.real - v2.real), -keep * (u2.imag + v2.imag)
-            r[3, 0], r[3, 1] = -keep * uv.imag, keep * uv.imag
-            r[3, 2], r[3, 3] = keep * (u2.imag - v2.imag), keep * (u2.real + v2.real)
-            for block in range(0, d, 4):
-                for i in range(4):
-                    for j in range(d):
-                        new[block + i, j] = (
-                            r[i, 0] * now[block, j]
-                            + r[i, 1] * now[block + 1, j]
-                            + r[i, 2] * now[block + 2, j]
-                            + r[i, 3] * now[block + 3, j]
-                        )
-            if d == 4:
-                for j in range(d):
-                    new[0, j] *= keep  # measured in g: absorbed
-            else:
-                up = boltzmann[s]
-                for j in range(d):
-                    to_g, to_e = lost * new[0, j], lost * new[5, j]
-                    new[0, j] *= keep
-                    new[5, j] *= keep
-                    new[4, j] += to_g + (1.0 - up) * to_e
-                    new[1, j] += up * to_e
-            now, new = new, now
-        for i in range(d):
-            for j in range(d):
-                maps[k, i, j] = now[i, j]
-
-
-@njit(cache=True, nogil=True)
-def _matmul(x, y, out):  # type: ignore[no-untyped-def]
-    d = x.shape[0]
-    for i in range(d):
-        for j in range(d):
-            out[i, j] = 0.0
-        for m in range(d):
-            for j in range(d):
-                out[i, j] += x[i, m] * y[m, j]
-
-
-@njit(cache=True, nogil=True)
-def _product(maps):  # type: ignore[no-untyped-def]
-    d = maps.shape[1]
-    now, new = np.eye(d), np.empty((d, d))
-    for k in range(maps.shape[0]):
-        _matmul(maps[k], now, new)
-        now, new = new, now
-    return now
-
-
-@njit(cache=True, nogil=True)
-def _losses(maps, vector):  # type: ignore[no-untyped-def]
-    d = maps.shape[1]
-    losses = np.empty(maps.shape[0])
-    now, new = vector.copy(), np.empty(d)
-    for k in range(maps.shape[0]):
-        for i in range(d):
-            new[i] = 0.0
-            for j in range(d):
-                new[i] += maps[k, i, j] * now[j]
-        left = new[0] + new[1]
-        losses[k] = -np.log(left / (now[0] + now[1]))
-        for i in range(d):
-            now[i] = new[i] / left
-    return losses
-
-
-@njit(cache=True, nogil=True)
-def _power(matrix, exponent):  # type: ignore[no-untyped-def]
-    d = matrix.shape[0]
-    result, base, scratch = np.eye(d), matrix.copy(), np.empty((d, d))
-    while exponent > 0:
-        if exponent & 1:
-            _matmul(base, result, scratch)
-            result, scratch = scratch, result
-        _matmul(base, base, scratch)
-        base, scratch = scratch, base
-        exponent >>= 1
-    return result
-
-
-@njit(cache=True, nogil=True)
-def _block_products(maps, length, row, column, prefix, suffix):  # type: ignore[no-untyped-def]
-    """Blocks of `length` steps. prefix[e]: row . M_{e-1} ... M_B; suffix[f]: M_{B'-1} ... M_f . column.
-
-    B is the start of the block that holds step e-1, B' the end of the block that holds step f (suffix[B'] = column).
-    """
-    n, d = maps.shape[0], maps.shape[1]
-    now, new = np.eye(d), np.empty((d, d))
-    prefix[0] = row
-    for e in range(1, n + 1):
-        if (e - 1) % length == 0:
-            for i in range(d):
-                for j in range(d):
-                    new[i, j] = maps[e - 1, i, j]
-        else:
-            _matmul(maps[e - 1], now, new)
-        now, new = new, now
-        for j in range(d):
-            value = 0.0
-            for i in range(d):
-                value += row[i] * now[i, j]
-            prefix[e, j] = value
-    suffix[n] = column
-    for f in range(n - 1, -1, -1):
-        if (f + 1) % length == 0 or f == n - 1:
-            for i in range(d):
-                for j in range(d):
-                    new[i, j] = maps[f, i, j]
-        else:
-            _matmul(now, maps[f], new)
-        now, new = new, now
-        for i in range(d):
-            value = 0.0
-            for j in range(d):
-                value += now[i, j] * column[j]
-            suffix[f, i] = value
-
-
-@njit(cache=True, nogil=True)
-def _form(left, matrix, right):  # type: ignore[no-untyped-def]
-    d = left.size
-    total = 0.0
-    for i in range(d):
-        inner = 0.0
-        for j in range(d):
-            inner += matrix[i, j] * right[j]
-        total += left[i] * inner
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _windows(maps, whole, row, column, prefix, suffix, initial, outputs, moments, found, sums):  # type: ignore[no-untyped-def]
-    n, d = maps.shape[0], maps.shape[1]
-    identity = np.eye(d)
-    here, there = np.empty((n + 1, d)), np.empty((n + 1, d))
-    current, next_power = identity, whole
-    reached = 0  # `current` is whole^reached, `next_power` one more
-    for t in range(outputs.size):
-        m = outputs[t]
-        turns = m // n
-        if m > 0 and m < n:
-            _block_products(maps, m, row, column, here, there)
-        if turns - 1 > reached:
-            step = _power(whole, turns - 1 - reached)
-            fresh = np.empty((d, d))
-            _matmul(step, current, fresh)
-            current = fresh
-            after = np.empty((d, d))
-            _matmul(whole, current, after)
-            next_power = after
-            reached = turns - 1
-        total = 0.0
-        for i in range(initial.size):
-            f = initial[i]
-            end = f + m
-            if m == 0:
-                value = _form(row, identity, column)
-            elif end <= n and m < n:
-                start = ((f + m - 1) // m) * m
-                left = column if start == f else there[f]
-                value = _form(here[end], identity, left)
-            elif m < n:
-                value = _form(prefix[end - n], identity, suffix[f])
-            else:
-                # the first turn ends with the suffix of f; what is left are whole turns and a prefix
-                rest = end - (end // n) * n
-                power = current if end // n == turns else next_power
-                value = _form(prefix[rest], power, suffix[f])
-            total += value
-            for q in range(moments.shape[1]):
-                sums[i, q] += moments[t, q] * value
-        found[t] = total / initial.size

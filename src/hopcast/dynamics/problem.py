@@ -74,7 +74,7 @@ class Problem:
     @property
     def times(self) -> NDArray[np.float64]:
         """Output times [n_times], fs."""
-        return self.output_steps * self.grid.timestep
+        return np.asarray(self.output_steps * self.grid.timestep, dtype=np.float64)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -248,7 +248,7 @@ def prepare(
         )
     tau = dephasing_times(ham, dephasing_time, tau_convention)
     output = _output_steps(grid, duration, n_times, loop)
-    window = _window(output * grid.timestep, fit_window)
+    window = _window(np.asarray(output * grid.timestep, dtype=np.float64), fit_window)
     starts = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=method == "exact")
     return Problem(
         grid, tau, temperature, rule, waiting, int(initial_state), absorbing, loop, starts, output, window,
@@ -291,7 +291,9 @@ def _initial_steps(
     given = np.asarray(initial_times)
     frames = given.astype(np.int64).ravel()
     if given.size == 0 or not np.array_equal(frames, given.ravel()) or np.unique(frames).size != frames.size:
-        raise InputError("Argument `initial_times` must hold frame indices (whole numbers), each once, at least one.")
+        raise InputError(
+            "Argument `initial_times` must hold frame indices (whole numbers), each once, at least one."
+        )
     outside = frames[(frames < 0) | (frames > last)]
     if outside.size:
         why = "" if loop else f" (a run of {total} steps without `loop` must end inside the data)"

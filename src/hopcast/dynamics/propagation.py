@@ -13,6 +13,7 @@ from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 
 CouplingInterpolation = Literal["linear", "constant"]
 
@@ -225,13 +226,39 @@ def two_state_substeps(
         left, right = left + shift, right + shift
     before, after = grid.neighbours()
     _fill_substeps(
-        left, right, coupling, before, after, start, stop, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap
+        left,
+        right,
+        coupling,
+        before,
+        after,
+        start,
+        stop,
+        grid.n_substeps,
+        grid.substep / HBAR,
+        grid.linear,
+        a,
+        b,
+        gap,
     )
     return a, b, gap
 
 
 @njit(cache=True, nogil=True)
-def _fill_substeps(left, right, coupling, before, after, start, stop, n_sub, h, linear, a, b, gap):  # type: ignore[no-untyped-def]
+def _fill_substeps(
+    left: Floats,
+    right: Floats,
+    coupling: Complexes,
+    before: Ints,
+    after: Ints,
+    start: int,
+    stop: int,
+    n_sub: int,
+    h: float,
+    linear: bool,
+    a: Complexes,
+    b: Complexes,
+    gap: Floats,
+) -> None:
     out = 0
     for k in range(start, stop):
         for s in range(n_sub):
@@ -252,7 +279,7 @@ def _fill_substeps(left, right, coupling, before, after, start, stop, n_sub, h, 
 
 
 @njit(cache=True, nogil=True)
-def prefix_products(a, b):  # type: ignore[no-untyped-def]
+def prefix_products(a: Complexes, b: Complexes) -> tuple[Complexes, Complexes]:
     r"""Return :math:`P_s = U_s\cdots U_1` of SU(2) matrices (a, b), with :math:`P_0 = 1`: two arrays [n + 1]."""
     n = a.size
     pa, pb = np.empty(n + 1, np.complex128), np.empty(n + 1, np.complex128)

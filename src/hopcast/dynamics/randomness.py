@@ -16,14 +16,14 @@ _SCALE = 2.0**-52
 
 
 @njit(cache=True, nogil=True)
-def _mix(z):  # type: ignore[no-untyped-def]
+def _mix(z: np.uint64) -> np.uint64:
     z = (z ^ (z >> _S30)) * _M1
     z = (z ^ (z >> _S27)) * _M2
     return z ^ (z >> _S31)
 
 
 @njit(cache=True, nogil=True)
-def open_stream(seed, unit, trajectory):  # type: ignore[no-untyped-def]
+def open_stream(seed: int, unit: int, trajectory: int) -> tuple[np.uint64, np.uint64]:
     """Return (state, increment) of the stream of one trajectory."""
     state = _mix(np.uint64(seed) + _STEP)
     state = _mix(state + _mix(np.uint64(unit) + _STEP))
@@ -32,7 +32,7 @@ def open_stream(seed, unit, trajectory):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def uniform(state, increment):  # type: ignore[no-untyped-def]
+def uniform(state: np.uint64, increment: np.uint64) -> tuple[np.uint64, float]:
     """Return the next state and a number strictly between 0 and 1."""
     state = state + increment
     return state, (np.float64(_mix(state) >> _S12) + 0.5) * _SCALE

@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HBAR
+from hopcast.dynamics.bootstrap import block_bootstrap_means
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval
 from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import substep_grid
-from hopcast.dynamics.bootstrap import block_bootstrap_means
 from hopcast.information import correlation_time
 
 MIN_BLOCKS = 10
@@ -106,7 +106,9 @@ def local_rate(
     """
     check_choice("kind", kind, ("exact", "second_order"))
     if ham.n_states != 2:
-        raise InputError(f"The local rate needs two states, but the Hamiltonian has {ham.n_states}: use `select`.")
+        raise InputError(
+            f"The local rate needs two states, but the Hamiltonian has {ham.n_states}: use `select`."
+        )
     tau = time_of_dephasing(ham, (0, 1), tau_convention) if dephasing_time is None else float(dephasing_time)
     if kind == "second_order":
         return second_order_rate(_midpoint_gap(ham), ham.coupling(), tau)
@@ -116,7 +118,11 @@ def local_rate(
 
 
 def plain_average_rate(
-    ham: VibronicHamiltonian, dephasing_time: float | None = None, *, n_draws: int = 2000, random_state: int = 0
+    ham: VibronicHamiltonian,
+    dephasing_time: float | None = None,
+    *,
+    n_draws: int = 2000,
+    random_state: int = 0,
 ) -> Estimate:
     r"""Return the rate as the plain average of :math:`k_2 \sim v^2/E^4` over the sampled frames: no model at all.
 

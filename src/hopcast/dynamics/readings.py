@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics.bootstrap import block_bootstrap_means
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, draws_interval
-from hopcast.dynamics.observables import exponential_rate, grouped_interval, line_of_exponential
+from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.rates import MIN_BLOCKS, block_length
-from hopcast.dynamics.bootstrap import block_bootstrap_means
 
 N_DRAWS: Final = 2000
 LITTLE_DECAY: Final = 0.1
@@ -72,15 +72,17 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
 
     short = TOO_SHORT if too_short else ""
     decay = 1.0 - (excited[-1] - equilibrium) / swing
-    few = "" if decay >= LITTLE_DECAY else f"only {100 * max(decay, 0.0):.2g} % decays in the window: quote the rate"
+    few = (
+        ""
+        if decay >= LITTLE_DECAY
+        else f"only {100 * max(decay, 0.0):.2g} % decays in the window: quote the rate"
+    )
     none = "nothing decays in the window" if rate == 0 else few
     relative = spread[0] / abs(slope) if slope != 0 else 0.0
     value = rate * FS_PER_NS
     lifetime = 1.0 / value if value > 0 else float("inf")
-    if np.isfinite(lifetime):
-        around = Interval(lifetime * (1 - relative), lifetime * (1 + relative))
-    else:
-        around = None
+    finite_lifetime = np.isfinite(lifetime)
+    around = Interval(lifetime * (1 - relative), lifetime * (1 + relative)) if finite_lifetime else None
     return Readings(
         estimate("lifetime", lifetime, "ns", around, _join(none, short)),
         estimate("rate", value, "1/ns", Interval(value * (1 - relative), value * (1 + relative)), short),
@@ -93,7 +95,7 @@ def _join(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _monte_carlo(problem: Problem, populations: Populations, fit) -> dict[str, Interval]:  # type: ignore[no-untyped-def]
+def _monte_carlo(problem: Problem, populations: Populations, fit: Reader) -> dict[str, Interval]:
     if populations.counts is None or populations.totals is None:
         return {name: Interval(0.0, 0.0) for name in ("lifetime", "rate", "gradient", "intercept")}
     counts, totals = populations.counts[:, :, 1:].sum(axis=2), populations.totals
@@ -106,7 +108,9 @@ def _monte_carlo(problem: Problem, populations: Populations, fit) -> dict[str, I
     low = max(low, 0.0)
     rate = Interval(low * FS_PER_NS, high * FS_PER_NS)
     # the fit's interval is symmetric in the rate; its inverse bounds the lifetime
-    lifetime = Interval(1.0 / rate.high if rate.high > 0 else np.inf, 1.0 / rate.low if rate.low > 0 else np.inf)
+    lifetime = Interval(
+        1.0 / rate.high if rate.high > 0 else np.inf, 1.0 / rate.low if rate.low > 0 else np.inf
+    )
     _, g_low, g_high = grouped_interval(lambda p: float(-(p @ weights[:, 0])), counts, totals)
     _, i_low, i_high = grouped_interval(lambda p: float(1.0 - p @ weights[:, 1]), counts, totals)
     return {

@@ -129,7 +129,11 @@ class DynamicsResult:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
         starts = f"{self.initial_times.size} initial time{'s' if self.initial_times.size != 1 else ''}"
-        sampled = f"{self.n_trajectories} trajectories each, {self.n_hops} hops" if self.n_trajectories else "no sampling"
+        sampled = (
+            f"{self.n_trajectories} trajectories each, {self.n_hops} hops"
+            if self.n_trajectories
+            else "no sampling"
+        )
         lines = [
             f"Dynamics over {self.times[-1] * 1e-6:.4g} ns: {', '.join(how)}; {balance}"
             + ("; lower state absorbing" if self.absorbing else ""),

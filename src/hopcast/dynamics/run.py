@@ -164,9 +164,7 @@ def _reference(problem: Problem) -> tuple[Reference, Seam]:
         losses = np.zeros(grid.n_steps)
     equilibrium = 0.0
     if not problem.absorbing and np.isfinite(tau):
-        maps = step_maps(
-            grid, tau, temperature=problem.temperature, absorbing=False, workers=problem.workers
-        )
+        maps = step_maps(grid, tau, temperature=problem.temperature, absorbing=False, workers=problem.workers)
         equilibrium = loop_mean(maps, stationary(maps)[2])
     left, right = grid.gaps()
     steps = np.concatenate([right - left, left[1:] - right[:-1]])

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from hopcast.core import InputError, VibronicHamiltonian
+from hopcast.core.units import HBAR
+from hopcast.dynamics import (
+    bootstrap_rate,
+    combine_parts,
+    cumulant_rate,
+    local_rate,
+    plain_average_rate,
+    ratio_of_rates,
+    run_dynamics,
+    second_order_rate,
+)
+from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.estimates import TOO_SHORT, Interval, wilson
+from hopcast.dynamics.propagation import prefix_products, substep_grid, two_state_substeps
+
+
+def memory_series(n: int, memory: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    a = np.exp(-1 / memory)
+    return lfilter([np.sqrt(1 - a**2)], [1.0, -a], rng.normal(size=n + int(20 * memory)))[-n:]
+
+
+def test_cumulant_rate_of_an_ornstein_uhlenbeck_gap() -> None:  # T7, closed form
+    t = np.linspace(0, 200, 200_001)
+    g = (0.1 * 5 / HBAR) ** 2 * (np.exp(-t / 5) + t / 5 - 1)
+    assert cumulant_rate(0.2, 0.005, t, g) == pytest.approx(7.1818e-5, rel=2e-5)
+
+
+def test_stochastic_average_over_an_ornstein_uhlenbeck_gap(series) -> None:  # T7
+    # transfer from every frame of noisy trajectories, without decoherence put in by hand; statistical error 0.8 %
+    dt, n, times = 0.5, 400_000, (40.0, 120.0)
+    found = np.zeros(2)
+    for seed in range(10):
+        gap = 0.2 + 0.1 * memory_series(n, 5 / dt, seed)
+        a, b, _ = two_state_substeps(substep_grid(series(gap, np.full(n - 1, 0.005), dt), substeps=1))
+        pa, pb = prefix_products(a, b)
+        for i, time in enumerate(times):
+            m = int(time / dt)
+            found[i] += np.mean(np.abs(pb[m:] * pa[:-m] - pa[m:] * pb[:-m]) ** 2) / 10
+    low, high = -np.log(1 - 2 * found) / 2
+    assert (high - low) / (times[1] - times[0]) == pytest.approx(7.1818e-5, rel=0.02)
+
+
+def test_local_rates_agree_where_the_gap_is_wide(wavy) -> None:
+    ham = wavy(n_frames=400, gap=1.8, scale=0.05)
+    exact, second = local_rate(ham, 5.0), local_rate(ham, 5.0, "second_order")
+    assert exact.shape == second.shape == (399,)
+    assert exact.mean() == pytest.approx(second.mean(), rel=0.05)
+    assert np.corrcoef(exact, second)[0, 1] > 0.9
+    assert exact.mean() * 1e6 == pytest.approx(
+        run_dynamics(ham, "exact", dephasing_time=5.0).asymptotic_rate, rel=1e-6
+    )
+
+
+def test_second_order_rate_is_the_published_form(constant) -> None:
+    gap, v, tau = 2.07, 0.02, 9.0
+    omega = gap / HBAR
+    expected = 2 * v**2 / HBAR**2 * tau / (1 + omega**2 * tau**2)
+    assert second_order_rate(gap, v, tau) == pytest.approx(expected, rel=1e-14)
+    assert local_rate(constant(gap, v, 1.0), tau, "second_order")[0] == pytest.approx(expected, rel=1e-14)
+
+
+def test_bootstrap_means_against_the_plain_loop() -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 17))
+    draws = block_bootstrap_means(rows, 5, n_draws=30, random_state=3)
+    rng = np.random.default_rng(3)
+    starts = rng.integers(0, 17, size=(30, 4))
+    wrapped = np.concatenate([rows, rows], axis=1)
+    plain = [[np.mean([row[s : s + 5].mean() for s in line]) for row in wrapped] for line in starts]
+    np.testing.assert_allclose(draws, plain, atol=1e-13)
+
+
+def test_interval_covers_the_long_run_rate() -> None:
+    # log-normal rates with 30 correlation times each
+    covered, n = 0, 60
+    for seed in range(n):
+        rates = np.exp(0.8 * memory_series(1200, 40, seed=100 + seed)) * 1e-8
+        found = bootstrap_rate(rates, 1.0, n_draws=400)
+        covered += found.low <= np.exp(0.32) * 1e-2 <= found.high
+    assert covered >= 0.83 * n
+
+
+def test_few_blocks_are_called_a_lower_bound() -> None:
+    rates = np.exp(memory_series(300, 60, seed=1))
+    assert bootstrap_rate(rates, 1.0).note == TOO_SHORT
+    assert bootstrap_rate(rates, 1.0, block=10.0).note == ""
+    with pytest.raises(InputError, match="`block` must be a positive"):
+        bootstrap_rate(rates, 1.0, block=0.0)
+    with pytest.raises(InputError, match="value 2 is nan"):
+        bootstrap_rate([1.0, 2.0, np.nan], 1.0)
+
+
+def test_ratio_of_rates_is_paired() -> None:
+    rng = np.random.default_rng(2)
+    reference = np.exp(memory_series(4000, 40, seed=7))
+    forecast = 0.9 * reference * np.exp(0.05 * rng.normal(size=4000))
+    ratio = ratio_of_rates(forecast, reference, 1.0)
+    assert ratio.low < 0.9 < ratio.high
+    alone = bootstrap_rate(reference, 1.0)
+    assert (ratio.high - ratio.low) / ratio.value < 0.1 * (alone.high - alone.low) / alone.value
+    assert ratio_of_rates(reference, reference, 1.0).high == pytest.approx(1.0)
+    with pytest.raises(InputError, match="same steps, but have 3999 and 4000"):
+        ratio_of_rates(forecast[1:], reference, 1.0)
+
+
+def test_plain_average_over_sampled_frames(wavy) -> None:
+    ham = wavy(n_frames=200, gap=1.8)
+    energies, nac = ham.energies.copy(), ham.nac.copy()
+    sampled = np.arange(0, 199, 7)
+    keep = np.zeros(199, bool)
+    keep[sampled] = True
+    nac[~keep] = np.nan
+    energies[~np.append(keep, False)] = np.nan  # only the first frame of each pair
+    sparse = VibronicHamiltonian(energies=energies, nac=nac, timestep=1.0)
+    found = plain_average_rate(sparse, 5.0)
+    expected = second_order_rate(ham.gap()[sampled], ham.coupling()[sampled], 5.0).mean() * 1e6
+    assert found.value == pytest.approx(expected, rel=1e-12)
+    assert found.low < found.value < found.high
+    everything = plain_average_rate(ham, 5.0)
+    assert everything.value == pytest.approx(local_rate(ham, 5.0, "second_order").mean() * 1e6)
+    nac[:] = np.nan
+    with pytest.raises(InputError, match="no mid-point has both"):
+        plain_average_rate(VibronicHamiltonian(energies=energies, nac=nac, timestep=1.0), 5.0)
+
+
+def test_parts_add_in_quadrature_each_side_for_itself() -> None:
+    parts = {"finite_trajectory": Interval(7, 14), "model": None, "monte_carlo": Interval(6, 13)}
+    whole = combine_parts(10.0, parts)
+    assert whole.low == pytest.approx(5.0)
+    assert whole.high == pytest.approx(15.0)
+
+
+def test_wilson_interval_of_a_textbook_count() -> None:
+    low, high = wilson(np.array([0, 5, 10]), 10)
+    np.testing.assert_allclose(low, [0.0, 0.2366, 0.7225], atol=1e-4)
+    np.testing.assert_allclose(high, [0.2775, 0.7634, 1.0], atol=1e-4)
