@@ -94,10 +94,16 @@ def test_large_cells_searched_by_bins_equal_vesin(seed, pbc, radius):
 
 
 def test_bins_are_used_where_the_cell_is_large():
-    from hopcast.descriptors.neighbours import bin_frame, frame_buffers, wrap_frame
+    from hopcast.descriptors.neighbours import bin_frame, wrap_frame
 
     trajectory = random_trajectory(cell=np.eye(3) * 20.0, n_atoms=100, n_frames=1)
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(100)
+    wrapped, n_bins, start, order = (
+        np.empty((100, 3)),
+        np.ones(3, int),
+        np.zeros(2000, int),
+        np.empty(100, int),
+    )
+    wraps, place = np.empty((100, 3), int), np.empty((100, 3), int)
     periodic = np.ones(3, dtype=bool)
     wrap_frame(trajectory.positions[0], np.eye(3) / 20.0, periodic, wrapped, wraps)
     bin_frame(wrapped, np.full(3, 20.0), periodic, 4.0, n_bins, place, start, order)

@@ -199,15 +199,15 @@ def direct_sums(
     n_theta = half_cos.shape[0]
     out[:] = 0.0
     angular = np.empty(n_theta)
+    fc = np.empty(n)
+    for k in range(n):
+        fc[k] = cutoff(near[R, k], r_cut)
     for j in range(n):
         rj = near[R, j]
         xj, yj, zj = near[X, j] / rj, near[Y, j] / rj, near[Z, j] / rj
-        fj = cutoff(rj, r_cut)
         for k in range(j):
             rk = near[R, k]
-            weight = fj * cutoff(rk, r_cut)
-            if weight == 0.0:
-                continue
+            weight = fc[j] * fc[k]
             xk, yk, zk = near[X, k] / rk, near[Y, k] / rk, near[Z, k] / rk
             cos_half = 0.5 * math.sqrt((xj + xk) ** 2 + (yj + yk) ** 2 + (zj + zk) ** 2)
             sin_half = 0.5 * math.sqrt((xj - xk) ** 2 + (yj - yk) ** 2 + (zj - zk) ** 2)

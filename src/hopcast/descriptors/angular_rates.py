@@ -206,15 +206,18 @@ def direct_rates(
     out[:] = 0.0
     angular = np.empty(n_theta)
     angular_rate = np.empty(n_theta)
+    fc = np.empty(n)
+    fc_rate = np.empty(n)
+    for k in range(n):
+        fc[k] = cutoff(near[R, k], r_cut)
+        fc_rate[k] = cutoff_slope(near[R, k], r_cut) * rates[3, k]
     for j in range(n):
         rj = near[R, j]
         xj, yj, zj = near[X, j] / rj, near[Y, j] / rj, near[Z, j] / rj
-        fj, gj = cutoff(rj, r_cut), cutoff_slope(rj, r_cut) * rates[3, j]
         for k in range(j):
             rk = near[R, k]
-            fk = cutoff(rk, r_cut)
-            weight = fj * fk
-            weight_rate = gj * fk + fj * cutoff_slope(rk, r_cut) * rates[3, k]
+            weight = fc[j] * fc[k]
+            weight_rate = fc_rate[j] * fc[k] + fc[j] * fc_rate[k]
             xk, yk, zk = near[X, k] / rk, near[Y, k] / rk, near[Z, k] / rk
             cos_half = 0.5 * math.sqrt((xj + xk) ** 2 + (yj + yk) ** 2 + (zj + zk) ** 2)
             sin_half = 0.5 * math.sqrt((xj - xk) ** 2 + (yj - yk) ** 2 + (zj - zk) ** 2)

@@ -404,7 +404,10 @@ def _all_pairs(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def frame_buffers(n_atoms: int) -> Any:  # pragma: no cover - compiled
-    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order."""
+    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order.
+
+    For kernels only: called from Python after a cached kernel was loaded, Numba cannot hand the arrays over.
+    """
     return (
         np.empty((n_atoms, 3)),
         np.empty((n_atoms, 3), np.int64),
