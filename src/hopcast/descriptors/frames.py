@@ -55,7 +55,7 @@ def chunk_functions(
     n_r = r_s.shape[0]
     cos_s, sin_s = np.cos(theta_s), np.sin(theta_s)
     half_cos, half_sin = np.cos(0.5 * theta_s), np.sin(0.5 * theta_s)
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     capacity = CAPACITY
     index, near, rates, work, weights, sums = _atom_buffers(capacity, n_r)
     for f in range(n_frames):
@@ -66,7 +66,7 @@ def chunk_functions(
             while True:
                 n = gather(
                     i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
-                    n_bins, place, start, order, index, near,
+                    n_bins, place, start, order, candidates, index, near,
                 )  # fmt: skip
                 if n <= capacity:
                     break
@@ -102,7 +102,7 @@ def chunk_counts(
 ) -> Any:  # pragma: no cover - compiled
     """Write the number of neighbours of each atom of a chunk of frames to `out`; returns as `chunk_functions`."""
     n_frames, n_atoms, _ = positions.shape
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     index = np.empty(0, np.int64)
     near = np.empty((N_ROWS, 0))
     for f in range(n_frames):
@@ -112,7 +112,7 @@ def chunk_counts(
         for i in range(n_atoms):
             n = gather(
                 i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
-                n_bins, place, start, order, index, near,
+                n_bins, place, start, order, candidates, index, near,
             )  # fmt: skip
             if n < 0:
                 return f, i, -1 - n

@@ -139,6 +139,17 @@ def _around(b: int, n: int) -> int:  # pragma: no cover - compiled
     return b - n if b >= n else b
 
 
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _range(f: float, reach: float, periodic: bool) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Return the first and the last n with abs(f + n) <= reach; the nearest image where no other can be in reach."""
+    if not periodic:
+        return 0, 0
+    if reach < 0.5:
+        n = -math.floor(f + 0.5)
+        return n, n
+    return math.ceil(-f - reach), math.floor(-f + reach)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather(
     i: int,
@@ -153,6 +164,7 @@ def gather(
     place: Any,
     start: Any,
     order: Any,
+    candidates: Any,
     index: Any,
     near: Any,
 ) -> int:  # pragma: no cover - compiled
@@ -165,6 +177,7 @@ def gather(
     capacity = index.shape[0]
     # typed by hand: Numba would compile `_images` for the literal 0 as well
     count = np.int64(0)
+    n_candidates = 0
     reach0, reach1, reach2 = radius / width[0] + TINY, radius / width[1] + TINY, radius / width[2] + TINY
     first = np.zeros(3, np.int64)
     last = np.zeros(3, np.int64)
@@ -185,31 +198,21 @@ def gather(
                     j = order[slot]
                     if shortest and j == i:
                         continue
-                    # most candidates of a large cell have no image in reach along some direction
-                    if (
-                        _gap(wrapped[j, 0] - wrapped[i, 0], periodic[0]) > reach0
-                        or _gap(wrapped[j, 1] - wrapped[i, 1], periodic[1]) > reach1
-                        or _gap(wrapped[j, 2] - wrapped[i, 2], periodic[2]) > reach2
-                    ):
-                        continue
-                    found = _images(
-                        i,
-                        j,
-                        wrapped,
-                        wraps,
-                        cell,
-                        width,
-                        periodic,
-                        radius,
-                        shortest,
-                        count,
-                        capacity,
-                        index,
-                        near,
-                    )
-                    if found < 0:
-                        return -1 - j
-                    count += found
+                    candidates[n_candidates] = j
+                    gap0 = _gap(wrapped[j, 0] - wrapped[i, 0], periodic[0])
+                    gap1 = _gap(wrapped[j, 1] - wrapped[i, 1], periodic[1])
+                    gap2 = _gap(wrapped[j, 2] - wrapped[i, 2], periodic[2])
+                    near_enough = (gap0 <= reach0) & (gap1 <= reach1) & (gap2 <= reach2)
+                    n_candidates += 1 if near_enough else 0
+    for slot in range(n_candidates):
+        j = candidates[slot]
+        found = _images(
+            i, j, wrapped, wraps, cell, reach0, reach1, reach2, periodic, radius, shortest,
+            count, capacity, index, near,
+        )  # fmt: skip
+        if found < 0:
+            return -1 - j
+        count += found
     return count  # type: ignore[return-value]
 
 
@@ -220,7 +223,9 @@ def _images(
     wrapped: Any,
     wraps: Any,
     cell: Any,
-    width: Any,
+    reach0: float,
+    reach1: float,
+    reach2: float,
     periodic: Any,
     radius: float,
     shortest: bool,
@@ -233,7 +238,6 @@ def _images(
     f0 = wrapped[j, 0] - wrapped[i, 0]
     f1 = wrapped[j, 1] - wrapped[i, 1]
     f2 = wrapped[j, 2] - wrapped[i, 2]
-    reach = radius
     if shortest:
         # no image can be shorter than the shortest, so the one wrapped by rounding bounds the search
         g0 = f0 - round(f0) if periodic[0] else f0
@@ -242,11 +246,11 @@ def _images(
         x = g0 * cell[0, 0] + g1 * cell[1, 0] + g2 * cell[2, 0]
         y = g0 * cell[0, 1] + g1 * cell[1, 1] + g2 * cell[2, 1]
         z = g0 * cell[0, 2] + g1 * cell[1, 2] + g2 * cell[2, 2]
-        reach = min(radius, math.sqrt(x * x + y * y + z * z) * (1.0 + TINY))
-    q0, q1, q2 = reach / width[0] + TINY, reach / width[1] + TINY, reach / width[2] + TINY
-    low0, high0 = (math.ceil(-f0 - q0), math.floor(-f0 + q0)) if periodic[0] else (0, 0)
-    low1, high1 = (math.ceil(-f1 - q1), math.floor(-f1 + q1)) if periodic[1] else (0, 0)
-    low2, high2 = (math.ceil(-f2 - q2), math.floor(-f2 + q2)) if periodic[2] else (0, 0)
+        share = min(1.0, math.sqrt(x * x + y * y + z * z) / radius)
+        reach0, reach1, reach2 = reach0 * share + TINY, reach1 * share + TINY, reach2 * share + TINY
+    low0, high0 = _range(f0, reach0, periodic[0])
+    low1, high1 = _range(f1, reach1, periodic[1])
+    low2, high2 = _range(f2, reach2, periodic[2])
     best = radius * radius
     found = 0
     for n0 in range(low0, high0 + 1):
@@ -262,14 +266,18 @@ def _images(
                 y = y1 + (f2 + n2) * cell[2, 1]
                 z = z1 + (f2 + n2) * cell[2, 2]
                 square = x * x + y * y + z * z
-                if square > best or (i == j and n0 == 0 and n1 == 0 and n2 == 0):
-                    continue
-                if square < COINCIDENT * COINCIDENT:
+                own = i == j and n0 == 0 and n1 == 0 and n2 == 0
+                if square < COINCIDENT * COINCIDENT and not own:
                     return -1
+                inside = (square <= best) & (not own)
                 if shortest:
+                    if not inside:
+                        continue
                     best = square
-                slot = count if shortest else count + found
-                found = 1 if shortest else found + 1
+                    found = 0
+                # written in any case, kept only where inside: a branch here would be a guess, wrong half of the time
+                slot = count + found
+                found += 1 if inside else 0
                 if slot < capacity:
                     index[slot] = j
                     near[X, slot] = x
@@ -342,7 +350,7 @@ def _all_pairs(
     positions: Any, cell: Any, inverse: Any, width: Any, periodic: Any, radius: float, shortest: bool
 ) -> Any:  # pragma: no cover - compiled
     n_atoms = positions.shape[0]
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     wrap_frame(positions, inverse, periodic, wrapped, wraps)
     bin_frame(wrapped, width, periodic, radius, n_bins, place, start, order)
     nothing = np.empty(0, np.int64)
@@ -351,21 +359,9 @@ def _all_pairs(
     capacity = 0
     for i in range(n_atoms):
         count = gather(
-            i,
-            wrapped,
-            wraps,
-            cell,
-            width,
-            periodic,
-            radius,
-            shortest,
-            n_bins,
-            place,
-            start,
-            order,
-            nothing,
-            no_near,
-        )
+            i, wrapped, wraps, cell, width, periodic, radius, shortest,
+            n_bins, place, start, order, candidates, nothing, no_near,
+        )  # fmt: skip
         if count < 0:
             total[0] = i
             total[1] = -1 - count
@@ -379,21 +375,9 @@ def _all_pairs(
     some_near = np.empty((N_ROWS, capacity))
     for i in range(n_atoms):
         count = gather(
-            i,
-            wrapped,
-            wraps,
-            cell,
-            width,
-            periodic,
-            radius,
-            shortest,
-            n_bins,
-            place,
-            start,
-            order,
-            some,
-            some_near,
-        )
+            i, wrapped, wraps, cell, width, periodic, radius, shortest,
+            n_bins, place, start, order, candidates, some, some_near,
+        )  # fmt: skip
         for k in range(count):
             centre[total[i] + k] = i
             index[total[i] + k] = some[k]
@@ -404,7 +388,7 @@ def _all_pairs(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def frame_buffers(n_atoms: int) -> Any:  # pragma: no cover - compiled
-    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order.
+    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order, candidates.
 
     For kernels only: called from Python after a cached kernel was loaded, Numba cannot hand the arrays over.
     """
@@ -415,4 +399,5 @@ def frame_buffers(n_atoms: int) -> Any:  # pragma: no cover - compiled
         np.empty((n_atoms, 3), np.int64),
         np.zeros(32 * 32 * 32 + 2 if n_atoms > 64 else 3, np.int64),
         np.empty(n_atoms, np.int64),
+        np.empty(n_atoms + 1, np.int64),
     )

@@ -196,7 +196,7 @@ def _nearest_chunk(
     members = np.zeros(n_kinds)
     for i in range(n_atoms):
         members[kind[i]] += 1.0
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
     closest = np.empty(n_kinds)
@@ -208,7 +208,7 @@ def _nearest_chunk(
             while True:
                 n = gather(
                     i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
-                    n_bins, place, start, order, index, near,
+                    n_bins, place, start, order, candidates, index, near,
                 )  # fmt: skip
                 if n <= capacity:
                     break
@@ -245,7 +245,7 @@ def _angle_chunk(
     n_frames, n_atoms, _ = positions.shape
     n_kinds = distance.shape[0]
     result = np.zeros((n_frames, n_kinds, n_kinds, 4))
-    wrapped, wraps, n_bins, place, start, order = frame_buffers(n_atoms)
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
     for f in range(n_frames):
@@ -257,7 +257,7 @@ def _angle_chunk(
             while True:
                 n = gather(
                     i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
-                    n_bins, place, start, order, index, near,
+                    n_bins, place, start, order, candidates, index, near,
                 )  # fmt: skip
                 if n <= capacity:
                     break
