@@ -20,13 +20,13 @@ def blocks(language):
                 yield pytest.param(text, id=f"{page.name}-{number}")
 
 
-@pytest.mark.parametrize("text", blocks("python"))
+@pytest.mark.parametrize("text", list(blocks("python")))
 def test_python_blocks_run(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(text, "block", "exec"), {"__name__": "docs"})
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
+@pytest.mark.parametrize("text", list(blocks("toml")))
 def test_study_files_parse(text):
     parse_config(tomllib.loads(text))
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import hopcast as hc
+from hopcast.cli import main
 from hopcast.io import write_native
 from hopcast.report import results_schema
 from hopcast.study import rank_study, run_study
@@ -25,6 +27,14 @@ from conftest import make_material, write_study
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mgo")
     return run_study(write_study(folder / "input"), folder / "out")
+
+
+@pytest.fixture
+def no_drawing(monkeypatch):
+    """Leave the report's figures out where a test is not about them: they take most of the time of a small study."""
+    import hopcast.study.run as module
+
+    monkeypatch.setattr(module, "write_report", lambda report, folder: {})
 
 
 class TestAnotherMaterial:
@@ -65,7 +75,7 @@ class TestAnotherMaterial:
         assert record["config"]["models"]["stride"] == 12.0
         assert len(record["inputs"][0]["sha256"]) == 64
 
-    def test_resume_computes_nothing_again(self, finished, monkeypatch):
+    def test_resume_computes_nothing_again(self, finished, monkeypatch, no_drawing):
         import hopcast.study.run as module
 
         def forbidden(*_args, **_kwargs):
@@ -78,7 +88,7 @@ class TestAnotherMaterial:
         for key in ("information", "models", "hamiltonians", "checks"):
             assert again.results[key] == finished.results[key]
 
-    def test_results_do_not_depend_on_workers(self, finished, tmp_path):
+    def test_results_do_not_depend_on_workers(self, finished, tmp_path, no_drawing):
         study = finished.folder.parent / "input" / "study.toml"
         alone = run_study(study, tmp_path / "alone", workers=1)
         for key in ("information", "best_features", "hamiltonians", "checks"):
@@ -87,7 +97,7 @@ class TestAnotherMaterial:
         assert strip == [{k: v for k, v in m.items() if k != "estimator"} for m in finished.results["models"]]
 
 
-def test_one_element_default_mode_and_midpoint_energies(tmp_path):
+def test_one_element_default_mode_and_midpoint_energies(tmp_path, no_drawing):
     trajectory, hamiltonian = make_material("Si", n_frames=160, crystalstructure="diamond", a=5.43)
     middle = dataclasses.replace(
         hamiltonian, energies=hamiltonian.midpoint_energies, energy_grid="midpoint", energy_known=None
@@ -103,7 +113,7 @@ def test_one_element_default_mode_and_midpoint_energies(tmp_path):
     assert all(name.startswith("Si-") for name in rows[1:])
 
 
-def test_an_interrupted_run_says_so_and_continues(tmp_path, study, monkeypatch):
+def test_an_interrupted_run_says_so_and_continues(tmp_path, study, monkeypatch, no_drawing):
     import hopcast.study.run as module
 
     original = module.run_models
@@ -124,7 +134,7 @@ def test_an_interrupted_run_says_so_and_continues(tmp_path, study, monkeypatch):
     assert run_study(study, tmp_path / "out", resume=True).results["models"]
 
 
-def test_a_killed_run_leaves_whole_files_only(tmp_path, study):
+def test_a_killed_run_leaves_whole_files_only(tmp_path, study, no_drawing):
     """SIGKILL while stages are being written: what lies in the folder can be read, and the run continues."""
     code = (
         "import hopcast.study.run as m, os, signal\n"
@@ -148,17 +158,40 @@ def test_a_killed_run_leaves_whole_files_only(tmp_path, study):
     assert result.results["hamiltonians"]
 
 
-def hopcast(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "hopcast", *map(str, arguments)], capture_output=True, text=True, check=False, **options
-    )
+@dataclasses.dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def hopcast(capfd, monkeypatch):
+    """Run the command line in this process, as the console script does."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hopcast", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        return Done(code, *capfd.readouterr())
+
+    return call
 
 
 class TestBadInput:
     """Each mistake: one sentence on standard error, the right exit code, no traceback, nothing half-written."""
 
-    def check(self, folder, code, message, **options):
-        done = hopcast("run", folder / "study.toml", "--output", folder / "out", **options)
+    @pytest.fixture(autouse=True)
+    def _command(self, hopcast):
+        self.hopcast = hopcast
+
+    def check(self, folder, code, message):
+        done = self.hopcast("run", folder / "study.toml", "--output", folder / "out")
         assert done.returncode == code, done.stderr
         assert message in done.stderr
         assert "Traceback" not in done.stderr
@@ -198,12 +231,12 @@ class TestBadInput:
         study.write_text(study.read_text().replace("[models]\n", '[models]\nelements = ["Cs"]\n'))
         self.check(tmp_path, 3, "names Cs, but the elements of the trajectory are Mg, O")
 
-    @pytest.mark.parametrize("stride", [1000.0, 2.0])
-    def test_a_stride_without_training_or_test_frames(self, tmp_path, stride):
+    @pytest.mark.parametrize(("stride", "code"), [(1000.0, 3), (2.0, 2)])
+    def test_a_stride_without_training_or_test_frames(self, tmp_path, stride, code):
         self.write(tmp_path)
         study = tmp_path / "study.toml"
         study.write_text(study.read_text().replace("stride = 12.0", f"stride = {stride}"))
-        self.check(tmp_path, 3, "stride")
+        self.check(tmp_path, code, "must")
 
     def test_constant_gap(self, tmp_path):
         trajectory, hamiltonian = make_material(n_frames=120)
@@ -254,30 +287,27 @@ class TestBadInput:
         """A limit on the size of files stands for a full disk: every write beyond it fails."""
         self.write(tmp_path)
 
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-        # the code cache of Numba must not be what hits the limit
-        self.check(tmp_path, 2, "Cannot write", preexec_fn=limit)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        try:
+            self.check(tmp_path, 2, "Cannot write")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, handler)
         for path in (tmp_path / "out").rglob("*.h5"):
             with hc.core.hdf5.open_file(path):
                 pass
 
-    def test_interrupt(self, tmp_path):
+    def test_interrupt(self, tmp_path, monkeypatch):
+        import hopcast.study.run as module
+
+        def stop(*_args, **_kwargs):
+            raise KeyboardInterrupt
+
         self.write(tmp_path)
-        code = (
-            "import sys, hopcast.study.run as m\n"
-            "from hopcast.cli import main\n"
-            "def stop(*a, **k): raise KeyboardInterrupt\n"
-            "m.run_models = stop\n"
-            f"sys.argv = ['hopcast', 'run', {str(tmp_path / 'study.toml')!r}]\n"
-            "main()\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 130
-        assert "--resume" in done.stderr
-        assert "Traceback" not in done.stderr
+        monkeypatch.setattr(module, "run_models", stop)
+        self.check(tmp_path, 130, "--resume")
 
 
 def test_rank_writes_nothing_and_agrees_with_the_study(finished, tmp_path):
@@ -288,7 +318,7 @@ def test_rank_writes_nothing_and_agrees_with_the_study(finished, tmp_path):
     assert sorted(study.parent.iterdir()) == before
 
 
-def test_command_line_rank(study, tmp_path):
+def test_command_line_rank(study, tmp_path, hopcast):
     done = hopcast("rank", study, "--json", tmp_path / "rank.json")
     assert done.returncode == 0, done.stderr
     assert "Mean mutual information" in done.stdout
@@ -298,7 +328,7 @@ def test_command_line_rank(study, tmp_path):
     assert "exists" in again.stderr
 
 
-def test_command_line_help_and_version():
+def test_command_line_help_and_version(hopcast):
     assert "demo" in hopcast("--help").stdout
     assert hopcast("--version").stdout.startswith("hopcast ")
     usage = hopcast("run")

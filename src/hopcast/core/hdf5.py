@@ -6,6 +6,7 @@ so that a killed run leaves either the old file or the new one.
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,6 +66,9 @@ def write_text(path: str | Path, text: str) -> None:
 def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
     """Write an HDF5 file atomically; `fill` receives the open file.
 
+    The file is built in memory and then written in one go: the HDF5 library does not survive a disk that fills up
+    under an open file (it fails on closing, and again when the process ends).
+
     Raises
     ------
     OutputError
@@ -72,11 +76,14 @@ def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
     """
     import h5py
 
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
         file.attrs["format"] = FORMAT_NAME
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["created_by"] = f"hopcast {_version()}"
         fill(file)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image.getbuffer())
 
 
 @contextmanager

@@ -94,7 +94,8 @@ def grouped_interval(
     Returns
     -------
     value, low, high
-        Student's t with one degree of freedom fewer than groups; NaN bounds with fewer than two groups.
+        Student's t with one degree of freedom fewer than groups; NaN bounds with fewer than two groups, or where
+        leaving one out leaves no reading.
     """
     used = totals > 0
     counts, totals = counts[used], totals[used]
@@ -106,6 +107,8 @@ def grouped_interval(
     without = np.array([
         read((everything - mine) / (everyone - total)) for mine, total in zip(counts, totals, strict=True)
     ])  # fmt: skip
+    if not np.isfinite(without).all():
+        return value, float("nan"), float("nan")
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
     half = float(stats.t.ppf(0.975, n - 1)) * error
     return value, float(value - half), float(value + half)

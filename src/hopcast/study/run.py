@@ -215,16 +215,17 @@ def rank_study(
     reporter = Reporter(console)
     with reporter.stage("data"):
         data = read_data(config)
-    with reporter.stage("features"):
-        result = run_features(config, data, workers)
-    functions = SymmetryFunctions.from_dict(result.numbers["functions"])
+    with reporter.stage("features") as stage:
+        features = _with_notes(lambda _: run_features(config, data, workers), stage)
+    functions = SymmetryFunctions.from_dict(features.numbers["functions"])
     with reporter.stage("information", 2) as stage:
         information = run_information(
-            config.information, config.seed, data, functions, result.arrays["G"], stage, workers
+            config.information, config.seed, data, functions, features.arrays["G"], stage, workers
         )
-    return assemble(
-        config, data, functions, {"information": information}, _provenance(config, data), reporter.seconds
-    )
+    for note in features.numbers["notes"]:
+        reporter.note(note)
+    stages = {"features": features, "information": information}
+    return assemble(config, data, functions, stages, _provenance(config, data), reporter.seconds)
 
 
 def _configuration(study: StudyConfig | str | Path | dict[str, Any]) -> StudyConfig:
