@@ -34,14 +34,15 @@ def multiply_substeps(
             r[3, 0], r[3, 1] = -keep * uv.imag, keep * uv.imag
             r[3, 2], r[3, 3] = keep * (u2.imag - v2.imag), keep * (u2.real + v2.real)
             for block in range(0, d, 4):
-                for i in range(4):
-                    for j in range(d):
-                        new[block + i, j] = (
-                            r[i, 0] * now[block, j]
-                            + r[i, 1] * now[block + 1, j]
-                            + r[i, 2] * now[block + 2, j]
-                            + r[i, 3] * now[block + 3, j]
-                        )
+                for part in range(0, d, 4):
+                    for i in range(4):  # four columns at a time: constant bounds, so the compiler unrolls
+                        for j in range(4):
+                            new[block + i, part + j] = (
+                                r[i, 0] * now[block, part + j]
+                                + r[i, 1] * now[block + 1, part + j]
+                                + r[i, 2] * now[block + 2, part + j]
+                                + r[i, 3] * now[block + 3, part + j]
+                            )
             if d == 4:
                 for j in range(d):
                     new[0, j] *= keep  # measured in g: absorbed
@@ -186,40 +187,80 @@ def windows(
     n, d = maps.shape[0], maps.shape[1]
     identity = np.eye(d)
     here, there = np.empty((n + 1, d)), np.empty((n + 1, d))
+    left, right = np.empty(n), np.empty(n)  # of a power that has become an outer product
     current, next_power = identity, whole
     reached = 0  # `current` is whole^reached, `next_power` one more
+    single, top, side, growth = False, 0, 0, 1.0
     for t in range(outputs.size):
         m = outputs[t]
         turns = m // n
-        if m > 0 and m < n:
+        base = m - turns * n
+        if turns == 0 and m > 0:
             block_products(maps, m, row, column, here, there)
         if turns - 1 > reached:
             step = matrix_power(whole, turns - 1 - reached)
-            fresh = np.empty((d, d))
+            fresh, after = np.empty((d, d)), np.empty((d, d))
             matmul(step, current, fresh)
-            current = fresh
-            after = np.empty((d, d))
-            matmul(whole, current, after)
-            next_power = after
+            matmul(whole, fresh, after)
+            current, next_power = fresh, after
             reached = turns - 1
+            if not single:
+                single, top, side = outer_product(current)
+                if single:
+                    growth = next_power[top, side] / current[top, side]
+                    for j in range(n):
+                        left[j] = project(prefix[j], current[:, side]) / current[top, side]
+                        right[j] = project(suffix[j], current[top]) / current[top, side]
         total = 0.0
         for i in range(initial.size):
             f = initial[i]
-            end = f + m
+            rest = f + base  # where in the loop the window ends
+            wrapped = rest >= n
+            if wrapped:
+                rest -= n
             if m == 0:
-                value = form(row, identity, column)
-            elif end <= n and m < n:
-                start = ((f + m - 1) // m) * m
-                left = column if start == f else there[f]
-                value = form(here[end], identity, left)
-            elif m < n:
-                value = form(prefix[end - n], identity, suffix[f])
-            else:
-                # the first turn ends with the suffix of f; what is left are whole turns and a prefix
-                rest = end - (end // n) * n
-                power = current if end // n == turns else next_power
-                value = form(prefix[rest], power, suffix[f])
+                value = project(row, column)
+            elif turns == 0 and f + m <= n:
+                begin = ((f + m - 1) // m) * m
+                value = project(here[f + m], column if begin == f else there[f])
+            elif turns == 0:
+                value = project(prefix[rest], suffix[f])
+            elif single:
+                value = current[top, side] * left[rest] * right[f] * (growth if wrapped else 1.0)
+            else:  # the rest of the first turn, whole turns, and a beginning
+                value = form(prefix[rest], next_power if wrapped else current, suffix[f])
             total += value
             for q in range(moments.shape[1]):
                 sums[i, q] += moments[t, q] * value
         found[t] = total / initial.size
+
+
+@njit(cache=True, nogil=True)
+def project(left: Floats, right: Floats) -> float:
+    """Return left . right."""
+    total = 0.0
+    for i in range(left.size):
+        total += left[i] * right[i]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def outer_product(matrix: Floats) -> tuple[bool, int, int]:
+    """Return whether a matrix is one column times one row to rounding, and the place of its largest entry.
+
+    The powers of an absorbing loop become that as soon as all but the slowest mode have died out.
+    """
+    d = matrix.shape[0]
+    top, side = 0, 0
+    for i in range(d):
+        for j in range(d):
+            if abs(matrix[i, j]) > abs(matrix[top, side]):
+                top, side = i, j
+    pivot = matrix[top, side]
+    if pivot == 0.0:
+        return False, top, side
+    for i in range(d):
+        for j in range(d):
+            if abs(matrix[i, j] - matrix[i, side] * matrix[top, j] / pivot) > 1e-15 * abs(pivot):
+                return False, top, side
+    return True, top, side

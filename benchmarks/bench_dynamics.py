@@ -1,0 +1,201 @@
+"""Speed of the dynamics: exact solver, sampled DISH, FSSH; scaling in frames, duration and threads.
+
+python benchmarks/bench_dynamics.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+from common import Timing, machine, median_of, table
+
+from hopcast.core import VibronicHamiltonian
+from hopcast.dynamics import dish, run_dynamics, substep_grid
+from hopcast.dynamics.maps import average_populations, step_maps
+from hopcast.dynamics.propagation import two_state_substeps
+
+TAU = 6.0
+# a sub-step of the exact solver: a 4 x 4 by 4 x 4 product (64 multiplications, 48 additions) and the rotation (about 40)
+FLOPS_A_SUBSTEP = 152
+# a visited event: two products of complex numbers, a modulus, one logarithm and three random numbers (about 60)
+FLOPS_AN_EVENT = 60
+
+
+def material(n_frames: int, timestep: float = 4.0) -> VibronicHamiltonian:
+    """A gap of 1.8 eV and a coupling of 0.6 meV with phonons of 0.3 to 4 THz."""
+    rng = np.random.default_rng(0)
+    t = timestep * np.arange(n_frames)
+    frequency, phase = rng.uniform(0.3e-3, 4e-3, (2, 12)), rng.uniform(0, 2 * np.pi, (2, 12))
+
+    def wave(i: int, at: np.ndarray) -> np.ndarray:
+        parts = np.zeros_like(at)
+        for f, p in zip(frequency[i], phase[i], strict=True):
+            parts += np.cos(2 * np.pi * f * at + p) / np.sqrt(6)
+        return parts
+
+    gap = 1.8 + 0.1 * wave(0, t) / 2
+    coupling = 6e-4 * wave(1, t[:-1] + timestep / 2)
+    nac = np.zeros((n_frames - 1, 2, 2))
+    nac[:, 0, 1], nac[:, 1, 0] = coupling, -coupling
+    return VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=nac, timestep=timestep)
+
+
+def peak_flops() -> float:
+    """Multiplications and additions a second of one thread of the BLAS, as a yardstick for floors."""
+    from hopcast.core.chunks import single_threaded_blas
+
+    x = np.random.default_rng(0).normal(size=(600, 600))
+    with single_threaded_blas():
+        x @ x
+        seconds = median_of(lambda: x @ x).median
+    return 2 * 600**3 / seconds
+
+
+def first_calls(ham: VibronicHamiltonian) -> list[list[str]]:
+    rows = []
+    for name, options in (
+        ("exact", {"method": "exact"}),
+        ("dish, exponential", {}),
+        ("dish, deterministic", {"rule": "hefei", "waiting": "deterministic"}),
+        ("fssh", {"method": "fssh"}),
+    ):
+        start = time.perf_counter()
+        run_dynamics(ham, duration=100.0, dephasing_time=TAU, n_trajectories=2, workers=1, **options)
+        rows.append([name, f"{time.perf_counter() - start:.2f} s"])
+    return rows
+
+
+def exact_rows(ham: VibronicHamiltonian, peak: float) -> list[list[str]]:
+    rows = []
+    for name, duration, absorbing in (
+        ("10 ns", 1e7, True), ("1 ms", 1e12, True), ("10 ns, upward hops too", 1e7, False)
+    ):  # fmt: skip
+        run = lambda d=duration, a=absorbing: run_dynamics(  # noqa: E731
+            ham, "exact", duration=d, dephasing_time=TAU, absorbing=a, workers=1
+        )
+        result = run()
+        rows.append([name, str(median_of(run)), f"{result.lifetime.value:.4g} ns"])
+    grid = substep_grid(ham)
+    maps = median_of(lambda: step_maps(grid, TAU, workers=1)).median
+    substeps = grid.n_steps * grid.n_substeps
+    floor = FLOPS_A_SUBSTEP * substeps / peak
+    rows.append(
+        ["of that, the loop's maps", f"{maps * 1e3:.3g} ms", f"{maps / substeps * 1e9:.3g} ns a sub-step"]
+    )
+    rows.append(["  arithmetic floor (BLAS peak)", f"{floor * 1e3:.3g} ms", f"distance {maps / floor:.3g}x"])
+    return rows
+
+
+def scaling_rows(sizes: list[int]) -> list[list[str]]:
+    rows, last = [], None
+    for n_frames in sizes:
+        ham = material(n_frames)
+        outputs = np.unique(np.linspace(0, 2_500_000, 1000).round().astype(np.int64))
+        weights = np.ones((outputs.size, 2))
+
+        def solve(
+            ham: VibronicHamiltonian = ham, outputs: np.ndarray = outputs, weights: np.ndarray = weights
+        ) -> None:
+            maps = step_maps(substep_grid(ham), TAU, workers=1)
+            starts = np.arange(len(maps))
+            average_populations(maps, 1, starts, outputs, weights, loop=True, workers=1)
+
+        whole = median_of(solve, 3).median
+        grid = substep_grid(ham)
+        maps = median_of(lambda grid=grid: step_maps(grid, TAU, workers=1), 3).median
+        growth = "" if last is None else f"{whole / last:.3g}x"
+        rows.append([f"{n_frames:,}", f"{whole:.3g} s", f"{maps:.3g} s", growth])
+        last = whole
+    return rows
+
+
+def rate_of(run: Callable[[], object], work: float) -> tuple[Timing, float]:
+    run()
+    timing = median_of(run)
+    return timing, work / timing.median
+
+
+def sampling_rows(ham: VibronicHamiltonian, quick: bool, peak: float) -> list[list[str]]:
+    """Sub-steps decided a second: trajectories x duration / sub-step / time."""
+    rows = []
+    substep = substep_grid(ham).substep
+    strong = dataclasses.replace(ham, nac=10 * ham.nac)
+    scale = 0.2 if quick else 1.0
+    marked = dish.marked_bound
+    cases = [
+        ("dish, every event visited", ham, 4, 2e6 * scale, True, {}),
+        ("dish, consistent, exponential", ham, 1000, 1e7, False, {}),
+        ("dish, couplings x10 (rate x100)", strong, 1000, 1e7, False, {}),
+        (
+            "dish, hefei, deterministic",
+            ham,
+            1000,
+            1e7 * scale,
+            False,
+            {"rule": "hefei", "waiting": "deterministic"},
+        ),
+        ("fssh (amplitudes shared)", ham, 1000, 2e5 * scale, False, {"method": "fssh"}),
+        ("fssh, one trajectory a start", ham, 1, 2e5 * scale, False, {"method": "fssh"}),
+    ]
+    for name, which, n, duration, every, options in cases:
+        times = {}
+        for workers in (1, 2):
+            if every:
+                dish.marked_bound = lambda *_: 1.0
+            try:
+                run = lambda h=which, d=duration, n=n, w=workers, o=options: run_dynamics(  # noqa: E731
+                    h, duration=d, dephasing_time=TAU, n_trajectories=n, initial_times=[0, 200, 400, 600],
+                    n_times=100, workers=w, absorbing=False, temperature=300.0, **o,
+                )  # fmt: skip
+                times[workers] = rate_of(run, 4 * n * duration / substep)
+            finally:
+                dish.marked_bound = marked
+        one, two = times[1], times[2]
+        rows.append([
+            name, f"{one[0].median:.3g} s", f"{one[1]:.3g}", f"{one[1] * substep / which.timestep:.3g}",
+            f"{one[0].median / two[0].median:.3g}x",
+        ])  # fmt: skip
+        if every:
+            events = 4 * n * duration / TAU
+            floor = FLOPS_AN_EVENT / peak
+            spent = one[0].median / events
+            rows.append(["  an event", f"{spent * 1e9:.3g} ns", f"floor {floor * 1e9:.2g} ns", "", ""])
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    print(machine())
+    peak = peak_flops()
+    print(f"BLAS, one thread: {peak * 1e-9:.3g} Gflop/s\n")
+    ham = material(756)
+    grid = substep_grid(ham)
+    print(
+        f"{ham}, {grid.n_substeps} sub-steps of {grid.substep:.3g} fs, dt_sub/tau = {grid.substep / TAU:.3g}"
+    )
+    two_state_substeps(grid)
+    print(
+        table(
+            "\nFirst call (compiles, or loads what an earlier run compiled)",
+            ["method", "time"],
+            first_calls(ham),
+        )
+    )
+    print(table("\nExact solver, 755 initial times, 1000 output times, intervals included, one thread",
+                ["run", "time", ""], exact_rows(ham, peak)))  # fmt: skip
+    sizes = [1000, 10_000] if quick else [1000, 10_000, 100_000]
+    print(table("\nExact solver, 10 ns, every frame an initial time, one thread",
+                ["frames", "all", "maps alone", "growth"], scaling_rows(sizes)))  # fmt: skip
+    print(table("\nSampling, four initial times, not absorbing",
+                ["method", "1 thread", "sub-steps/s", "trajectory-steps/s", "2 threads"],
+                sampling_rows(ham, quick, peak)))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
