@@ -11,30 +11,97 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hopcast.core import (
-        ConfigError,
-        GateError,
-        HopcastError,
-        InputError,
-        OutputError,
-        QualityWarning,
-        Trajectory,
-        VibronicHamiltonian,
+        ConfigError as ConfigError,
     )
+    from hopcast.core import (
+        GateError as GateError,
+    )
+    from hopcast.core import (
+        HopcastError as HopcastError,
+    )
+    from hopcast.core import (
+        InputError as InputError,
+    )
+    from hopcast.core import (
+        OutputError as OutputError,
+    )
+    from hopcast.core import (
+        QualityWarning as QualityWarning,
+    )
+    from hopcast.core import (
+        Trajectory as Trajectory,
+    )
+    from hopcast.core import (
+        VibronicHamiltonian as VibronicHamiltonian,
+    )
+    from hopcast.couplings import derive_couplings as derive_couplings
+    from hopcast.couplings import diagnose_overlaps as diagnose_overlaps
+    from hopcast.datasets import load as load
+    from hopcast.descriptors import SymmetryFunctions as SymmetryFunctions
+    from hopcast.dynamics import dephasing_time as dephasing_time
+    from hopcast.dynamics import run_dynamics as run_dynamics
+    from hopcast.evaluation import (
+        evaluate_model as evaluate_model,
+    )
+    from hopcast.evaluation import (
+        prediction_powered_mean as prediction_powered_mean,
+    )
+    from hopcast.information import information as information
+    from hopcast.information import mutual_information as mutual_information
+    from hopcast.io import (
+        read_hamiltonian as read_hamiltonian,
+    )
+    from hopcast.io import (
+        read_trajectory as read_trajectory,
+    )
+    from hopcast.io import (
+        write_hamiltonian as write_hamiltonian,
+    )
+    from hopcast.io import (
+        write_trajectory as write_trajectory,
+    )
+    from hopcast.regression import LaplacianRidge as LaplacianRidge
+    from hopcast.study import run_study as run_study
 
-_HOMES = {
-    "ConfigError": "hopcast.core", "GateError": "hopcast.core", "HopcastError": "hopcast.core",
-    "InputError": "hopcast.core", "OutputError": "hopcast.core", "QualityWarning": "hopcast.core",
-    "Trajectory": "hopcast.core", "VibronicHamiltonian": "hopcast.core",
-    "read_trajectory": "hopcast.io", "write_trajectory": "hopcast.io",
-    "read_hamiltonian": "hopcast.io", "write_hamiltonian": "hopcast.io",
-    "derive_couplings": "hopcast.couplings", "diagnose_overlaps": "hopcast.couplings",
-    "load": "hopcast.datasets",
-    "SymmetryFunctions": "hopcast.descriptors",
-    "mutual_information": "hopcast.information", "information": "hopcast.information",
-    "LaplacianRidge": "hopcast.regression",
-    "dephasing_time": "hopcast.dynamics", "run_dynamics": "hopcast.dynamics",
-    "run_study": "hopcast.study",
-}  # fmt: skip
+_NAMES = {
+    "hopcast.core": (
+        "ConfigError",
+        "GateError",
+        "HopcastError",
+        "InputError",
+        "OutputError",
+        "QualityWarning",
+        "Trajectory",
+        "VibronicHamiltonian",
+    ),
+    "hopcast.io": (
+        "read_hamiltonian",
+        "read_trajectory",
+        "write_hamiltonian",
+        "write_trajectory",
+    ),
+    "hopcast.couplings": (
+        "derive_couplings",
+        "diagnose_overlaps",
+    ),
+    "hopcast.datasets": ("load",),
+    "hopcast.descriptors": ("SymmetryFunctions",),
+    "hopcast.information": (
+        "information",
+        "mutual_information",
+    ),
+    "hopcast.regression": ("LaplacianRidge",),
+    "hopcast.evaluation": (
+        "evaluate_model",
+        "prediction_powered_mean",
+    ),
+    "hopcast.dynamics": (
+        "dephasing_time",
+        "run_dynamics",
+    ),
+    "hopcast.study": ("run_study",),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOMES)]
 

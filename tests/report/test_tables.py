@@ -97,18 +97,16 @@ def test_the_first_box_holds_every_control(study, tables):
 
 def test_rates_stand_beside_their_controls_where_the_study_has_them(study, tables, make_study):
     rows = rows_of(tables["rate-controls"])
-    assert rows[0]["ratio_own_tau"] == ""
-    for row, entry in zip(rows[1:], study.results["hamiltonians"][1:], strict=True):
+    for row, entry in zip(rows, study.results["rate_controls"], strict=True):
+        assert (row["name"], float(row["ratio"])) == (entry["name"], entry["ratio"]["value"])
+    own = rows_of(tables["own-dephasing"])
+    for row, entry in zip(own, study.results["hamiltonians"][1:], strict=True):
         assert float(row["ratio_own_tau"]) == entry["ratio_own_tau"]["value"]
-        assert float(row["plain_average_ratio_high"]) == entry["plain_average_ratio"]["high"]
     assert [row["method"] for row in rows_of(tables["methods"])] == ["fssh"]
-    results = {key: value for key, value in study.results.items() if key != "methods"}
-    plain = [
-        {k: v for k, v in row.items() if k not in ("ratio_own_tau", "plain_average_ratio")}
-        for row in results["hamiltonians"]
-    ]
+    results = {key: value for key, value in study.results.items() if key not in ("methods", "rate_controls")}
+    plain = [{k: v for k, v in row.items() if k != "ratio_own_tau"} for row in results["hamiltonians"]]
     bare = study_tables(StudyReport(results | {"hamiltonians": plain}))
-    assert bare["rate-controls"].rows == bare["methods"].rows == ()
+    assert bare["rate-controls"].rows == bare["methods"].rows == bare["own-dephasing"].rows == ()
 
 
 @pytest.mark.parametrize("module", [records, table_module])

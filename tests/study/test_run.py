@@ -39,8 +39,18 @@ def no_drawing(monkeypatch):
 
 class TestAnotherMaterial:
     def test_everything_is_written(self, finished):
-        names = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
-        assert {"report.html", "results.json", "run.json", "hamiltonians/ab-initio.h5", "hamiltonians/Mg-1.h5"} <= names
+        names = {
+            path.relative_to(finished.folder).as_posix()
+            for path in finished.folder.rglob("*")
+            if path.is_file()
+        }
+        assert {
+            "report.html",
+            "results.json",
+            "run.json",
+            "hamiltonians/ab-initio.h5",
+            "hamiltonians/Mg-1.h5",
+        } <= names
         assert any(name.startswith("tables/") and name.endswith(".csv") for name in names)
         assert any(name.startswith("figures/") and name.endswith(".svg") for name in names)
 
@@ -60,7 +70,12 @@ class TestAnotherMaterial:
         }
         for row in results["hamiltonians"]:
             assert row["gradient"]["low"] <= row["gradient"]["value"] <= row["gradient"]["high"]
-            assert set(row["gradient"]["parts"]) >= {"finite_trajectory", "model", "initial_time", "monte_carlo"}
+            assert set(row["gradient"]["parts"]) >= {
+                "finite_trajectory",
+                "model",
+                "initial_time",
+                "monte_carlo",
+            }
 
     def test_forecasts_keep_what_was_computed(self, finished):
         forecast = hc.read_hamiltonian(finished.folder / "hamiltonians" / "Mg-1.h5")
@@ -222,7 +237,9 @@ class TestBadInput:
 
     def test_other_time_step(self, tmp_path):
         trajectory, hamiltonian = make_material(n_frames=120)
-        self.write(tmp_path, trajectory=dataclasses.replace(trajectory, timestep=1.0), hamiltonian=hamiltonian)
+        self.write(
+            tmp_path, trajectory=dataclasses.replace(trajectory, timestep=1.0), hamiltonian=hamiltonian
+        )
         self.check(tmp_path, 3, "same time step, but theirs are 1 fs and 2 fs")
 
     def test_element_absent(self, tmp_path):
@@ -239,7 +256,7 @@ class TestBadInput:
         self.check(tmp_path, code, "must")
 
     def test_constant_gap(self, tmp_path):
-        trajectory, hamiltonian = make_material(n_frames=120)
+        _, hamiltonian = make_material(n_frames=120)
         flat = np.broadcast_to([0.0, 1.0], hamiltonian.energies.shape)
         self.write(tmp_path, hamiltonian=dataclasses.replace(hamiltonian, energies=flat))
         self.check(tmp_path, 3, "must vary along the trajectory")
@@ -256,7 +273,11 @@ class TestBadInput:
     def test_states_out_of_range(self, tmp_path):
         self.write(tmp_path)
         study = tmp_path / "study.toml"
-        study.write_text(study.read_text().replace("[models]\n", "[models]\n").replace("[data]\n", "[data]\nstates = [0, 7]\n"))
+        study.write_text(
+            study.read_text()
+            .replace("[models]\n", "[models]\n")
+            .replace("[data]\n", "[data]\nstates = [0, 7]\n")
+        )
         self.check(tmp_path, 3, "State 7 must lie between 0 and 1")
         study.write_text(study.read_text().replace("states = [0, 7]", 'states = ["VBM", "LUMO"]'))
         self.check(tmp_path, 3, "State `LUMO` must be one of the states VBM, CBM")
@@ -269,7 +290,7 @@ class TestBadInput:
         assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
     def test_unknown_couplings(self, tmp_path):
-        trajectory, hamiltonian = make_material(n_frames=120)
+        _, hamiltonian = make_material(n_frames=120)
         nac = hamiltonian.nac.copy()
         nac[17] = np.nan
         self.write(tmp_path, hamiltonian=dataclasses.replace(hamiltonian, nac=nac, nac_known=None))

@@ -1,6 +1,7 @@
 """The cache of stages: found again, never trusted when damaged, sensitive to every input."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from hopcast.study.stages import StageResult, array_hash, cached, stage_key
@@ -11,7 +12,9 @@ def test_round_trip(tmp_path):
 
     def compute():
         calls.append(1)
-        return StageResult({"a": [1.5, None, "x"]}, {"gap/all-18": np.arange(3.0), "mask": np.array([True, False])})
+        return StageResult(
+            {"a": [1.5, None, "x"]}, {"gap/all-18": np.arange(3.0), "mask": np.array([True, False])}
+        )
 
     first, found_first = cached(tmp_path, "models", "abc", compute)
     second, found_second = cached(tmp_path, "models", "abc", compute)
@@ -32,10 +35,8 @@ def test_a_failed_stage_leaves_nothing(tmp_path):
     def fail():
         raise KeyboardInterrupt
 
-    try:
+    with pytest.raises(KeyboardInterrupt):
         cached(tmp_path, "x", "k", fail)
-    except KeyboardInterrupt:
-        pass
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,6 +48,12 @@ def test_keys_depend_on_every_input():
 
 def test_array_hash_sees_shape_type_and_contents():
     a = np.arange(6.0)
-    hashes = {array_hash(a), array_hash(a.reshape(2, 3)), array_hash(a.astype(np.float32)), array_hash(a[::-1]), array_hash(None)}
+    hashes = {
+        array_hash(a),
+        array_hash(a.reshape(2, 3)),
+        array_hash(a.astype(np.float32)),
+        array_hash(a[::-1]),
+        array_hash(None),
+    }
     assert len(hashes) == 5
     assert array_hash(a) == array_hash(a.copy())

@@ -24,7 +24,8 @@ def conduct(config: StudyConfig, output: Path, *, resume: bool, overwrite: bool,
         )
     except KeyboardInterrupt:
         typer.echo(
-            f"hopcast: interrupted. Finished stages are kept: continue with --resume --output {output}.", err=True
+            f"hopcast: interrupted. Finished stages are kept: continue with --resume --output {output}.",
+            err=True,
         )
         raise typer.Exit(130) from None
     console = Console()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopcast.core.units import FS_PER_NS
 from hopcast.couplings import OverlapDiagnosis
@@ -20,10 +21,10 @@ from hopcast.report import (
     StudyReport,
     number,
 )
+from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
-from hopcast.study.config import StudyConfig
 from hopcast.study.stages import StageResult
 
 
@@ -57,7 +58,7 @@ def assemble(
             results[key] = dynamics.numbers[key]
     if data.diagnosis is not None:
         results["corrections"] = _corrections(config, data.diagnosis, len(data.window.state_labels))
-    for key in ("checks", "fssh"):
+    for key in ("checks", "methods"):
         if checks.numbers.get(key) is not None:
             results[key] = checks.numbers[key]
     return StudyReport(results, _series(config, data, functions, information, models, dynamics, checks))
@@ -138,9 +139,9 @@ def _series(
     trajectory, pair = data.trajectory, data.hamiltonian
     maps = tuple(
         InformationMap(
-            element, target, np.array(functions.r_s), np.array(functions.theta_s),
-            *(information.arrays[f"{kind}/{target}/{element}"] for kind in ("raw", "null", "corrected")),
+            element=element, target=target, r_s=np.array(functions.r_s), theta_s=np.array(functions.theta_s),
             r_labels=functions.r_s_labels, theta_labels=functions.theta_s_labels,
+            **{kind: information.arrays[f"{kind}/{target}/{element}"] for kind in ("raw", "null", "corrected")},
         )
         for target in TARGETS
         for element in trajectory.elements
@@ -151,7 +152,7 @@ def _series(
     )  # fmt: skip
     names = models.numbers["names"]
     gap = nac = populations = dephasing = None
-    frames = np.arange(trajectory.n_frames) * trajectory.timestep
+    frames: NDArray[Any] = np.arange(trajectory.n_frames) * trajectory.timestep
     middle = frames[:-1] + 0.5 * trajectory.timestep
     if names:
         gap = Forecast(
@@ -159,9 +160,7 @@ def _series(
             {name: models.arrays[f"gap/{name}"] for name in names},
         )  # fmt: skip
         forecasts = {
-            name: coupling_of(
-                config.models, data, models.arrays[f"nac/{name}"], models.arrays[f"gap/{name}"]
-            )
+            name: coupling_of(config.models, data, models.arrays[f"nac/{name}"], models.arrays[f"gap/{name}"])
             for name in names
         }
         nac = Forecast(middle, np.abs(pair.coupling()), models.arrays["train/nac"], forecasts)

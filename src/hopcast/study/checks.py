@@ -10,7 +10,8 @@ import numpy as np
 
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import run_dynamics
+from hopcast.dynamics import DynamicsResult, Estimate, Interval, run_dynamics
+from hopcast.report import number
 from hopcast.study.config import ChecksSection, DynamicsSection
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import estimate_record
@@ -124,7 +125,7 @@ def run_checks(
     Returns
     -------
     StageResult
-        ``checks`` and ``fssh``; array ``monte_carlo`` (ground-state population of DISH at the times of the study).
+        ``checks`` and ``methods``: records of `results.json`; array ``monte_carlo`` (ground-state population of DISH at the times of the study).
     """
     tau = float(numbers["dephasing"]["tau"])
     first = numbers["hamiltonians"][0]
@@ -152,24 +153,39 @@ def run_checks(
         data.hamiltonian, method="dish", dephasing_time=tau, initial_times=starts,
         n_trajectories=max(1, math.ceil(section.n_trajectories / len(starts))), **common,
     )  # fmt: skip
-    fssh = None
+    methods = []
     if section.fssh:
         stage.advance("FSSH with Boltzmann factor")
         fssh = run_dynamics(
             data.hamiltonian, method="fssh", initial_times=starts[:: max(1, len(starts) // 2)][:2],
             n_trajectories=section.n_trajectories, **common,
         )  # fmt: skip
-    return StageResult(
-        {"checks": records, "fssh": None if fssh is None else _fssh(fssh)}, {"monte_carlo": sampled.ground_population}
-    )
+        methods.append(method_record("FSSH, Boltzmann factor on upward hops", fssh, tau, first))
+    return StageResult({"checks": records, "methods": methods}, {"monte_carlo": sampled.ground_population})
 
 
-def _fssh(found: Any) -> dict[str, Any]:
+def method_record(name: str, found: DynamicsResult, tau: float, first: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of another method on the ab initio Hamiltonian; its ratio is to the first row of Table 4."""
+    reasons = {"model": "no model: ab initio"}
+    reference = float(first["rate"]["value"])
+    ratio = Estimate(
+        found.rate.value / reference, found.rate.low / reference, found.rate.high / reference, "",
+        {part: None if one is None else Interval(one.low / reference, one.high / reference) for part, one in found.rate.parts.items()},
+        found.rate.note,
+    )  # fmt: skip
     return {
+        "name": name,
+        "gradient": estimate_record(found.gradient, "1/ns", reasons),
+        "intercept": estimate_record(found.intercept, "1", reasons),
+        "lifetime": estimate_record(found.lifetime, "ns", reasons),
+        "ratio": estimate_record(ratio, "1", reasons),
+        "method": found.method,
+        "solver": "monte carlo",
+        "rule": found.rule or "none",
+        "waiting": found.waiting or "none",
+        **number("tau", tau if found.rule else None, "no decoherence"),
+        "tau_convention": str(first["tau_convention"]),
+        "n_trajectories": found.n_trajectories * len(found.initial_times),
         "final_population": float(found.ground_population[-1]),
-        "initial_times": found.initial_times.tolist(),
-        "n_trajectories": found.n_trajectories,
-        "n_hops": found.n_hops,
-        "rate": estimate_record(found.rate, "1/ns", {"model": "no model: ab initio"}),
-        "duration": float(found.times[-1]),
+        "window": found.fit_window[1] / FS_PER_NS,
     }

@@ -6,7 +6,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from hopcast.core.errors import ConfigError, nearest
 
@@ -23,8 +31,12 @@ class DataSection(Section):
     dataset: str | None = Field(None, description="Name of a shipped data set (`cspbi3`).")
     trajectory: Path | None = Field(None, description="Trajectory file: our HDF5 or anything ASE reads.")
     hamiltonian: Path | None = Field(None, description="Hamiltonian file: our HDF5.")
-    timestep: PositiveFloat | None = Field(None, description="fs between frames, for files that do not say it.")
-    cell: list[float] | list[list[float]] | None = Field(None, description="Å, for trajectory files without a cell.")
+    timestep: PositiveFloat | None = Field(
+        None, description="fs between frames, for files that do not say it."
+    )
+    cell: list[float] | list[list[float]] | None = Field(
+        None, description="Å, for trajectory files without a cell."
+    )
     states: tuple[str, str] | tuple[int, int] | None = Field(
         None, description="The two states, lower first, by label or by number from 0; None: VBM and CBM."
     )
@@ -71,9 +83,13 @@ class ModelsSection(Section):
     elements: list[str] | None = Field(None, description="Elements with a model of their own; None: each.")
     stride: PositiveFloat = Field(24.0, description="fs between training frames, rounded to whole frames.")
     n_blocks: Annotated[int, Field(ge=2)] = Field(5, description="Held-out blocks of the blocked split.")
-    purge: float | None = Field(None, ge=0, description="fs on both sides of a block; None: 2 correlation times.")
+    purge: float | None = Field(
+        None, ge=0, description="fs on both sides of a block; None: 2 correlation times."
+    )
     n_shifts: Annotated[int, Field(ge=1)] = Field(20, description="Circular shifts of the control.")
-    n_samples: Annotated[int, Field(ge=2)] = Field(50, description="Posterior draws for the model's part of intervals.")
+    n_samples: Annotated[int, Field(ge=2)] = Field(
+        50, description="Posterior draws for the model's part of intervals."
+    )
 
 
 class DynamicsSection(Section):
@@ -82,7 +98,9 @@ class DynamicsSection(Section):
     rule: Literal["consistent"] = "consistent"
     waiting: Literal["exponential"] = "exponential"
     duration: PositiveFloat = Field(10e6, description="fs")
-    temperature: PositiveFloat | None = Field(300.0, description="K; leave detailed balance out with 0 in TOML.")
+    temperature: PositiveFloat | None = Field(
+        300.0, description="K; leave detailed balance out with 0 in TOML."
+    )
     dephasing_time: PositiveFloat | None = Field(None, description="fs; None: from the ab initio gap.")
     tau_convention: Literal["gaussian", "pyxaid", "libra"] = "gaussian"
     n_times: Annotated[int, Field(ge=2)] = 1000
@@ -113,12 +131,12 @@ class StudyConfig(Section):
     title: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     data: DataSection
-    couplings: CouplingsSection = CouplingsSection()
-    features: FeaturesSection = FeaturesSection()
-    information: InformationSection = InformationSection()
-    models: ModelsSection = ModelsSection()
-    dynamics: DynamicsSection = DynamicsSection()
-    checks: ChecksSection = ChecksSection()
+    couplings: CouplingsSection = Field(default_factory=CouplingsSection)
+    features: FeaturesSection = Field(default_factory=FeaturesSection)
+    information: InformationSection = Field(default_factory=InformationSection)
+    models: ModelsSection = Field(default_factory=ModelsSection)
+    dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
+    checks: ChecksSection = Field(default_factory=ChecksSection)
 
 
 def read_config(path: str | Path) -> StudyConfig:
@@ -144,7 +162,10 @@ def read_config(path: str | Path) -> StudyConfig:
         assert data.trajectory is not None
         assert data.hamiltonian is not None
         data = data.model_copy(
-            update={"trajectory": name.parent / data.trajectory, "hamiltonian": name.parent / data.hamiltonian}
+            update={
+                "trajectory": name.parent / data.trajectory,
+                "hamiltonian": name.parent / data.hamiltonian,
+            }
         )
         config = config.model_copy(update={"data": data})
     return config
@@ -170,7 +191,9 @@ def _one_sentence(source: str, error: ValidationError) -> str:
     first = problems[0]
     path = [str(part) for part in first["loc"]]
     place = ".".join(path)
-    more = f" ({len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})" if len(problems) > 1 else ""
+    more = (
+        f" ({len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})" if len(problems) > 1 else ""
+    )
     if first["type"] == "extra_forbidden":
         table = f"table `[{'.'.join(path[:-1])}]`" if path[:-1] else "the study file"
         return f"{source} has the unknown key `{place}`.{nearest(path[-1], _keys(path[:-1]))} See the keys of {table} in the docs.{more}"

@@ -20,7 +20,7 @@ from hopcast.study.inputs import StudyData
 from hopcast.study.progress import Stage
 from hopcast.study.stages import StageResult
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 MAX_JOINT_FRAMES = 4000
 """Joint posterior draws need the square of the frames in memory: beyond this the model's part is left out."""
@@ -111,13 +111,15 @@ def model_specs(
             raise InputError(
                 f"Key `models.elements` names {element}, but the elements of the trajectory are {', '.join(elements)}."
             )
-    sets = [(element, (element,)) for element in single]
+    sets: list[tuple[str, tuple[str, ...]]] = [(element, (element,)) for element in single]
     if len(elements) > 1:
         sets.insert(0, ("all", elements))
     specs = [ModelSpec(f"{label}-{n_functions}", members, n_functions, {}) for label, members in sets]
     if n_functions > 1:
         for label, members in sets:
-            functions = {target: tuple(best[element, target] for element in members) for target in ("gap", "nac")}
+            functions = {
+                target: tuple(best[element, target] for element in members) for target in ("gap", "nac")
+            }
             specs.append(ModelSpec(f"{label}-1", members, 1, functions))
     return specs
 
@@ -143,7 +145,9 @@ def targets(section: ModelsSection, data: StudyData, G: Array) -> list[Target]:
     else:
         middle = pair.midpoint_energies[:, 1] - pair.midpoint_energies[:, 0]
         values = truth * middle / middle.mean()
-        nac_features = np.concatenate([0.5 * (flat[1:] + flat[:-1]), np.diff(flat, axis=0) / timestep], axis=1)
+        nac_features = np.concatenate(
+            [0.5 * (flat[1:] + flat[:-1]), np.diff(flat, axis=0) / timestep], axis=1
+        )
     return [
         Target("gap", gap_times, gap, gap, gap_features, _memory(gap, timestep)),
         Target("nac", midpoint, values, truth, nac_features, _memory(values, timestep)),
@@ -181,7 +185,8 @@ def run_models(
     StageResult
         ``models``: records of `results.json`; ``names``: of the models. Arrays: ``{target}/{name}`` the
         forecast at every time with the ab initio values at the training times, ``{target}-samples/{name}`` joint
-        posterior draws, ``train/{target}`` which times trained.
+        posterior draws, ``{target}-shifted`` the first model on features of another time, ``train/{target}`` which
+        times trained.
     """
     symbols, n_functions = data.trajectory.symbols, G.shape[2]
     specs = model_specs(section, data.trajectory.elements, n_functions, best)
@@ -216,6 +221,8 @@ def run_models(
             found = evaluate_model(model, X, target.values, interleaved, data.trajectory.timestep, **settings)
             records.append(_record(common, "interleaved", found, model, ""))
             arrays |= _forecast(target, spec.name, found, model, X, section.n_samples, seed)
+            if spec is specs[0] and len(found.shifts):
+                arrays |= _of_another_time(target, found)
             if blocked is None:
                 records.append(_missing(common, "blocked", note))
             else:
@@ -238,6 +245,15 @@ def _forecast(
         samples[:, train] = target.values[train]
         arrays[f"{target.name}-samples/{name}"] = samples
     return arrays
+
+
+def _of_another_time(target: Target, found: Evaluation) -> dict[str, NDArray[Any]]:
+    """Return the forecast of the model fed features of about half the trajectory later: the control for rates."""
+    distance = np.abs(found.shifts - len(target.times) / 2)
+    forecast = found.shifted_predictions[int(distance.argmin())].copy()
+    train = found.training_frames[0]
+    forecast[train] = target.values[train]
+    return {f"{target.name}-shifted": forecast}
 
 
 def _blocked(section: ModelsSection, timestep: float, target: Target) -> tuple[BlockedSplit | None, str]:

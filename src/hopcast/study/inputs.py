@@ -62,14 +62,19 @@ def read_data(config: StudyConfig) -> StudyData:
     else:
         assert section.trajectory is not None
         assert section.hamiltonian is not None
-        name, description = section.trajectory.stem, f"{section.trajectory.name} and {section.hamiltonian.name}"
+        name, description = (
+            section.trajectory.stem,
+            f"{section.trajectory.name} and {section.hamiltonian.name}",
+        )
         window = read_hamiltonian(section.hamiltonian, timestep=section.timestep)
         trajectory = read_trajectory(section.trajectory, timestep=section.timestep, cell=section.cell)
     check_alike(trajectory, window)
     diagnosis = None
     if window.overlaps is not None:
         diagnosis = diagnose_overlaps(window)
-        window = derive_couplings(window, tracking=config.couplings.tracking, derivative=config.couplings.derivative)
+        window = derive_couplings(
+            window, tracking=config.couplings.tracking, derivative=config.couplings.derivative
+        )
     if not window.is_complete:
         missing = int((~window.energy_known).sum() + (~window.nac_known).sum())
         raise InputError(

@@ -14,7 +14,6 @@ from hopcast.dynamics import (
     DynamicsResult,
     Estimate,
     Interval,
-    bootstrap_rate,
     dephasing_function,
     dephasing_time,
     local_rate,
@@ -22,6 +21,7 @@ from hopcast.dynamics import (
     run_dynamics,
     second_order_rate,
 )
+from hopcast.dynamics.rates import block_length
 from hopcast.evaluation import interpolate_in_time
 from hopcast.report import estimate, number
 from hopcast.study.config import DynamicsSection, ModelsSection
@@ -59,11 +59,16 @@ def forecast_hamiltonian(
         n_occupied=1,
         state_labels=pair.state_labels,
         energy_grid=pair.energy_grid,
-        provenance={"source": f"forecast by {label}", "couplings": "|NAC|; ab initio values at the training frames"},
+        provenance={
+            "source": f"forecast by {label}",
+            "couplings": "|NAC|; ab initio values at the training frames",
+        },
     )
 
 
-def coupling_of(section: ModelsSection, data: StudyData, values: NDArray[Any], gap: NDArray[Any]) -> NDArray[Any]:
+def coupling_of(
+    section: ModelsSection, data: StudyData, values: NDArray[Any], gap: NDArray[Any]
+) -> NDArray[Any]:
     """Return |NAC| from what the models learnt: itself, or |NAC| times the gap over the mean gap."""
     if section.mode == "paper":
         return values
@@ -96,17 +101,30 @@ def run_lifetimes(
         "coupling_interpolation": section.coupling_interpolation, "rule": section.rule, "waiting": section.waiting,
         "random_state": seed, "workers": workers,
     }  # fmt: skip
-    conventions = {name: dephasing_time(reference, convention=name) for name in ("gaussian", "pyxaid", "libra")}
+    conventions = {
+        name: dephasing_time(reference, convention=name) for name in ("gaussian", "pyxaid", "libra")
+    }
     tau = section.dephasing_time or conventions[section.tau_convention]
     convention = "given" if section.dephasing_time is not None else section.tau_convention
     bootstrap: dict[str, Any] = {"n_draws": section.n_bootstrap, "random_state": seed}
 
     stage.advance(AB_INITIO)
     exact = run_dynamics(reference, method="exact", dephasing_time=tau, **settings)
-    records = [_record(AB_INITIO, exact, None, None, tau, conventions[section.tau_convention], convention, None)]
+    records = [
+        _record(
+            AB_INITIO,
+            reference.timestep,
+            exact,
+            None,
+            None,
+            tau,
+            conventions[section.tau_convention],
+            convention,
+            None,
+        )
+    ]
     arrays = {"times": exact.times, f"population/{AB_INITIO}": exact.ground_population}
-    train = {name: forecasts.arrays[f"train/{name}"] for name in ("gap", "nac")}
-    plain = _plain_average(reference, train, tau, bootstrap)
+    plain = _plain_average(reference, forecasts.arrays["train/nac"], tau, bootstrap)
     for name in forecasts.numbers["names"]:
         stage.advance(name)
         gap = forecasts.arrays[f"gap/{name}"]
@@ -116,10 +134,11 @@ def run_lifetimes(
         ratio = ratio_of_rates(found.local_rate, exact.local_rate, reference.timestep, **bootstrap)
         spread = _model_part(models, data, forecasts, name, tau)
         own = dephasing_time(forecast, convention=section.tau_convention)
-        own_rate = local_rate(forecast, own, coupling_interpolation=section.coupling_interpolation, workers=workers)
+        own_rate = local_rate(
+            forecast, own, coupling_interpolation=section.coupling_interpolation, workers=workers
+        )
         own_ratio = ratio_of_rates(own_rate, exact.local_rate, reference.timestep, **bootstrap)
-        record = _record(name, found, ratio, spread, tau, own, convention, own_ratio)
-        record["plain_average_ratio"] = estimate_record(plain, "1", {})
+        record = _record(name, reference.timestep, found, ratio, spread, tau, own, convention, own_ratio)
         records.append(record)
         arrays |= {f"population/{name}": found.ground_population, f"gap/{name}": gap, f"nac/{name}": nac}
 
@@ -130,7 +149,7 @@ def run_lifetimes(
     }  # fmt: skip
     controls = [
         _control("plain average of the computed frames", plain),
-        *_interpolated(data, train, tau, exact, settings, bootstrap),
+        *_without_model(data, models, forecasts, tau, exact, settings, bootstrap),
     ]
     numbers = {
         "hamiltonians": records,
@@ -142,46 +161,48 @@ def run_lifetimes(
 
 
 def _plain_average(
-    reference: VibronicHamiltonian, train: dict[str, NDArray[np.bool_]], tau: float, bootstrap: dict[str, Any]
+    reference: VibronicHamiltonian, train: NDArray[np.bool_], tau: float, bootstrap: dict[str, Any]
 ) -> Estimate:
-    """Return the plain average of the local rate over the computed frames, as a ratio to the mean over all."""
-    everything = local_rate(reference, tau, "second_order")
-    gap = reference.gap()
-    # a computed pair of frames gives one gap and one coupling: those of the training frames
-    frames = np.flatnonzero(train["nac"])
-    sampled = second_order_rate(gap[frames], reference.coupling()[frames], tau)
-    mean = float(everything.mean()) * FS_PER_NS
-    stride = float(np.median(np.diff(frames))) * reference.timestep if len(frames) > 1 else reference.timestep
-    rate = bootstrap_rate(sampled, stride, **bootstrap)
-    # the interval of the ratio would need the same blocks in both; that of the sampled mean is an upper bound
-    return Estimate(
-        rate.value / mean, rate.low / mean, rate.high / mean, "",
-        {name: None if part is None else Interval(part.low / mean, part.high / mean) for name, part in rate.parts.items()},
-        rate.note,
-    )  # fmt: skip
+    """Return the average of the second-order rate over the computed frames as a ratio to that over all.
+
+    Each computed frame stands for those nearest to it, so that both averages are drawn from the same blocks.
+    """
+    gap = reference.gap()[: reference.n_steps]
+    everything = second_order_rate(gap, reference.coupling(), tau)
+    computed = np.flatnonzero(train)
+    borders = 0.5 * (computed[1:] + computed[:-1])
+    nearest = computed[np.searchsorted(borders, np.arange(len(everything)))]
+    return ratio_of_rates(everything[nearest], everything, reference.timestep, **bootstrap)
 
 
-def _interpolated(
+def _without_model(
     data: StudyData,
-    train: dict[str, NDArray[np.bool_]],
+    models: ModelsSection,
+    forecasts: StageResult,
     tau: float,
     exact: DynamicsResult,
     settings: dict[str, Any],
     bootstrap: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Return the rates of Hamiltonians interpolated in time from the same computed frames: no model at all."""
+    """Return the rates of Hamiltonians that know no geometry: interpolated in time, or from features of another time."""
     pair = data.hamiltonian
+    series: dict[str, list[NDArray[np.float64]]] = {}
     truth = {"gap": pair.gap(), "nac": np.abs(pair.coupling())}
-    controls = []
     for kind, name in (("linear", "linear interpolation in time"), ("cubic", "cubic spline in time")):
-        series = {}
+        series[name] = []
         for target, values in truth.items():
-            frames = np.flatnonzero(train[target])
-            series[target] = interpolate_in_time(frames, values[frames], np.arange(len(values)), kind)
-        interpolated = forecast_hamiltonian(data, series["gap"], series["nac"], name)
+            frames = np.flatnonzero(forecasts.arrays[f"train/{target}"])
+            series[name].append(interpolate_in_time(frames, values[frames], np.arange(len(values)), kind))
+    if all(f"{target}-shifted" in forecasts.arrays for target in truth):
+        gap = forecasts.arrays["gap-shifted"]
+        nac = coupling_of(models, data, forecasts.arrays["nac-shifted"], gap)
+        series[f"{forecasts.numbers['names'][0]} on features of another time"] = [gap, nac]
+    controls = []
+    for name, (gap, nac) in series.items():
         rates = local_rate(
-            interpolated, tau, coupling_interpolation=settings["coupling_interpolation"], workers=settings["workers"]
-        )
+            forecast_hamiltonian(data, gap, nac, name), tau,
+            coupling_interpolation=settings["coupling_interpolation"], workers=settings["workers"],
+        )  # fmt: skip
         controls.append(_control(name, ratio_of_rates(rates, exact.local_rate, pair.timestep, **bootstrap)))
     return controls
 
@@ -202,6 +223,7 @@ def _model_part(
 
 def _record(
     name: str,
+    timestep: float,
     found: DynamicsResult,
     ratio: Estimate | None,
     spread: float | None,
@@ -210,6 +232,8 @@ def _record(
     convention: str,
     own_ratio: Estimate | None,
 ) -> dict[str, Any]:
+    n_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
+
     def with_model(number: Estimate) -> Estimate:
         if spread is None:
             return number
@@ -219,7 +243,9 @@ def _record(
     reasons = {"monte_carlo": NO_SAMPLING}
     if ratio is None:
         reasons["model"] = "no model: ab initio"
-        shown_ratio = estimate(1.0, 1.0, 1.0, unit="1", reasons=reasons | {"finite_trajectory": "a ratio to itself"})
+        shown_ratio = estimate(
+            1.0, 1.0, 1.0, unit="1", reasons=reasons | {"finite_trajectory": "a ratio to itself"}
+        )
     else:
         if spread is None:
             reasons["model"] = "no joint posterior draws: too many frames"
@@ -244,6 +270,7 @@ def _record(
         "coupling_interpolation": found.coupling_interpolation,
         "substep": found.substep,
         "substeps": found.substeps,
+        "n_blocks": n_blocks,
         "dominant_part": found.lifetime.dominant_part or "finite_trajectory",
         "note": found.lifetime.note,
     }
@@ -265,7 +292,10 @@ def estimate_record(found: Estimate, unit: str, reasons: dict[str, str]) -> dict
 
 
 def _control(name: str, ratio: Estimate) -> dict[str, Any]:
-    return {"name": name, "ratio": estimate_record(ratio, "1", {"monte_carlo": NO_SAMPLING, "model": "no model"})}
+    return {
+        "name": name,
+        "ratio": estimate_record(ratio, "1", {"monte_carlo": NO_SAMPLING, "model": "no model"}),
+    }
 
 
 def _seam(found: DynamicsResult) -> dict[str, Any]:

@@ -39,7 +39,10 @@ def run_information(
     """
     pair, timestep = data.hamiltonian, data.trajectory.timestep
     gap = pair.gap()
-    series = {"gap": (G if pair.energy_grid == "frame" else G[:-1], gap), "nac": (G[:-1], np.abs(pair.coupling()))}
+    series = {
+        "gap": (G if pair.energy_grid == "frame" else G[:-1], gap),
+        "nac": (G[:-1], np.abs(pair.coupling())),
+    }
     information: list[dict[str, Any]] = []
     best_features: list[dict[str, Any]] = []
     best: dict[str, dict[str, int]] = {}
@@ -49,7 +52,9 @@ def run_information(
         stage.advance(target)
         features, values = series[target]
         if np.ptp(values) == 0:
-            raise InputError(f"The {target} must vary along the trajectory, but is {values[0]:.4g} eV throughout.")
+            raise InputError(
+                f"The {target} must vary along the trajectory, but is {values[0]:.4g} eV throughout."
+            )
         window = None
         if section.theiler_window is not None:
             window = max(1, round(section.theiler_window / timestep))
@@ -80,7 +85,9 @@ def run_information(
 def _information_record(entry: ElementInformation, target: str, ranking: ElementRanking) -> dict[str, Any]:
     info = ranking.information
     why = info.reason or "not possible on this trajectory"
-    spread = info.null[info.groups == entry.element].reshape(len(entry.atoms), -1, info.n_shifts).sum(axis=(0, 1))
+    spread = (
+        info.null[info.groups == entry.element].reshape(len(entry.atoms), -1, info.n_shifts).sum(axis=(0, 1))
+    )
     spread = spread / len(entry.atoms)
     enough = spread.size > 1 and np.ptp(spread) > 0
     z = (entry.mean_corrected - spread.mean()) / spread.std(ddof=1) if enough else math.nan

@@ -98,7 +98,9 @@ def run_study(
     reporter = Reporter(console)
     with reporter.stage("data") as stage:
         data = read_data(config)
-        stage.note = f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
+        stage.note = (
+            f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
+        )
     prepare_folder(folder, resume=resume, overwrite=overwrite)
     record: dict[str, Any] = {"status": "running", **_provenance(config, data)}
     write_record(folder, record)
@@ -109,7 +111,9 @@ def run_study(
             report = assemble(config, data, functions, stages, _provenance(config, data), reporter.seconds)
             hamiltonians = _hamiltonians(data, stages["dynamics"])
             for name, hamiltonian in hamiltonians.items():
-                write_native(folder / "hamiltonians" / f"{name.replace(' ', '-')}.h5", hamiltonian=hamiltonian)
+                write_native(
+                    folder / "hamiltonians" / f"{name.replace(' ', '-')}.h5", hamiltonian=hamiltonian
+                )
             write_report(report, folder)
     except BaseException as error:
         # the record tells a later reader what became of the run; stages that finished stay
@@ -128,7 +132,9 @@ def compute(
     stages: dict[str, StageResult] = {}
     keys = {"data": stage_key("data", {"fingerprint": data.fingerprint})}
 
-    def run(name: str, needs: tuple[str, ...], settings: Any, total: int, work: Callable[[Stage], StageResult]) -> StageResult:
+    def run(
+        name: str, needs: tuple[str, ...], settings: Any, total: int, work: Callable[[Stage], StageResult]
+    ) -> StageResult:
         inputs = {"settings": settings, "seed": seed} | {need: keys[need] for need in needs}
         keys[name] = stage_key(name, inputs)
         with reporter.stage(name, total) as stage:

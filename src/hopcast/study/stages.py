@@ -36,7 +36,9 @@ def stage_key(name: str, inputs: Mapping[str, Any]) -> str:
     """Return the hash of a stage's inputs: its name, the version of hopcast, settings, keys of earlier stages."""
     from importlib.metadata import version
 
-    text = json.dumps({"stage": name, "hopcast": version("hopcast"), "inputs": inputs}, sort_keys=True, default=str)
+    text = json.dumps(
+        {"stage": name, "hopcast": version("hopcast"), "inputs": inputs}, sort_keys=True, default=str
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
