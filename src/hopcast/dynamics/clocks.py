@@ -34,8 +34,8 @@ def clocks(
     State i is due when its clock, the time since it last acted, reaches 1 / (r |c_j|^2). Until something happens to
     a trajectory (a hop, a change of the amplitudes) it follows the path of all others, because clocks are
     deterministic. That path is walked once: each trajectory leaves it where the accumulated -log of the probability
-    that nothing happened passes its exponential random number, and is then followed alone. The law is that of walking
-    each trajectory from the start. Clocks are looked at only where one can be due (`_next_look`).
+    that nothing happened passes its exponential random number, and is then followed alone. Where both states are due and a
+    coin decides which acts (`hefei`), the path forks. The law is that of walking each trajectory from the start. Clocks are looked at only where one can be due (`_next_look`).
     """
     n = pa.size - 1
     n_groups = steps.shape[0]
@@ -49,72 +49,89 @@ def clocks(
         if initial_state == 1:
             steps[(first + k) % n_groups, 0] += 1
     order = np.argsort(target)
-    clock = np.full(2, start)
+    scratch = np.empty(size, np.int64)
+    waiting = np.empty((size + 1, 5), np.int64)  # paths to walk: sub-step, both clocks, range of `order`
+    waiting[0] = start, start, start, 0, size
+    n_waiting, hops = 1, 0
     me = initial_state
     other = 1 - me
-    collapsed = start
-    now = start
-    total, left, hops = 0.0, 0, 0
-    while left < size:
-        now = _next_look(now, end, clock[other], clock[me], collapsed, x, bounds, window, n)
-        if now > end:
-            break
-        p = flip(pa, pb, collapsed, now)
-        due_other = (now - clock[other]) * x * (1.0 - p) >= 1.0
-        due_me = (now - clock[me]) * x * p >= 1.0
-        if not (due_other or due_me):
-            continue
-        up = boltzmann[(now - 1) % n]
-        tie = rule == 1 and due_other and due_me
-        by_other = due_other and not (rule == 2 and due_me and me < other)
-        # probability that the acting state changes something
-        change = p * (up if other > me and (rule == 0 or by_other) else 1.0)
-        stay = (1.0 - change) * (0.5 if tie else 1.0)
-        total += -np.log1p(-change) + (np.log(2.0) if tie else 0.0) if stay > 0.0 else np.inf
-        while left < size and target[order[left]] <= total:
-            k = order[left]
-            left += 1
-            group = (first + k) % n_groups
-            s, d = state[k], increment[k]
-            c0, c1 = clock[0], clock[1]
-            active, pure = me, me
-            turned = False  # whether, in a tie, the other order was drawn
-            if tie:
-                s, u = uniform(s, d)
-                turned = u * (0.5 + 0.5 * change) < 0.5
-            if turned:
-                s, u = uniform(s, d)
-                pure = me if u < 1.0 - p else other
-            elif rule == 0 or by_other:
-                active, pure = other, other
-            else:
-                pure = other
-            reset_me = (due_me and (rule == 0 or not by_other)) or turned
-            reset_other = (due_other and (rule == 0 or by_other)) and not turned
-            if rule == 2 and due_me and due_other:
-                # the second state of the scan acts on amplitudes that the first has made pure
-                reset_me = not by_other or pure == other
-                reset_other = by_other or pure == me
-            if (reset_me and me == 0) or (reset_other and other == 0):
-                c0 = now
-            if (reset_me and me == 1) or (reset_other and other == 1):
-                c1 = now
-            if active != me:
-                hops += 1
-                record(steps, group, outputs, now - start, 1 if active == 1 else -1)
-                if absorbing and active == 0:
-                    continue
-            hops += _follow(
-                pa, pb, boltzmann, start, end, outputs, group, s, d, now, active, pure, c0, c1, absorbing, rule, x,
-                bounds, window, steps,
-            )  # fmt: skip
+    clock = np.empty(2, np.int64)
+    while n_waiting > 0:
+        n_waiting -= 1
+        now, clock[0], clock[1], left, stop = waiting[n_waiting]
         collapsed = now
-        if due_other and (rule == 0 or by_other):
-            clock[other] = now
-        if due_me and (rule == 0 or not by_other):
-            clock[me] = now
-        if rule == 2 and due_me and due_other and not by_other:
-            clock[other] = now
+        total = 0.0
+        while left < stop:
+            now = _next_look(now, end, clock[other], clock[me], collapsed, x, bounds, window, n)
+            if now > end:
+                break
+            p = flip(pa, pb, collapsed, now)
+            due_other = (now - clock[other]) * x * (1.0 - p) >= 1.0
+            due_me = (now - clock[me]) * x * p >= 1.0
+            if not (due_other or due_me):
+                continue
+            up = boltzmann[(now - 1) % n]
+            if rule == 1 and due_other and due_me:
+                # a coin for each trajectory; where this state acts and nothing changes, a path of its own begins
+                n_kept, n_apart = 0, 0
+                for i in range(left, stop):
+                    k = order[i]
+                    state[k], coin = uniform(state[k], increment[k])
+                    if coin < 0.5:
+                        order[left + n_kept] = k
+                        n_kept += 1
+                        continue
+                    state[k], u = uniform(state[k], increment[k])
+                    if u < 1.0 - p:
+                        target[k] -= total
+                        scratch[n_apart] = k
+                        n_apart += 1
+                        continue
+                    c0, c1 = (now, clock[1]) if me == 0 else (clock[0], now)
+                    group = (first + k) % n_groups
+                    hops += _follow(
+                        pa, pb, boltzmann, start, end, outputs, group, state[k], increment[k], now, me, other, c0, c1,
+                        absorbing, rule, x, bounds, window, steps,
+                    )  # fmt: skip
+                stop = left + n_kept
+                if n_apart > 0:
+                    order[stop : stop + n_apart] = scratch[:n_apart]
+                    c0, c1 = (now, clock[1]) if me == 0 else (clock[0], now)
+                    waiting[n_waiting] = now, c0, c1, stop, stop + n_apart
+                    n_waiting += 1
+                due_me = False  # for those who stay, the other state acts
+            by_other = due_other and not (rule == 2 and due_me and me < other)
+            # probability that the acting state changes something
+            change = p * (up if other > me and (rule == 0 or by_other) else 1.0)
+            total += -np.log1p(-change) if change < 1.0 else np.inf
+            while left < stop and target[order[left]] <= total:
+                k = order[left]
+                left += 1
+                group = (first + k) % n_groups
+                active, pure = me, other
+                if rule == 0 or by_other:
+                    active = other
+                reset_me = due_me and (rule != 1 or not by_other)
+                reset_other = due_other and (rule == 0 or by_other)
+                c0, c1 = clock[0], clock[1]
+                if (reset_me and me == 0) or (reset_other and other == 0):
+                    c0 = now
+                if (reset_me and me == 1) or (reset_other and other == 1):
+                    c1 = now
+                if active != me:
+                    hops += 1
+                    record(steps, group, outputs, now - start, 1 if active == 1 else -1)
+                    if absorbing and active == 0:
+                        continue
+                hops += _follow(
+                    pa, pb, boltzmann, start, end, outputs, group, state[k], increment[k], now, active, pure, c0, c1,
+                    absorbing, rule, x, bounds, window, steps,
+                )  # fmt: skip
+            collapsed = now
+            if due_other and (rule != 1 or by_other):
+                clock[other] = now
+            if due_me and (rule == 0 or not by_other):
+                clock[me] = now
     return hops
 
 
