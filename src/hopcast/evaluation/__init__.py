@@ -35,6 +35,13 @@ An average needs no forecast to be right on every frame. `prediction_powered_mea
 samples the difference between the forecast's mean over all frames and over the samples, weighted by lambda: near 0
 for a useless forecast, and a division of the variance by 1/(1 - rho^2) for one of correlation rho.
 
+Calibrated error bars
+---------------------
+`calibrate` counts how often the posterior's intervals hold the truth on held-out blocks, as they are and stretched by
+conformal factors from inner blocks of the training frames, which the test never meets. The verdict at 90 % takes
+Wilson's interval at the effective number of frames, tested time over correlation time: ``calibrated`` if 90 % lies
+inside and it is narrower than 25 points, ``not calibrated`` if 90 % lies outside, otherwise ``inconclusive``.
+
 Sources
 -------
 How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (interleaved protocol).
@@ -43,6 +50,7 @@ Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++,
 """
 
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
+from hopcast.evaluation.calibration import Calibration, calibrate
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
@@ -50,6 +58,6 @@ from hopcast.evaluation.shifts import circular_shifts
 from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
 
 __all__ = [
-    "BlockedSplit", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit", "circular_shifts",
-    "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
+    "BlockedSplit", "Calibration", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit",
+    "calibrate", "circular_shifts", "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
 ]  # fmt: skip

@@ -109,6 +109,49 @@ def block_out_residuals(
     return out
 
 
+def block_out_posterior(
+    inverse: FloatArray, dual: FloatArray, blocks: Sequence[NDArray[np.intp]], purge: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """Return residuals [n_frames, n_targets] and predictive variances [n_frames] of every block left out with a margin.
+
+    With L the block and `purge` training frames on both sides of it, ``[(K + alpha)^-1]_LL^-1`` is the posterior
+    covariance of the targets on L given all others (noise alpha included), and times c_L their residuals; only the
+    rows of the block are kept. Variances are in units of the signal scale. One factorisation serves every block.
+
+    Parameters
+    ----------
+    inverse
+        ``(K + alpha)^-1``.
+    dual
+        Dual coefficients [n_frames, n_targets].
+    blocks
+        Ascending frame numbers of each block.
+    purge
+        Training frames left out on both sides of a block.
+
+    Raises
+    ------
+    InputError
+        If a block with its margin leaves no frame.
+    """
+    n_frames = len(dual)
+    residuals, variances = np.empty_like(dual), np.empty(n_frames)
+    for block in blocks:
+        left = np.arange(max(0, block[0] - purge), min(n_frames, block[-1] + 1 + purge))
+        left = np.union1d(left, block) if len(left) < len(block) else left
+        if len(left) == n_frames:
+            raise InputError(
+                f"Argument `purge` must leave training frames, but a block of {len(block)} frames with {purge} on both "
+                f"sides takes all {n_frames}: use shorter blocks or a shorter purge."
+            )
+        part = cholesky(inverse[np.ix_(left, left)], lower=True, overwrite_a=True, check_finite=False)
+        covariance = inverse_of(part)
+        inside = np.searchsorted(left, block)
+        residuals[block] = covariance[inside] @ dual[left]
+        variances[block] = np.diag(covariance)[inside]
+    return residuals, variances
+
+
 @dataclass(frozen=True, eq=False)
 class BlockOutSearch:
     """Mean squared leave-one-block-out error of every pair (gamma, alpha).

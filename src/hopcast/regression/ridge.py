@@ -14,7 +14,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError, check_choice
-from hopcast.regression.blockout import block_out_residuals, blocks_of, factorise, inverse_of, search
+from hopcast.regression.blockout import (
+    block_out_posterior,
+    block_out_residuals,
+    blocks_of,
+    factorise,
+    inverse_of,
+    search,
+)
 from hopcast.regression.finite import require_finite
 from hopcast.regression.kernels import (
     KERNELS,
@@ -303,6 +310,48 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             for _, _, columns, lower in self._components:
                 out[:, columns] = block_out_residuals(inverse_of(lower), dual[:, columns], blocks)
         return out[:, 0] if self._one_dimensional else out
+
+    def block_out_forecast(
+        self, groups: ArrayLike | None = None, *, block_length: int | None = None, purge: int = 0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        r"""Return residuals and predictive standard deviations on the training frames, each without its block.
+
+        .. math:: C_L = \{[(K + \alpha)^{-1}]_{LL}\}^{-1}, \quad e_L = C_L c_L, \quad
+            \sigma_L^2 = s^2\, \mathrm{diag}\, C_L
+
+        for L a block and `purge` training frames on both sides of it; hyperparameters, centre, scales and s2 are those
+        of all training frames. The deviation is that of a measured target (noise alpha s2 included).
+
+        Parameters
+        ----------
+        groups
+            Label of the block of every training frame.
+        block_length
+            Consecutive frames of a block. None (and no groups): as at fit.
+        purge
+            Training frames left out on both sides.
+
+        Returns
+        -------
+        residuals, std : numpy.ndarray
+            [n_samples], or [n_samples, n_targets], in the unit of y.
+
+        Raises
+        ------
+        InputError
+            If a block with its margin takes all training frames.
+        """
+        check_is_fitted(self)
+        length = self.block_length if block_length is None else block_length
+        blocks = blocks_of(len(self.X_fit_), length, groups)
+        dual, signal = np.atleast_2d(self.dual_coef_.T).T, np.atleast_1d(self.signal_variance_)
+        residuals, std = np.empty_like(dual), np.empty_like(dual)
+        with single_threaded_blas():
+            for _, _, columns, lower in self._components:
+                found, variances = block_out_posterior(inverse_of(lower), dual[:, columns], blocks, purge)
+                residuals[:, columns] = found
+                std[:, columns] = np.sqrt(variances[:, None] * signal[columns])
+        return (residuals[:, 0], std[:, 0]) if self._one_dimensional else (residuals, std)
 
     def _check_parameters(self) -> None:
         check_choice("kernel", self.kernel, KERNELS)
