@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hopcast.study.config import StudyConfig
+
+
+def output_console() -> Console:
+    """Return the console for tables: as wide as the terminal, or wide enough for any table in a log."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=130)
 
 
 def conduct(config: StudyConfig, output: Path, *, resume: bool, overwrite: bool, workers: int | None) -> None:
@@ -28,7 +38,7 @@ def conduct(config: StudyConfig, output: Path, *, resume: bool, overwrite: bool,
             err=True,
         )
         raise typer.Exit(130) from None
-    console = Console()
+    console = output_console()
     for table in (trust_table(result.report), hamiltonian_table(result.report)):
         console.print(table.to_rich())
         console.print()

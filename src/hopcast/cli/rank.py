@@ -23,6 +23,7 @@ def rank(
     """Rank elements and symmetry functions by their mutual information with the gap and the coupling."""
     from rich.console import Console
 
+    from hopcast.cli.present import output_console
     from hopcast.core.errors import OutputError
     from hopcast.report import best_feature_table, information_table, to_json
     from hopcast.study import rank_study
@@ -34,7 +35,7 @@ def rank(
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
     report = rank_study(config, workers=workers, console=Console(stderr=True))
-    console = Console()
+    console = output_console()
     for table in (information_table(report), best_feature_table(report)):
         console.print(table.to_rich())
         console.print()
