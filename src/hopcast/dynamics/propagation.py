@@ -77,17 +77,18 @@ class SubstepGrid:
         width = max(float(np.ptp(side, axis=1).max()) for side in (self.left, self.right))
         return width * self.substep / HBAR
 
-    def gaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the two-state gap at the left and right ends of the steps, [n_steps] each, eV."""
-        return self.left[:, 1] - self.left[:, 0], self.right[:, 1] - self.right[:, 0]
+    def gaps(self, start: int = 0, stop: int | None = None) -> tuple[Floats, Floats]:
+        """Return the two-state gap at the left and right ends of a range of steps, eV."""
+        left, right = self.left[start:stop], self.right[start:stop]
+        return left[:, 1] - left[:, 0], right[:, 1] - right[:, 0]
 
-    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the mid-points before and after each one, as couplings are interpolated."""
-        steps = np.arange(self.n_steps)
-        before, after = steps - 1, steps + 1
-        before[0] = self.n_steps - 1 if self.closed else 0
-        after[-1] = 0 if self.closed else self.n_steps - 1
-        return before, after
+    def neighbours(self, start: int = 0, stop: int | None = None) -> tuple[Ints, Ints]:
+        """Return the mid-points before and after those of a range of steps, as couplings are interpolated."""
+        n = self.n_steps
+        steps = np.arange(start, n if stop is None else stop)
+        if self.closed:
+            return (steps - 1) % n, (steps + 1) % n
+        return np.maximum(steps - 1, 0), np.minimum(steps + 1, n - 1)
 
     def interpolate(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[Any]]:
         """Return energies and couplings at the mid-points of the sub-steps of some steps.
@@ -103,7 +104,7 @@ class SubstepGrid:
         here = self.nac[start:stop, None]
         if not self.linear:
             return energies, np.repeat(here, self.n_substeps, axis=1)
-        before, after = (self.nac[index[start:stop]][:, None] for index in self.neighbours())
+        before, after = (self.nac[index][:, None] for index in self.neighbours(start, stop))
         w = x[:, None, None]
         nac = np.where(w < 0.5, before * (0.5 - w) + here * (0.5 + w), here * (1.5 - w) + after * (w - 0.5))
         return energies, nac
@@ -219,27 +220,17 @@ def two_state_substeps(
     stop = grid.n_steps if stop is None else stop
     size = (stop - start) * grid.n_substeps
     a, b, gap = np.empty(size, np.complex128), np.empty(size, np.complex128), np.empty(size)
-    left, right = grid.gaps()
-    coupling = np.ascontiguousarray(grid.nac[:, 0, 1]).astype(np.complex128)
+    left, right = grid.gaps(start, stop)
+    coupling = grid.nac[:, 0, 1]
     if np.iscomplexobj(grid.nac):  # -i nac_ii is a real energy where phases are not parallel transported
-        shift = grid.nac[:, 1, 1].imag - grid.nac[:, 0, 0].imag
+        shift = grid.nac[start:stop, 1, 1].imag - grid.nac[start:stop, 0, 0].imag
         left, right = left + shift, right + shift
-    before, after = grid.neighbours()
-    _fill_substeps(
-        left,
-        right,
-        coupling,
-        before,
-        after,
-        start,
-        stop,
-        grid.n_substeps,
-        grid.substep / HBAR,
-        grid.linear,
-        a,
-        b,
-        gap,
+    here, before, after = (
+        coupling[index].astype(np.complex128) for index in (slice(start, stop), *grid.neighbours(start, stop))
     )
+    _fill_substeps(
+        left, right, here, before, after, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap
+    )  # fmt: skip
     return a, b, gap
 
 
@@ -248,10 +239,8 @@ def _fill_substeps(
     left: Floats,
     right: Floats,
     coupling: Complexes,
-    before: Ints,
-    after: Ints,
-    start: int,
-    stop: int,
+    before: Complexes,
+    after: Complexes,
     n_sub: int,
     h: float,
     linear: bool,
@@ -260,15 +249,15 @@ def _fill_substeps(
     gap: Floats,
 ) -> None:
     out = 0
-    for k in range(start, stop):
+    for k in range(left.size):
         for s in range(n_sub):
             x = (s + 0.5) / n_sub
             e = left[k] + x * (right[k] - left[k])
             w = coupling[k]
             if linear and x < 0.5:
-                w = coupling[before[k]] * (0.5 - x) + w * (0.5 + x)
+                w = before[k] * (0.5 - x) + w * (0.5 + x)
             elif linear:
-                w = w * (1.5 - x) + coupling[after[k]] * (x - 0.5)
+                w = w * (1.5 - x) + after[k] * (x - 0.5)
             omega = np.sqrt(0.25 * e * e + w.real * w.real + w.imag * w.imag)
             theta = omega * h
             sinc = np.sin(theta) / omega if omega > 0.0 else h
