@@ -48,9 +48,13 @@ if TYPE_CHECKING:
     )
     from hopcast.information import information as information
     from hopcast.information import mutual_information as mutual_information
+    from hopcast.io import list_formats as list_formats
     from hopcast.io import (
         read_hamiltonian as read_hamiltonian,
     )
+    from hopcast.io import read_psict as read_psict
+    from hopcast.io import read_recomb as read_recomb
+    from hopcast.io import read_shprop as read_shprop
     from hopcast.io import (
         read_trajectory as read_trajectory,
     )
@@ -75,7 +79,11 @@ _NAMES = {
         "VibronicHamiltonian",
     ),
     "hopcast.io": (
+        "list_formats",
         "read_hamiltonian",
+        "read_psict",
+        "read_recomb",
+        "read_shprop",
         "read_trajectory",
         "write_hamiltonian",
         "write_trajectory",

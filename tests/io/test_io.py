@@ -171,9 +171,9 @@ class TestBadFiles:
             hc.read_trajectory(tmp_path / "md.traj", timestep=1.0)
 
     def test_unknown_suffix(self, tmp_path):
-        (tmp_path / "NATXT").write_text("0")
+        (tmp_path / "couplings.dat").write_text("0")
         with pytest.raises(hc.InputError, match="in no format that hopcast recognises"):
-            hc.read_hamiltonian(tmp_path / "NATXT")
+            hc.read_hamiltonian(tmp_path / "couplings.dat")
 
 
 class TestAtomicWrites:

@@ -3,64 +3,117 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.native import SUFFIXES, read_native, write_native
-
-FORMATS = ("hopcast",)
+from hopcast.io.registry import ReadOptions, WriteOptions, find_format, recognise, writable
 
 
 def read_hamiltonian(
-    path: str | Path, *, format: str | None = None, timestep: float | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    timestep: float | None = None,
+    couplings: str = "overlaps",
+    unit: str | None = None,
+    energy_grid: str | None = None,
+    spin: int = 0,
+    scheme: str | None = None,
+    n_occupied: int | None = None,
+    workers: int | None = None,
 ) -> VibronicHamiltonian:
-    """Read a vibronic Hamiltonian.
+    r"""Read a vibronic Hamiltonian of any registered format.
+
+    Energies become eV on the grid of the source (mid-point energies are never un-averaged), couplings
+    :math:`\hbar\langle i|\partial_t j\rangle` in eV on mid-points. The provenance says format, sign, units and alignment.
 
     Parameters
     ----------
     path
-        File to read.
+        File or folder.
     format
-        "hopcast" (our HDF5); None recognises it.
+        A name of ``hopcast formats``; None recognises it from the files.
     timestep
-        Time between frames, fs, for formats that do not hold it; ours does, and a different value is an error.
+        Time between frames, fs, for formats that do not hold it; where one does, a different value is an error.
+    couplings
+        "overlaps": where the source has raw overlaps they are kept, and couplings that are not known are NaN until
+        `hopcast.derive_couplings` makes them. "source": the couplings of the source are trusted as they are.
+    unit
+        Unit of energy of text that may have several: "eV", "Ry" or "Ha".
+    energy_grid
+        "frame" or "midpoint" for Libra's text, which does not say it.
+    spin
+        Spin channel, 0 or 1.
+    scheme
+        "3points" or "levine" for nano-qmflows' text.
+    n_occupied
+        Number of occupied states, for all formats but ours.
+    workers
+        Threads; None takes the cores.
 
     Raises
     ------
     InputError
-        If the file is missing, broken or of an unknown format.
+        If files are missing, broken, ragged, not finite, not antisymmetric, or do not fit together; or of no or of
+        several formats.
     ConfigError
-        If `format` is unknown.
+        If an option is unknown.
     """
-    if format is not None:
-        check_choice("format", format, FORMATS)
+    check_choice("couplings", couplings, ("overlaps", "source"))
     name = Path(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
-    if format is None and name.suffix not in SUFFIXES:
-        raise InputError(f"File `{name}` is in no format that hopcast recognises ({', '.join(FORMATS)}).")
-    hamiltonian: VibronicHamiltonian = read_native(name, "hamiltonian")
-    if timestep is not None and not np.isclose(timestep, hamiltonian.timestep, rtol=1e-6):
-        raise InputError(
-            f"File `{name}` has frames {hamiltonian.timestep:g} fs apart, but `timestep` is {timestep:g} fs. "
-            "Leave `timestep` out to use the file's."
-        )
+    found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian")
+    options = ReadOptions(
+        timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
+        n_occupied=n_occupied, workers=workers,
+    )  # fmt: skip
+    try:
+        hamiltonian: VibronicHamiltonian = found.read(name, options)
+    except (OSError, MemoryError) as error:
+        raise InputError(f"`{name}` cannot be read as `{found.name}` ({error}).") from error
     return hamiltonian
 
 
-def write_hamiltonian(hamiltonian: VibronicHamiltonian, path: str | Path, *, format: str = "hopcast") -> None:
-    """Write a vibronic Hamiltonian.
+def write_hamiltonian(
+    hamiltonian: VibronicHamiltonian, path: str | Path, *, format: str = "hopcast", **options: Any
+) -> None:
+    """Write a vibronic Hamiltonian in a registered format (see `hopcast.io.losses` for what one cannot hold).
+
+    Parameters
+    ----------
+    hamiltonian
+        What to write.
+    path
+        File (ours) or folder (formats of several files).
+    format
+        A name of ``hopcast formats`` that can be written.
+    **options
+        Fields of `hopcast.io.registry.WriteOptions`, e.g. ``flavour="dev"``, ``n_samples=100``.
 
     Raises
     ------
     ConfigError
-        If `format` is unknown, or `path` does not end in ``.h5`` or ``.hdf5``.
+        If `format` is unknown or only read, or an option does not fit.
+    InputError
+        If something is unknown (NaN) that the format must know.
     OutputError
-        If the file cannot be written.
+        If it cannot be written.
     """
-    check_choice("format", format, FORMATS)
-    if Path(path).suffix not in SUFFIXES:
-        raise ConfigError(f"Argument `path` must end in .h5 or .hdf5, but is `{path}`.")
-    write_native(path, hamiltonian=hamiltonian)
+    target = writable(format, "hamiltonian")
+    assert target.write is not None
+    if not target.holds.unknown and not hamiltonian.is_complete:
+        missing = int(np.argmin(hamiltonian.energy_known)), int(np.argmin(hamiltonian.nac_known))
+        what = (
+            f"an energy of frame {missing[0]}"
+            if not hamiltonian.energy_known.all()
+            else f"the coupling of step {missing[1]}"
+        )
+        raise InputError(
+            f"Format `{format}` must know every number, but {what} is unknown. Forecast it, derive couplings from overlaps, "
+            "or cut the Hamiltonian."
+        )
+    target.write(hamiltonian, Path(path), WriteOptions(**options))

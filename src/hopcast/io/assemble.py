@@ -1,0 +1,197 @@
+"""From the numbers of a file to a `VibronicHamiltonian`: units, sign, alignment of rows, antisymmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import EnergyGrid, VibronicHamiltonian
+from hopcast.core.units import HARTREE, HBAR, RYDBERG
+from hopcast.io.registry import ReadOptions
+
+UNITS = {"eV": 1.0, "Ry": RYDBERG, "Ha": HARTREE}
+ASYMMETRY = 1e-4
+"""Larger deviations from antisymmetry, relative to the largest coupling, are refused; smaller ones are rounding."""
+
+
+def need_timestep(name: object, timestep: float | None) -> float:
+    """Return the time step, or say that it is missing.
+
+    Raises
+    ------
+    InputError
+        If it is None, or no positive number.
+    """
+    if timestep is None:
+        raise InputError(f"`{name}` does not say how far apart its frames are. Give `timestep` in fs.")
+    if not (np.isfinite(timestep) and timestep > 0):
+        raise InputError(f"The time step of `{name}` must be a positive number of fs, but is {timestep:g}.")
+    return float(timestep)
+
+
+def unit_of(name: str, unit: str | None, default: str) -> tuple[str, float]:
+    """Return a unit of energy and its size in eV.
+
+    Raises
+    ------
+    InputError
+        If it is unknown.
+    """
+    chosen = unit or default
+    if chosen not in UNITS:
+        raise InputError(
+            f"The unit of energy of `{name}` must be one of {', '.join(UNITS)}, but is `{chosen}`."
+        )
+    return chosen, UNITS[chosen]
+
+
+def differences_to_nac(difference: NDArray[Any], timestep: float) -> NDArray[Any]:
+    """Return hbar d from S - S^dagger, eV."""
+    return difference * (HBAR / (2.0 * timestep))
+
+
+def nac_to_differences(nac: NDArray[Any], timestep: float) -> NDArray[Any]:
+    """Return S - S^dagger from hbar d."""
+    return nac * (2.0 * timestep / HBAR)
+
+
+def real_couplings(nac: NDArray[Any]) -> NDArray[np.float64]:
+    """Return couplings for codes that hold real ones: ``|nac| sign(Re nac)``, antisymmetric."""
+    if not np.iscomplexobj(nac):
+        return nac
+    upper = np.triu(np.abs(nac) * np.where(nac.real < 0, -1.0, 1.0), 1)
+    return upper - upper.swapaxes(1, 2)
+
+
+def antisymmetric(name: object, nac: NDArray[Any], first: int = 0) -> NDArray[Any]:
+    """Return exactly anti-Hermitian matrices from printed ones.
+
+    Raises
+    ------
+    InputError
+        If they deviate by more than rounding (names the step).
+    """
+    known = np.isfinite(nac).all(axis=(1, 2))
+    clean = np.where(known[:, None, None], nac, 0.0)
+    residual = np.abs(clean + clean.conj().swapaxes(1, 2)).max(axis=(1, 2), initial=0.0)
+    scale = float(np.abs(clean).max(initial=0.0))
+    if scale > 0 and residual.max() > ASYMMETRY * scale:
+        worst = int(residual.argmax())
+        raise InputError(
+            f"The couplings of `{name}` must be antisymmetric (complex: anti-Hermitian), but step {worst + first} deviates by "
+            f"{residual[worst] / scale:.3g} of the largest. Are they overlaps, or of another number of states?"
+        )
+    result: NDArray[Any] = 0.5 * (nac - nac.conj().swapaxes(1, 2))
+    return result
+
+
+def assemble(
+    name: object,
+    energies: NDArray[np.float64],
+    nac: NDArray[Any],
+    *,
+    timestep: float,
+    grid: EnergyGrid,
+    provenance: Mapping[str, str],
+    options: ReadOptions,
+    overlaps: NDArray[Any] | None = None,
+    first: int = 0,
+) -> VibronicHamiltonian:
+    """Return the Hamiltonian of rows of energies (eV) and couplings (hbar d, eV), aligned.
+
+    With energies on frames there is one coupling fewer than energies. Where a code wrote as many of both, the last
+    coupling has no last energy: it is dropped, and the provenance says so.
+
+    Raises
+    ------
+    InputError
+        If the numbers of rows or of states do not fit together, or couplings are not antisymmetric.
+    """
+    n_energies, n_couplings = len(energies), len(nac)
+    if nac.shape[1] != energies.shape[1]:
+        raise InputError(
+            f"Energies and couplings of `{name}` must have the same states, but have {energies.shape[1]} and "
+            f"{nac.shape[1]}. Check that the files belong together."
+        )
+    expected = n_energies - 1 if grid == "frame" else n_energies
+    alignment = f"energies at t, couplings at t + dt/2, from number {first}"
+    if grid == "midpoint":
+        alignment = f"energies and couplings at t + dt/2, from number {first}"
+    if n_couplings == expected + 1 and expected > 0:
+        alignment += f"; the last coupling (number {first + expected}) has no last energy and was dropped"
+        nac = nac[:expected]
+        overlaps = None if overlaps is None else overlaps[:expected]
+    elif n_couplings != expected:
+        raise InputError(
+            f"`{name}` must hold {expected} couplings for its {n_energies} energies (or one more), but holds {n_couplings}. "
+            "Check that both come from the same run and are complete."
+        )
+    if n_couplings == 0 or expected == 0:
+        raise InputError(f"`{name}` must hold at least two frames, but holds {n_energies}.")
+    nac = antisymmetric(name, nac, first)
+    if np.iscomplexobj(nac) and not np.any(nac.imag[np.isfinite(nac)]):
+        nac = nac.real.copy()
+    if (
+        overlaps is not None
+        and np.iscomplexobj(overlaps)
+        and not np.any(overlaps.imag[np.isfinite(overlaps)])
+    ):
+        overlaps = overlaps.real.copy()
+    if overlaps is not None and options.couplings == "source":
+        overlaps = None
+    return VibronicHamiltonian(
+        energies=energies,
+        nac=nac,
+        timestep=timestep,
+        overlaps=overlaps,
+        n_occupied=options.n_occupied,
+        energy_grid=grid,
+        provenance={**provenance, "alignment": alignment, "couplings": "as the source gives them"},
+    )
+
+
+def from_overlaps(
+    name: object,
+    energies: NDArray[np.float64],
+    overlaps: NDArray[Any],
+    *,
+    timestep: float,
+    provenance: Mapping[str, str],
+    options: ReadOptions,
+    first: int = 0,
+) -> VibronicHamiltonian:
+    """Return the Hamiltonian of raw overlaps: couplings unknown until derived, or plain differences where trusted.
+
+    Raises
+    ------
+    InputError
+        As `assemble`.
+    """
+    if options.couplings == "source":
+        nac = differences_to_nac(overlaps - overlaps.conj().swapaxes(1, 2), timestep)
+        return assemble(
+            name, energies, nac, timestep=timestep, grid="frame", options=options, first=first,
+            provenance={**provenance, "phases": "none: differences of overlaps as they come"},
+        )  # fmt: skip
+    unknown = np.full(overlaps.shape, np.nan)
+    return assemble(
+        name, energies, unknown, timestep=timestep, grid="frame", options=options, overlaps=overlaps, first=first,
+        provenance=provenance,
+    )  # fmt: skip
+
+
+def orthogonal_pair(left: NDArray[Any], overlap: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """Return overlaps of frames after Löwdin's orthonormalisation of each: S(t)^-1/2 St S(t+dt)^-1/2."""
+    return _inverse_root(left) @ overlap @ _inverse_root(right)
+
+
+def _inverse_root(matrices: NDArray[Any]) -> NDArray[Any]:
+    hermitian = 0.5 * (matrices + matrices.conj().swapaxes(-1, -2))
+    values, vectors = np.linalg.eigh(hermitian)
+    values = np.where(values > 1e-8, values, 1.0)
+    result: NDArray[Any] = (vectors / np.sqrt(values)[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
+    return result

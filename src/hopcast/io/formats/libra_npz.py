@@ -1,0 +1,200 @@
+"""Libra's sparse archives: ``E_ks/S_ks/St_ks`` (raw overlaps), ``Hvib_ks``, ``Hvib_sd``, ``Hvib_ci``; ``Im Hvib = +d``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import HARTREE
+from hopcast.io.arrays import load_sparse, save_sparse
+from hopcast.io.assemble import assemble, from_overlaps, need_timestep, orthogonal_pair
+from hopcast.io.numbered import consecutive, numbered_files
+from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
+
+
+def _all_files(folder: Path) -> dict[str, dict[int, Path]]:
+    names = {"E": r"E_ks_(\d+)", "S": r"S_ks_(\d+)", "St": r"St_ks_(\d+)", "ks_im": r"Hvib_ks_(\d+)_im"}
+    names |= {
+        f"{kind}_{part}": rf"Hvib_{kind}_(\d+)_{part}" for kind in ("sd", "ci") for part in ("re", "im")
+    }
+    found = {key: numbered_files(folder, rf"{pattern}\.npz") for key, pattern in names.items()}
+    return {key: files for key, files in found.items() if files}
+
+
+def sniff(path: Path) -> bool:
+    """Whether a folder has Libra's numbered archives."""
+    if not path.is_dir():
+        return False
+    try:
+        found = _all_files(path)
+    except InputError:
+        return True
+    return bool({"St", "ks_im", "sd_im", "ci_im"} & set(found))
+
+
+def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
+    """Read raw overlaps where they are (and not the source's couplings are asked for), else Hvib."""
+    timestep = need_timestep(path, options.timestep)
+    found = _all_files(path)
+    if options.spin not in (0, 1):
+        raise InputError(f"Argument `spin` must be 0 (alpha) or 1 (beta), but is {options.spin}.")
+    if "St" in found and "E" in found and not (options.couplings == "source" and "ks_im" in found):
+        return _from_overlaps(path, found, timestep, options)
+    if "ks_im" in found and "E" in found:
+        numbers, energies, _ = _energies(path, found["E"], options.spin)
+        steps = consecutive(path, found["ks_im"], "couplings `Hvib_ks_<step>_im.npz`")
+        _same_start(path, numbers, steps, "Hvib_ks")
+        nac = np.array([_block(found["ks_im"][step], options.spin) for step in steps]) * HARTREE
+        return assemble(
+            path, energies, _real(path, nac), timestep=timestep, grid="frame", options=options, first=numbers[0],
+            provenance={"format": "libra-npz, E_ks and Hvib_ks", "sign": "Im Hvib = +d", "units": "Ha, atomic units"},
+        )  # fmt: skip
+    for kind in ("ci", "sd"):
+        if f"{kind}_im" in found and f"{kind}_re" in found:
+            return _many_body(path, kind, found, timestep, options)
+    raise InputError(
+        f"Folder `{path}` must hold energies beside its couplings (`E_ks_<step>.npz`, or `Hvib_*_re.npz`), but holds "
+        f"{', '.join(sorted(found)) or 'neither'} only. Copy them here."
+    )
+
+
+def _block(path: Path, spin: int, shape: tuple[int, int] | None = None) -> NDArray[Any]:
+    """Return the block of one spin of a (2n, 2n) matrix: alpha first, then beta."""
+    matrix = load_sparse(path)
+    if (
+        matrix.shape[0] != matrix.shape[1]
+        or matrix.shape[0] % 2
+        or (shape is not None and matrix.shape != shape)
+    ):
+        raise InputError(
+            f"File `{path}` must hold a square matrix of alpha and beta states{'' if shape is None else f', {shape}'}, but "
+            f"its shape is {matrix.shape}."
+        )
+    n_states = matrix.shape[0] // 2
+    part = slice(spin * n_states, (spin + 1) * n_states)
+    return matrix[part, part]
+
+
+def _stack(files: dict[int, Path], numbers: list[int], spin: int) -> NDArray[Any]:
+    first = _block(files[numbers[0]], spin)
+    double = (2 * first.shape[0], 2 * first.shape[0])
+    return np.array([first, *(_block(files[number], spin, double) for number in numbers[1:])])
+
+
+def _energies(path: Path, files: dict[int, Path], spin: int) -> tuple[list[int], NDArray[np.float64], str]:
+    numbers = consecutive(path, files, "energies `E_ks_<step>.npz`")
+    matrices = _stack(files, numbers, spin)
+    energies = np.einsum("tii->ti", matrices).real * HARTREE
+    if spin == 1 and not np.any(energies):
+        raise InputError(f"Folder `{path}` has no beta states (all energies are zero). Read `spin` 0.")
+    return numbers, energies, f"spin {'beta' if spin else 'alpha'}"
+
+
+def _same_start(path: Path, numbers: list[int], steps: list[int], what: str) -> None:
+    if steps[0] != numbers[0]:
+        raise InputError(
+            f"Folder `{path}` must number `E_ks` and `{what}` alike, but they begin with {numbers[0]} and {steps[0]}. "
+            "Check that they come from the same run."
+        )
+
+
+def _from_overlaps(
+    path: Path, found: dict[str, dict[int, Path]], timestep: float, options: ReadOptions
+) -> VibronicHamiltonian:
+    numbers, energies, spin = _energies(path, found["E"], options.spin)
+    steps = consecutive(path, found["St"], "overlaps `St_ks_<step>.npz`")
+    _same_start(path, numbers, steps, "St_ks")
+    overlaps = _stack(found["St"], steps, options.spin)
+    if overlaps.shape[1] != energies.shape[1]:
+        raise InputError(
+            f"`E_ks` and `St_ks` of `{path}` must have the same states, but have {energies.shape[1]} and {overlaps.shape[1]}."
+        )
+    treated = "as they come"
+    if "S" in found and set(numbers) <= set(found["S"]) and len(numbers) == len(steps) + 1:
+        metric = _stack(found["S"], numbers, options.spin)
+        if metric.shape[1:] != overlaps.shape[1:]:
+            raise InputError(
+                f"`S_ks` and `St_ks` of `{path}` must have the same states, but have other shapes."
+            )
+        deviation = float(np.abs(metric - np.eye(metric.shape[1])).max())
+        if deviation > 1e-8:
+            overlaps = orthogonal_pair(metric[:-1], overlaps, metric[1:])
+            treated = f"Löwdin-orthonormalised with S_ks (which deviates by up to {deviation:.2g} from unity)"
+    return from_overlaps(
+        path, energies, overlaps, timestep=timestep, options=options, first=numbers[0],
+        provenance={
+            "format": f"libra-npz, E_ks and St_ks, {spin}", "sign": "raw overlaps <i(t)|j(t+dt)>",
+            "units": "Ha", "overlaps": treated,
+        },
+    )  # fmt: skip
+
+
+def _many_body(
+    path: Path, kind: str, found: dict[str, dict[int, Path]], timestep: float, options: ReadOptions
+) -> VibronicHamiltonian:
+    numbers = consecutive(path, found[f"{kind}_re"], f"`Hvib_{kind}_<step>_re.npz`")
+    steps = consecutive(path, found[f"{kind}_im"], f"`Hvib_{kind}_<step>_im.npz`")
+    _same_start(path, numbers, steps, f"Hvib_{kind}")
+    real = [load_sparse(found[f"{kind}_re"][number]) for number in numbers]
+    imaginary = [load_sparse(found[f"{kind}_im"][step]) for step in steps]
+    shapes = {matrix.shape for matrix in (*real, *imaginary)}
+    if len(shapes) != 1 or real[0].shape[0] != real[0].shape[1]:
+        raise InputError(
+            f"`Hvib_{kind}` of `{path}` must be square matrices of one size, but have the shapes {sorted(shapes)}."
+        )
+    matrices = np.array(real).real
+    energies = np.einsum("tii->ti", matrices).copy()
+    states = np.arange(matrices.shape[1])
+    matrices[:, states, states] = 0.0
+    if np.abs(matrices).max() > 1e-10:
+        raise InputError(
+            f"`Hvib_{kind}_re` of `{path}` must be diagonal (adiabatic states), but has elements of {np.abs(matrices).max():.2g} Ha "
+            "off the diagonal. hopcast reads real couplings from Libra's archives only."
+        )
+    return assemble(
+        path, energies * HARTREE, _real(path, np.array(imaginary)) * HARTREE, timestep=timestep, grid="midpoint",
+        options=options, first=numbers[0],
+        provenance={"format": f"libra-npz, Hvib_{kind}", "sign": "Im Hvib = +d", "units": "Ha, atomic units"},
+    )  # fmt: skip
+
+
+def _real(path: Path, matrices: NDArray[Any]) -> NDArray[np.float64]:
+    if np.iscomplexobj(matrices) and np.abs(matrices.imag).max() > 1e-12:
+        raise InputError(f"The imaginary parts of Hvib in `{path}` must be real numbers, but are complex.")
+    return matrices.real
+
+
+def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
+    """Write E_ks and Hvib_ks (and S_ks, St_ks where raw overlaps are known), alpha and beta alike, into a folder."""
+    if np.iscomplexobj(hamiltonian.nac):
+        from hopcast.io.assemble import real_couplings
+
+        nac = real_couplings(hamiltonian.nac)
+    else:
+        nac = hamiltonian.nac
+
+    def both(block: NDArray[Any]) -> NDArray[Any]:
+        zero = np.zeros_like(block)
+        return np.block([[block, zero], [zero, block]]).astype(complex)
+
+    for frame, energies in enumerate(hamiltonian.energies / HARTREE):
+        save_sparse(path / f"E_ks_{frame}.npz", both(np.diag(energies)))
+    for step, matrix in enumerate(nac / HARTREE):
+        save_sparse(path / f"Hvib_ks_{step}_im.npz", both(matrix).real)
+    if hamiltonian.overlaps is not None:
+        for frame in range(len(hamiltonian.energies)):
+            save_sparse(path / f"S_ks_{frame}.npz", both(np.eye(hamiltonian.n_states)))
+        for step, overlap in enumerate(hamiltonian.overlaps):
+            save_sparse(path / f"St_ks_{step}.npz", both(overlap))
+
+
+FORMAT = Format(
+    "libra-npz", "Libra's sparse archives: raw overlaps (E_ks, S_ks, St_ks), Hvib_ks, Hvib_sd, Hvib_ci", "hamiltonian",
+    "E_ks_<step>.npz, St_ks_<step>.npz, Hvib_*_<step>_im.npz", sniff, read, write,
+    Holds("frame", overlaps=True, digits=17),
+)  # fmt: skip

@@ -1,0 +1,208 @@
+"""VASP's `XDATCAR`: one header or many, direct coordinates."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import map_chunks
+from hopcast.core.errors import InputError
+from hopcast.core.trajectory import Trajectory
+from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.text import CHUNK, head, parse_frames, read_range
+from hopcast.io.trajectory_parts import atomic_number, flags, given_cell, warn_of_numbering
+from hopcast.io.unwrap import to_cartesian, unwrap_fractional
+
+_MARK = b"irect configuration="
+_LINE = 256
+
+
+def file_of(path: Path) -> Path:
+    """Return the XDATCAR, given it or its folder."""
+    return path / "XDATCAR" if path.is_dir() else path
+
+
+def sniff(path: Path) -> bool:
+    """Whether it says "Direct configuration=" in its first lines."""
+    return _MARK in head(file_of(path), 4096)
+
+
+def _marks(path: Path, size: int) -> NDArray[np.int64]:
+    """Return where the headlines of frames begin ("Direct configuration= ...")."""
+    found: list[int] = []
+    overlap = len(_MARK) - 1
+    for start in range(0, size, CHUNK):
+        data = read_range(path, start, min(start + CHUNK + overlap, size))
+        at = data.find(_MARK)
+        while at >= 0:
+            found.append(start + at - 1)
+            at = data.find(_MARK, at + 1)
+    return np.array(found, dtype=np.int64)
+
+
+def _header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64], list[str], list[int]]:
+    """Return cell, symbols and counts of a header."""
+    lines = text.decode("utf-8", "replace").rstrip("\n").split("\n")[-7:]
+    try:
+        scale = float(lines[1].split()[0])
+        cell = np.array([[float(x) for x in line.split()[:3]] for line in lines[2:5]])
+        symbols, counts = lines[5].split(), [int(count) for count in lines[6].split()]
+    except (ValueError, IndexError):
+        raise InputError(
+            f"File `{path}` must have a header before frame {frame} (name, scale, three vectors, elements, counts), but has none "
+            "that can be read. A header without elements (VASP 4) needs them added as its sixth line."
+        ) from None
+    if cell.shape != (3, 3) or not np.isfinite(cell).all() or not np.isfinite(scale) or scale == 0:
+        raise InputError(f"File `{path}` has a broken cell in the header before frame {frame}.")
+    if len(symbols) != len(counts) or not counts or min(counts) < 1 or sum(counts) > 10_000_000:
+        raise InputError(
+            f"File `{path}` must name one element for each count in the header before frame {frame}, but has "
+            f"{len(symbols)} elements and {len(counts)} counts."
+        )
+    if scale < 0:  # VASP's way to give the volume
+        scale = float((-scale / abs(np.linalg.det(cell) or 1.0)) ** (1 / 3))
+    return scale * cell, symbols, counts
+
+
+def frame_numbers(path: Path) -> NDArray[np.int64]:
+    """Return the numbers that frames carry ("Direct configuration=     7")."""
+    file = file_of(path)
+    size = file.stat().st_size
+    marks = _marks(file, size)
+    numbers = []
+    with file.open("rb") as handle:
+        for mark in marks:
+            handle.seek(int(mark) + len(_MARK) + 1)
+            hit = re.match(rb"\s*(\d{1,12})", handle.read(16))
+            numbers.append(int(hit.group(1)) if hit else -1)
+    return np.array(numbers, dtype=np.int64)
+
+
+def read(path: Path, options: ReadOptions) -> Trajectory:
+    """Read all frames; direct coordinates are unwrapped by minimum image unless `options.unwrap` is off."""
+    file = file_of(path)
+    if options.timestep is None:
+        raise InputError(f"File `{file}` does not say how far apart its frames are. Give `timestep` in fs.")
+    if not file.is_file():
+        raise InputError(f"File `{file}` does not exist or is not a file. Check the path.")
+    size = file.stat().st_size
+    marks = _marks(file, size)
+    if not len(marks):
+        raise InputError(
+            f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
+        )
+    if marks[0] > 1 << 20:
+        raise InputError(
+            f"File `{file}` must begin with a header, but its first frame comes after {marks[0]} bytes."
+        )
+    cell, symbols, counts = _header(file, read_range(file, 0, int(marks[0])), 0)
+    n_atoms = sum(counts)
+    if 6 * n_atoms * len(marks) > size:  # a coordinate and its blank take at least two bytes
+        raise InputError(
+            f"File `{file}` must hold {n_atoms} atoms in each of its {len(marks)} frames, but is too short for that "
+            f"({size} bytes). It is damaged or cut short."
+        )
+    elements = [atomic_number(symbol, file) for symbol in symbols]
+    positions = np.empty((len(marks), n_atoms, 3))
+    cells: dict[int, NDArray[np.float64]] = {0: cell}
+    edges = np.append(marks, size)
+    groups = _groups(edges)
+    numbers = np.full(len(marks), -1, dtype=np.int64)
+
+    def parse(group: slice) -> list[tuple[int, bytes]]:
+        base = int(edges[group.start])
+        data = read_range(file, base, int(edges[group.stop]))
+        starts = np.empty(group.stop - group.start, dtype=np.int64)
+        headers = []
+        for row, mark in enumerate(edges[group] - base):
+            end = data.find(b"\n", int(mark), int(mark) + _LINE)
+            starts[row] = len(data) if end < 0 else end + 1
+            hit = re.match(rb"\s*(\d{1,12})", data[int(mark) + len(_MARK) + 1 : end if end >= 0 else None])
+            numbers[group.start + row] = int(hit.group(1)) if hit else -1
+        bad = parse_frames(data, starts, positions[group])
+        if bad >= 0:
+            raise _broken(file, data, int(starts[bad]), group.start + bad, n_atoms)
+        # what follows the coordinates of a frame is the header of the next one, or nothing
+        stops = np.append(edges[group.start + 1 : group.stop] - base, len(data))
+        for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            if stop - start > n_atoms * 12:
+                rest = _after(data[start:stop], n_atoms)
+                if rest.strip():
+                    headers.append((group.start + row + 1, rest))
+        return headers
+
+    for headers in map_chunks(parse, groups, workers=options.workers):
+        for frame, text in headers:
+            if frame == len(marks):
+                raise InputError(
+                    f"File `{file}` has text after its last frame: it is cut short within a header. Remove it."
+                )
+            new_cell, new_symbols, new_counts = _header(file, text, frame)
+            if (new_symbols, new_counts) != (symbols, counts):
+                raise InputError(
+                    f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
+                    f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}."
+                )
+            cells[frame] = new_cell
+    if not np.isfinite(positions).all():
+        raise InputError(f"File `{file}` holds coordinates that are not finite. It is damaged.")
+    warn_of_numbering(file, numbers)
+    frames_cell: NDArray[np.float64] = cell
+    if options.cell is not None:
+        frames_cell = given_cell(options.cell, file)
+    elif any(np.any(other != cell) for other in cells.values()):
+        frames_cell = np.empty((len(marks), 3, 3))
+        order = sorted(cells)
+        for start, stop in zip(order, [*order[1:], len(marks)], strict=True):
+            frames_cell[start:stop] = cells[start]
+    pbc = flags(True if options.pbc is None else options.pbc)
+    if options.unwrap and any(pbc):
+        unwrap_fractional(positions, pbc)
+    to_cartesian(positions, frames_cell)
+    return Trajectory(
+        positions=positions, cell=frames_cell, numbers=np.repeat(elements, counts), timestep=options.timestep, pbc=pbc,
+    )  # fmt: skip
+
+
+def _groups(edges: NDArray[np.int64]) -> list[slice]:
+    """Return runs of frames of about one chunk of text each."""
+    groups, start = [], 0
+    while start < len(edges) - 1:
+        stop = int(np.searchsorted(edges, edges[start] + CHUNK))
+        stop = min(max(stop, start + 1), len(edges) - 1)
+        groups.append(slice(start, stop))
+        start = stop
+    return groups
+
+
+def _after(block: bytes, n_lines: int) -> bytes:
+    """Return what follows the first lines of a block."""
+    if block.count(b"\n") <= n_lines:
+        return b""
+    return b"\n".join(block.split(b"\n")[n_lines:])
+
+
+def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> InputError:
+    lines = data[start : start + 200 * n_atoms].split(b"\n")[:n_atoms]
+    for atom in range(n_atoms):
+        line: Any = lines[atom] if atom < len(lines) else b""
+        try:
+            fine = len([float(x) for x in line.split()]) == 3
+        except ValueError:
+            fine = False
+        if not fine:
+            found = line[:60].decode("utf-8", "replace").strip() or "nothing"
+            return InputError(
+                f"File `{path}`, frame {frame}, atom {atom} must have three coordinates, but holds `{found}`. The file is cut short "
+                "or damaged: remove this frame and what follows."
+            )
+    return InputError(
+        f"File `{path}`, frame {frame} cannot be read. The file is damaged: remove this frame and what follows."
+    )
+
+
+FORMAT = Format("xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read)

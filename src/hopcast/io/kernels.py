@@ -1,0 +1,310 @@
+"""Compiled parsers of numbers in bytes."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+_REACH: Final = 250
+
+
+def _powers() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    exact = [Fraction(10) ** exponent for exponent in range(-_REACH, _REACH + 1)]
+    high = np.array([float(power) for power in exact])
+    low = np.array([float(power - Fraction(h)) for power, h in zip(exact, high, strict=True)])
+    return high, low
+
+
+_HIGH, _LOW = _powers()  # 10^-250 ... 10^250 as sums of two doubles
+
+
+@intrinsic
+def _eight_bytes(typing_context: Any, array: Any, index: Any) -> Any:
+    """Return the eight bytes of an array from an index on as one integer (they need not be aligned)."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
+        loaded = builder.load(pointer)
+        loaded.align = 1
+        return loaded
+
+    return types.uint64(array, types.uint64), generate
+
+
+_LITTLE: Final = sys.byteorder == "little"
+_EIGHT = np.uint64(8)
+_HIGH_HALVES = np.uint64(0xF0F0F0F0F0F0F0F0)
+_LOW_HALVES = np.uint64(0x0F0F0F0F0F0F0F0F)
+_SIXES = np.uint64(0x0606060606060606)
+_THREES = np.uint64(0x3333333333333333)
+_FOUR = np.uint64(4)
+_SIXTEEN = np.uint64(16)
+_THIRTY_TWO = np.uint64(32)
+_PAIRS = np.uint64(0x00FF00FF00FF00FF)
+_QUARTETS = np.uint64(0x0000FFFF0000FFFF)
+_JOIN_1 = np.uint64(2561)
+_JOIN_2 = np.uint64(6553601)
+_JOIN_4 = np.uint64(42949672960001)
+_EIGHT_DIGITS = np.uint64(100_000_000)
+_ONE = np.uint64(1)
+_TEN = np.uint64(10)
+_ZERO_DIGIT = np.uint64(48)
+_LAST_DIGIT = np.uint64(9)
+_EXACT = np.uint64(9007199254740992)
+
+
+# inlined: a call costs more than a number, because it counts references to its array
+@njit(cache=True, nogil=True, inline="always")
+def _number(data: Any, start: Any, n: Any) -> tuple[float, Any, int]:
+    """Return what `_long_number` returns, quickly for up to 19 digits; unsigned indices need no test for wraparound."""
+    i = start
+    c = data[i]
+    negative = c == 45
+    i += np.uint64(negative | (c == 43))
+    mantissa = np.uint64(0)
+    begin = i
+    while i < n:
+        digit = np.uint64(data[i]) - _ZERO_DIGIT
+        if digit > _LAST_DIGIT:
+            break
+        mantissa = mantissa * _TEN + digit
+        i += _ONE
+    digits = np.int64(i - begin)
+    exponent = np.int64(0)
+    if i < n and data[i] == 46:
+        i += _ONE
+        begin = i
+        while _LITTLE and i + _EIGHT <= n:
+            # eight digits at once: their values in eight bytes, joined to pairs, quartets and one number
+            word = _eight_bytes(data, i)
+            if (word & _HIGH_HALVES) | (((word + _SIXES) & _HIGH_HALVES) >> _FOUR) != _THREES:
+                break
+            word = ((word & _LOW_HALVES) * _JOIN_1) >> _EIGHT
+            word = ((word & _PAIRS) * _JOIN_2) >> _SIXTEEN
+            word = ((word & _QUARTETS) * _JOIN_4) >> _THIRTY_TWO
+            mantissa = mantissa * _EIGHT_DIGITS + word
+            i += _EIGHT
+        while i < n:
+            digit = np.uint64(data[i]) - _ZERO_DIGIT
+            if digit > _LAST_DIGIT:
+                break
+            mantissa = mantissa * _TEN + digit
+            i += _ONE
+        exponent = -np.int64(i - begin)
+        digits -= exponent
+    if digits == 0 or digits > 19:
+        value, stop, status = _long_number(data, np.int64(start), np.int64(n))
+        return value, np.uint64(stop), status
+    if i < n and (data[i] == 101 or data[i] == 69):
+        i += _ONE
+        c = data[i] if i < n else np.uint8(0)
+        minus = c == 45
+        i += np.uint64(minus | (c == 43))
+        begin = i
+        power = np.uint64(0)
+        while i < n:
+            digit = np.uint64(data[i]) - _ZERO_DIGIT
+            if digit > _LAST_DIGIT:
+                break
+            power = power * _TEN + digit
+            i += _ONE
+        if i == begin or i - begin > np.uint64(4):
+            value, stop, status = _long_number(data, np.int64(start), np.int64(n))
+            return value, np.uint64(stop), status
+        exponent += -np.int64(power) if minus else np.int64(power)
+    if i < n:
+        c = data[i]
+        if c != 32 and c != 10 and c != 9 and c != 13:
+            value, stop, status = _long_number(data, np.int64(start), np.int64(n))
+            return value, np.uint64(stop), status
+    value = float(mantissa)
+    if mantissa < _EXACT and -22 <= exponent <= 22:
+        # one of the two factors is 1: exact, and no branch to guess
+        up: Any = max(exponent, 0)
+        down: Any = max(-exponent, 0)
+        value = value * _HIGH[_REACH + up] / _HIGH[_REACH + down]
+        return (-value if negative else value), i, 0
+    value, status = _scaled(mantissa, exponent, False)
+    return (-value if negative else value), i, status
+
+
+@njit(cache=True, nogil=True)
+def _scaled(mantissa: Any, exponent: Any, cut: bool) -> tuple[float, int]:
+    """Return ``mantissa * 10**exponent``, rounded once, and 0; or 1 where that cannot be told."""
+    if mantissa == 0 and not cut:
+        return 0.0, 0
+    if exponent < -_REACH or exponent > _REACH:
+        return 0.0, 1
+    # mantissa (two parts, each exact) times power (two doubles), the large product split by Veltkamp and Dekker
+    tail = mantissa & np.uint64(2047)
+    a = float(mantissa - tail)
+    b = float(tail)
+    p = _HIGH[_REACH + exponent]
+    product = a * p
+    t = 134217729.0 * a
+    a1 = t - (t - a)
+    a2 = a - a1
+    t = 134217729.0 * p
+    p1 = t - (t - p)
+    p2 = p - p1
+    rest = ((a1 * p1 - product) + a1 * p2 + a2 * p1) + a2 * p2
+    rest += a * _LOW[_REACH + exponent] + b * p
+    value = product + rest
+    doubt = value * (2.0**-58 if cut else 2.0**-90)
+    if product + (rest + doubt) != product + (rest - doubt):
+        return 0.0, 1
+    return value, 0
+
+
+@njit(cache=True, nogil=True)
+def _long_number(data: Any, start: int, n: int) -> tuple[float, int, int]:
+    """Return value, end and status (0 fine, 1 ask Python, 2 no number) of the number that begins at `start`."""
+    i = start
+    negative = data[i] == 45
+    if negative or data[i] == 43:
+        i += 1
+    mantissa = np.uint64(0)
+    digits = 0
+    exponent = 0
+    seen = False
+    cut = False
+    point = False
+    while i < n:
+        c = data[i]
+        if 48 <= c <= 57:
+            seen = True
+            if digits < 19:
+                mantissa = mantissa * np.uint64(10) + np.uint64(c - 48)
+                if mantissa > 0:
+                    digits += 1
+                if point:
+                    exponent -= 1
+            else:
+                cut = cut or c != 48
+                if not point:
+                    exponent += 1
+        elif c == 46 and not point:
+            point = True
+        else:
+            break
+        i += 1
+    if not seen:
+        return 0.0, i, 2
+    if i < n and (
+        data[i] == 101 or data[i] == 69 or data[i] == 100 or data[i] == 68 or data[i] == 43 or data[i] == 45
+    ):
+        bare = data[i] == 43 or data[i] == 45
+        if not bare:
+            i += 1
+        minus = i < n and data[i] == 45
+        if i < n and (data[i] == 43 or data[i] == 45):
+            i += 1
+        first = i
+        power: Any = np.int64(0)
+        while i < n and 48 <= data[i] <= 57:
+            if power < 100000:
+                power = power * 10 + np.int64(data[i] - 48)
+            i += 1
+        if i == first or (bare and i - first != 3):
+            return 0.0, i, 2
+        exponent += -power if minus else power
+    if i < n and data[i] != 32 and data[i] != 10 and data[i] != 9 and data[i] != 13:
+        return 0.0, i, 2
+    value, status = _scaled(mantissa, exponent, cut)
+    return (-value if negative else value), i, status
+
+
+@njit(cache=True, nogil=True)
+def parse_rows_kernel(data: Any, out: Any, pending: Any) -> tuple[int, int, int]:
+    """Return the number of rows parsed, of numbers left to Python, and 0, or 1 where the text is no such table."""
+    n = np.uint64(data.size)
+    rows, columns = out.shape
+    row = 0
+    column = 0
+    n_pending = 0
+    i = np.uint64(0)
+    while i < n:
+        c = data[i]
+        if c == 32 or c == 9 or c == 13:
+            i += _ONE
+        elif c == 10:
+            if column > 0:
+                if column != columns:
+                    return row, n_pending, 1
+                row += 1
+                column = 0
+            i += _ONE
+        else:
+            if row >= rows or column >= columns:
+                return row, n_pending, 1
+            value, stop, status = _number(data, i, n)
+            if status == 2:
+                return row, n_pending, 1
+            if status == 1:
+                if n_pending == len(pending):
+                    return row, n_pending, 1
+                pending[n_pending, 0] = row
+                pending[n_pending, 1] = column
+                pending[n_pending, 2] = i
+                pending[n_pending, 3] = stop
+                n_pending += 1
+            out[row, column] = value
+            column += 1
+            i = stop
+    if column > 0:
+        if column != columns:
+            return row, n_pending, 1
+        row += 1
+    return row, n_pending, 0
+
+
+@njit(cache=True, nogil=True)
+def parse_frames_kernel(data: Any, starts: Any, out: Any, labels: Any, pending: Any) -> tuple[int, int]:
+    """Return -1 or the first frame that cannot be read, and the number of numbers left to Python."""
+    n = np.uint64(data.size)
+    n_atoms = out.shape[1]
+    n_pending = 0
+    for frame in range(len(starts)):
+        i = np.uint64(starts[frame])
+        for atom in range(n_atoms):
+            if len(labels) > 0:
+                while i < n and (data[i] == 32 or data[i] == 9):
+                    i += _ONE
+                for k in range(8):
+                    if labels[atom, k] == 0:
+                        break
+                    if i >= n or data[i] != labels[atom, k]:
+                        return frame, n_pending
+                    i += _ONE
+                if i >= n or (data[i] != 32 and data[i] != 9):
+                    return frame, n_pending
+            for axis in range(3):
+                while i < n and (data[i] == 32 or data[i] == 9):
+                    i += _ONE
+                if i >= n:
+                    return frame, n_pending
+                value, stop, status = _number(data, i, n)
+                if status == 2 or (status == 1 and n_pending == len(pending)):
+                    return frame, n_pending
+                if status == 1:
+                    pending[n_pending, 0] = frame * n_atoms + atom
+                    pending[n_pending, 1] = axis
+                    pending[n_pending, 2] = i
+                    pending[n_pending, 3] = stop
+                    n_pending += 1
+                out[frame, atom, axis] = value
+                i = stop
+            while i < n and data[i] != 10:
+                if data[i] != 32 and data[i] != 9 and data[i] != 13:
+                    return frame, n_pending
+                i += _ONE
+            i += _ONE
+    return -1, n_pending

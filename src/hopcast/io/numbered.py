@@ -1,0 +1,162 @@
+"""Folders of numbered files: a matrix a step, the number in the name is the step."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.io.text import parse_table, read_bytes
+
+MAX_FILES = 10_000_000
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of the entries of a folder; nothing where it is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except OSError:
+        return []
+
+
+def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
+    """Return files of a folder whose whole name matches, by the number in their first group.
+
+    Raises
+    ------
+    InputError
+        If two files have the same number (``Ham_1_re`` and ``Ham_01_re``).
+    """
+    match = re.compile(pattern).fullmatch
+    found: dict[int, Path] = {}
+    for name in names_in(folder):
+        hit = match(name)
+        if hit is None:
+            continue
+        digits = hit.group(1)
+        if len(digits) > 9:
+            continue
+        number = int(digits)
+        if number in found:
+            raise InputError(
+                f"Folder `{folder}` has two files of step {number}, `{found[number].name}` and `{name}`. Remove one."
+            )
+        found[number] = folder / name
+    return found
+
+
+def consecutive(folder: Path, files: dict[int, Path], what: str) -> list[int]:
+    """Return the numbers in order.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one between the first and the last is missing.
+    """
+    numbers = sorted(files)
+    if not numbers:
+        raise InputError(
+            f"Folder `{folder}` must hold {what}, but holds none. Check the path and the prefix."
+        )
+    if numbers[-1] - numbers[0] + 1 != len(numbers):
+        missing = next(a + 1 for a, b in itertools.pairwise(numbers) if b != a + 1)
+        raise InputError(
+            f"Folder `{folder}` must hold {what} of every step from {numbers[0]} to {numbers[-1]}, but that of step {missing} is "
+            "missing. Calculate it, or move the steps after the gap elsewhere: a coupling across a gap has no meaning."
+        )
+    return numbers
+
+
+def read_matrix(path: Path, n_states: int | None) -> NDArray[np.float64]:
+    """Return a square matrix of text.
+
+    Raises
+    ------
+    InputError
+        If it is not square, or of another number of states than the others.
+    """
+    table = parse_table(read_bytes(path), str(path), columns=n_states)
+    if table.shape[0] != table.shape[1]:
+        raise InputError(
+            f"File `{path}` must hold a square matrix{'' if n_states is None else f' of {n_states} states'}, but holds "
+            f"{table.shape[0]} lines of {table.shape[1]} numbers. Check that it is complete."
+        )
+    return table
+
+
+def read_matrices(paths: Sequence[Path], n_states: int | None = None) -> NDArray[np.float64]:
+    """Return the matrices of files [n_files, n_states, n_states].
+
+    Raises
+    ------
+    InputError
+        As `read_matrix`.
+    """
+    first = read_matrix(paths[0], n_states)
+    out = np.empty((len(paths), *first.shape))
+    out[0] = first
+    for row, path in enumerate(paths[1:], 1):
+        out[row] = read_matrix(path, first.shape[0])
+    return out
+
+
+def matrix_text(matrix: NDArray[Any], form: str = "%23.15e") -> str:
+    """Return a real matrix as lines of text."""
+    return "\n".join("".join(f" {form % value}" for value in row) for row in matrix) + "\n"
+
+
+def read_vibronic_pair(
+    folder: Path, real: dict[int, Path], imaginary: dict[int, Path], what: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return real and imaginary parts of numbered matrices with the same numbers, and the first number.
+
+    Raises
+    ------
+    InputError
+        If one has a partner missing, or sizes differ.
+    """
+    numbers = consecutive(folder, real, f"real parts ({what}_re)")
+    others = consecutive(folder, imaginary, f"imaginary parts ({what}_im)")
+    if numbers != others:
+        alone = sorted(set(numbers) ^ set(others))[0]
+        raise InputError(
+            f"Folder `{folder}` must hold a real and an imaginary part of every step, but step {alone} has only one. "
+            "Check that both were written completely."
+        )
+    re_parts = read_matrices([real[number] for number in numbers])
+    im_parts = read_matrices([imaginary[number] for number in numbers], re_parts.shape[1])
+    return re_parts, im_parts, numbers[0]
+
+
+def split_vibronic(
+    re_parts: NDArray[np.float64], im_parts: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return energies and hbar d, in the unit of the file, of ``H = E - i hbar d``; real where d is real."""
+    energies = np.einsum("tii->ti", re_parts).copy()
+    off = re_parts.copy()
+    states = np.arange(re_parts.shape[1])
+    off[:, states, states] = 0.0
+    nac: NDArray[Any] = -im_parts
+    if np.any(off):
+        nac = nac + 1j * off
+    return energies, nac
+
+
+def join_vibronic(
+    energies: NDArray[np.float64], nac: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the real and imaginary parts of ``H = E - i hbar d`` (without the diagonal of d)."""
+    states = np.arange(energies.shape[1])
+    re_parts = nac.imag.copy() if np.iscomplexobj(nac) else np.zeros(nac.shape)
+    im_parts = -nac.real.copy()
+    re_parts[:, states, states] = energies
+    im_parts[:, states, states] = 0.0
+    return re_parts, im_parts

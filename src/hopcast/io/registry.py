@@ -1,0 +1,288 @@
+"""The registry of formats: a format is one file in `hopcast.io.formats` that names its `FORMAT`.
+
+To add one, put a module into `hopcast/io/formats/` with ``FORMAT = Format(...)``: what its files are called, how
+they are recognised, read and written, and what they can hold. Nothing else changes: `list_formats`,
+`read_hamiltonian`, `write_hamiltonian`, ``list_formats`` and ``hopcast convert`` find it there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+
+Kind = Literal["hamiltonian", "trajectory"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user may say about files that do not say it themselves.
+
+    Attributes
+    ----------
+    timestep
+        Time between frames, fs.
+    couplings
+        "overlaps": raw overlaps are kept, so that couplings are derived from them. "source": the couplings of the
+        source are trusted, and overlaps left out.
+    unit
+        Unit of energy in text without one: "eV", "Ry" or "Ha".
+    energy_grid
+        Where such energies live: "frame" or "midpoint".
+    spin
+        Spin channel, 0 or 1.
+    scheme
+        How the source differentiated: "3points" or "levine" (nano-qmflows).
+    n_occupied
+        How many of the states are occupied.
+    cell, unwrap, pbc, velocities
+        For trajectories, see `read_trajectory`.
+    ase_format
+        ASE's name of the format.
+    workers
+        Threads.
+    """
+
+    timestep: float | None = None
+    couplings: str = "overlaps"
+    unit: str | None = None
+    energy_grid: str | None = None
+    spin: int = 0
+    scheme: str | None = None
+    n_occupied: int | None = None
+    cell: ArrayLike | None = None
+    unwrap: bool = True
+    pbc: bool | tuple[bool, bool, bool] | None = None
+    velocities: Path | None = None
+    ase_format: str | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What a code needs beside the Hamiltonian to run on it.
+
+    Attributes
+    ----------
+    flavour
+        Of the code: "original" or "dev" (Hefei-NAMD).
+    complex
+        Write complex couplings where the code has two forms (Hefei's ``NATXT_RE``, ``NATXT_IM`` are always written).
+    unit
+        Unit of energy where the code has a choice: "Ry", "eV" or "Ha" (PYXAID).
+    initial_state
+        State at the start, counted from 0; the default is the lowest unoccupied one, or the highest.
+    n_samples
+        Number of initial times, spread evenly.
+    duration
+        Length of the dynamics, fs; the default is half of the data.
+    temperature
+        K.
+    n_trajectories
+        Trajectories of each initial time.
+    dephasing
+        Pure-dephasing times of all pairs [n_states, n_states], fs.
+    """
+
+    flavour: str = "original"
+    unit: str = "Ry"
+    initial_state: int | None = None
+    n_samples: int = 10
+    duration: float | None = None
+    temperature: float = 300.0
+    n_trajectories: int = 1000
+    dephasing: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Holds:
+    """What a format can hold of a Hamiltonian; the rest is lost and `losses` says so.
+
+    Attributes
+    ----------
+    grid
+        Where its energies live: "frame", "midpoint" or "any".
+    complex
+        Whether couplings may be complex.
+    overlaps, unknown, timestep, labels, provenance
+        Whether raw overlaps, unknown frames, the time step, names of states and number of occupied ones, and
+        where the numbers come from, are kept.
+    couplings
+        Whether couplings are kept (a format of raw overlaps gives them back only by derivation).
+    last
+        Whether the last frame fits.
+    digits
+        Significant digits of its numbers.
+    """
+
+    grid: Literal["frame", "midpoint", "any"] = "frame"
+    complex: bool = False
+    overlaps: bool = False
+    unknown: bool = False
+    timestep: bool = False
+    labels: bool = False
+    provenance: bool = False
+    couplings: bool = True
+    last: bool = True
+    digits: int = 16
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: its name, how it is recognised, read and written, and what it can hold.
+
+    Attributes
+    ----------
+    name
+        What `format=` is called.
+    title
+        One line about it.
+    kind
+        "hamiltonian" or "trajectory".
+    files
+        What its files are called.
+    sniff
+        Whether a path (file or folder) is in this format; cheap, and never raises.
+    read
+        Returns the Hamiltonian or the trajectory.
+    write
+        Writes it; None where the format is only read.
+    holds
+        What a Hamiltonian keeps when it is written and read again.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    files: str
+    sniff: Callable[[Path], bool]
+    read: Callable[[Path, ReadOptions], Any]
+    write: Callable[[Any, Path, WriteOptions], None] | None = None
+    holds: Holds = field(default_factory=Holds)
+
+
+def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:
+    """Return the registered formats by name, of one kind or of both.
+
+    Parameters
+    ----------
+    kind
+        "hamiltonian" or "trajectory".
+    """
+    package = importlib.import_module("hopcast.io.formats")
+    found = []
+    for module in pkgutil.iter_modules(package.__path__):
+        declared = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "FORMAT", None)
+        if isinstance(declared, Format) and kind in (None, declared.kind):
+            found.append(declared)
+    return tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+
+
+def find_format(name: str, kind: Kind) -> Format:
+    """Return a format by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of this name.
+    """
+    known = {each.name: each for each in list_formats(kind)}
+    return known[check_choice("format", name, known)]
+
+
+def recognise(path: Path, kind: Kind) -> Format:
+    """Return the one format that a file or folder is in.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, or is in none of the formats or in several.
+    """
+    if not path.exists():
+        raise InputError(f"File `{path}` does not exist. Check the path.")
+    found = [each for each in list_formats(kind) if each.sniff(path)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"`{path}` may be {' or '.join(f'`{each.name}`' for each in found)}, and hopcast does not guess. "
+            "Name its `format`."
+        )
+    raise InputError(
+        f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
+        "Name its `format`, or see `list_formats`."
+    )
+
+
+def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:
+    """Return what of a Hamiltonian a format cannot hold, one sentence each.
+
+    Parameters
+    ----------
+    hamiltonian
+        What is to be written.
+    target
+        The format.
+    """
+    holds = target.holds
+    lost = []
+    if holds.grid == "midpoint" and hamiltonian.energy_grid == "frame":
+        lost.append(
+            "Energies of frames become averages of neighbours (mid-points); the frames cannot be had back."
+        )
+    if holds.grid == "frame" and hamiltonian.energy_grid == "midpoint":
+        lost.append(
+            "Energies live on mid-points and are written as rows of the same number: half a step later than the "
+            "format says. They are not un-averaged."
+        )
+    if np.iscomplexobj(hamiltonian.nac):
+        if not holds.complex:
+            lost.append(
+                "Complex couplings become |nac| times the sign of their real part; the phase is lost."
+            )
+        elif not holds.provenance and np.any(np.einsum("tii->ti", hamiltonian.nac)):
+            lost.append("The imaginary diagonal of the couplings is left out.")
+    if hamiltonian.overlaps is not None and not holds.overlaps:
+        lost.append("Raw overlaps are left out: couplings cannot be derived anew.")
+    if not holds.couplings:
+        lost.append("Couplings are left out: they are derived anew from the raw overlaps.")
+    if not holds.timestep:
+        lost.append(f"The time step is not stored: give timestep {hamiltonian.timestep:g} fs when reading.")
+    if not holds.labels and (
+        hamiltonian.n_occupied is not None
+        or hamiltonian.state_labels != tuple(str(i) for i in range(hamiltonian.n_states))
+    ):
+        lost.append("Names of the states and the number of occupied ones are not stored.")
+    if hamiltonian.provenance and not holds.provenance:
+        lost.append("The provenance is not stored.")
+    if not holds.last:
+        lost.append("The last frame and the coupling before it are left out.")
+    if holds.digits < 16:
+        lost.append(f"Numbers are printed with {holds.digits} significant digits.")
+    return lost
+
+
+def writable(name: str, kind: Kind) -> Format:
+    """Return a format that can be written.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown or only read.
+    """
+    found = find_format(name, kind)
+    if found.write is None:
+        able = ", ".join(f"`{each.name}`" for each in list_formats(kind) if each.write is not None)
+        raise ConfigError(
+            f"Argument `format` must be one that can be written ({able}), but `{name}` is only read."
+        )
+    return found

@@ -1,0 +1,275 @@
+"""Tables of numbers in text: a byte parser over chunks of lines, and its plain twin for small files.
+
+Every number gets the double nearest to its decimal digits, as `float` gives: up to 2^53 and 10^22 one exact
+multiplication does it (Clinger 1990, doi 10.1145/93542.93557), beyond that a product of doubled precision, and where
+that lies too near to the middle between two doubles to tell, `float` itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import map_chunks
+from hopcast.core.errors import InputError
+
+SMALL = 1 << 20
+"""Files below this size (bytes) are parsed without compiled code."""
+CHUNK = 1 << 20
+"""Bytes a thread parses at a time."""
+MAX_LINE = 1 << 26
+"""A longer line is not a line of numbers."""
+
+_ALLOWED = b"0123456789+-.eEdD \t\r\n"
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """Return the content of a file, or its first `limit` bytes.
+
+    Raises
+    ------
+    InputError
+        If it is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
+    except OSError as error:
+        raise InputError(
+            f"File `{path}` cannot be read ({error.strerror or error}). Check the path."
+        ) from error
+
+
+def head(path: Path, size: int = 4096) -> bytes:
+    """Return the first bytes of a file, or nothing where it cannot be read (for recognition)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+def read_table(path: Path, *, columns: int | None = None, workers: int | None = None) -> NDArray[np.float64]:
+    """Return the numbers of a text file with the same number of columns in each line; blank lines are skipped.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        How many columns there must be; None takes those of the first line.
+    workers
+        Threads.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty or ragged, or holds anything but finite numbers (names line and column).
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise InputError(
+            f"File `{path}` cannot be read ({error.strerror or error}). Check the path."
+        ) from error
+    if size < SMALL:
+        return parse_table(read_bytes(path), str(path), columns=columns)
+    return _read_large(path, size, columns, workers)
+
+
+def parse_table(
+    data: bytes, name: str, *, columns: int | None = None, first_line: int = 1
+) -> NDArray[np.float64]:
+    """Return the numbers of a piece of text (the plain twin of the compiled parser).
+
+    Raises
+    ------
+    InputError
+        As `read_table`.
+    """
+    if data.translate(None, _ALLOWED):
+        raise _explain(data, name, columns, first_line)
+    lines = data.split(b"\n")
+    counts = {len(line.split()) for line in lines} - {0}
+    if not counts:
+        raise InputError(f"File `{name}` holds no numbers. Check that it was written completely.")
+    if len(counts) > 1 or (columns is not None and counts != {columns}):
+        raise _explain(data, name, columns, first_line)
+    try:
+        numbers = np.array([float(token) for token in data.translate(_D_TO_E).split()])
+    except ValueError:
+        try:
+            numbers = np.array([_python_number(token) for token in data.split()])
+        except ValueError:
+            raise _explain(data, name, columns, first_line) from None
+    if not np.isfinite(numbers).all():
+        raise _explain(data, name, columns, first_line)
+    return numbers.reshape(-1, counts.pop())
+
+
+_D_TO_E = bytes.maketrans(b"dD", b"ee")
+
+
+def _python_number(token: bytes) -> float:
+    """Return a number as Fortran or C writes it (``1.0D-03``, ``1.0-103``)."""
+    if token.translate(None, _ALLOWED):
+        raise ValueError
+    text = token.translate(_D_TO_E)
+    if (
+        b"e" not in text
+        and b"E" not in text
+        and len(text) > 5
+        and text[-4:-3] in (b"+", b"-")
+        and text[-3:].isdigit()
+    ):
+        text = text[:-4] + b"e" + text[-4:]
+    return float(text)
+
+
+def _explain(data: bytes, name: str, columns: int | None, first_line: int = 1) -> InputError:
+    """Return the error of the first line that is wrong."""
+    expected = columns
+    for number, line in enumerate(data.split(b"\n"), first_line):
+        tokens = line.split()
+        if not tokens:
+            continue
+        for column, token in enumerate(tokens, 1):
+            try:
+                fine = np.isfinite(_python_number(token))
+            except ValueError:
+                fine = False
+            if not fine:
+                found = token[:40].decode("ascii", "backslashreplace")
+                return InputError(
+                    f"File `{name}`, line {number}, column {column} must hold a finite number, but holds `{found}`. "
+                    "Write the file again from its source (a field of `*` is a number too wide for its format)."
+                )
+        if expected is None:
+            expected = len(tokens)
+        elif len(tokens) != expected:
+            return InputError(
+                f"File `{name}`, line {number} must hold {expected} numbers, but holds {len(tokens)}. "
+                "Check that the file is complete and of the right number of states."
+            )
+    return InputError(f"File `{name}` cannot be read as a table of numbers. Check that it is complete.")
+
+
+def line_chunks(path: Path, size: int, chunk: int = CHUNK) -> list[tuple[int, int]]:
+    """Return byte ranges of about `chunk` that begin at beginnings of lines and cover the file."""
+    edges = [0]
+    with path.open("rb") as file:
+        while edges[-1] + chunk < size:
+            file.seek(edges[-1] + chunk)
+            rest = file.readline(MAX_LINE)
+            if len(rest) == MAX_LINE:
+                raise InputError(
+                    f"File `{path}` has a line of more than {MAX_LINE} bytes: it is no table of numbers."
+                )
+            edges.append(min(edges[-1] + chunk + len(rest), size))
+    if edges[-1] < size:
+        edges.append(size)
+    return list(itertools.pairwise(edges))
+
+
+def read_range(path: Path, start: int, stop: int) -> bytes:
+    """Return some bytes of a file (each call opens it anew: threads share nothing)."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
+
+
+def _read_large(path: Path, size: int, columns: int | None, workers: int | None) -> NDArray[np.float64]:
+    ranges = line_chunks(path, size)
+    counts = map_chunks(lambda r: read_range(path, *r).count(b"\n"), ranges, workers=workers)
+    first = next((line for line in read_range(path, *ranges[0]).split(b"\n") if line.strip()), b"")
+    n_columns = len(first.split()) if columns is None else columns
+    lines = int(np.sum(counts)) + 1
+    if n_columns == 0 or lines * n_columns > size:
+        # a number and its blank take two bytes: more of them than bytes is a ragged file (or one of blank lines)
+        lines = min(lines, size // (2 * max(n_columns, 1)) + 1)
+    out = np.empty((lines, max(n_columns, 1)))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+
+    def parse(item: int) -> int:
+        data = read_range(path, *ranges[item])
+        begin = int(starts[item])
+        room = out[begin : begin + counts[item] + 1] if begin < len(out) else out[:0]
+        if item + 1 < len(ranges):
+            room = room[: counts[item]]
+        return parse_rows(data, room, str(path), first_line=begin + 1)
+
+    found = map_chunks(parse, list(range(len(ranges))), workers=workers)
+    end = 0
+    for item, rows in enumerate(found):  # blank lines leave gaps between the chunks' rows
+        begin = int(starts[item])
+        if begin != end:
+            out[end : end + rows] = out[begin : begin + rows].copy()
+        end += rows
+    return out[:end]
+
+
+def parse_rows(data: bytes, out: NDArray[np.float64], name: str, *, first_line: int = 1) -> int:
+    """Parse lines of numbers into rows of `out` with the compiled parser; return the number of rows.
+
+    Raises
+    ------
+    InputError
+        As `read_table`.
+    """
+    from hopcast.io.kernels import parse_rows_kernel
+
+    pending = np.empty((64, 4), dtype=np.int64)
+    rows, n_pending, status = parse_rows_kernel(np.frombuffer(data, dtype=np.uint8), out, pending)
+    if status == 0:
+        for row, column, start, stop in pending[:n_pending]:
+            out[row, column] = _python_number(data[start:stop])
+        if not n_pending or np.isfinite(out[pending[:n_pending, 0], pending[:n_pending, 1]]).all():
+            return int(rows)
+    table = parse_table(data, name, columns=out.shape[1], first_line=first_line)
+    out[: len(table)] = table
+    return len(table)
+
+
+def parse_frames(
+    data: bytes,
+    starts: Sequence[int] | NDArray[np.int64],
+    out: NDArray[np.float64],
+    *,
+    labels: NDArray[np.uint8] | None = None,
+) -> int:
+    """Parse one block of lines (three numbers each, after a label where `labels` are given) for each frame.
+
+    Parameters
+    ----------
+    data
+        The text.
+    starts
+        Where each frame's first line begins.
+    out
+        [n_frames, n_atoms, 3].
+    labels
+        [n_atoms, 8] label of each line, ended by zeros; None where lines begin with a number.
+
+    Returns
+    -------
+    int
+        -1, or the first frame that cannot be read (short, not a number, or another label).
+    """
+    from hopcast.io.kernels import parse_frames_kernel
+
+    names = np.zeros((0, 8), dtype=np.uint8) if labels is None else labels
+    pending = np.empty((64, 4), dtype=np.int64)
+    bad, n_pending = parse_frames_kernel(
+        np.frombuffer(data, dtype=np.uint8), np.asarray(starts, dtype=np.int64), out, names, pending
+    )
+    flat: Any = out.reshape(-1, 3)
+    for row, column, start, stop in pending[:n_pending]:
+        flat[row, column] = _python_number(data[start:stop])
+        if not np.isfinite(flat[row, column]):
+            return int(row // out.shape[1])
+    return int(bad)
