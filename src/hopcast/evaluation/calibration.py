@@ -18,7 +18,7 @@ from hopcast.regression import LaplacianRidge
 Floats = NDArray[np.float64]
 CalibrationVerdict = Literal["calibrated", "not calibrated", "inconclusive"]
 
-LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10)) + (0.95,)
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Nominal levels at which coverage is counted."""
 
 JUDGED_LEVEL = 0.9

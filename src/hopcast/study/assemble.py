@@ -53,6 +53,8 @@ def assemble(
         "notes": [note for stage in stages.values() for note in stage.numbers.get("notes", [])],
         "timings": [{"stage": name, "seconds": round(spent, 2)} for name, spent in seconds.items()],
     }
+    if "curves" in stages:
+        results["learning_curves"] = stages["curves"].numbers["learning_curves"]
     for key in ("dephasing", "seam", "rate_controls"):
         if key in dynamics.numbers:
             results[key] = dynamics.numbers[key]
@@ -169,6 +171,7 @@ def _series(
         populations = Populations(
             dynamics.arrays["times"] / FS_PER_NS,
             {name: dynamics.arrays[f"population/{name}"] for name in rows},
+            *_band(dynamics),
             monte_carlo=checks.arrays.get("monte_carlo"),
         )
         dephasing = Dephasing(
@@ -177,3 +180,14 @@ def _series(
             dynamics.arrays["dephasing/times"], dynamics.arrays["dephasing/correlation"],
         )  # fmt: skip
     return Series(structure, gap, nac, dephasing, populations, maps)
+
+
+def _band(dynamics: StageResult) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Return the ends of the ab initio population's interval: that of its rate, P -> 1 - (1 - P)^(k'/k)."""
+    first = dynamics.numbers["hamiltonians"][0]
+    rate = first["rate"]
+    if not rate["value"] or rate["low"] is None or rate["high"] is None:
+        return {}, {}
+    survived = 1.0 - dynamics.arrays[f"population/{first['name']}"]
+    low, high = ({first["name"]: 1.0 - survived ** (max(rate[end], 0.0) / rate["value"])} for end in ("low", "high"))
+    return low, high

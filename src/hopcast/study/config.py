@@ -116,6 +116,19 @@ class DynamicsSection(Section):
         return values
 
 
+class EvaluationSection(Section):
+    """Learning curves, calibrated error bars and claims."""
+
+    enabled: bool = True
+    profile: Literal["full", "quick"] = "full"
+    strides: list[PositiveFloat] | None = Field(
+        None, description="fs; None: one frame to 1 ps in even ratios (12, quick: 6)."
+    )
+    n_rate_samples: Annotated[int, Field(ge=2)] = Field(
+        20, description="Posterior series put into the dynamics of each forecast."
+    )
+
+
 class ChecksSection(Section):
     """The exact solver against the Monte Carlo engine, and FSSH beside DISH, on the ab initio Hamiltonian."""
 
@@ -136,6 +149,7 @@ class StudyConfig(Section):
     information: InformationSection = Field(default_factory=InformationSection)
     models: ModelsSection = Field(default_factory=ModelsSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
+    evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
 
 

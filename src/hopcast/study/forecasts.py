@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.descriptors import element_columns, flatten
-from hopcast.evaluation import BlockedSplit, Evaluation, InterleavedSplit, Score, evaluate_model
+from hopcast.evaluation import (
+    BlockedSplit,
+    Calibration,
+    Evaluation,
+    InterleavedSplit,
+    Score,
+    calibrate,
+    evaluate_model,
+)
+from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.information import correlation_time
 from hopcast.regression import LaplacianRidge
 from hopcast.report import number
@@ -24,6 +33,14 @@ Array = NDArray[Any]
 
 MAX_JOINT_FRAMES = 4000
 """Joint posterior draws need the square of the frames in memory: beyond this the model's part is left out."""
+
+MOST_VARIANCE_WORK = 2e11
+"""Frames times training frames squared beyond which posterior variances are left out (about a minute a model)."""
+
+MOST_SHIFTED_VALUES = 400_000
+"""Values of forecasts on shifted features that a model keeps for the rates' control."""
+
+TOO_MANY = "too many training frames for posterior variances"
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,14 @@ class ModelSpec:
             parts.append(element_columns(symbols, element, n_functions, function=function))
         return np.sort(np.concatenate(parts))
 
+    def select(self, symbols: tuple[str, ...], target: Target) -> Array:
+        """Return the features of a target that the model sees, [n, n_features]."""
+        n_columns = target.n_columns
+        chosen = self.columns(symbols, n_columns // len(symbols), target.name)
+        if target.features.shape[1] > n_columns:  # velocities follow positions
+            chosen = np.concatenate([chosen, chosen + n_columns])
+        return np.ascontiguousarray(target.features[:, chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -74,6 +99,8 @@ class Target:
         Flattened features at those times [n, n_columns].
     memory
         Correlation time of the values, fs.
+    n_columns
+        Columns of positions among the features; time derivatives follow them in `default` mode.
     """
 
     name: str
@@ -82,6 +109,7 @@ class Target:
     truth: Array
     features: Array
     memory: float
+    n_columns: int
 
 
 def model_specs(
@@ -149,8 +177,8 @@ def targets(section: ModelsSection, data: StudyData, G: Array) -> list[Target]:
             [0.5 * (flat[1:] + flat[:-1]), np.diff(flat, axis=0) / timestep], axis=1
         )
     return [
-        Target("gap", gap_times, gap, gap, gap_features, _memory(gap, timestep)),
-        Target("nac", midpoint, values, truth, nac_features, _memory(values, timestep)),
+        Target("gap", gap_times, gap, gap, gap_features, _memory(gap, timestep), flat.shape[1]),
+        Target("nac", midpoint, values, truth, nac_features, _memory(values, timestep), flat.shape[1]),
     ]
 
 
@@ -185,8 +213,10 @@ def run_models(
     StageResult
         ``models``: records of `results.json`; ``names``: of the models. Arrays: ``{target}/{name}`` the
         forecast at every time with the ab initio values at the training times, ``{target}-samples/{name}`` joint
-        posterior draws, ``{target}-shifted`` the first model on features of another time, ``train/{target}`` which
-        times trained.
+        posterior draws, ``{target}-std/{name}`` scaled posterior deviations, ``{target}-blocked/{name}`` the forecast of
+        each block by the fold that held it out, ``{target}-twins/{name}`` and ``{target}-twin-shifts/{name}`` the
+        model on features of other times, ``{target}-shifted`` the first model on features of another time,
+        ``train/{target}`` which times trained.
     """
     symbols, n_functions = data.trajectory.symbols, G.shape[2]
     specs = model_specs(section, data.trajectory.elements, n_functions, best)
@@ -194,14 +224,17 @@ def run_models(
     records: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
     for target in targets(section, data, G):
-        blocked, note = _blocked(section, data.trajectory.timestep, target)
+        blocked, note = blocked_split(
+            section,
+            data.trajectory.timestep,
+            len(target.times),
+            target.memory,
+            section.stride,
+            section.n_blocks,
+        )
         for spec in specs:
             stage.advance(f"{spec.name}, {target.name}")
-            chosen = spec.columns(symbols, n_functions, target.name)
-            n_columns = len(symbols) * n_functions
-            if target.features.shape[1] > n_columns:  # velocities follow positions
-                chosen = np.concatenate([chosen, chosen + n_columns])
-            X = np.ascontiguousarray(target.features[:, chosen])
+            X = spec.select(symbols, target)
             model = learner(section, target.memory, interleaved.stride, workers)
             common = {
                 "name": spec.name,
@@ -220,7 +253,10 @@ def run_models(
             }  # fmt: skip
             found = evaluate_model(model, X, target.values, interleaved, data.trajectory.timestep, **settings)
             records.append(_record(common, "interleaved", found, model, ""))
-            arrays |= _forecast(target, spec.name, found, model, X, section.n_samples, seed)
+            forecast, scale = _forecast(target, spec.name, found, model, X, section.n_samples, seed)
+            arrays |= forecast
+            records[-1] |= number("variance_scale", scale, TOO_MANY)
+            arrays |= _shifted(target, spec.name, found)
             if spec is specs[0] and len(found.shifts):
                 arrays |= _of_another_time(target, found)
             if blocked is None:
@@ -228,23 +264,60 @@ def run_models(
             else:
                 found = evaluate_model(model, X, target.values, blocked, data.trajectory.timestep, **settings)
                 records.append(_record(common, "blocked", found, model, note))
+                arrays[f"{target.name}-blocked/{spec.name}"] = found.predictions
+                if affordable(len(X), max(len(train) for train in found.training_frames)):
+                    calibration = calibrate(
+                        model,
+                        X,
+                        target.values,
+                        blocked,
+                        data.trajectory.timestep,
+                        correlation_time=target.memory,
+                    )
+                    records[-1]["calibration"] = calibration_record(calibration)
     return StageResult({"models": records, "names": [spec.name for spec in specs]}, arrays)
+
+
+def affordable(n_frames: int, n_train: int) -> bool:
+    """Whether posterior variances at all frames are worth their cost, n_frames times n_train squared."""
+    return float(n_frames) * float(n_train) ** 2 <= MOST_VARIANCE_WORK
 
 
 def _forecast(
     target: Target, name: str, found: Evaluation, model: LaplacianRidge, X: Array, n_samples: int, seed: int
-) -> dict[str, NDArray[Any]]:
-    """Return the forecast with what was computed ab initio left as it is, and draws from its posterior."""
+) -> tuple[dict[str, NDArray[Any]], float | None]:
+    """Return the forecast with what was computed ab initio left as it is, its error bars, and draws from the posterior.
+
+    The posterior variance is multiplied by its leave-one-out scale (`leave_one_out_scale`), which is returned too.
+    """
     train = np.zeros(len(target.times), dtype=bool)
     train[found.training_frames[0]] = True
     forecast = np.where(train, target.values, found.predictions)
     arrays: dict[str, NDArray[Any]] = {f"{target.name}/{name}": forecast, f"train/{target.name}": train}
+    if not affordable(len(X), int(train.sum())):
+        return arrays, None
+    fitted = model.fit(X[train], target.values[train])
+    scale = leave_one_out_scale(fitted)
+    mean, std = fitted.predict(X, return_std=True)
+    arrays[f"{target.name}-std/{name}"] = np.where(train, 0.0, math.sqrt(scale) * std)
     if len(X) <= MAX_JOINT_FRAMES:
-        fitted = model.fit(X[train], target.values[train])
         samples = fitted.sample(X, n_samples, random_state=seed)
+        samples = mean + math.sqrt(scale) * (samples - mean)
         samples[:, train] = target.values[train]
         arrays[f"{target.name}-samples/{name}"] = samples
-    return arrays
+    return arrays, scale
+
+
+def _shifted(target: Target, name: str, found: Evaluation) -> dict[str, NDArray[Any]]:
+    """Return forecasts from features of other times (as many as memory allows) and their shifts, for rates."""
+    n_kept = min(len(found.shifts), max(3, MOST_SHIFTED_VALUES // len(target.times)))
+    if n_kept == 0:
+        return {}
+    kept = np.linspace(0, len(found.shifts) - 1, n_kept).round().astype(int)
+    forecasts = found.shifted_predictions[kept].copy()
+    train = found.training_frames[0]
+    forecasts[:, train] = target.values[train]
+    return {f"{target.name}-twins/{name}": forecasts, f"{target.name}-twin-shifts/{name}": found.shifts[kept]}
 
 
 def _of_another_time(target: Target, found: Evaluation) -> dict[str, NDArray[Any]]:
@@ -256,21 +329,22 @@ def _of_another_time(target: Target, found: Evaluation) -> dict[str, NDArray[Any
     return {f"{target.name}-shifted": forecast}
 
 
-def _blocked(section: ModelsSection, timestep: float, target: Target) -> tuple[BlockedSplit | None, str]:
-    """Return the blocked split and what a reader must know of it.
+def blocked_split(
+    section: ModelsSection, timestep: float, n: int, memory: float, stride: float, n_blocks: int
+) -> tuple[BlockedSplit | None, str]:
+    """Return the blocked split of a series of `n` values and what a reader must know of it.
 
     The purge is twice the correlation time. Where that leaves a fold without training frames, the longest purge
     that keeps a quarter of the series for training is used and said so: the score then leans towards the model.
     """
-    n = len(target.times)
-    wanted = 2.0 * target.memory if section.purge is None else section.purge
-    block = math.ceil(n / section.n_blocks)
+    wanted = 2.0 * memory if section.purge is None else section.purge
+    block = math.ceil(n / n_blocks)
     longest = max(0, math.floor((n - block - n / 4) / 2)) * timestep
     if section.purge is not None or wanted <= longest:
-        split, note = BlockedSplit(section.n_blocks, timestep, wanted, train_stride_fs=section.stride), ""
+        split, note = BlockedSplit(n_blocks, timestep, wanted, train_stride_fs=stride), ""
     else:
         needed = (2 * wanted / timestep + block) * 4 / 3 * timestep / 1000
-        split = BlockedSplit(section.n_blocks, timestep, longest, train_stride_fs=section.stride)
+        split = BlockedSplit(n_blocks, timestep, longest, train_stride_fs=stride)
         note = (
             f"inconclusive: the purge should be {wanted:.0f} fs on both sides (2 correlation times) but is {longest:.0f} fs, "
             f"the longest that leaves a quarter of the series for training; {needed:.1f} ps would be enough"
@@ -317,6 +391,23 @@ def _record(
         "n_test": len(found.test_frames),
         "estimator": repr(model),
         "note": "; ".join(part for part in (note, *found.notes) if part),
+    }
+
+
+def calibration_record(found: Calibration) -> dict[str, Any]:
+    """Return the record of `results.json` of a calibration; its verdict is made there."""
+    return {
+        "levels": found.levels.tolist(),
+        "coverage": found.coverage.tolist(),
+        "recalibrated": found.recalibrated.tolist(),
+        "factors": found.factors.tolist(),
+        "variance_scale": found.variance_scale,
+        "n_test": found.n_test,
+        "n_effective": found.n_effective,
+        "low": found.low,
+        "high": found.high,
+        "raw_low": found.raw_low,
+        "raw_high": found.raw_high,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hopcast.dynamics import (
     DynamicsResult,
     Estimate,
     Interval,
+    combined,
     dephasing_function,
     dephasing_time,
     local_rate,
@@ -22,7 +24,7 @@ from hopcast.dynamics import (
     second_order_rate,
 )
 from hopcast.dynamics.rates import block_length
-from hopcast.evaluation import interpolate_in_time
+from hopcast.evaluation import interpolate_in_time, prediction_powered_mean
 from hopcast.report import estimate, number
 from hopcast.study.config import DynamicsSection, ModelsSection
 from hopcast.study.inputs import StudyData
@@ -32,6 +34,7 @@ from hopcast.study.stages import StageResult
 AB_INITIO = "ab initio"
 PARTS = ("finite_trajectory", "model", "initial_time", "monte_carlo")
 NO_SAMPLING = "the exact solver draws no random numbers"
+NO_VARIANCE = "no posterior: too many frames"
 
 
 def forecast_hamiltonian(
@@ -86,6 +89,7 @@ def run_lifetimes(
     forecasts: StageResult,
     stage: Stage,
     workers: int | None,
+    n_samples: int = 20,
 ) -> StageResult:
     """Run the exact solver on every Hamiltonian; the dephasing time is that of the ab initio gap for all.
 
@@ -139,6 +143,13 @@ def run_lifetimes(
         )
         own_ratio = ratio_of_rates(own_rate, exact.local_rate, reference.timestep, **bootstrap)
         record = _record(name, reference.timestep, found, ratio, spread, tau, own, convention, own_ratio)
+        context = _Context(data, models, forecasts, tau, exact, settings, bootstrap)
+        record |= {
+            "calibrated": _with_variance(context, name, gap, nac)
+            | _from_samples(context, name, n_samples, ratio),
+            "prediction_powered_ratio": _powered(context, name),
+            "shifted": _shifted_rates(context, name, gap, nac),
+        }
         records.append(record)
         arrays |= {f"population/{name}": found.ground_population, f"gap/{name}": gap, f"nac/{name}": nac}
 
@@ -158,6 +169,177 @@ def run_lifetimes(
         "rate_controls": controls,
     }
     return StageResult(numbers, arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class _Context:
+    """What every reading of a forecast's rate needs."""
+
+    data: StudyData
+    models: ModelsSection
+    forecasts: StageResult
+    tau: float
+    exact: DynamicsResult
+    settings: dict[str, Any]
+    bootstrap: dict[str, Any]
+
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        """Second-order rate of the ab initio Hamiltonian at mid-points."""
+        pair = self.data.hamiltonian
+        return second_order_rate(self.middle(pair.gap()), pair.coupling(), self.tau)
+
+    def middle(self, gap: NDArray[Any]) -> NDArray[Any]:
+        """Return the gap at mid-points."""
+        at_midpoints = self.data.hamiltonian.energy_grid == "midpoint"
+        return gap if at_midpoints else 0.5 * (gap[..., 1:] + gap[..., :-1])
+
+    def second_order(self, gap: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the second-order rate of a forecast gap and of what the models learn of the coupling."""
+        return second_order_rate(self.middle(gap), coupling_of(self.models, self.data, values, gap), self.tau)
+
+    def local_rate(self, gap: NDArray[Any], nac: NDArray[Any], name: str) -> NDArray[np.float64]:
+        """Return the exact local rate of a forecast."""
+        return local_rate(
+            forecast_hamiltonian(self.data, gap, nac, name), self.tau,
+            coupling_interpolation=self.settings["coupling_interpolation"], workers=self.settings["workers"],
+        )  # fmt: skip
+
+
+def _lifetime_of(ratio: Estimate, exact: DynamicsResult, reasons: dict[str, str]) -> dict[str, Any]:
+    """Return the lifetime whose rate is `ratio` times the ab initio one; its interval has the ab initio part too."""
+    rate = exact.rate.value * ratio.value
+    parts = {
+        part: None if one is None else 0.5 * (one.high - one.low) / ratio.value / rate
+        for part, one in ratio.parts.items()
+    }
+    shared = exact.rate.parts.get("finite_trajectory")
+    if shared is not None:
+        parts["finite_trajectory"] = 0.5 * (shared.high - shared.low) / exact.rate.value / rate
+    total = float(np.sqrt(sum(half**2 for half in parts.values() if half is not None)))
+    value = 1.0 / rate
+    # relative half-widths act on the rate: the lifetime's interval is its inverse, never below zero
+    return estimate(
+        value, value / (1 + total * rate), value * (1 + total * rate), unit="ns", parts=parts, reasons=reasons,
+        note=ratio.note,
+    )  # fmt: skip
+
+
+def _with_variance(context: _Context, name: str, gap: NDArray[Any], nac: NDArray[Any]) -> dict[str, Any]:
+    """Return ratio and lifetime with |NAC| replaced by sqrt(mu^2 + var): <|NAC|^2> without its shrinkage."""
+    std = context.forecasts.arrays.get(f"nac-std/{name}")
+    if std is None:
+        empty = estimate(None, unit="1", reasons={"value": NO_VARIANCE})
+        return {"ratio_variance": empty, "lifetime_variance": {**empty, "unit": "ns"}}
+    # in default mode the models learn |NAC| E / <E>: its deviation is scaled like its mean
+    spread = coupling_of(context.models, context.data, std, gap)
+    rates = context.local_rate(gap, np.sqrt(nac**2 + spread**2), name)
+    ratio = ratio_of_rates(
+        rates, context.exact.local_rate, context.data.hamiltonian.timestep, **context.bootstrap
+    )
+    reasons = {"monte_carlo": NO_SAMPLING, "model": "in the value: the posterior variance is added"}
+    return {
+        "ratio_variance": estimate_record(ratio, "1", reasons),
+        "lifetime_variance": _lifetime_of(ratio, context.exact, reasons),
+    }
+
+
+def _from_samples(context: _Context, name: str, n_samples: int, plain: Estimate) -> dict[str, Any]:
+    """Return ratio and lifetime of whole series drawn jointly from the posterior, run through the exact solver."""
+    draws = [context.forecasts.arrays.get(f"{target}-samples/{name}") for target in ("gap", "nac")]
+    reason = NO_VARIANCE
+    if draws[0] is not None and draws[1] is not None:
+        gaps, values = draws[0][:n_samples], draws[1][:n_samples]
+        if (gaps > 0).all():
+            exact = context.exact.local_rate
+            found = np.array([
+                context.local_rate(gap, np.abs(coupling_of(context.models, context.data, one, gap)), name).mean()
+                for gap, one in zip(gaps, values, strict=True)
+            ]) / exact.mean()  # fmt: skip
+            value, reach = float(found.mean()), 1.96 * float(found.std(ddof=1))
+            parts = dict(plain.parts) | {"model": Interval(value - reach, value + reach)}
+            shared = plain.parts.get("finite_trajectory")
+            if shared is not None:
+                half = 0.5 * (shared.high - shared.low) * value / plain.value
+                parts["finite_trajectory"] = Interval(value - half, value + half)
+            ratio = combined(value, "", parts, plain.note)
+            reasons = {"monte_carlo": NO_SAMPLING}
+            return {
+                "ratio_samples": estimate_record(ratio, "1", reasons),
+                "lifetime_samples": _lifetime_of(ratio, context.exact, reasons),
+                "n_samples": len(found),
+            }
+        reason = "a posterior series closes the gap"
+    empty = estimate(None, unit="1", reasons={"value": reason})
+    return {"ratio_samples": empty, "lifetime_samples": {**empty, "unit": "ns"}, "n_samples": 0}
+
+
+def _powered(context: _Context, name: str) -> dict[str, Any]:
+    """Return the prediction-powered rate over the ab initio one: forecasts of held-out blocks as control variate.
+
+    Blocks of the interval are 1.5 correlation times of the rate long, as those of the other intervals.
+    """
+    series = [context.forecasts.arrays.get(f"{target}-blocked/{name}") for target in ("gap", "nac")]
+    if series[0] is None or series[1] is None:
+        return estimate(None, unit="1", reasons={"value": "no forecasts of held-out blocks"})
+    forecast, truth = context.second_order(series[0], series[1]), context.truth
+    sampled = np.flatnonzero(context.forecasts.arrays["train/nac"])
+    length = block_length([truth], context.data.hamiltonian.timestep, None)
+    blocks = sampled // length
+    if len(np.unique(blocks)) < 2:
+        return estimate(None, unit="1", reasons={"value": "the trajectory holds fewer than two blocks"})
+    scale = truth.mean()
+    found = prediction_powered_mean(
+        truth[sampled] / scale, forecast[sampled] / scale, forecast / scale, blocks, 0.95,
+        n_bootstrap=context.bootstrap["n_draws"], random_state=context.bootstrap["random_state"],
+    )  # fmt: skip
+    return {
+        **estimate(
+            found.value, found.low, found.high, unit="1", parts={"finite_trajectory": 0.5 * (found.high - found.low)},
+            note=f"weight of the forecast {found.weight:.2f}, {found.n_blocks} blocks",
+        ),
+        "weight": found.weight,
+    }  # fmt: skip
+
+
+def _shifted_rates(context: _Context, name: str, gap: NDArray[Any], nac: NDArray[Any]) -> dict[str, Any]:
+    """Return how the rate of the model on features of other times is spread, second order, over the ab initio one.
+
+    `rank`: how many of these twins come at least as near to 1; `z`: of the distance from 1, among theirs.
+    """
+    truth = context.truth.mean()
+    arrays = context.forecasts.arrays
+    own = float(second_order_rate(context.middle(gap), nac, context.tau).mean() / truth)
+    twins = [arrays.get(f"{target}-twins/{name}") for target in ("gap", "nac")]
+    shifts = [arrays.get(f"{target}-twin-shifts/{name}") for target in ("gap", "nac")]
+    found = np.zeros(0)
+    if twins[0] is not None and twins[1] is not None and shifts[0] is not None and shifts[1] is not None:
+        found = np.array([
+            context.second_order(twins[0][i], twins[1][j]).mean() / truth
+            for i, j in pairs_of_shifts(shifts[0], shifts[1])
+        ])  # fmt: skip
+    short = f"only {len(found)} shifts fit into the trajectory"
+    miss, own_miss = np.abs(np.log(np.maximum(found, 1e-300))), abs(float(np.log(own)))
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
+    z = (own_miss - miss.mean()) / miss.std(ddof=1) if len(found) > 1 and np.ptp(miss) > 0 else np.nan
+    return {
+        "second_order_ratio": own,
+        "n": len(found),
+        **number("median", float(np.median(found)) if len(found) else None, short),
+        **number("low", float(low), short),
+        **number("high", float(high), short),
+        **number("z", float(z), short),
+        **number("rank", int((miss <= own_miss).sum()) if len(found) else None, short),
+    }
+
+
+def pairs_of_shifts(first: NDArray[Any], second: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return pairs of indices of nearly equal shifts: each of the shorter list with the nearest of the other."""
+    if len(first) == 0 or len(second) == 0:
+        return []
+    if len(first) <= len(second):
+        return [(i, int(np.abs(second - shift).argmin())) for i, shift in enumerate(first)]
+    return [(int(np.abs(first - shift).argmin()), j) for j, shift in enumerate(second)]
 
 
 def _plain_average(
@@ -271,7 +453,7 @@ def _record(
         "substep": found.substep,
         "substeps": found.substeps,
         "n_blocks": n_blocks,
-        "dominant_part": found.lifetime.dominant_part or "finite_trajectory",
+        "dominant_part": with_model(found.lifetime).dominant_part or "finite_trajectory",
         "note": found.lifetime.note,
     }
     if own_ratio is not None:

@@ -17,6 +17,7 @@ from hopcast.report import StudyReport, write_report
 from hopcast.study.assemble import assemble
 from hopcast.study.checks import run_checks
 from hopcast.study.config import StudyConfig, parse_config, read_config
+from hopcast.study.curves import n_points, run_curves
 from hopcast.study.forecasts import run_models
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.lifetimes import AB_INITIO, forecast_hamiltonian, run_lifetimes
@@ -164,9 +165,18 @@ def compute(
         lambda stage: run_models(config.models, seed, data, G, best, stage, workers),
     )  # fmt: skip
     lifetimes = run(
-        "dynamics", ("models",), [config.dynamics.model_dump(), config.models.model_dump()], n_sets // 2 + 1,
-        lambda stage: run_lifetimes(config.dynamics, config.models, seed, data, forecasts, stage, workers),
+        "dynamics", ("models",),
+        [config.dynamics.model_dump(), config.models.model_dump(), config.evaluation.n_rate_samples], n_sets // 2 + 1,
+        lambda stage: run_lifetimes(
+            config.dynamics, config.models, seed, data, forecasts, stage, workers, config.evaluation.n_rate_samples
+        ),
     )  # fmt: skip
+    if config.evaluation.enabled:
+        needed = [getattr(config, name).model_dump() for name in ("evaluation", "models", "dynamics")]
+        run(
+            "curves", ("features", "information"), needed, n_points(config, data.trajectory.timestep),
+            lambda stage: run_curves(config, data, G, best, stage, workers),
+        )  # fmt: skip
     if config.checks.enabled:
         run(
             "checks", ("dynamics",), config.checks.model_dump(), 6,
