@@ -100,3 +100,14 @@ class TestFolder:
         (tmp_path / NAME).write_text("{")
         with pytest.raises(InputError, match="no readable"):
             read_record(tmp_path)
+
+
+def test_blocks_of_the_search_fit_into_a_short_training_set():
+    """A correlation time longer than the training set must not leave a single block."""
+    from hopcast.study.config import ModelsSection
+    from hopcast.study.forecasts import learner
+
+    section = ModelsSection(mode="default")
+    assert learner(section, memory=760.0, stride=24.0, n_train=31, workers=1).block_length == 7
+    assert learner(section, memory=100.0, stride=24.0, n_train=400, workers=1).block_length == 5
+    assert learner(section, memory=760.0, stride=24.0, n_train=2, workers=1).block_length == 1

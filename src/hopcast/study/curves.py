@@ -147,7 +147,7 @@ def _point(
             left_out.append({**common, "target": target.name, "reason": reason})
             continue
         X = spec.select(data.trajectory.symbols, target)[:n]
-        model = learner(config.models, target.memory, stride * timestep, workers)
+        model = learner(config.models, target.memory, stride * timestep, n_train, workers)
         try:
             evaluation = evaluate_model(
                 model, X, target.values[:n], chosen, timestep, min_shift=target.memory,  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,11 +191,23 @@ def _memory(values: Array, timestep: float) -> float:
     return max(float(correlation_time(values, timestep)), timestep)
 
 
-def learner(section: ModelsSection, memory: float, stride: float, workers: int | None) -> LaplacianRidge:
-    """Return the unfitted model of a mode; blocks of the hyperparameter search are longer than the correlation time."""
+def learner(
+    section: ModelsSection, memory: float, stride: float, n_train: int, workers: int | None
+) -> LaplacianRidge:
+    """Return the unfitted model of a mode.
+
+    Blocks of the hyperparameter search are longer than the correlation time, but at least four fit into the smallest
+    training set (`n_train` frames): a short trajectory chooses from blocks that know each other.
+    """
     if section.mode == "paper":
         return LaplacianRidge.paper(workers=workers)
-    return LaplacianRidge(block_length=max(1, math.ceil(memory / stride)), workers=workers)
+    return LaplacianRidge(block_length=max(1, min(math.ceil(memory / stride), n_train // 4)), workers=workers)
+
+
+def smallest_training_set(splits: Iterable[InterleavedSplit | BlockedSplit | None], n: int) -> int:
+    """Return the least number of training frames among the folds of some splits of `n` frames."""
+    frames = np.empty((n, 1))
+    return min(len(train) for split in splits if split is not None for train, _ in split.split(frames))
 
 
 def run_models(
@@ -232,10 +245,11 @@ def run_models(
             section.stride,
             section.n_blocks,
         )
+        n_train = smallest_training_set((interleaved, blocked), len(target.times))
         for spec in specs:
             stage.advance(f"{spec.name}, {target.name}")
             X = spec.select(symbols, target)
-            model = learner(section, target.memory, interleaved.stride, workers)
+            model = learner(section, target.memory, interleaved.stride, n_train, workers)
             common = {
                 "name": spec.name,
                 "elements": list(spec.elements),
