@@ -53,3 +53,39 @@ def test_tracking_by_character_is_refused_for_the_gap(data):
 def test_unknown_name():
     with pytest.raises(hc.ConfigError, match="Did you mean `cspbi3`"):
         hc.load("cspbi")
+
+
+@pytest.fixture(scope="module")
+def long():
+    return hc.load("cspbi3-long")
+
+
+class TestLong:
+    def test_sparse_pairs_over_100_ps(self, long):
+        pair = long.hamiltonian.frontier()
+        assert long.trajectory.duration == 100_000.0
+        assert long.trajectory.positions.dtype == np.float32
+        first = np.flatnonzero(pair.nac_known)
+        assert (first % 100 == 0).all()
+        assert pair.energy_known[first].all()
+        assert pair.energy_known[first + 1].all()
+        assert pair.energy_known.sum() == 2 * len(first)
+
+    def test_gap_and_coupling(self, long):
+        pair = long.hamiltonian.frontier()
+        gap, coupling = pair.gap()[pair.energy_known], pair.coupling()[pair.nac_known]
+        assert_allclose([gap.mean(), gap.std(), gap.min(), gap.max()], [1.79, 0.14, 1.44, 2.15], atol=0.006)
+        assert_allclose(1e3 * np.sqrt((coupling**2).mean()), 0.41, atol=0.005)
+
+    def test_it_continues_the_dense_trajectory_in_the_same_cell(self, data, long):
+        assert_allclose(long.trajectory.cell, data.trajectory.cell)
+        assert long.trajectory.formula == data.trajectory.formula
+
+    def test_diagnosis_speaks_of_frames_and_not_of_neighbours(self, long):
+        found = diagnose_overlaps(long.hamiltonian)
+        assert found.autocorrelation is None
+        assert set(found.leaking) == {"band 61"}
+        known = set(np.flatnonzero(long.hamiltonian.nac_known))
+        assert {crossing.step for crossing in found.crossings} <= known
+        with pytest.raises(hc.InputError, match="needs the overlaps of every step"):
+            hc.derive_couplings(long.hamiltonian, tracking="trivial")

@@ -32,7 +32,7 @@ def derive_couplings(
     ----------
     hamiltonian
         Energies and raw overlaps :math:`S_{ij} = \langle i(t)|j(t+\Delta t)\rangle`; its own `nac` is not used.
-        Steps without overlaps (NaN) stay unknown.
+        Steps without overlaps (NaN) stay unknown, and the signs of couplings before and after them are unrelated.
     tracking
         "energy": states are adiabatic, in energy order, and a crossing that the time step does not resolve
         shows as a rotation by about a quarter turn. "trivial": labels follow their character through such
@@ -47,7 +47,7 @@ def derive_couplings(
     Raises
     ------
     InputError
-        If there are no overlaps, or energies do not live on frames.
+        If there are no overlaps, energies do not live on frames, or states are to be tracked across unknown steps.
     ConfigError
         If an option is unknown.
 
@@ -65,15 +65,20 @@ def derive_couplings(
         raise InputError("Couplings from overlaps need energies on frames, but these live on mid-points.")
     raw = hamiltonian.overlaps
     known = np.isfinite(raw).all(axis=(1, 2))
-    overlaps = np.where(known[:, None, None], raw, np.eye(hamiltonian.n_states))
-    energies = hamiltonian.energies
+    overlaps, energies = raw[known], hamiltonian.energies
     if tracking == "trivial":
+        if not known.all():
+            raise InputError(
+                "Tracking `trivial` follows states from step to step and needs the overlaps of every step, but "
+                f"{int((~known).sum())} are unknown. Use tracking `energy`."
+            )
         order = track_states(overlaps)
         energies = np.take_along_axis(energies, order, axis=1)
         steps = np.arange(len(overlaps))[:, None, None]
         overlaps = overlaps[steps, order[:-1, :, None], order[1:, None, :]]
     if len(degenerate):
         overlaps = align_degenerate(overlaps, degenerate)
+    # a run of known steps starts with the signs of the run before it: nothing ties the two together
     overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
 
     rotation = difference(overlaps)
@@ -81,8 +86,8 @@ def derive_couplings(
         unitary = orthonormalised(overlaps)
         unique = np.abs(rotation_angles(unitary)).max(axis=1) < np.pi - 1e-3
         rotation[unique] = unitary_logarithm(unitary[unique])
-    nac = rotation * (HBAR / hamiltonian.timestep)
-    nac[~known] = np.nan
+    nac = np.full(raw.shape, np.nan, dtype=rotation.dtype)
+    nac[known] = rotation * (HBAR / hamiltonian.timestep)
     return dataclasses.replace(
         hamiltonian,
         energies=energies,
@@ -92,6 +97,7 @@ def derive_couplings(
             **hamiltonian.provenance,
             "couplings": f"derived from overlaps: {derivative}",
             "tracking": tracking,
-            "phases": "cumulative, least rotation where a state loses more than half of itself in a step",
+            "phases": "cumulative, least rotation where a state loses more than half of itself in a step"
+            + ("" if known.all() else "; no relation between runs of known steps"),
         },
     )

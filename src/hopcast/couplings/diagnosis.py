@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
@@ -48,7 +50,7 @@ class OverlapDiagnosis:
         States that leave the window, with the least norm of their row of S.
     autocorrelation_raw, autocorrelation
         Lag-1 autocorrelation of the frontier coupling (S - S^T)/2 as it comes, and after phase correction;
-        None where `n_occupied` is unknown. A low value is the alarm for sign flips.
+        None where `n_occupied` is unknown or no steps are neighbours. A low value is the alarm for sign flips.
     """
 
     n_steps: int
@@ -68,12 +70,15 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     Raises
     ------
     InputError
-        If the Hamiltonian has no overlaps.
+        If the Hamiltonian has no overlaps, or none is known.
     """
     raw = hamiltonian.overlaps
     if raw is None:
         raise InputError("A diagnosis needs the overlaps, but this Hamiltonian has only couplings.")
-    overlaps = raw[np.isfinite(raw).all(axis=(1, 2))]
+    steps = np.flatnonzero(np.isfinite(raw).all(axis=(1, 2)))
+    if steps.size == 0:
+        raise InputError("A diagnosis needs the overlaps of at least one step, but all are unknown.")
+    overlaps = raw[steps]
     labels = hamiltonian.state_labels
     diagonal = np.einsum("tii->ti", overlaps)
     phases = step_phases(overlaps)
@@ -92,7 +97,8 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     if hamiltonian.n_occupied is not None and 0 < hamiltonian.n_occupied < hamiltonian.n_states:
         pair = (hamiltonian.n_occupied - 1, hamiltonian.n_occupied)
         before, after = (
-            _lag_one(s[:, pair[0], pair[1]] - s[:, pair[1], pair[0]].conj()) for s in (overlaps, corrected)
+            _lag_one(steps, s[:, pair[0], pair[1]] - s[:, pair[1], pair[0]].conj())
+            for s in (overlaps, corrected)
         )
     return OverlapDiagnosis(
         n_steps=len(overlaps),
@@ -109,9 +115,10 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     )
 
 
-def _lag_one(series: np.ndarray) -> float | None:
-    """Autocorrelation at lag one step about zero (a flipping sign has no meaningful mean)."""
+def _lag_one(steps: NDArray[np.int64], series: NDArray[Any]) -> float | None:
+    """Autocorrelation at lag one step about zero (a flipping sign has no meaningful mean), of neighbouring steps."""
+    neighbours = np.diff(steps) == 1
     power = float((np.abs(series) ** 2).mean())
-    if len(series) < 3 or power == 0:
+    if neighbours.sum() < 2 or power == 0:
         return None
-    return float((series[1:] * series[:-1].conj()).real.mean() / power)
+    return float((series[1:] * series[:-1].conj())[neighbours].real.mean() / power)

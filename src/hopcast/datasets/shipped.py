@@ -12,7 +12,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
 from hopcast.io.native import get_hamiltonian, get_trajectory
 
-DATASETS = ("cspbi3",)
+DATASETS = ("cspbi3", "cspbi3-long")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class Dataset:
     trajectory
         Positions and velocities of the nuclei.
     hamiltonian
-        All Kohn-Sham states of the window, raw overlaps, and couplings derived from them in energy order.
+        All Kohn-Sham states of the window, raw overlaps, and couplings derived from them in energy order; known
+        where `energy_known` and `nac_known` say so.
     """
 
     name: str
@@ -44,7 +45,8 @@ def load(name: str) -> Dataset:
     ----------
     name
         "cspbi3": 20 atoms of orthorhombic CsPbI3 at room temperature, PBE energies and overlaps of 16 bands
-        at every frame, 4 fs apart.
+        at every frame, 4 fs apart. "cspbi3-long": 100 ps of the same cell, PBE on pairs of frames spread over it
+        (sparse: most frames are unknown).
 
     Raises
     ------
