@@ -89,7 +89,9 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
         moved = np.flatnonzero(partner != np.arange(len(partner)))
         crossings.append(
             Crossing(
-                step, tuple(labels[state] for state in moved), float(np.abs(diagonal[step, moved]).min())
+                int(steps[step]),
+                tuple(labels[state] for state in moved),
+                float(np.abs(diagonal[step, moved]).min()),
             )
         )
     norms = np.sqrt((np.abs(overlaps) ** 2).sum(axis=2)).min(axis=0)
