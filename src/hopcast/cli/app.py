@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli import demo, rank, run
+from hopcast.cli import demo, evaluate, rank, run
 
 app = typer.Typer(
     name="hopcast",
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("rank")(rank.rank)
 

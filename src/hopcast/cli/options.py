@@ -13,3 +13,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in
 Workers = Annotated[
     int | None, typer.Option("--workers", "-j", help="Threads; the cores by default.", show_default=False)
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit with 4 unless every forecast beats the calendar and every verdict is reached."
+    ),
+]

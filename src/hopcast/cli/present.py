@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.console import Console
 
+    from hopcast.report import StudyReport, Table
     from hopcast.study.config import StudyConfig
 
 
@@ -21,11 +24,28 @@ def output_console() -> Console:
     return console if console.is_terminal else Console(width=130)
 
 
-def conduct(config: StudyConfig, output: Path, *, resume: bool, overwrite: bool, workers: int | None) -> None:
-    """Run a study with progress on standard error and its tables on standard output."""
+def conduct(
+    config: StudyConfig,
+    output: Path,
+    *,
+    resume: bool,
+    overwrite: bool,
+    workers: int | None,
+    strict: bool = False,
+    tables: Sequence[Callable[[StudyReport], Table]] | None = None,
+) -> None:
+    """Run a study with progress on standard error and its tables on standard output.
+
+    Raises
+    ------
+    GateError
+        With `strict`, after everything is written, if a forecast does not beat the calendar or a verdict is not reached.
+    """
     from rich.console import Console
 
+    from hopcast.core.errors import GateError
     from hopcast.report import hamiltonian_table, trust_table
+    from hopcast.report.verdicts import gate
     from hopcast.study import run_study
 
     try:
@@ -39,7 +59,10 @@ def conduct(config: StudyConfig, output: Path, *, resume: bool, overwrite: bool,
         )
         raise typer.Exit(130) from None
     console = output_console()
-    for table in (trust_table(result.report), hamiltonian_table(result.report)):
-        console.print(table.to_rich())
+    for make in tables or (trust_table, hamiltonian_table):
+        console.print(make(result.report).to_rich())
         console.print()
     console.print(f"Report: {result.folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+    reasons = gate(result.results) if strict else []
+    if reasons:
+        raise GateError(f"The study does not pass --strict: {'; '.join(reasons)}.")

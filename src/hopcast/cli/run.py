@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Output, Overwrite, Resume, Workers
+from hopcast.cli.options import Output, Overwrite, Resume, Strict, Workers
 
 
 def run(
@@ -16,10 +16,12 @@ def run(
     resume: Resume = False,
     overwrite: Overwrite = False,
     workers: Workers = None,
+    strict: Strict = False,
 ) -> None:
     """Run a study: features, information, forecasts, dynamics, report."""
     from hopcast.cli.present import conduct
     from hopcast.study.config import read_config
 
     config = read_config(study)
-    conduct(config, output or study.with_suffix(""), resume=resume, overwrite=overwrite, workers=workers)
+    folder = output or study.with_suffix("")
+    conduct(config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict)

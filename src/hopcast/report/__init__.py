@@ -21,6 +21,13 @@ initio one from How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 
 (doi 10.1021/acs.jpclett.1c03469), for CsPbI3 only.
 """
 
+from hopcast.report.claims import claims
+from hopcast.report.evaluation_tables import (
+    calibrated_rate_table,
+    calibration_table,
+    claim_table,
+    learning_table,
+)
 from hopcast.report.figures import FIGURES, FigureSpec
 from hopcast.report.html import render_html, write_report
 from hopcast.report.paper import CITATIONS, PAPER_RATIOS, paper_ratio
@@ -50,7 +57,7 @@ from hopcast.report.verdicts import Verdict, with_verdicts
 __all__ = [
     "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "FigureSpec", "Forecast",
     "InformationMap", "Populations", "Series", "Structure", "StudyReport", "Table", "Verdict", "best_feature_table",
-    "estimate", "hamiltonian_table", "information_table", "model_table", "number", "paper_ratio", "render_html",
+    "calibrated_rate_table", "calibration_table", "claim_table", "claims", "estimate", "hamiltonian_table", "information_table", "learning_table", "model_table", "number", "paper_ratio", "render_html",
     "results_schema", "save_figure", "study_tables", "to_json", "trust_table", "validate_results", "with_verdicts",
     "write_report",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from hopcast.core.hdf5 import write_text
+from hopcast.report.evaluation_tables import left_out_sentences
 from hopcast.report.figures import FIGURES
 from hopcast.report.paper import CITATIONS
 from hopcast.report.schema import to_json
@@ -126,6 +127,7 @@ def _render(report: StudyReport, drawn: Mapping[str, tuple[Figure, str]], tables
             for m in results["models"]
             if "verdict" in m
         ],
+        left_out=left_out_sentences(report),
         dephasing=_dephasing(results.get("dephasing")),
         corrections=correction_sentences(results.get("corrections")),
         seam=seam_sentence(results.get("seam")),

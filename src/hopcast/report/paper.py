@@ -22,6 +22,12 @@ PAPER_INFORMATION: Final = 1.5
 """Mutual information of a feature and a target, nat: about this for every element (its Table 1)."""
 
 
+PAPER_STATES: Final[Mapping[frozenset[str], tuple[str, ...]]] = MappingProxyType(
+    {PAPER_ELEMENTS: ("Pb", "I")}
+)
+"""Elements that carry the two states, by the elements of the material, where the published study says so."""
+
+
 class Citation(NamedTuple):
     """A reference: what it is used for, its text, its DOI (or an empty string)."""
 

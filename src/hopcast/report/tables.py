@@ -6,6 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from hopcast.report.evaluation_tables import (
+    calibrated_rate_table,
+    calibration_table,
+    claim_table,
+    learning_table,
+)
 from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
@@ -360,6 +366,7 @@ def study_tables(report: StudyReport) -> dict[str, Table]:
     tables = (
         trust_table(report), information_table(report), model_table(report), best_feature_table(report),
         hamiltonian_table(report), interval_table(report), rate_control_table(report), own_tau_table(report),
-        method_table(report), check_table(report),
+        method_table(report), check_table(report), claim_table(report), calibration_table(report),
+        calibrated_rate_table(report), learning_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

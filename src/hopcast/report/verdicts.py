@@ -226,6 +226,84 @@ def check_verdict(check: Mapping[str, Any]) -> Verdict:
     return Verdict("passed" if share >= 0.8 and abs(check["pooled_z"]) < 3 else "failed", words)
 
 
+def calibration_verdict(record: Mapping[str, Any], name: str) -> Verdict:
+    """Judge the 90 % intervals of a model on held-out blocks, after recalibration (`hopcast.evaluation.calibrate`).
+
+    *calibrated*: 90 % lies in the interval of the coverage, and that is narrower than 25 points; *not calibrated*: 90 %
+    lies outside of it; otherwise *inconclusive*.
+    """
+    low, high = record["low"], record["high"]
+    at = min(range(len(record["levels"])), key=lambda i: abs(record["levels"][i] - 0.9))
+    said = (
+        f"{name}: nominal 90 % intervals hold {100 * record['recalibrated'][at]:.0f} % of held-out values "
+        f"({100 * record['coverage'][at]:.0f} % before recalibration); from {record['n_effective']:.0f} independent values "
+        f"the true share lies in {100 * low:.0f} to {100 * high:.0f} %"
+    )
+    if not low <= 0.9 <= high:
+        return Verdict("not calibrated", f"{said}.")
+    return Verdict("calibrated" if high - low < 0.25 else "inconclusive", f"{said}.")
+
+
+def curve_verdict(points: Sequence[Mapping[str, Any]], target: str) -> Verdict | None:
+    """Say from which stride on a model knows more than the calendar: the shortest that it, and all longer, win.
+
+    Parameters
+    ----------
+    points
+        Of one model and target, interleaved split, axis `stride`.
+    target
+        "gap" or "nac".
+    """
+    scored = sorted((p for p in points if p["value"] is not None), key=lambda p: p["stride"]["fs"])
+    if not scored:
+        return None
+    name, first = TARGET_NAMES[target], scored[0]
+    span = f"{shown_length(first['stride']['fs'])} to {shown_length(scored[-1]['stride']['fs'])}"
+    winning = None
+    for point in reversed(scored):
+        rivals = [point[key] for key in ("mean", "linear", "cubic") if point.get(key) is not None]
+        level = point["shifted_high"] if point.get("shifted_high") is not None else point.get("shifted")
+        if not all(_beats(point["value"], r2, shifted=False) for r2 in rivals):
+            break
+        if level is not None and point["value"] <= level:
+            break
+        winning = point
+    if winning is None:
+        return Verdict(
+            "not useful",
+            f"{first['model']}: at no training stride ({span}) does the forecast of the {name} beat interpolation in time "
+            "and features of another time at it and all longer ones.",
+        )
+    if winning["n_shifts"] < 19:
+        return Verdict(
+            "inconclusive",
+            f"{first['model']}: from {shown_length(winning['stride']['fs'])} on it beats interpolation in time for the {name}, "
+            f"but only {winning['n_shifts']} shifts of its features fit into the trajectory.",
+        )
+    return Verdict(
+        "useful",
+        f"{first['model']}: from a training stride of {shown_length(winning['stride']['fs'])} on the forecast of the {name} "
+        "knows more than the calendar.",
+    )
+
+
+def gate(results: Mapping[str, Any]) -> list[str]:
+    """Return why a strict run must fail: models that do not beat the calendar, and verdicts that could not be reached."""
+    reasons = []
+    for label, words in (("not useful", "do not beat the calendar"), ("inconclusive", "are inconclusive")):
+        names = [
+            f"{m['name']} ({TARGET_NAMES[m['target']]})"
+            for m in results["models"]
+            if m.get("verdict", {}).get("label") == label
+        ]
+        if names:
+            reasons.append(f"{len(names)} forecasts {words}: {', '.join(names)}")
+    open_ = [v["subject"] for v in results["verdicts"] if v["label"] in ("inconclusive", "failed")]
+    if open_:
+        reasons.append(f"inconclusive or failed: {', '.join(open_)}")
+    return reasons
+
+
 def with_verdicts(results: Mapping[str, Any]) -> dict[str, Any]:
     """Return results with a `verdict` on every model, information, Hamiltonian and check, and their summary.
 
@@ -244,6 +322,10 @@ def with_verdicts(results: Mapping[str, Any]) -> dict[str, Any]:
             models.append({**model, "verdict": verdict.record()})
         else:
             models.append({key: value for key, value in model.items() if key != "verdict"})
+            if "calibration" in model:
+                record = {key: value for key, value in model["calibration"].items() if key != "verdict"}
+                name = f"{model['name']}, {TARGET_NAMES[model['target']]}"
+                models[-1]["calibration"] = {**record, "verdict": calibration_verdict(record, name).record()}
     information = [
         {**entry, "verdict": information_verdict(entry, data).record()} for entry in results["information"]
     ]
@@ -256,6 +338,9 @@ def with_verdicts(results: Mapping[str, Any]) -> dict[str, Any]:
         **results, "models": models, "information": information, "hamiltonians": hamiltonians, "checks": checks,
     }  # fmt: skip
     judged["verdicts"] = _summary(judged)
+    from hopcast.report.claims import claims  # built on the thresholds above
+
+    judged["claims"] = claims(judged)
     return judged
 
 
@@ -276,9 +361,40 @@ def _summary(results: Mapping[str, Any]) -> list[dict[str, str]]:
         entries = [entry for entry in results["information"] if entry["target"] == target]
         if entries:
             lines.append((f"Information on the {name}", _information_line(entries)))
+    lines += _curve_lines(results) + _calibration_lines(results)
     if results["checks"]:
         lines.append(("Exact solver and Monte Carlo", _checks_line(results["checks"])))
     return [{"subject": subject, **verdict.record()} for subject, verdict in lines]
+
+
+def _curve_lines(results: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
+    """Return the answer of the learning curves of the first model."""
+    points = [
+        p for p in results.get("learning_curves", {}).get("points", ())
+        if p["axis"] == "stride" and p["split"] == "interleaved"
+    ]  # fmt: skip
+    lines = []
+    for target, name in TARGET_NAMES.items():
+        first = next((p["model"] for p in points), None)
+        verdict = curve_verdict([p for p in points if p["target"] == target and p["model"] == first], target)
+        if verdict is not None:
+            lines.append((f"Training stride, {name}", verdict))
+    return lines
+
+
+def _calibration_lines(results: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
+    lines = []
+    for target, name in TARGET_NAMES.items():
+        judged = [m["calibration"] for m in results["models"] if m["target"] == target and "calibration" in m]
+        if not judged:
+            continue
+        labels = [record["verdict"]["label"] for record in judged]
+        order = ("not calibrated", "inconclusive", "calibrated")
+        label = next(one for one in order if one in labels)
+        counts = ", ".join(f"{labels.count(one)} {one}" for one in order if one in labels)
+        first = judged[0]["verdict"]["sentence"]
+        lines.append((f"Error bars of the {name}", Verdict(label, f"{counts}. {first}")))
+    return lines
 
 
 def _models_line(models: Sequence[Mapping[str, Any]], name: str) -> Verdict:

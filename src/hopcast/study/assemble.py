@@ -189,5 +189,7 @@ def _band(dynamics: StageResult) -> tuple[dict[str, NDArray[Any]], dict[str, NDA
     if not rate["value"] or rate["low"] is None or rate["high"] is None:
         return {}, {}
     survived = 1.0 - dynamics.arrays[f"population/{first['name']}"]
-    low, high = ({first["name"]: 1.0 - survived ** (max(rate[end], 0.0) / rate["value"])} for end in ("low", "high"))
+    low, high = (
+        {first["name"]: 1.0 - survived ** (max(rate[end], 0.0) / rate["value"])} for end in ("low", "high")
+    )
     return low, high

@@ -9,6 +9,8 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from hopcast.report.figures.calibration import draw_calibration
+from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
@@ -85,10 +87,29 @@ FIGURES: Final = (
         "figure-s3-fits", "Figure S3. Straight lines through the populations",
         "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
     ),
+    FigureSpec(
+        "learning-curves", "From which training stride on does the model know more than the calendar?",
+        "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
+        "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
+        "A model knows more than the calendar where it runs above every grey line and the band.",
+        draw_learning_curves,
+    ),
+    FigureSpec(
+        "learning-curves-frames", "Scores against the number of frames",
+        "As above, on the first part of the trajectory, at the study's training stride.",
+        partial(draw_learning_curves, axis="frames"),
+    ),
+    FigureSpec(
+        "calibration", "Error bars on held-out blocks",
+        "Share of held-out values inside intervals of each nominal level: lines as the posterior gives them, points recalibrated "
+        "on blocks that the test never meets (circles: models of the one best feature). On the dashed line an interval holds "
+        "what it promises. Grey bar: 95 % interval of the share at 90 %, first model.",
+        draw_calibration,
+    ),
 )  # fmt: skip
 """All figures in the order of the report."""
 
 __all__ = [
-    "FIGURES", "FigureSpec", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_bars",
-    "draw_information_maps", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_bars",
+    "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip

@@ -1,0 +1,37 @@
+"""`hopcast evaluate`: how far a study's scores, error bars and rates can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.options import Output, Overwrite, Resume, Strict, Workers
+
+
+def evaluate(
+    study: Annotated[
+        str, typer.Argument(help="Study file (TOML), or the name of a shipped data set.", show_default=False)
+    ],
+    output: Output = None,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    strict: Strict = False,
+) -> None:
+    """Evaluate a study in full: controls, learning curves, calibrated error bars, claims; writes its report as `run` does."""
+    from hopcast.cli.present import conduct
+    from hopcast.report import calibration_table, claim_table, trust_table
+    from hopcast.study.config import parse_config, read_config
+
+    name = Path(study)
+    is_file = name.suffix == ".toml" or name.exists()
+    config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
+    full = config.evaluation.model_copy(update={"enabled": True, "profile": "full"})
+    config = config.model_copy(update={"evaluation": full})
+    folder = output or (name.with_suffix("") if is_file else Path(f"hopcast-{study}"))
+    conduct(
+        config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict,
+        tables=(trust_table, claim_table, calibration_table),
+    )  # fmt: skip

@@ -1,0 +1,359 @@
+"""The published claims, one by one: the paper's protocol, the control, the verdict. Pure functions of the results.
+
+Each claim is first read as the paper reads it (interleaved scores, raw mutual information, ratios of rates). Where
+that does not show it on the study's data, the verdict is *not reproduced*. Otherwise the control decides:
+
+- *survives*: the reading beats its control, and the trajectory is long enough to say so;
+- *does not survive*: the control, which knows nothing of the geometry, shows the same;
+- *inconclusive*: neither, because a score is missing or the trajectory is too short.
+
+Thresholds, with their reasons:
+
+- `SUFFICES`: an environment, or a feature, *suffices* where R² of its model lacks at most twice the unexplained share of
+  the model of everything plus one point: the paper's own tables differ by less.
+- `WITHIN`: a rate is *within about 10 %* at 0.88 to 1.12 of the ab initio one.
+- `CALENDAR_MARGIN`, `MIN_CORRELATION_TIMES`, `SIGNIFICANCE` of `verdicts` for what a control must be beaten by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hopcast.report.paper import PAPER_STATES
+from hopcast.report.verdicts import (
+    CALENDAR_MARGIN,
+    SIGNIFICANCE,
+    TARGET_NAMES,
+    Verdict,
+    shown_r2,
+    too_short,
+)
+
+SUFFICES: Final = 2.0
+SUFFICES_POINT: Final = 0.01
+WITHIN: Final = 0.12
+
+_Claim = dict[str, Any]
+
+
+def claims(results: Mapping[str, Any]) -> list[_Claim]:
+    """Return the claims of the published study as records: claim, protocol, control, verdict.
+
+    Parameters
+    ----------
+    results
+        With verdicts on models and information (`with_verdicts`). Claims without any data are left out.
+    """
+    found = [
+        _environment(results, least=False),
+        _environment(results, least=True),
+        _fewer_features(results, one_element=False),
+        _fewer_features(results, one_element=True),
+        _coupling_below_gap(results),
+        _ranking(results),
+        _rates(results),
+    ]
+    return [one for one in found if one is not None]
+
+
+def _record(key: str, claim: str, protocol: str, control: str, label: str, sentence: str) -> _Claim:
+    verdict = Verdict(label, sentence)
+    return {
+        "key": key,
+        "claim": claim,
+        "protocol": protocol,
+        "control": control,
+        "verdict": verdict.record(),
+    }
+
+
+def _models(results: Mapping[str, Any], target: str) -> list[Mapping[str, Any]]:
+    return [
+        m
+        for m in results["models"]
+        if m["split"] == "interleaved" and m["target"] == target and m["r2"] is not None
+    ]
+
+
+def _whole(models: Sequence[Mapping[str, Any]], n_elements: int) -> Mapping[str, Any] | None:
+    """Return the model of all elements and all functions."""
+    most = max((m["features"] for m in models), default=0)
+    return next((m for m in models if len(m["elements"]) == n_elements and m["features"] == most), None)
+
+
+def _suffices(model: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+    return bool(1 - model["r2"] <= SUFFICES * (1 - whole["r2"]) + SUFFICES_POINT)
+
+
+def _best_rival(model: Mapping[str, Any]) -> tuple[str, float] | None:
+    words = {"linear": "a straight line in time", "cubic": "a cubic spline in time"}
+    rivals = [(words[key], model["baselines"][key]["r2"]) for key in words]
+    rivals.append(("features of another time", model["baselines"]["shifted"]["median"]))
+    known = [(name, r2) for name, r2 in rivals if r2 is not None]
+    return max(known, key=lambda item: item[1]) if known else None
+
+
+def _judge_models(
+    key: str,
+    claim: str,
+    chosen: Mapping[str, list[Mapping[str, Any]]],
+    wholes: Mapping[str, Any],
+    data: Mapping[str, Any],
+) -> _Claim | None:
+    """Judge that the chosen model of each target does as well as the whole one, by scores and by its controls."""
+    if not chosen:
+        return None
+    protocol, control, shown, judged = [], [], [], []
+    for target, models in chosen.items():
+        model, whole = models[0], wholes[target]
+        protocol.append(
+            f"{TARGET_NAMES[target]}: {model['name']} R² {shown_r2(model['r2'])}, {whole['name']} {shown_r2(whole['r2'])}"
+        )
+        shown.append(_suffices(model, whole))
+        rival = _best_rival(model)
+        if rival is not None:
+            control.append(f"{TARGET_NAMES[target]}: {rival[0]} {shown_r2(rival[1])}")
+        judged.append(model["verdict"]["label"])
+    said, beside = "; ".join(protocol), "; ".join(control) or "no control could be computed"
+    if not all(shown):
+        return _record(
+            key, claim, said, beside, "not reproduced",
+            "On our data the smaller model does not reach the larger one even by the paper's protocol.",
+        )  # fmt: skip
+    if "not useful" in judged:
+        return _record(
+            key, claim, said, beside, "does not survive",
+            "The smaller model scores like the larger one, and what knows only the time scores like both: the agreement "
+            "is that of two clocks.",
+        )  # fmt: skip
+    if all(label == "useful" for label in judged):
+        return _record(
+            key,
+            claim,
+            said,
+            beside,
+            "survives",
+            "The smaller model scores like the larger one and beats every control.",
+        )
+    short = too_short(data)
+    return _record(
+        key, claim, said, beside, "inconclusive",
+        f"The smaller model scores like the larger one; whether that is physics cannot be said{': ' + short if short else ''}.",
+    )  # fmt: skip
+
+
+def _environment(results: Mapping[str, Any], *, least: bool) -> _Claim | None:
+    n_elements = len(results["data"]["elements"])
+    if n_elements < 2:
+        return None
+    chosen: dict[str, list[Mapping[str, Any]]] = {}
+    wholes: dict[str, Any] = {}
+    name = ""
+    for target in TARGET_NAMES:
+        models = _models(results, target)
+        whole = _whole(models, n_elements)
+        if whole is None:
+            continue
+        single = [m for m in models if len(m["elements"]) == 1 and m["features"] == whole["features"]]
+        if not single:
+            continue
+        if least and not name:
+            name = min(single, key=lambda m: m["r2"])["name"]
+        pick = [m for m in single if m["name"] == name] if least else [max(single, key=lambda m: m["r2"])]
+        if pick:
+            chosen[target], wholes[target] = pick, whole
+    if least:
+        element = next(iter(chosen.values()))[0]["elements"][0] if chosen else ""
+        return _judge_models(
+            "least_environment", f"Even the least informative element's environment ({element}) suffices", chosen, wholes,
+            results["data"],
+        )  # fmt: skip
+    return _judge_models(
+        "one_environment", "The environment of one element suffices", chosen, wholes, results["data"]
+    )
+
+
+def _fewer_features(results: Mapping[str, Any], *, one_element: bool) -> _Claim | None:
+    n_elements = len(results["data"]["elements"])
+    chosen: dict[str, list[Mapping[str, Any]]] = {}
+    wholes: dict[str, Any] = {}
+    for target in TARGET_NAMES:
+        models = _models(results, target)
+        whole = _whole(models, n_elements)
+        if whole is None or whole["features"] == 1:
+            continue
+        wanted = 1 if one_element else n_elements
+        small = [m for m in models if m["features"] == 1 and len(m["elements"]) == wanted]
+        if small and not (one_element and n_elements == 1):
+            chosen[target], wholes[target] = [max(small, key=lambda m: m["r2"])], whole
+    if not chosen:
+        return None
+    target, (model, *_) = next(iter(chosen.items()))
+    whole = wholes[target]
+    if one_element:
+        few, many = model.get("n_features", "few"), whole.get("n_features", "all")
+        return _judge_models(
+            "few_parameters",
+            f"{few} numbers a frame instead of {many} suffice",
+            chosen,
+            wholes,
+            results["data"],
+        )
+    return _judge_models(
+        "one_feature", f"One symmetry function an atom instead of {whole['features']} suffices", chosen, wholes,
+        results["data"],
+    )  # fmt: skip
+
+
+def _pairs(results: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    by_element: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for entry in results["information"]:
+        by_element.setdefault(entry["element"], {})[entry["target"]] = entry
+    return {e: pair for e, pair in by_element.items() if set(pair) >= {"gap", "nac"}}
+
+
+def _nat(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
+def _coupling_below_gap(results: Mapping[str, Any]) -> _Claim | None:
+    pairs = {e: p for e, p in _pairs(results).items() if None not in (p["gap"]["raw"], p["nac"]["raw"])}
+    if not pairs:
+        return None
+    claim = "Structure knows less of the coupling than of the gap"
+    protocol = "raw, nat: " + ", ".join(
+        f"{e} {_nat(p['nac']['raw'])} < {_nat(p['gap']['raw'])}" for e, p in pairs.items()
+    )
+    control = "corrected, nat: " + ", ".join(
+        f"{e} {_nat(p['nac']['corrected'])} and {_nat(p['gap']['corrected'])}" for e, p in pairs.items()
+    )
+    nulls = [(p["nac"]["null_mean"], p["gap"]["null_mean"]) for p in pairs.values()]
+    if not all(p["nac"]["raw"] < p["gap"]["raw"] for p in pairs.values()):
+        protocol = protocol.replace(" < ", " and ")
+        return _record(
+            "coupling_below_gap", claim, protocol, control, "not reproduced",
+            "On our data raw information on the coupling is not below that on the gap for every element.",
+        )  # fmt: skip
+    in_null = all(a is not None and b is not None and a < b for a, b in nulls)
+    significant = [p[t]["verdict"]["label"] for p in pairs.values() for t in ("gap", "nac")]
+    if "significant" in significant and all(
+        p["nac"]["corrected"] is not None and p["gap"]["corrected"] is not None
+        and p["nac"]["corrected"] < p["gap"]["corrected"] for p in pairs.values()
+    ):  # fmt: skip
+        return _record(
+            "coupling_below_gap",
+            claim,
+            protocol,
+            control,
+            "survives",
+            "Corrected values show the same order.",
+        )
+    if in_null:
+        return _record(
+            "coupling_below_gap", claim, protocol, control, "does not survive",
+            "Features of another time, which know nothing, show the same order: the coupling only moves faster, and the "
+            "artefact of dense sampling is smaller for it.",
+        )  # fmt: skip
+    short = too_short(results["data"])
+    return _record(
+        "coupling_below_gap", claim, protocol, control, "inconclusive",
+        f"The order of corrected values cannot be told{': ' + short if short else ''}.",
+    )  # fmt: skip
+
+
+def _ranking(results: Mapping[str, Any]) -> _Claim | None:
+    entries = [e for e in results["information"] if e["target"] == "gap" and e["raw"] is not None]
+    if len(entries) < 2:
+        return None
+    claim = "Mutual information ranks the elements as the states do"
+    order = sorted(entries, key=lambda e: -e["raw"])
+    protocol = "raw, nat on the gap: " + " > ".join(f"{e['element']} {_nat(e['raw'])}" for e in order)
+    corrected = sorted((e for e in entries if e["corrected"] is not None), key=lambda e: -e["corrected"])
+    control = "corrected, nat: " + (
+        ", ".join(f"{e['element']} {_nat(e['corrected'])}" for e in corrected) or "none"
+    )
+    control += "; raw of shifted features: " + ", ".join(
+        f"{e['element']} {_nat(e['null_mean'])}" for e in order
+    )
+    states = PAPER_STATES.get(frozenset(e["element"] for e in entries))
+    if states is None:
+        return _record(
+            "ranking", claim, protocol, control, "inconclusive",
+            "Which elements carry the two states is not part of the study: the order is shown, not judged.",
+        )  # fmt: skip
+
+    def as_states(listed: Sequence[Mapping[str, Any]]) -> bool:
+        return {e["element"] for e in listed[: len(states)]} == set(states)
+
+    carriers = " and ".join(states)
+    if not as_states(order):
+        return _record(
+            "ranking",
+            claim,
+            protocol,
+            control,
+            "not reproduced",
+            f"The states live on {carriers}, which do not come first.",
+        )
+    spread = order[0]["raw"] - order[-1]["raw"]
+    excess = [e["raw"] - e["null_mean"] for e in order if e["null_mean"] is not None]
+    significant = [e for e in entries if e["verdict"]["label"] == "significant"]
+    if significant and as_states(corrected):
+        return _record(
+            "ranking",
+            claim,
+            protocol,
+            control,
+            "survives",
+            f"Corrected information puts {carriers} first as well.",
+        )
+    if excess and min(excess) < spread / 2 and not significant:
+        return _record(
+            "ranking", claim, protocol, control, "does not survive",
+            f"Elements differ by {_nat(spread)} nat, and features of another time reach the same size: no element's "
+            "information stands above its null.",
+        )  # fmt: skip
+    short = too_short(results["data"])
+    return _record(
+        "ranking", claim, protocol, control, "inconclusive",
+        f"No element's corrected information can be told from its null at {100 * SIGNIFICANCE:g} %"
+        f"{': ' + short if short else ''}.",
+    )  # fmt: skip
+
+
+def _rates(results: Mapping[str, Any]) -> _Claim | None:
+    rows = [r for r in results["hamiltonians"][1:] if r["ratio"]["value"] is not None]
+    if not rows:
+        return None
+    ratios = [r["ratio"]["value"] for r in rows]
+    claim = "Rates on forecast Hamiltonians are within about 10 % of ab initio"
+    protocol = f"{min(ratios):.3f} to {max(ratios):.3f} times ab initio"
+    known = [
+        (c["name"], c["ratio"]["value"])
+        for c in results.get("rate_controls", ())
+        if c["ratio"]["value"] is not None
+    ]
+    control = "; ".join(f"{name} {value:.3f}" for name, value in known) or "no control could be computed"
+    if max(abs(r - 1) for r in ratios) > WITHIN:
+        return _record(
+            "rates",
+            claim,
+            protocol,
+            control,
+            "not reproduced",
+            f"A forecast's rate is off by more than {100 * WITHIN:.0f} %.",
+        )
+    nearest = min(known, key=lambda item: abs(item[1] - 1)) if known else None
+    best = min(abs(r - 1) for r in ratios)
+    if nearest is not None and abs(nearest[1] - 1) <= best / (1 - CALENDAR_MARGIN):
+        return _record(
+            "rates", claim, protocol, control, "does not survive",
+            f"True, but no result of the learning: {nearest[0]} is as near ({nearest[1]:.3f}) and knows no geometry.",
+        )  # fmt: skip
+    if nearest is None or too_short(results["data"]):
+        return _record(
+            "rates", claim, protocol, control, "inconclusive",
+            f"Nearer than every control, but {too_short(results['data']) or 'there is no control'}.",
+        )  # fmt: skip
+    return _record("rates", claim, protocol, control, "survives", "Nearer to ab initio than every control.")
