@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli import demo, evaluate, rank, run
+from hopcast.cli import check, convert, demo, evaluate, formats, rank, run
 
 app = typer.Typer(
     name="hopcast",
@@ -22,6 +22,9 @@ app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("rank")(rank.rank)
+app.command("check")(check.check)
+app.command("convert")(convert.convert)
+app.command("formats")(formats.formats)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,10 +10,13 @@ with states in energy order and with arbitrary signs. Three steps lead to the co
    which :math:`|d|` cannot repair.
 3. *Derivative.* :math:`\hbar d = \hbar\log(\tilde S)/\Delta t`, or :math:`\hbar(S-S^\dagger)/2\Delta t`.
 
-`diagnose_overlaps` says what was found on the way.
+`diagnose_overlaps` says what was found on the way, `coupling_log` what was done at each step.
 """
 
 from hopcast.couplings.derive import derive_couplings
 from hopcast.couplings.diagnosis import Crossing, OverlapDiagnosis, diagnose_overlaps
+from hopcast.couplings.log import StepLog, coupling_log, log_to_csv
 
-__all__ = ["Crossing", "OverlapDiagnosis", "derive_couplings", "diagnose_overlaps"]
+__all__ = [
+    "Crossing", "OverlapDiagnosis", "StepLog", "coupling_log", "derive_couplings", "diagnose_overlaps", "log_to_csv",
+]  # fmt: skip

@@ -119,3 +119,24 @@ def read_native(path: str | Path, part: str) -> Any:
             return get_trajectory(file[part]) if part == "trajectory" else get_hamiltonian(file[part])
         except (KeyError, OSError) as error:
             raise InputError(f"File `{path}` is damaged: {error}. Write it again.") from error
+
+
+def parts_of(path: str | Path) -> tuple[str, ...]:
+    """Return which of "hamiltonian" and "trajectory" one of our files holds; none of a file that is not ours.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    import h5py
+
+    if not Path(path).is_file():
+        raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != hdf5.FORMAT_NAME:
+                return ()
+            return tuple(part for part in ("hamiltonian", "trajectory") if part in file)
+    except OSError:
+        return ("hamiltonian",)  # damaged: the reader says how

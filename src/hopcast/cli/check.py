@@ -1,0 +1,119 @@
+"""`hopcast check`: a doctor for Hamiltonians."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.convert import Cell, Couplings, From, Grid, Occupied, Scheme, Spin, Timestep, Unit
+from hopcast.cli.options import Workers
+
+
+def check(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="File or folder of a Hamiltonian or a trajectory, or a shipped data set.", show_default=False
+        ),
+    ],
+    trajectory: Annotated[
+        Path | None,
+        typer.Option("--trajectory", help="The trajectory of the Hamiltonian.", show_default=False),
+    ] = None,
+    form: From = None,
+    timestep: Timestep = None,
+    couplings: Couplings = "overlaps",
+    unit: Unit = None,
+    energy_grid: Grid = None,
+    spin: Spin = 0,
+    scheme: Scheme = None,
+    occupied: Occupied = None,
+    cell: Cell = None,
+    pair: Annotated[
+        str | None, typer.Option("--pair", help="Two states, from 0, e.g. 3,4.", show_default=False)
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option("--duration", help="Planned length of the dynamics, fs.", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with figures.", show_default=False)
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Look for what silently ruins lifetimes; exit code 4 when a verdict is bad."""
+    import contextlib
+    import io
+    import json as json_module
+
+    from hopcast.cli.convert import parse_cell, read_source
+    from hopcast.core.errors import ConfigError, InputError
+    from hopcast.datasets import load
+    from hopcast.datasets.shipped import DATASETS
+    from hopcast.doctor import check as examine
+    from hopcast.doctor import unreadable, write_page
+    from hopcast.io import read_trajectory
+
+    states = None
+    if pair is not None:
+        try:
+            low, high = (int(part) for part in pair.split(","))
+        except ValueError:
+            raise ConfigError(
+                f"Argument `--pair` must be two numbers of states separated by a comma, but is `{pair}`."
+            ) from None
+        states = (low, high)
+    numbers = None
+    said = io.StringIO()
+    try:
+        if data in DATASETS and not Path(data).exists():
+            shipped = load(data)
+            hamiltonian, path = shipped.hamiltonian, shipped.trajectory
+        else:
+            source = Path(data)
+            if not source.exists():
+                raise ConfigError(
+                    f"`{data}` is neither a file or folder nor a shipped data set ({', '.join(DATASETS)})."
+                )
+            with contextlib.redirect_stdout(said):
+                hamiltonian, path = read_source(
+                    source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
+                    spin=spin, scheme=scheme, n_occupied=occupied, cell=cell, workers=workers,
+                )  # fmt: skip
+            if trajectory is not None:
+                step = (
+                    timestep
+                    if timestep is not None
+                    else (None if hamiltonian is None else hamiltonian.timestep)
+                )
+                path = read_trajectory(trajectory, timestep=step, cell=parse_cell(cell), workers=workers)
+            if path is not None:
+                numbers = _numbers(trajectory or source)
+        diagnosis = examine(
+            hamiltonian,
+            path,
+            pair=states,
+            duration=duration,
+            frame_numbers=numbers,
+            title=said.getvalue().strip() or data,
+        )
+    except InputError as error:
+        diagnosis = unreadable(data, error)
+    typer.echo(json_module.dumps(diagnosis.to_dict(), indent=2) if json else diagnosis.to_text(), nl=json)
+    if html is not None:
+        write_page(diagnosis, html)
+    if diagnosis.is_bad:
+        raise typer.Exit(4)
+
+
+def _numbers(path: Path) -> object:
+    """Return the numbers that frames carry in their file, where the format has them."""
+    from hopcast.io.formats import xdatcar, xyz
+
+    for reader in (xdatcar, xyz):
+        if reader.sniff(path):
+            return reader.frame_numbers(path)
+    return None

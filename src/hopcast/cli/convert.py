@@ -1,0 +1,219 @@
+"""`hopcast convert`: from one code's files to another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hopcast.cli.options import Overwrite, Workers
+
+From = Annotated[
+    str | None,
+    typer.Option("--from", help="Format of the source; recognised by default.", show_default=False),
+]
+Timestep = Annotated[
+    float | None,
+    typer.Option(
+        "--timestep", help="Time between frames, fs, where the files do not say it.", show_default=False
+    ),
+]
+Couplings = Annotated[
+    str,
+    typer.Option(
+        "--couplings",
+        help="`overlaps`: derive them from raw overlaps where there are any; `source`: trust the source.",
+    ),
+]
+Unit = Annotated[
+    str | None, typer.Option("--unit", help="Unit of energy of the source (eV, Ry, Ha).", show_default=False)
+]
+Grid = Annotated[
+    str | None, typer.Option("--energy-grid", help="frame or midpoint, for Libra's text.", show_default=False)
+]
+Spin = Annotated[int, typer.Option("--spin", help="Spin channel, 0 or 1.")]
+Scheme = Annotated[
+    str | None, typer.Option("--scheme", help="3points or levine, for nano-qmflows.", show_default=False)
+]
+Occupied = Annotated[
+    int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)
+]
+Cell = Annotated[
+    str | None,
+    typer.Option(
+        "--cell", help="Three lengths or nine numbers in Å, separated by commas.", show_default=False
+    ),
+]
+
+
+def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
+    """Return the Hamiltonian and the trajectory of a path, None where it has none, and print what was recognised."""
+    from hopcast.core.errors import InputError
+    from hopcast.io import list_formats, read_hamiltonian, read_trajectory
+    from hopcast.io.native import SUFFIXES, parts_of
+
+    form = options.pop("format", None)
+    cell = options.pop("cell", None)
+    names = {kind: {each.name for each in list_formats(kind)} for kind in ("hamiltonian", "trajectory")}  # type: ignore[arg-type]
+    if not path.exists():
+        raise InputError(f"File `{path}` does not exist. Check the path.")
+    held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()
+    ours = bool(held)
+    wants_hamiltonian = (
+        "hamiltonian" in held
+        if ours
+        else (form in names["hamiltonian"] if form else _any(path, "hamiltonian"))
+    )
+    wants_trajectory = "trajectory" in held if ours else (not wants_hamiltonian)
+    hamiltonian = trajectory = None
+    if wants_hamiltonian:
+        hamiltonian = read_hamiltonian(path, format=form, **options)
+        rules = [
+            f"{key} {value}"
+            for key, value in hamiltonian.provenance.items()
+            if key in ("format", "sign", "units", "alignment")
+        ]
+        typer.echo(f"Read {path}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
+    if wants_trajectory:
+        trajectory = read_trajectory(
+            path, format=form, timestep=options.get("timestep"), cell=parse_cell(cell)
+        )
+        typer.echo(f"Read {path}: {trajectory!r}.")
+    return hamiltonian, trajectory
+
+
+def _any(path: Path, kind: str) -> bool:
+    from hopcast.io import list_formats
+
+    if any(each.sniff(path) for each in list_formats(kind)):  # type: ignore[arg-type]
+        return True
+    # nobody recognises it: the message about Hamiltonians is the more useful one for folders
+    return path.is_dir() and not any(each.sniff(path) for each in list_formats("trajectory"))
+
+
+def parse_cell(text: str | None) -> Any:
+    """Return a cell from numbers separated by commas.
+
+    Raises
+    ------
+    ConfigError
+        If they are not three, six or nine numbers.
+    """
+    if text is None:
+        return None
+    from hopcast.core.errors import ConfigError
+
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (3, 6, 9):
+        raise ConfigError(
+            f"Argument `--cell` must be three, six or nine numbers separated by commas, but is `{text}`."
+        )
+    return [numbers[0:3], numbers[3:6], numbers[6:9]] if len(numbers) == 9 else numbers
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read.", show_default=False)],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)
+    ],
+    to: Annotated[str, typer.Option("--to", help="Format to write, see `hopcast formats`.")] = "hopcast",
+    form: From = None,
+    timestep: Timestep = None,
+    couplings: Couplings = "overlaps",
+    tracking: Annotated[
+        str, typer.Option("--tracking", help="Order of states: energy or trivial.")
+    ] = "energy",
+    derivative: Annotated[str, typer.Option("--derivative", help="log or difference.")] = "log",
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Write what was done at each step (CSV).", show_default=False)
+    ] = None,
+    unit: Unit = None,
+    energy_grid: Grid = None,
+    spin: Spin = 0,
+    scheme: Scheme = None,
+    occupied: Occupied = None,
+    cell: Cell = None,
+    trajectory: Annotated[
+        Path | None,
+        typer.Option(
+            "--trajectory", help="A trajectory to store beside the Hamiltonian (ours).", show_default=False
+        ),
+    ] = None,
+    flavour: Annotated[str, typer.Option("--flavour", help="Hefei-NAMD: original or dev.")] = "original",
+    out_unit: Annotated[str, typer.Option("--out-unit", help="PYXAID: Ry, eV or Ha.")] = "Ry",
+    initial_state: Annotated[
+        int | None, typer.Option("--initial-state", help="State at the start, from 0.", show_default=False)
+    ] = None,
+    samples: Annotated[int, typer.Option("--samples", help="Number of initial times.")] = 10,
+    duration: Annotated[
+        float | None, typer.Option("--duration", help="Length of the dynamics, fs.", show_default=False)
+    ] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help="K.")] = 300.0,
+    trajectories: Annotated[
+        int, typer.Option("--trajectories", help="Trajectories of each initial time.")
+    ] = 1000,
+    dephasing: Annotated[
+        bool, typer.Option("--dephasing", help="Write dephasing times too (DEPHTIME).")
+    ] = True,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> None:
+    """Convert a Hamiltonian (or a trajectory, to ours) to another format, and list what that format cannot hold."""
+    from hopcast.core.errors import ConfigError, InputError, OutputError
+    from hopcast.core.hdf5 import write_text
+    from hopcast.couplings import coupling_log, derive_couplings, log_to_csv
+    from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
+    from hopcast.io.registry import writable
+
+    goal = writable(to, "hamiltonian")
+    if target.exists() and not overwrite and (target.is_file() or any(target.iterdir())):
+        raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
+    hamiltonian, path = read_source(
+        source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
+        scheme=scheme, n_occupied=occupied, cell=cell, workers=workers,
+    )  # fmt: skip
+    if trajectory is not None:
+        step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
+        path = read_trajectory(trajectory, timestep=step, cell=parse_cell(cell), workers=workers)
+    if hamiltonian is None:
+        if to != "hopcast":
+            raise ConfigError("A trajectory is written in our own form only. Leave --to out.")
+        write_native(target, trajectory=path)
+        typer.echo(f"Wrote {target} (hopcast).")
+        return
+    if log is not None:
+        if hamiltonian.overlaps is None:
+            raise InputError(
+                f"`{source}` has no raw overlaps, so that nothing is done to them. Leave --log out."
+            )
+        write_text(log, log_to_csv(coupling_log(hamiltonian)))
+    if hamiltonian.overlaps is not None and couplings == "overlaps":
+        hamiltonian = derive_couplings(hamiltonian, tracking=tracking, derivative=derivative)  # type: ignore[arg-type]
+        typer.echo(
+            f"Derived couplings from raw overlaps ({derivative}, tracking {tracking}, phases made consistent)."
+        )
+    times = None
+    if dephasing and goal.name == "hefei" and hamiltonian.n_states > 1:
+        from hopcast.dynamics import dephasing_matrix
+
+        times = dephasing_matrix(hamiltonian)
+    lost = losses(hamiltonian, goal)
+    if to == "hopcast":
+        if target.suffix not in (".h5", ".hdf5"):
+            raise ConfigError(f"Argument `OUT` must end in .h5 or .hdf5, but is `{target}`.")
+        write_native(target, hamiltonian=hamiltonian, trajectory=path)
+    else:
+        write_hamiltonian(
+            hamiltonian, target, format=to, flavour=flavour, unit=out_unit, initial_state=initial_state, n_samples=samples,
+            duration=duration, temperature=temperature, n_trajectories=trajectories, dephasing=times,
+        )  # fmt: skip
+        if path is not None:
+            lost.append("The trajectory is left out.")
+    typer.echo(f"Wrote {target} ({to}).")
+    typer.echo("Nothing is lost." if not lost else "What this format does not hold:")
+    for sentence in lost:
+        typer.echo(f"  - {sentence}")

@@ -1,0 +1,108 @@
+"""`check`: all verdicts on a Hamiltonian, a trajectory, or both."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.trajectory import Trajectory
+from hopcast.couplings import derive_couplings
+from hopcast.doctor import nuclei, states
+from hopcast.doctor.together import alignment
+from hopcast.doctor.verdict import Diagnosis, Verdict
+
+
+def check(
+    hamiltonian: VibronicHamiltonian | None = None,
+    trajectory: Trajectory | None = None,
+    *,
+    pair: tuple[int, int] | None = None,
+    duration: float | None = None,
+    frame_numbers: ArrayLike | None = None,
+    title: str | None = None,
+) -> Diagnosis:
+    """Look for what silently ruins lifetimes.
+
+    Parameters
+    ----------
+    hamiltonian, trajectory
+        One of them, or both.
+    pair
+        The two states of interest; the band edges where `n_occupied` is known, else the first two.
+    duration
+        Length of the dynamics that is planned, fs; without it nobody can say that it is too short.
+    frame_numbers
+        Numbers that the frames carry in their file.
+    title
+        What the page is called.
+
+    Raises
+    ------
+    InputError
+        If neither is given, or the pair does not exist.
+    """
+    if hamiltonian is None and trajectory is None:
+        raise InputError("A check needs a Hamiltonian or a trajectory, but got neither.")
+    verdicts: list[Verdict] = []
+    series: dict[str, NDArray[Any]] = {}
+    names = []
+    if hamiltonian is not None:
+        occupied = hamiltonian.n_occupied
+        is_edge = occupied is not None and 0 < occupied < hamiltonian.n_states
+        if hamiltonian.n_states < 2:
+            raise InputError("A check needs at least two states, but the Hamiltonian has one.")
+        if pair is None:
+            pair = (occupied - 1, occupied) if occupied is not None and is_edge else (0, 1)
+        if pair[0] == pair[1] or not all(0 <= state < hamiltonian.n_states for state in pair):
+            raise InputError(
+                f"Argument `pair` must name two of the {hamiltonian.n_states} states, but is {pair}."
+            )
+        context = states.Context(pair, duration, is_edge or hamiltonian.n_states == 2)
+        usable = _with_couplings(hamiltonian)
+        for each in states.CHECKS:
+            verdicts.append(each(hamiltonian if each is states.phases else usable, context))
+        names.append(repr(hamiltonian))
+        series |= {
+            "gap": usable.gap(pair), "coupling": np.abs(usable.coupling(pair)), "timestep": np.array(usable.timestep),
+        }  # fmt: skip
+    if trajectory is not None:
+        for look in nuclei.CHECKS:
+            verdicts.append(look(trajectory))
+        verdicts.append(
+            nuclei.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64))
+        )
+        names.append(repr(trajectory))
+        if trajectory.n_frames >= 3:
+            series["temperature"] = nuclei.temperatures(trajectory)
+            series["timestep"] = np.array(trajectory.timestep)
+    if hamiltonian is not None and trajectory is not None:
+        assert pair is not None
+        verdict, scan = alignment(trajectory, hamiltonian, pair)
+        verdicts.append(verdict)
+        series |= scan
+    return Diagnosis(title or " with ".join(names), tuple(verdicts), series)
+
+
+def _with_couplings(hamiltonian: VibronicHamiltonian) -> VibronicHamiltonian:
+    """Return couplings derived from overlaps where the source gave overlaps only."""
+    if hamiltonian.overlaps is None or hamiltonian.nac_known.any() or hamiltonian.energy_grid != "frame":
+        return hamiltonian
+    return dataclasses.replace(derive_couplings(hamiltonian))
+
+
+def unreadable(source: object, error: Exception) -> Diagnosis:
+    """Return the diagnosis of data that cannot be read: the reader's sentence is the verdict."""
+    text = str(error)
+    name = "antisymmetry" if "antisymmetric" in text else "reading"
+    for words, better in (("that of step", "numbering"), ("time step", "time step"), ("must hold the same atoms", "order of atoms"),
+                          ("must keep the order", "order of atoms")):  # fmt: skip
+        if words in text and name == "reading":
+            name = better
+    return Diagnosis(
+        str(source), (Verdict(name, "bad", text, "Correct the files as said, then check again."),)
+    )

@@ -1,0 +1,199 @@
+"""Checks of a trajectory: jumps, order of atoms, repeated and missing frames, temperature, time step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.trajectory import Trajectory
+from hopcast.core.units import KB
+from hopcast.doctor.states import missing_of
+from hopcast.doctor.verdict import Verdict, at
+
+AMU: float = 103.642696
+"""1 atomic mass unit in eV fs^2 / Å^2."""
+TEMPERATURES = (5.0, 5000.0)
+MAX_DRIFT = 0.25
+
+
+def _steps(trajectory: Trajectory) -> NDArray[np.float64]:
+    return np.diff(trajectory.positions.astype(np.float64, copy=False), axis=0)
+
+
+def _fractional(trajectory: Trajectory, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    cells = np.broadcast_to(trajectory.cell, (trajectory.n_frames, 3, 3))[1:]
+    result: NDArray[np.float64] = np.linalg.solve(cells.swapaxes(1, 2), steps.swapaxes(1, 2)).swapaxes(1, 2)
+    return result
+
+
+def wraps(trajectory: Trajectory) -> Verdict:
+    """Atoms that jump by about a lattice vector."""
+    if not any(trajectory.pbc) or abs(float(np.min(np.abs(np.linalg.det(trajectory.cell))))) < 1e-8:
+        return Verdict("wrap jumps", "skipped", "The trajectory is not periodic.")
+    fraction = np.abs(_fractional(trajectory, _steps(trajectory))).max(axis=2)
+    jumps = np.argwhere(fraction > 0.6)
+    evidence = {"jumps": float(len(jumps))}
+    if len(jumps):
+        return Verdict(
+            "wrap jumps", "bad", f"Atoms jump across the cell {len(jumps)} times (first atom {int(jumps[0, 1])}).",
+            "Read with `unwrap=True`: coordinates were wrapped into the cell.", evidence, at(np.unique(jumps[:, 0] + 1)),
+        )  # fmt: skip
+    return Verdict("wrap jumps", "good", "No atom jumps across the cell.", "", evidence)
+
+
+def order(trajectory: Trajectory) -> Verdict:
+    """Atoms of one element that exchange their places from one frame to the next."""
+    steps = _steps(trajectory)
+    if any(trajectory.pbc) and np.abs(np.linalg.det(trajectory.cell)).min() > 1e-8:
+        fraction = _fractional(trajectory, steps)
+        nearest = fraction - np.rint(fraction)
+        steps = nearest @ np.broadcast_to(trajectory.cell, (trajectory.n_frames, 3, 3))[1:]
+    length = np.sqrt((steps**2).sum(axis=2))
+    typical = float(np.median(length))
+    far = length > max(8 * typical, 0.7)
+    suspects = np.flatnonzero(far.sum(axis=1) >= 2)
+    evidence = {"typical_step_A": typical, "frames": float(len(suspects))}
+    if len(suspects):
+        atoms = np.flatnonzero(far[suspects[0]])
+        return Verdict(
+            "order of atoms", "bad", f"Atoms {', '.join(str(a) for a in atoms[:6])} jump together at frame {suspects[0] + 1}: their order changes.",
+            "Sort the atoms alike in all frames (restarts and supercell tools reorder them).", evidence, at(suspects + 1),
+        )  # fmt: skip
+    return Verdict(
+        "order of atoms", "good", f"Every atom moves by about {typical:.2g} Å a frame.", "", evidence
+    )
+
+
+def duplicates(trajectory: Trajectory) -> Verdict:
+    """Frames with exactly the positions of the frame before."""
+    same = np.flatnonzero(np.all(np.diff(trajectory.positions, axis=0) == 0, axis=(1, 2))) + 1
+    if len(same):
+        return Verdict(
+            "duplicate geometries", "bad", f"{len(same)} frames have exactly the positions of the frame before.",
+            "Remove repeated frames: restarts write the last frame twice.", {"repeated": float(len(same))}, at(same),
+        )  # fmt: skip
+    return Verdict("duplicate geometries", "good", "No frame is repeated.")
+
+
+def missing(trajectory: Trajectory) -> Verdict:
+    """Steps that go twice as far as those around them."""
+    if trajectory.n_frames < 20:
+        return Verdict("missing geometries", "skipped", "It needs twenty frames.")
+    found = missing_of(trajectory.positions, "positions")
+    return Verdict("missing geometries", found.level, found.finding, found.fix, found.evidence, found.frames)
+
+
+def masses(trajectory: Trajectory) -> NDArray[np.float64]:
+    """Return the masses of the atoms, eV fs^2 / Å^2."""
+    from ase.data import atomic_masses
+
+    return np.asarray(atomic_masses)[trajectory.numbers] * AMU
+
+
+def temperatures(trajectory: Trajectory) -> NDArray[np.float64]:
+    """Return the kinetic temperature of each frame, K, from its velocities or from differences of positions."""
+    velocities = trajectory.with_velocities().velocities
+    assert velocities is not None
+    kinetic = 0.5 * np.einsum("tax,tax,a->t", velocities, velocities, masses(trajectory))
+    freedom = max(3 * trajectory.n_atoms - 3, 1)
+    result: NDArray[np.float64] = 2 * kinetic / (freedom * KB)
+    return result
+
+
+def temperature(trajectory: Trajectory) -> Verdict:
+    """Whether the temperature is plausible and stays."""
+    if trajectory.n_frames < 12:
+        return Verdict("temperature", "skipped", "It needs twelve frames.")
+    values = temperatures(trajectory)
+    mean = float(values.mean())
+    third = len(values) // 3
+    shift = float(values[-third:].mean() - values[:third].mean())
+    # neighbouring frames are not independent: errors from blocks of a third's fifths
+    blocks = (
+        np.concatenate(
+            [
+                part.reshape(5, -1).mean(axis=1)
+                for part in (values[: third // 5 * 5], values[-(third // 5 * 5) :])
+            ]
+        )
+        if third >= 5
+        else values
+    )
+    error = float(np.std(blocks[:5]) / np.sqrt(5) + np.std(blocks[-5:]) / np.sqrt(5))
+    evidence = {"mean_K": mean, "shift_K": shift, "error_K": error}
+    low, high = TEMPERATURES
+    if not low <= mean <= high:
+        return Verdict(
+            "temperature", "bad", f"The mean temperature is {mean:.3g} K.",
+            "Check the time step and the unit of the velocities (CP2K prints atomic units).", evidence,
+        )  # fmt: skip
+    if abs(shift) > MAX_DRIFT * mean and abs(shift) > 4 * error:
+        return Verdict(
+            "temperature", "bad", f"The temperature drifts by {shift:.3g} K around {mean:.3g} K.",
+            "Use the equilibrated part, or a thermostat that holds.", evidence,
+        )  # fmt: skip
+    return Verdict("temperature", "good", f"{mean:.3g} K, shift {shift:.3g} K.", "", evidence)
+
+
+def timestep(trajectory: Trajectory) -> Verdict:
+    """The time step against velocities: differences of positions must give the velocities of the file."""
+    if trajectory.velocities is None:
+        return Verdict("time step of velocities", "skipped", "There are no velocities.")
+    if trajectory.n_frames < 5:
+        return Verdict("time step of velocities", "skipped", "It needs five frames.")
+    difference = (trajectory.positions[2:] - trajectory.positions[:-2]) / (2 * trajectory.timestep)
+    given = trajectory.velocities[1:-1]
+    power = float((given * given).sum())
+    if power == 0:
+        return Verdict(
+            "time step of velocities", "bad", "All velocities are zero.", "Leave them out, or print them."
+        )
+    slope = float((difference * given).sum()) / power
+    noise = float(((difference - slope * given) ** 2).sum()) / max(float((difference**2).sum()), 1e-300)
+    evidence = {"ratio": slope, "unexplained": noise, "implied_timestep_fs": trajectory.timestep * slope}
+    if noise > 0.5:
+        return Verdict(
+            "time step of velocities", "bad", f"Velocities do not follow the positions ({noise:.0%} of the motion is not theirs).",
+            "Check that velocities and positions are of the same frames and atoms.", evidence,
+        )  # fmt: skip
+    if abs(slope - 1) > 0.15:
+        return Verdict(
+            "time step of velocities", "bad",
+            f"Positions move {slope:.3g} times as far a frame as the velocities say: the frames are {trajectory.timestep * slope:.3g} fs apart, not "
+            f"{trajectory.timestep:g} fs, or the velocities have another unit.",
+            "Give the time between the frames of the file (the MD step times the stride), and check the unit of the velocities.", evidence,
+        )  # fmt: skip
+    return Verdict(
+        "time step of velocities",
+        "good",
+        f"Positions move {slope:.3g} times as far as velocities say.",
+        "",
+        evidence,
+    )
+
+
+def numbering(numbers: NDArray[np.int64] | None) -> Verdict:
+    """The numbers that frames carry in their file."""
+    from hopcast.io.trajectory_parts import numbering_fault
+
+    if numbers is None or len(numbers) < 3 or (numbers < 0).any():
+        return Verdict("numbering", "skipped", "The frames carry no numbers.")
+    fault = numbering_fault(numbers)
+    if fault:
+        return Verdict(
+            "numbering", "bad", f"In the file, {fault}", "Restore the missing frames, or remove those that are repeated.",
+            {"first": float(numbers[0]), "last": float(numbers[-1])},
+        )  # fmt: skip
+    return Verdict("numbering", "good", f"Frames are numbered {numbers[0]} to {numbers[-1]} without a gap.")
+
+
+CHECKS: tuple[Callable[[Trajectory], Verdict], ...] = (
+    wraps,
+    order,
+    duplicates,
+    missing,
+    temperature,
+    timestep,
+)

@@ -1,0 +1,104 @@
+"""`Verdict` and `Diagnosis`: what a check found, with evidence and the fix."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Level = Literal["good", "warn", "bad", "skipped"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    name
+        Of the check.
+    level
+        "good", "warn" (look at it), "bad" (a result built on this is wrong), or "skipped" (the data do not allow it).
+    finding
+        One sentence: what was found.
+    fix
+        What to do; empty where all is well.
+    evidence
+        Numbers by name, with the unit in the name.
+    frames
+        Frames (or steps) concerned, the first twenty.
+    """
+
+    name: str
+    level: Level
+    finding: str
+    fix: str = ""
+    evidence: dict[str, float] = field(default_factory=dict)
+    frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """All verdicts on one data set.
+
+    Attributes
+    ----------
+    title
+        What was looked at.
+    verdicts
+        One for each check, in the order of the checks.
+    series
+        Arrays for the figures, by name.
+    """
+
+    title: str
+    verdicts: tuple[Verdict, ...]
+    series: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether some verdict is bad."""
+        return any(verdict.level == "bad" for verdict in self.verdicts)
+
+    def named(self) -> tuple[str, ...]:
+        """Return the names of the checks that found something."""
+        return tuple(verdict.name for verdict in self.verdicts if verdict.level in ("warn", "bad"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all verdicts as plain numbers and text."""
+        return {
+            "title": self.title,
+            "bad": self.is_bad,
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+        }
+
+    def to_text(self) -> str:
+        """Return one page: what was found first, then what is in order."""
+        order = {"bad": 0, "warn": 1, "good": 2, "skipped": 3}
+        lines = [self.title, ""]
+        for verdict in sorted(self.verdicts, key=lambda each: order[each.level]):
+            lines.append(f"{verdict.level.upper():<8}{verdict.name}: {verdict.finding}")
+            if verdict.level in ("warn", "bad"):
+                if verdict.frames:
+                    more = " ..." if len(verdict.frames) == MAX_FRAMES else ""
+                    lines.append(f"        at {', '.join(str(frame) for frame in verdict.frames)}{more}")
+                lines.append(f"        {verdict.fix}")
+        counts = {level: sum(v.level == level for v in self.verdicts) for level in order}
+        lines += ["", ", ".join(f"{number} {level}" for level, number in counts.items())]
+        return "\n".join(lines) + "\n"
+
+
+MAX_FRAMES = 20
+
+
+def at(frames: NDArray[Any]) -> tuple[int, ...]:
+    """Return the first twenty frames of an array of indices."""
+    return tuple(int(frame) for frame in np.asarray(frames).ravel()[:MAX_FRAMES])
+
+
+def robust_scale(values: NDArray[Any]) -> float:
+    """Return the standard deviation that a normal distribution of the same median absolute deviation has."""
+    finite = values[np.isfinite(values)]
+    return float(1.4826 * np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0
