@@ -45,3 +45,30 @@ def wavy() -> Builder:
         return two_states(gaps, couplings, timestep)
 
     return build
+
+
+def many_states(
+    n_states: int = 4, n_frames: int = 61, timestep: float = 1.0, scale: float = 0.02, spacing: float = 0.15,
+    periodic: bool = False, imaginary: float = 0.0,
+) -> VibronicHamiltonian:  # fmt: skip
+    """Ladder of moving states, each coupled to all others."""
+    t = timestep * np.arange(n_frames)
+    half = t[:-1] + 0.5 * timestep
+    turn = 2 * np.pi / t[-1] if periodic else 0.05
+    state = np.arange(n_states)
+    energies = spacing * state + 0.02 * np.sin(turn * (1 + state) * t[:, None] + state)
+    nac = np.zeros((n_frames - 1, n_states, n_states), dtype=complex if imaginary else float)
+    for i in range(n_states):
+        for j in range(i + 1, n_states):
+            v = scale * np.cos(turn * (1 + i + j) * half + i) * np.exp(1j * imaginary * (i + 2 * j))
+            nac[:, i, j] = v if imaginary else v.real
+            nac[:, j, i] = -nac[:, i, j].conj()
+    if periodic:
+        energies[-1] = energies[0]
+    return VibronicHamiltonian(energies=energies, nac=nac, timestep=timestep)
+
+
+@pytest.fixture
+def ladder() -> Builder:
+    """Build a Hamiltonian of several coupled states."""
+    return many_states

@@ -224,8 +224,6 @@ def test_bad_hamiltonians(series, wavy) -> None:
         run_dynamics(series(gap, np.zeros(19), 1.0))
     with pytest.raises(InputError, match="at least two states, but the Hamiltonian has one"):
         run_dynamics(VibronicHamiltonian(energies=np.ones((5, 1)), nac=np.zeros((4, 1, 1)), timestep=1.0))
-    with pytest.raises(ConfigError, match="more than two states are not built yet"):
-        run_dynamics(VibronicHamiltonian(energies=np.ones((5, 3)), nac=np.zeros((4, 3, 3)), timestep=1.0))
     nac = wavy().nac.copy()
     nac[7] = np.nan
     with pytest.raises(InputError, match=r"1 couplings are unknown .the first at mid-point 7."):

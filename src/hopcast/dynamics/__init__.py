@@ -65,8 +65,10 @@ DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.475
 Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 """
 
+from hopcast.dynamics.carriers import hole_hamiltonian
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function, dephasing_matrix, dephasing_time
 from hopcast.dynamics.estimates import Estimate, Interval, combine_parts, combined
+from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
 from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
 from hopcast.dynamics.rates import (
     bootstrap_rate,
@@ -82,6 +84,7 @@ from hopcast.dynamics.run import run_dynamics
 __all__ = [
     "Dephasing", "DynamicsResult", "Estimate", "Interval", "Seam", "SubstepGrid", "bootstrap_rate",
     "choose_substeps", "combine_parts", "combined", "cumulant_rate", "dephasing_function", "dephasing_matrix",
-    "dephasing_time", "local_rate", "plain_average_rate", "propagators", "ratio_of_rates", "run_dynamics",
+    "dephasing_time", "hole_hamiltonian", "influence_spectrum", "local_rate", "master_equation",
+    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "redfield_rate", "run_dynamics",
     "second_order_rate", "substep_grid",
 ]  # fmt: skip

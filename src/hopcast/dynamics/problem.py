@@ -16,7 +16,7 @@ from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
 from hopcast.dynamics.observables import line_weights
 from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, choose_substeps, substep_grid
 
-METHODS: Final = ("dish", "fssh", "exact")
+METHODS: Final = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz", "exact")
 RULES: Final = ("consistent", "hefei", "pyxaid")
 WAITINGS: Final = ("exponential", "deterministic")
 N_GROUPS: Final = 20
@@ -72,6 +72,11 @@ class Problem:
     progress: Progress | None
 
     @property
+    def n_states(self) -> int:
+        """Number of states."""
+        return int(self.grid.left.shape[1])
+
+    @property
     def times(self) -> NDArray[np.float64]:
         """Output times [n_times], fs."""
         return np.asarray(self.output_steps * self.grid.timestep, dtype=np.float64)
@@ -98,6 +103,8 @@ class Populations:
         Trajectories of each group [n_groups], None without sampling.
     n_hops
         Number of changes of the active state, None without sampling.
+    flows
+        Hops between states, ``[from, to]``, where they were counted.
     """
 
     mean: NDArray[np.float64]
@@ -105,6 +112,7 @@ class Populations:
     counts: NDArray[np.int64] | None = None
     totals: NDArray[np.int64] | None = None
     n_hops: int | None = None
+    flows: NDArray[np.int64] | None = None
 
 
 def check_method(method: str, rule: str, waiting: str) -> None:
@@ -130,30 +138,37 @@ def check_method(method: str, rule: str, waiting: str) -> None:
         )
 
 
-def check_states(ham: VibronicHamiltonian) -> None:
-    """Check that a Hamiltonian has two states in energy order everywhere.
+def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
+    """Check that a Hamiltonian has two or more states, state 0 below the others everywhere.
 
     Raises
     ------
     InputError
-        If there is one state, or the gap closes (with the frame).
+        If there is one state, the gap closes, or states are out of energy order where the method needs it (with the frame).
     ConfigError
-        If there are more than two states.
+        If the method is for two states only.
     """
     if ham.n_states < 2:
         raise InputError("Dynamics need at least two states, but the Hamiltonian has one.")
-    if ham.n_states > 2:
+    if ham.n_states > 2 and method == "exact":
         raise ConfigError(
-            f"Dynamics of more than two states are not built yet, but the Hamiltonian has {ham.n_states}: "
-            "use `ham.frontier()` or `ham.select([i, j])`."
+            f"Method `exact` needs two states, but the Hamiltonian has {ham.n_states}: events on one of many states leave "
+            'superpositions, so no small linear equation of the ensemble exists. Use `method="dish"`, '
+            "`master_equation`, or `ham.select([i, j])`."
         )
-    gap = ham.gap()
+    place = "frame" if ham.energy_grid == "frame" else "mid-point"
+    gap = (ham.energies[:, 1:] - ham.energies[:, :1]).min(axis=1)
     closed = np.flatnonzero(gap <= 0)
     if closed.size:
-        place = "frame" if ham.energy_grid == "frame" else "mid-point"
         raise InputError(
             f"The gap must stay open (states in energy order), but is {gap[closed[0]]:.4g} eV at {place} {closed[0]}."
         )
+    if method == "bl-lz":
+        disorder = np.flatnonzero((np.diff(ham.energies, axis=1) < 0).any(axis=1))
+        if disorder.size:
+            raise InputError(
+                f"Method `bl-lz` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
+            )
 
 
 def dephasing_times(
@@ -220,7 +235,7 @@ def prepare(
 ) -> Problem:
     """Check the arguments of `run_dynamics` and return the problem they pose."""
     check_method(method, rule, waiting)
-    check_states(ham)
+    check_states(ham, method)
     if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
     for name, value, least in (

@@ -24,9 +24,17 @@ _CLOSED = 1e-9
 
 
 def choose_substeps(ham: VibronicHamiltonian, max_phase: float = MAX_PHASE) -> int:
-    r"""Return the smallest number of sub-steps with :math:`\max(E_j-E_i)\,\delta t/\hbar \le` `max_phase`."""
+    r"""Return the smallest number of sub-steps that resolves the gap's phase and the coupling's rotation.
+
+    :math:`\max(E_j-E_i)\,\delta t/\hbar \le` `max_phase`, and the same for :math:`|\hbar d_{ij}|\,\delta t/\hbar` of steps that rotate
+    by a quarter turn or less. No change of one frame to the next rotates states by more: beyond, the coupling is
+    broken and only a number given by hand is taken.
+    """
     width = float((ham.energies.max(axis=1) - ham.energies.min(axis=1)).max())
-    return max(1, int(np.ceil(width * ham.timestep / (HBAR * max_phase) - 1e-9)))
+    rotations = np.abs(ham.nac).max(axis=(1, 2)) * ham.timestep / HBAR
+    sound = rotations[rotations <= 0.5 * np.pi + 1e-9]
+    most = max(width * ham.timestep / HBAR, float(sound.max(initial=0.0)))
+    return max(1, int(np.ceil(most / max_phase - 1e-9)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +174,22 @@ def substep_grid(
     return SubstepGrid(left, right, ham.nac, ham.timestep, n_substeps, linear, closed)
 
 
-def propagators(grid: SubstepGrid, start: int = 0, stop: int | None = None) -> NDArray[np.complex128]:
+def propagators(
+    grid: SubstepGrid,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    fraction: float = 1.0,
+    split: bool = False,
+) -> NDArray[np.complex128]:
     r"""Return the propagators of sub-steps, :math:`U = e^{-iH\,\delta t/\hbar}` with `H` at the sub-step's middle.
 
-    Two states by the closed SU(2) form (the mean energy, a common phase, is left out), more by diagonalisation; both
-    are unitary to rounding and second order in the sub-step.
+    Two states by the closed SU(2) form (the mean energy, a common phase, is left out), more by diagonalisation, or by
+    a symmetric split that costs one linear solve,
+
+    .. math:: U = e^{-iE\,\delta t/2\hbar}\,(1+A/2)^{-1}(1-A/2)\,e^{-iE\,\delta t/2\hbar},\quad A_{ij} = d_{ij}\,\delta t.
+
+    All are unitary to rounding and second order in the sub-step.
 
     Parameters
     ----------
@@ -178,6 +197,10 @@ def propagators(grid: SubstepGrid, start: int = 0, stop: int | None = None) -> N
         Sub-steps.
     start, stop
         Range of steps.
+    fraction
+        Part of a sub-step to propagate by, e.g. 0.5 (both halves have the Hamiltonian of the middle).
+    split
+        Whether to split instead of diagonalising (for many states; not used for two).
 
     Returns
     -------
@@ -186,18 +209,27 @@ def propagators(grid: SubstepGrid, start: int = 0, stop: int | None = None) -> N
     """
     stop = grid.n_steps if stop is None else stop
     n_states = grid.left.shape[1]
-    if n_states == 2:
+    if n_states == 2 and fraction == 1.0:
         a, b, _ = two_state_substeps(grid, start, stop)
         u = np.stack([a, b, -b.conj(), a.conj()], axis=-1)
         return u.reshape(stop - start, grid.n_substeps, 2, 2)
     energies, nac = grid.interpolate(start, stop)
-    hamiltonian = -1j * nac
+    h = fraction * grid.substep / HBAR
     diagonal = np.arange(n_states)
+    if split:
+        phases = np.exp(-0.5j * h * energies)
+        half = 0.5 * h * nac
+        unit = np.eye(n_states)
+        with single_threaded_blas():
+            rotation = np.linalg.solve(unit + half, unit - half)
+        result: NDArray[np.complex128] = phases[..., :, None] * rotation * phases[..., None, :]
+        return result
+    hamiltonian = -1j * nac
     hamiltonian[..., diagonal, diagonal] += energies
     with single_threaded_blas():
         values, vectors = np.linalg.eigh(hamiltonian)
-        phases = np.exp(-1j * values * grid.substep / HBAR)
-        product: NDArray[np.complex128] = (vectors * phases[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
+        turned = np.exp(-1j * h * values)
+        product: NDArray[np.complex128] = (vectors * turned[..., None, :]) @ vectors.conj().swapaxes(-1, -2)
     return product
 
 

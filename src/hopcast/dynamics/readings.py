@@ -49,7 +49,7 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     """
     times, weights = problem.times, problem.weights
     excited = populations.mean[:, 1:].sum(axis=1)
-    start = 1.0 if problem.initial_state == 1 else 0.0
+    start = 1.0 if problem.initial_state > 0 else 0.0
     equilibrium = reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else 1.0 - start
     swing = start - equilibrium
 

@@ -17,13 +17,14 @@ class Seam:
     Attributes
     ----------
     energy_jump
-        Change of the gap at the seam, eV.
+        Change of the gap at the seam (many states: the largest of any gap above state 0), eV.
     usual_step
         Root-mean-square change of the gap between neighbouring frames, eV.
     closed
         Whether the loop closes exactly.
     rate_kept, rate_zeroed
-        Asymptotic rate with coherences kept and with coherences set to zero at the seam, 1/ns.
+        Asymptotic rate with coherences kept and with coherences set to zero at the seam, 1/ns; NaN for more than two
+        states.
     """
 
     energy_jump: float
@@ -35,11 +36,11 @@ class Seam:
     def __str__(self) -> str:
         if self.closed:
             return "the loop closes without a jump"
+        jump = f"the gap jumps by {self.energy_jump:+.3g} eV (usual step {self.usual_step:.2g} eV)"
+        if not (np.isfinite(self.rate_kept) and np.isfinite(self.rate_zeroed)):
+            return jump
         change = abs(self.rate_zeroed / self.rate_kept - 1.0) if self.rate_kept > 0 else 0.0
-        return (
-            f"the gap jumps by {self.energy_jump:+.3g} eV (usual step {self.usual_step:.2g} eV); zeroing coherences "
-            f"there changes the rate by {100 * change:.2g} %"
-        )
+        return f"{jump}; zeroing coherences there changes the rate by {100 * change:.2g} %"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,8 @@ class DynamicsResult:
     gradient, intercept
         Least-squares line through the ground-state population in `fit_window`: 1/ns, and without unit.
     asymptotic_rate
-        Decay of the looped `consistent`/`exponential` ensemble with the lower state absorbing, 1/ns.
+        Decay of the looped `consistent`/`exponential` ensemble with the lower state absorbing, 1/ns; for more than two
+        states that of the averaged second-order master equation.
     local_rate
         The same along the loop, k(t) on mid-points [n_steps], 1/fs; source of the finite-trajectory interval.
     method, rule, waiting
@@ -88,6 +90,12 @@ class DynamicsResult:
         fs.
     random_state
         Seed.
+    carrier, states
+        "electron" or "hole", and the names of the columns of `populations`: state 0 is where the carrier ends.
+    mean_energies
+        Energy of each state for the carrier, averaged over the trajectory, from state 0 [n_states], eV.
+    flows
+        Hops between states that were counted, ``[from, to]``; None for the exact solver, Ehrenfest, and two states.
     """
 
     times: NDArray[np.float64]
@@ -119,11 +127,23 @@ class DynamicsResult:
     seam: Seam | None
     fit_window: tuple[float, float]
     random_state: int
+    carrier: str = "electron"
+    states: tuple[str, ...] = ()
+    mean_energies: NDArray[np.float64] | None = None
+    flows: NDArray[np.int64] | None = None
 
     @property
     def ground_population(self) -> NDArray[np.float64]:
         """Population of the lowest state [n_times]."""
         return self.populations[:, 0]
+
+    @property
+    def carrier_energy(self) -> NDArray[np.float64]:
+        r"""Energy of the carrier above state 0, :math:`\sum_i p_i(t)\,(\bar E_i-\bar E_0)` with energies averaged over the trajectory [n_times], eV."""
+        if self.mean_energies is None:
+            raise ValueError("This result has no energies.")
+        energy: NDArray[np.float64] = self.populations @ self.mean_energies
+        return energy
 
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
@@ -134,12 +154,19 @@ class DynamicsResult:
             if self.n_trajectories
             else "no sampling"
         )
+        tau = f"{self.tau[0, 1]:.4g}"
+        if self.tau.shape[0] > 2:
+            off = self.tau[~np.eye(self.tau.shape[0], dtype=bool)]
+            tau = f"{off.min():.4g} to {off.max():.4g}"
+            how.append(f"{self.carrier}, {self.tau.shape[0]} states")
+        elif self.carrier == "hole":
+            how.append("hole")
         lines = [
             f"Dynamics over {self.times[-1] * 1e-6:.4g} ns: {', '.join(how)}; {balance}"
             + ("; lower state absorbing" if self.absorbing else ""),
             f"  {starts}, {sampled}; {self.substeps} sub-steps of {self.substep:.3g} fs "
             f"(gap phase up to {self.max_phase:.2g} rad)",
-            f"  dephasing time  {self.tau[0, 1]:.4g} fs ({self.tau_convention})",
+            f"  dephasing time  {tau} fs ({self.tau_convention})",
             f"  ground state    {self.populations[-1, 0]:.4g} at the end",
             f"  lifetime        {self.lifetime}",
             f"  rate            {self.rate}",

@@ -11,15 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import dish, exact, fssh
+from hopcast.dynamics.carriers import carrier_hamiltonian
 from hopcast.dynamics.estimates import wilson
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
+from hopcast.dynamics.master import rate_matrices, slowest_mode
+from hopcast.dynamics.methods import METHODS
 from hopcast.dynamics.problem import Populations, Problem, Progress, prepare
 from hopcast.dynamics.readings import Reference, read
 from hopcast.dynamics.result import DynamicsResult, Seam
 
-SOLVERS: Final[Mapping[str, Callable[[Problem], Populations]]] = {
+TWO_STATES: Final[Mapping[str, Callable[[Problem], Populations]]] = {
     "dish": dish.solve, "fssh": fssh.solve, "exact": exact.solve,
 }  # fmt: skip
+"""Solvers that use what two states allow; everything else is in `METHODS`."""
 
 
 def run_dynamics(
@@ -45,6 +49,7 @@ def run_dynamics(
     fit_window: tuple[float, float] | None = None,
     chunk_trajectories: int = 1000,
     progress: Progress | None = None,
+    carrier: str = "electron",
 ) -> DynamicsResult:
     r"""Run surface hopping along a trajectory under the classical path approximation.
 
@@ -53,10 +58,12 @@ def run_dynamics(
     Parameters
     ----------
     ham
-        Two states, complete; state 0 is the lower one everywhere.
+        Two or more states, complete; state 0 lies below the others everywhere (for a hole: the last one above them).
     method
-        "dish" (decoherence-induced surface hopping, sampled), "fssh" (fewest switches, no decoherence, sampled), or
-        "exact" (the ensemble of DISH with `rule` "consistent" and `waiting` "exponential", without sampling).
+        Sampled: "dish" (decoherence-induced), "fssh" (fewest switches, no decoherence), "gfsh" (global flux), "mssh"
+        (Markov state), "msdm" (fewest switches, decay of mixing), "ida" (collapse at attempted hops), "bl-lz"
+        (Landau-Zener, no couplings). Without sampling: "ehrenfest" (mean field) and, for two states, "exact" (the
+        ensemble of DISH with `rule` "consistent" and `waiting` "exponential").
     rule
         What an event of DISH does: "consistent", "hefei" or "pyxaid" (see `hopcast.dynamics`).
     waiting
@@ -96,6 +103,9 @@ def run_dynamics(
         Trajectories of a unit of work.
     progress
         Called with (units done, units of work).
+    carrier
+        "electron", or "hole": energies are mirrored and states counted from the highest one downwards
+        (`hole_hamiltonian`), in `initial_state`, `dephasing_time` and the populations alike.
 
     Returns
     -------
@@ -123,6 +133,7 @@ def run_dynamics(
     little; with deterministic clocks every event is visited (duration / tau of them for each trajectory). FSSH
     propagates the amplitudes of each initial time through every sub-step of the run, shared by all its trajectories.
     """
+    ham = carrier_hamiltonian(ham, carrier)
     problem = prepare(
         ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
         dephasing_time=dephasing_time, initial_state=initial_state, initial_times=initial_times,
@@ -131,25 +142,58 @@ def run_dynamics(
         loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
         progress=progress,
     )  # fmt: skip
-    reference, seam = _reference(problem)
-    populations = SOLVERS[method](problem)
+    if ham.n_states == 2:
+        reference, seam = _reference(problem)
+    else:
+        reference, seam = _many_state_reference(ham, problem)
+    populations = solver(method, ham.n_states)(problem)
     readings = read(problem, populations, reference)
     low = high = None
     if populations.counts is not None and populations.totals is not None:
         low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
     inside = problem.times[problem.window]
+    has_rule = method in ("dish", "exact")
+    mean_energies = ham.energies.mean(axis=0)
     return DynamicsResult(
         times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
         lifetime=readings.lifetime, rate=readings.rate, gradient=readings.gradient, intercept=readings.intercept,
         asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS), local_rate=reference.local_rate,
-        method=method, rule=None if method == "fssh" else rule, waiting=None if method == "fssh" else waiting,
+        method=method, rule=rule if has_rule else None, waiting=waiting if has_rule else None,
         tau=problem.tau, tau_convention=tau_convention if dephasing_time is None else "given",
         temperature=temperature, substeps=problem.grid.n_substeps, substep=problem.grid.substep,
         max_phase=problem.grid.max_phase, coupling_interpolation=coupling_interpolation,
         initial_state=problem.initial_state, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
-        n_trajectories=0 if method == "exact" else problem.n_trajectories, n_hops=populations.n_hops,
+        n_trajectories=0 if populations.counts is None else problem.n_trajectories, n_hops=populations.n_hops,
         seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
+        carrier=carrier, states=ham.state_labels, mean_energies=mean_energies - mean_energies[0],
+        flows=populations.flows,
     )  # fmt: skip
+
+
+def solver(method: str, n_states: int) -> Callable[[Problem], Populations]:
+    """Return the function that solves a problem."""
+    return TWO_STATES[method] if n_states == 2 and method in TWO_STATES else METHODS[method]
+
+
+def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[Reference, Seam]:
+    """Return local rate and equilibrium of the second-order master equation, and the seam."""
+    rates = rate_matrices(ham, problem.tau, problem.temperature)
+    equilibrium = 0.0
+    if not problem.absorbing:
+        values, vectors = np.linalg.eig(rates.mean(axis=0))
+        still = np.abs(vectors[:, int(np.argmin(np.abs(values)))].real)
+        equilibrium = float(1.0 - still[0] / still.sum())
+    left, right = problem.grid.left, problem.grid.right
+    left, right = left - left[:, :1], right - right[:, :1]
+    jumps = (left[0] - right[-1])[1:]
+    worst = int(np.abs(jumps).argmax())
+    first, last = left[:, worst + 1], right[:, worst + 1]
+    steps = np.concatenate([last - first, first[1:] - last[:-1]])
+    seam = Seam(
+        float(jumps[worst]), _usual_step(first, steps, problem.grid.n_steps), problem.grid.closed,
+        float("nan"), float("nan"),
+    )  # fmt: skip
+    return Reference(slowest_mode(rates), equilibrium), seam
 
 
 def _reference(problem: Problem) -> tuple[Reference, Seam]:

@@ -1,0 +1,153 @@
+"""What all trajectories share: propagators of one pass along the trajectory, and their running products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.errors import ConfigError
+from hopcast.dynamics.arrays import Complexes, Floats
+from hopcast.dynamics.propagation import SubstepGrid, propagators
+
+SPLIT_FROM: Final = 13
+"""States from which propagators are split instead of diagonalised."""
+MOST_BYTES: Final = 4 * 2**30
+_CLEAN = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A few nuclear steps, as methods with shared amplitudes see them.
+
+    Attributes
+    ----------
+    amplitudes
+        At the beginning, the middle and the end of each sub-step: [2 * n + 1, n_states] for `n` sub-steps.
+    energies, nac
+        At the middles [n, n_states] and [n, n_states, n_states], eV.
+    substep
+        fs.
+    first_step, last_step, n_substeps
+        The steps of the loop, and sub-steps of each.
+    grid
+        The whole loop.
+    """
+
+    amplitudes: NDArray[np.complex128]
+    energies: NDArray[np.float64]
+    nac: NDArray[np.complex128]
+    substep: float
+    first_step: int
+    last_step: int
+    n_substeps: int
+    grid: SubstepGrid
+
+
+def half_propagators(grid: SubstepGrid, workers: int | None = None) -> NDArray[np.complex128]:
+    """Return the propagators of half sub-steps of the whole loop [n_steps * n_substeps, n_states, n_states].
+
+    Raises
+    ------
+    ConfigError
+        If they would not fit in memory.
+    """
+    n_states = grid.left.shape[1]
+    size = grid.n_steps * grid.n_substeps * n_states**2
+    if 16 * size > MOST_BYTES:
+        raise ConfigError(
+            f"The loop's propagators need {16 * size / 2**30:.3g} GiB ({grid.n_steps} steps of {grid.n_substeps} "
+            f"sub-steps, {n_states} states), but at most {MOST_BYTES / 2**30:g} are taken. Use fewer frames or states."
+        )
+    found = np.empty((grid.n_steps, grid.n_substeps, n_states, n_states), dtype=np.complex128)
+
+    def fill(steps: slice) -> None:
+        found[steps] = propagators(grid, steps.start, steps.stop, fraction=0.5, split=n_states >= SPLIT_FROM)
+
+    map_chunks(fill, chunk_slices(grid.n_steps, 16), workers=workers)
+    return found.reshape(-1, n_states, n_states)
+
+
+def substep_energies(grid: SubstepGrid) -> NDArray[np.float64]:
+    """Return the energies at the middles of all sub-steps of the loop [n_steps * n_substeps, n_states], eV."""
+    x = ((np.arange(grid.n_substeps) + 0.5) / grid.n_substeps)[:, None]
+    left, right = grid.left[:, None], grid.right[:, None]
+    return (left + x * (right - left)).reshape(-1, grid.left.shape[1])
+
+
+def running_products(halves: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Return :math:`P_s = U_s\cdots U_1`, transposed, real and imaginary parts [n + 1, n_states, width].
+
+    Column `j` of :math:`P_s` is the contiguous row ``[s, j]``, padded with zeros to a multiple of four states, so that
+    products with a vector use full vector registers. Every 64 sub-steps a Newton step removes what rounding has
+    taken from unitarity.
+    """
+    n, n_states = halves.shape[:2]
+    width = -(-n_states // 4) * 4
+    real, imag = np.zeros((n + 1, n_states, width)), np.zeros((n + 1, n_states, width))
+    _products(np.ascontiguousarray(halves), real, imag)
+    return real, imag
+
+
+@njit(cache=True, nogil=True)
+def _products(halves: Complexes, real: Floats, imag: Floats) -> None:
+    n, k = halves.shape[0], halves.shape[1]
+    p = np.zeros((k, k), np.complex128)  # transposed
+    q = np.zeros((k, k), np.complex128)
+    for i in range(k):
+        p[i, i] = 1.0
+        real[0, i, i] = 1.0
+    for s in range(n):
+        for _ in range(2):
+            for j in range(k):
+                for i in range(k):
+                    total = complex(0.0, 0.0)
+                    for m in range(k):
+                        total += halves[s, i, m] * p[j, m]
+                    q[j, i] = total
+            p, q = q, p
+        if s % _CLEAN == _CLEAN - 1:  # P (3 - P^+ P) / 2
+            for j in range(k):
+                for i in range(k):
+                    q[j, i] = 1.5 * p[j, i]
+            for j in range(k):
+                for m in range(k):
+                    overlap = complex(0.0, 0.0)
+                    for i in range(k):
+                        overlap += p[m, i].conjugate() * p[j, i]
+                    for i in range(k):
+                        q[j, i] -= 0.5 * overlap * p[m, i]
+            p, q = q, p
+        for j in range(k):
+            for i in range(k):
+                real[s + 1, j, i] = p[j, i].real
+                imag[s + 1, j, i] = p[j, i].imag
+
+
+@njit(cache=True, nogil=True)
+def follow(halves: Complexes, first: int, c: Complexes, out: Complexes) -> None:
+    """Fill `out` [2 n + 1, n_states] with the amplitudes of `n` sub-steps from sub-step `first`, starting with `c`."""
+    n, k = (out.shape[0] - 1) // 2, c.size
+    norm = 0.0
+    for i in range(k):
+        norm += c[i].real ** 2 + c[i].imag ** 2
+    norm = 1.0 / np.sqrt(norm)  # rounding only
+    for i in range(k):
+        out[0, i] = c[i] * norm
+    for s in range(2 * n):
+        u = halves[first + s // 2]
+        for i in range(k):
+            total = complex(0.0, 0.0)
+            for j in range(k):
+                total += u[i, j] * out[s, j]
+            out[s + 1, i] = total
+
+
+@njit(cache=True, nogil=True)
+def boltzmann(energy: float, active: float, beta: float) -> float:
+    """Return the probability with which a hop to `energy` is accepted; `beta` 0 accepts all."""
+    return np.exp(-beta * (energy - active)) if energy > active else 1.0

@@ -1,0 +1,198 @@
+"""Rates between all states, and the classical master equation they make."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import HBAR, KB
+from hopcast.dynamics.dephasing import dephasing_function
+from hopcast.dynamics.problem import dephasing_times
+from hopcast.dynamics.rates import second_order_rate
+from hopcast.information import autocorrelation
+
+
+def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> float:
+    r"""Return the golden-rule rate of a pair from the series of its gap and its coupling, 1/fs.
+
+    .. math:: k = \frac{2}{\hbar^2}\,\mathrm{Re}\int_0^\infty \langle V^*(t)V(0)\rangle\,e^{i\bar E t/\hbar}\,e^{-g(t)}\,dt
+
+    with the autocorrelation of the coupling (mean kept, linear between lags) and the exponent `g` of the gap
+    (`dephasing_function`). The downward rate of slow classical nuclei; upward it is times the Boltzmann factor.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian, complete.
+    pair
+        Two states.
+
+    Raises
+    ------
+    InputError
+        If the gap does not dephase within the series, so that the integral has no end.
+
+    References
+    ----------
+    A. G. Redfield, IBM J. Res. Dev. 1957, 1, 19, 10.1147/rd.11.0019; A. Nitzan, Chemical Dynamics in Condensed Phases,
+    Oxford 2006, chapter 12.
+    """
+    found = dephasing_function(ham, pair)
+    if found.function[-1] > 1e-2:
+        raise InputError(
+            f"The golden-rule rate needs a gap that dephases within half the series, but the dephasing function of "
+            f"states {pair[0]} and {pair[1]} is still {found.function[-1]:.2g} there. Give a longer trajectory."
+        )
+    mean_gap = abs(float(ham.gap(pair).mean()))
+    faded = (
+        int(np.flatnonzero(found.function < 1e-8)[0])
+        if (found.function < 1e-8).any()
+        else found.times.size - 1
+    )
+    stop = found.times[faded]
+    spacing = min(found.times[1], 0.02 * 2 * np.pi * HBAR / max(mean_gap, 1e-12))
+    t = np.linspace(0.0, stop, int(np.ceil(stop / spacing)) + 1)
+    v = ham.coupling(pair)
+    lags = int(np.clip(np.ceil(stop / ham.timestep) + 1, 1, v.size - 1))
+    c_v = np.array([np.mean(v[k:].conj() * v[: v.size - k]) for k in range(lags + 1)])
+    at = np.arange(lags + 1) * ham.timestep
+    coupling = np.interp(t, at, c_v.real) + 1j * np.interp(t, at, c_v.imag)
+    g = np.interp(t, found.times, found.exponent)
+    integrand = np.real(coupling * np.exp(1j * mean_gap * t / HBAR)) * np.exp(-g)
+    return float(2.0 / HBAR**2 * np.trapezoid(integrand, t))
+
+
+def rate_matrices(
+    ham: VibronicHamiltonian,
+    dephasing_time: float | ArrayLike | None = None,
+    temperature: float | None = 300.0,
+    *,
+    tau_convention: str = "gaussian",
+) -> NDArray[np.float64]:
+    r"""Return second-order rates between all states along the trajectory.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian, complete.
+    dephasing_time, tau_convention
+        As in `run_dynamics`.
+    temperature
+        K, for upward rates; None leaves them equal to the downward ones.
+
+    Returns
+    -------
+    ndarray
+        [n_steps, n_states, n_states], 1/fs: ``K[t, j, i]`` from `i` to `j`, columns sum to zero.
+    """
+    tau = dephasing_times(ham, dephasing_time, tau_convention)
+    energies = ham.midpoint_energies
+    k = np.zeros(ham.nac.shape)
+    for i in range(ham.n_states):
+        for j in range(ham.n_states):
+            if i != j and np.isfinite(tau[i, j]):
+                rise = energies[:, j] - energies[:, i]
+                factor = 1.0 if temperature is None else np.exp(-np.maximum(rise, 0.0) / (KB * temperature))
+                k[:, j, i] = second_order_rate(rise, ham.nac[:, i, j], float(tau[i, j])) * factor
+    diagonal = np.arange(ham.n_states)
+    k[:, diagonal, diagonal] = -k.sum(axis=1)
+    return k
+
+
+def master_equation(
+    rates: ArrayLike, initial: ArrayLike, times: ArrayLike, *, absorbing: bool = False
+) -> NDArray[np.float64]:
+    r"""Return the populations of a classical master equation, :math:`\dot p = Kp`, exactly.
+
+    Parameters
+    ----------
+    rates
+        ``K[j, i]`` from `i` to `j` [n_states, n_states], 1/fs; the diagonal is made from the columns.
+    initial
+        A state, or populations [n_states].
+    times
+        [n_times], fs.
+    absorbing
+        Whether state 0 keeps what reaches it.
+
+    Returns
+    -------
+    ndarray
+        [n_times, n_states].
+
+    Raises
+    ------
+    InputError
+        If a rate is negative or not finite, or the initial populations do not add up to one.
+    """
+    from scipy.linalg import expm
+
+    k = np.array(rates, dtype=np.float64)
+    n = len(k)
+    np.fill_diagonal(k, 0.0)
+    if not (np.isfinite(k).all() and (k >= 0).all()):
+        i, j = np.argwhere(~(np.isfinite(k) & (k >= 0)))[0]
+        raise InputError(f"Argument `rates` must hold rates, but has {k[i, j]} from state {j} to state {i}.")
+    if absorbing:
+        k[:, 0] = 0.0
+    k -= np.diag(k.sum(axis=0))
+    p = np.asarray(initial, dtype=np.float64)
+    p = np.eye(n)[int(p)] if p.ndim == 0 else p
+    if p.shape != (n,) or (p < 0).any() or abs(p.sum() - 1) > 1e-9:
+        raise InputError(
+            f"Argument `initial` must be a state or {n} populations that add up to one, but is {initial!r}."
+        )
+    return np.stack([expm(k * t) @ p for t in np.asarray(times, dtype=np.float64)])
+
+
+def slowest_mode(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    r"""Return the loss to state 0 along the trajectory in the slowest decay of the states above it, 1/fs [n_steps].
+
+    With the left and right vectors `u`, `v` of the slowest mode of the mean matrix of the states above,
+    :math:`k(t) = -u^TK(t)v/u^Tv`: its mean is the decay rate of the averaged master equation.
+    """
+    above = rates[:, 1:, 1:]
+    mean = above.mean(axis=0)
+    values, right = np.linalg.eig(mean)
+    slow = int(np.argmax(values.real))
+    v = right[:, slow].real
+    values_left, left = np.linalg.eig(mean.T)
+    u = left[:, int(np.argmin(np.abs(values_left - values[slow])))].real
+    norm = float(u @ v)
+    if abs(norm) < 1e-300:
+        return np.zeros(len(rates))
+    return np.asarray(-np.einsum("i,tij,j->t", u, above, v) / norm)
+
+
+def influence_spectrum(
+    ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), *, max_lag: float | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Return the phonon influence spectrum of a gap: which vibrations modulate it.
+
+    Power spectrum of the normalised autocorrelation of the gap under a Hann taper,
+    :math:`I(\omega) = |\int_0^{t_m} C(t)/C(0)\,w(t)\,e^{-i\omega t}\,dt|^2`.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian whose energies are known.
+    pair
+        Two states.
+    max_lag
+        fs; None takes half the series.
+
+    Returns
+    -------
+    wavenumbers, intensity
+        1/cm [n], and fs² [n].
+    """
+    gap = ham.gap(pair)
+    lags = max(2, gap.size // 2 if max_lag is None else min(gap.size // 2, round(max_lag / ham.timestep)))
+    c = autocorrelation(gap, lags)
+    taper = 0.5 * (1.0 + np.cos(np.pi * np.arange(c.size) / c.size))
+    size = 8 * c.size
+    spectrum = np.abs(np.fft.rfft(c * taper, n=size) * ham.timestep) ** 2
+    per_fs = np.fft.rfftfreq(size, ham.timestep)
+    return np.asarray(per_fs / 2.99792458e-5), np.asarray(spectrum, dtype=np.float64)

@@ -1,0 +1,31 @@
+r"""Surface-hopping methods for any number of states, one short file each behind one protocol.
+
+A method is a function from a `Problem` to `Populations`. Two families share their engines:
+
+- **Shared amplitudes** (`shared`): FSSH, GFSH, MSSH, BL-LZ. Hops do not act back on the amplitudes, so all trajectories
+  of an initial time share them; a method is one function from a `Window` to hop probabilities
+  [n_substeps, n_states, n_states]. Ehrenfest has no hops: its populations are :math:`|c_i|^2`.
+- **Own amplitudes**: mSDM and ID-A (`decoherent`), DISH (`induced`). Every trajectory has its own amplitudes, because
+  its hops or events change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from hopcast.dynamics.methods import decoherent, ehrenfest, flux, global_flux, induced, landau_zener, markov
+from hopcast.dynamics.problem import Populations, Problem
+
+Method = Callable[[Problem], Populations]
+
+METHODS: Final[Mapping[str, Method]] = {
+    "dish": induced.solve,
+    "fssh": flux.solve,
+    "gfsh": global_flux.solve,
+    "mssh": markov.solve,
+    "msdm": decoherent.solve_msdm,
+    "ida": decoherent.solve_ida,
+    "ehrenfest": ehrenfest.solve,
+    "bl-lz": landau_zener.solve,
+}

@@ -1,0 +1,318 @@
+"""Method `dish` for any number of states: from one possible event to the next."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hopcast.core.chunks import map_chunks
+from hopcast.core.units import KB
+from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.loop import boltzmann, half_propagators, running_products, substep_energies
+from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop
+from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
+from hopcast.dynamics.randomness import open_stream, uniform
+
+_WINDOW_BYTES = 2**17  # running products of a window stay in the cache while all trajectories pass
+
+
+def solve(problem: Problem) -> Populations:
+    r"""Return sampled populations of DISH.
+
+    A trajectory is kept as :math:`x = P_s^\dagger c(s)` with the running product `P` of the loop's propagators: between
+    events `x` is constant, and nothing is computed. With exponential waiting the total hazard
+    :math:`R = \sum_j|c_j|^2\sum_ir_{ij}` is at most :math:`R_m = \max_j\sum_ir_{ij}`; possible events come after a geometric number
+    of sub-steps with probability :math:`1-e^{-R_m\delta t}` and happen with the ratio of the two probabilities (thinning;
+    P. A. W. Lewis, G. S. Shedler, Nav. Res. Logist. Q. 1979, 26, 403, 10.1002/nav.3800260304). With deterministic clocks
+    nothing is due before the first clock shows :math:`1/\max_jr_{ij}`. Either way the law is that of visiting every sub-step.
+    """
+    grid, n_states = problem.grid, problem.n_states
+    halves = half_propagators(grid, problem.workers)
+    real, imag = running_products(halves)
+    del halves
+    energies = substep_energies(grid)
+    rates = np.where(np.isfinite(problem.tau), 1.0 / problem.tau, 0.0) * grid.substep
+    np.fill_diagonal(rates, 0.0)
+    leave = rates.sum(axis=0)  # hazard of all events while a state is alone
+    with np.errstate(divide="ignore"):
+        soonest = 1.0 / rates.max(axis=1)  # shortest coherence of each state, sub-steps
+    beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
+    outputs = problem.output_steps * grid.n_substeps
+    window = max(8, _WINDOW_BYTES // (2 * real[0].nbytes))
+    units = [
+        (i, first, min(first + problem.chunk_trajectories, problem.n_trajectories))
+        for i in range(problem.initial_steps.size)
+        for first in range(0, problem.n_trajectories, problem.chunk_trajectories)
+    ]
+    report = Reporter(problem, len(units))
+
+    def work(unit: Unit) -> Counted:
+        i, first, last = unit
+        frame = int(problem.initial_steps[i])
+        steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
+        flows = np.zeros((n_states, n_states), dtype=np.int64)
+        _walk(
+            real, imag, energies, rates, leave, soonest, beta, frame * grid.n_substeps, outputs, problem.random_state, frame, first,
+            last, problem.initial_state, problem.absorbing, RULES.index(problem.rule),
+            problem.waiting == "exponential", window, steps, flows,
+        )  # fmt: skip
+        report()
+        return np.cumsum(steps, axis=1)[:, :-1], flows
+
+    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    real: Floats,
+    imag: Floats,
+    energies: Floats,
+    rates: Floats,
+    leave: Floats,
+    soonest: Floats,
+    beta: float,
+    start: int,
+    outputs: Ints,
+    seed: int,
+    unit: int,
+    first: int,
+    last: int,
+    initial_state: int,
+    absorbing: bool,
+    rule: int,
+    exponential: bool,
+    window: int,
+    steps: Ints,
+    flows: Ints,
+) -> None:
+    n, k, width = real.shape[0] - 1, real.shape[1], real.shape[2]
+    n_groups = steps.shape[0]
+    m = last - first
+    end = start + outputs[outputs.size - 1]
+    bound = 0.0
+    for i in range(k):
+        bound = max(bound, leave[i])
+    possible = -np.expm1(-bound)
+    per_wait = -1.0 / bound if bound > 0.0 else -np.inf
+    earliest = 1e15
+    for i in range(k):
+        earliest = min(earliest, soonest[i] * (1 - 1e-12))
+
+    state, increment = np.empty(m, np.uint64), np.empty(m, np.uint64)
+    active = np.full(m, initial_state)
+    xr, xi = np.zeros((m, k)), np.zeros((m, k))
+    following = np.empty(m, np.int64)
+    clocks = np.full((m, k), start)
+    alive = np.arange(m)
+    n_alive = m
+    cr, ci, p = np.zeros(width), np.zeros(width), np.zeros(width)
+    due = np.zeros(k, np.bool_)
+    far = end + 1
+    for q in range(m):
+        state[q], increment[q] = open_stream(seed, unit, first + q)
+        steps[(first + q) % n_groups, 0, initial_state] += 1
+        for j in range(k):
+            xr[q, j], xi[q, j] = real[start % n, j, initial_state], -imag[start % n, j, initial_state]
+        if exponential:
+            state[q], u = uniform(state[q], increment[q])
+            wait = np.log(u) * per_wait
+            following[q] = start + 1 + int(wait) if wait < end - start else far
+        else:
+            following[q] = min(start + max(1, int(np.ceil(earliest))), far)
+
+    now = start
+    while now < end and n_alive > 0:
+        base = now - now % n
+        stop = min(now + window, base + n, end)
+        a = 0
+        while a < n_alive:
+            q = alive[a]
+            gone = False
+            while following[q] <= stop:
+                at = following[q]
+                s = at - base
+                _apply(real[s], imag[s], xr[q], xi[q], cr, ci)
+                norm = 0.0
+                for i in range(k):
+                    p[i] = cr[i] * cr[i] + ci[i] * ci[i]
+                    norm += p[i]
+                e = energies[s - 1]
+                me = active[q]
+                changed, collapsed = False, -1
+                if exponential:
+                    hazard = 0.0
+                    for i in range(k):
+                        hazard += p[i] * leave[i]
+                    hazard /= norm
+                    state[q], u = uniform(state[q], increment[q])
+                    if u * possible < -np.expm1(-hazard):
+                        # the state whose coherence ends
+                        state[q], u = uniform(state[q], increment[q])
+                        u *= hazard * norm
+                        i, so_far = 0, 0.0
+                        for j in range(k):
+                            for o in range(k):
+                                so_far += rates[j, o] * p[o]
+                            i = j
+                            if u < so_far:
+                                break
+                        for j in range(k):
+                            due[j] = False
+                        due[i] = True
+                        changed = True
+                else:
+                    n_due = 0
+                    for i in range(k):
+                        ends = 0.0
+                        for o in range(k):
+                            ends += rates[i, o] * p[o]
+                        due[i] = (at - clocks[q, i]) * ends >= norm * (1 - 1e-12)
+                        n_due += due[i]
+                    if n_due > 0:
+                        changed = True
+                        if rule == 1 and n_due > 1:  # one acts, in random order
+                            state[q], u = uniform(state[q], increment[q])
+                            chosen = int(u * n_due)
+                            for i in range(k):
+                                if due[i]:
+                                    due[i] = chosen == 0
+                                    chosen -= 1
+                new = me
+                if changed and rule == 0:
+                    # one projective measurement: each of the due states, or none of them
+                    state[q], u = uniform(state[q], increment[q])
+                    u *= norm
+                    so_far = 0.0
+                    for i in range(k):
+                        if due[i]:
+                            if not exponential:
+                                clocks[q, i] = at
+                            so_far += p[i]
+                            if u < so_far and collapsed < 0:
+                                collapsed = i
+                    rest = norm - so_far
+                    if collapsed < 0 and not rest > 1e-28:
+                        collapsed = me
+                    if collapsed >= 0:
+                        if collapsed != me:
+                            new = collapsed
+                            if e[new] > e[me]:
+                                state[q], u = uniform(state[q], increment[q])
+                                if u >= boltzmann(e[new], e[me], beta):
+                                    new = me
+                            collapsed = new
+                    elif due[me]:
+                        # the active state is projected out: another takes over
+                        state[q], u = uniform(state[q], increment[q])
+                        u *= rest
+                        so_far = 0.0
+                        for i in range(k):
+                            if not due[i] and p[i] > 0.0:
+                                new = i
+                                so_far += p[i]
+                                if u < so_far:
+                                    break
+                        if e[new] > e[me]:
+                            state[q], u = uniform(state[q], increment[q])
+                            if u >= boltzmann(e[new], e[me], beta):
+                                new = me
+                                collapsed = me
+                    if collapsed < 0:
+                        for i in range(k):
+                            if due[i]:
+                                _remove(real[s], imag[s], i, cr, ci, xr[q], xi[q])
+                        _normalise(xr[q], xi[q])
+                elif changed:
+                    for i in range(k):
+                        if not due[i]:
+                            continue
+                        if collapsed >= 0:  # amplitudes have changed within this scan: is it still due?
+                            ends = rates[i, collapsed]
+                        else:
+                            ends = 0.0
+                            for o in range(k):
+                                ends += rates[i, o] * p[o]
+                            ends /= norm
+                        if not exponential:
+                            if (at - clocks[q, i]) * ends < 1 - 1e-12:
+                                continue
+                            clocks[q, i] = at
+                        share = p[i] / norm
+                        if collapsed >= 0:
+                            share = 1.0 if collapsed == i else 0.0
+                        state[q], u = uniform(state[q], increment[q])
+                        if u < share * boltzmann(e[i], e[new], beta):
+                            collapsed, new = i, i
+                        elif collapsed < 0 and norm - p[i] > 1e-28:
+                            _remove(real[s], imag[s], i, cr, ci, xr[q], xi[q])
+                            norm -= p[i]
+                            p[i], cr[i], ci[i] = 0.0, 0.0, 0.0
+                    if collapsed < 0:
+                        _normalise(xr[q], xi[q])
+                if collapsed >= 0:
+                    for j in range(k):
+                        xr[q, j], xi[q, j] = real[s, j, collapsed], -imag[s, j, collapsed]
+                if new != me:
+                    active[q] = new
+                    record_hop(steps, flows, (first + q) % n_groups, outputs, at - start, me, new)
+                    if absorbing and new == 0:
+                        gone = True
+                        break
+                if exponential:
+                    state[q], u = uniform(state[q], increment[q])
+                    wait = np.log(u) * per_wait
+                    following[q] = at + 1 + int(wait) if wait < end - at else far
+                else:
+                    following[q] = far
+                    for i in range(k):
+                        if soonest[i] < 1e15:
+                            first_due = clocks[q, i] + int(np.ceil(soonest[i] * (1 - 1e-12)))
+                            following[q] = min(following[q], max(first_due, at + 1))
+            if gone:
+                n_alive -= 1
+                alive[a] = alive[n_alive]
+            else:
+                a += 1
+        now = stop
+        if now % n == 0:  # the next pass starts from its own frame 0
+            for a in range(n_alive):
+                q = alive[a]
+                _apply(real[n], imag[n], xr[q], xi[q], cr, ci)
+                for i in range(k):
+                    xr[q, i], xi[q, i] = cr[i], ci[i]
+                _normalise(xr[q], xi[q])
+
+
+@njit(cache=True, nogil=True)
+def _apply(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
+    """Fill (cr, ci) with the product of a transposed, padded matrix and a vector."""
+    k, width = real.shape
+    for i in range(width):
+        cr[i] = 0.0
+        ci[i] = 0.0
+    for j in range(k):
+        a, b = xr[j], xi[j]
+        for i in range(width):
+            cr[i] += real[j, i] * a - imag[j, i] * b
+            ci[i] += real[j, i] * b + imag[j, i] * a
+
+
+@njit(cache=True, nogil=True)
+def _remove(real: Floats, imag: Floats, i: int, cr: Floats, ci: Floats, xr: Floats, xi: Floats) -> None:
+    """Take the component of state `i` out of a vector in the picture of the running products."""
+    a, b = cr[i], ci[i]
+    for j in range(xr.size):
+        # c_i times the conjugate of row i
+        xr[j] -= a * real[j, i] + b * imag[j, i]
+        xi[j] -= b * real[j, i] - a * imag[j, i]
+
+
+@njit(cache=True, nogil=True)
+def _normalise(xr: Floats, xi: Floats) -> None:
+    norm = 0.0
+    for j in range(xr.size):
+        norm += xr[j] * xr[j] + xi[j] * xi[j]
+    norm = 1.0 / np.sqrt(norm)
+    for j in range(xr.size):
+        xr[j] *= norm
+        xi[j] *= norm

@@ -1,0 +1,219 @@
+"""Methods whose trajectories share their amplitudes: hop probabilities once, hops drawn from event to event."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import map_chunks
+from hopcast.core.units import KB
+from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.loop import Window, follow, half_propagators
+from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
+from hopcast.dynamics.randomness import open_stream, uniform
+
+WINDOW: Final = 256
+"""Sub-steps whose hop probabilities are held at a time."""
+
+Unit = tuple[int, int, int]
+"""Initial time, first and last trajectory."""
+Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Trajectories in each state [n_groups, n_times, n_states], and hops between states [from, to]."""
+HopProbabilities = Callable[[Window], NDArray[np.float64]]
+
+
+class Reporter:
+    """Counts finished units of work across threads."""
+
+    def __init__(self, problem: Problem, total: int) -> None:
+        self.progress, self.total, self.done, self.lock = problem.progress, total, 0, threading.Lock()
+
+    def __call__(self) -> None:
+        """Count one more and tell the caller."""
+        if self.progress is not None:
+            with self.lock:
+                self.done += 1
+                self.progress(self.done, self.total)
+
+
+def safe_ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `top / bottom`, zero where the bottom is zero: what nobody occupies, nobody leaves."""
+    top, bottom = np.broadcast_arrays(top, bottom)
+    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 1e-300)
+
+
+def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (steps elapsed, first step, last step) of the windows of a run that starts at a frame."""
+    n, end = problem.grid.n_steps, int(problem.output_steps[-1])
+    size = max(1, WINDOW // problem.grid.n_substeps)
+    elapsed = 0
+    while elapsed < end:
+        first = (frame + elapsed) % n
+        last = min(first + size, n, first + end - elapsed)
+        yield elapsed, first, last
+        elapsed += last - first
+
+
+def amplitudes(
+    halves: NDArray[np.complex128], first: int, n_substeps: int, start: NDArray[np.complex128]
+) -> NDArray[np.complex128]:
+    """Return amplitudes at beginnings, middles and ends of sub-steps [2 * n_substeps + 1, n_states]."""
+    path = np.empty((2 * n_substeps + 1, start.size), dtype=np.complex128)
+    follow(halves, first, start, path)
+    return path
+
+
+def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populations:
+    r"""Return populations of a method given by its hop probabilities.
+
+    Upward hops are times :math:`e^{-\Delta E/kT}`. A trajectory hops where the accumulated :math:`-\ln(1-\sum_jg_{i\to j})` of its
+    active state passes an exponential random number: no sub-step without a hop is visited.
+    """
+    grid, n_states = problem.grid, problem.n_states
+    halves = half_propagators(grid, problem.workers)
+    outputs = problem.output_steps * grid.n_substeps
+    n_sub = grid.n_substeps
+    report = Reporter(problem, problem.initial_steps.size)
+
+    def work(unit: Unit) -> Counted:
+        frame = int(problem.initial_steps[unit[0]])
+        n = problem.n_trajectories
+        steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
+        active = np.full(n, problem.initial_state, dtype=np.int64)
+        state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
+        _begin(problem.random_state, frame, state, increment, left, active, steps)
+        c = np.zeros(n_states, dtype=np.complex128)
+        c[problem.initial_state] = 1.0
+        flows = np.zeros((n_states, n_states), dtype=np.int64)
+        for elapsed, first, last in windows(problem, frame):
+            size = (last - first) * n_sub
+            path = amplitudes(halves, first * n_sub, size, c)
+            c = path[-1]
+            energies, nac = grid.interpolate(first, last)
+            window = Window(
+                path, energies.reshape(size, n_states), nac.reshape(size, n_states, n_states), grid.substep,
+                first, last, n_sub, grid,
+            )  # fmt: skip
+            g = np.array(hop_probabilities(window))
+            g[:, np.arange(n_states), np.arange(n_states)] = 0.0
+            total = g.sum(axis=2, keepdims=True)
+            g /= np.maximum(total, 1.0)
+            if problem.temperature is not None:
+                rise = window.energies[:, None, :] - window.energies[:, :, None]
+                g *= np.exp(-np.maximum(rise, 0.0) / (KB * problem.temperature))
+            leave = g.sum(axis=2)
+            hazard = np.zeros((n_states, size + 1))
+            np.cumsum(-np.log1p(-np.minimum(leave, 1.0 - 1e-16)).T, axis=1, out=hazard[:, 1:])
+            _sample(
+                g,
+                hazard,
+                elapsed * n_sub,
+                outputs,
+                state,
+                increment,
+                left,
+                active,
+                problem.absorbing,
+                steps,
+                flows,
+            )
+        report()
+        return np.cumsum(steps, axis=1)[:, :-1], flows
+
+    units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
+    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+
+
+def gather(problem: Problem, units: list[Unit], found: list[Counted]) -> Populations:
+    """Return populations from the counts [n_groups, n_times, n_states] of units (initial time, first, last trajectory)."""
+    n_times, n_states = problem.output_steps.size, problem.n_states
+    counts = np.zeros((N_GROUPS, n_times, n_states), dtype=np.int64)
+    starts = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
+    totals = np.zeros(N_GROUPS, dtype=np.int64)
+    for (i, first, last), (inside, _) in zip(units, found, strict=True):
+        counts += inside
+        starts[i] += inside[:, :, 1:].sum(axis=(0, 2))
+        totals += np.bincount(np.arange(first, last) % N_GROUPS, minlength=N_GROUPS)
+    mean = counts.sum(axis=0) / totals.sum()
+    moments = (starts / problem.n_trajectories) @ problem.weights
+    flows = np.sum([flows for _, flows in found], axis=0)
+    return Populations(mean, moments, counts, totals, int(flows.sum()), flows)
+
+
+@njit(cache=True, nogil=True)
+def _begin(
+    seed: int, unit: int, state: Ints, increment: Ints, left: Floats, active: Ints, steps: Ints
+) -> None:
+    for i in range(left.size):
+        state[i], increment[i] = open_stream(seed, unit, i)
+        state[i], u = uniform(state[i], increment[i])
+        left[i] = -np.log(u)
+        steps[i % steps.shape[0], 0, active[i]] += 1
+
+
+@njit(cache=True, nogil=True)
+def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int, old: int, new: int) -> None:
+    """Move one trajectory from `old` to `new` in every output at or after `elapsed` sub-steps."""
+    low, high = 0, outputs.size
+    while low < high:
+        middle = (low + high) // 2
+        if outputs[middle] < elapsed:
+            low = middle + 1
+        else:
+            high = middle
+    steps[group, low, old] -= 1
+    steps[group, low, new] += 1
+    flows[old, new] += 1
+
+
+@njit(cache=True, nogil=True)
+def _sample(
+    g: Floats,
+    hazard: Floats,
+    elapsed: int,
+    outputs: Ints,
+    state: Ints,
+    increment: Ints,
+    left: Floats,
+    active: Ints,
+    absorbing: bool,
+    steps: Ints,
+    flows: Ints,
+) -> None:
+    size, n_states = g.shape[0], g.shape[1]
+    for i in range(left.size):
+        position = 0
+        while not (absorbing and active[i] == 0):
+            h = hazard[active[i]]
+            if h[size] - h[position] < left[i]:
+                left[i] -= h[size] - h[position]
+                break
+            target = h[position] + left[i]
+            low, high = position + 1, size
+            while low < high:
+                middle = (low + high) // 2
+                if h[middle] < target:
+                    low = middle + 1
+                else:
+                    high = middle
+            position = low
+            row = g[position - 1, active[i]]
+            state[i], u = uniform(state[i], increment[i])
+            u *= row.sum()
+            new, sum_so_far = -1, 0.0
+            for j in range(n_states):
+                if row[j] > 0.0:
+                    new = j
+                    sum_so_far += row[j]
+                    if u < sum_so_far:
+                        break
+            state[i], u = uniform(state[i], increment[i])
+            left[i] = -np.log(u)
+            if new >= 0:
+                record_hop(steps, flows, i % steps.shape[0], outputs, elapsed + position, active[i], new)
+                active[i] = new
