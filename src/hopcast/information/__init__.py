@@ -40,6 +40,10 @@ as not resolved.
 of its atoms; its best function has the largest raw mean over the atoms (the paper's choice), with the choice by the
 corrected mean beside it.
 
+**More than one feature.** `conditional_information` is I(x; y | z) of Frenzel and Pompe (Phys. Rev. Lett. 99, 204101 (2007),
+10.1103/PhysRevLett.99.204101); `select_features` chooses greedily by it or by mRMR, so that the second feature is no copy
+of the first; `bootstrap_information` draws blocks of the estimator's local terms for an interval.
+
 **Cost.** Sorting, n log n a feature, and a sweep that is linear in n for continuous data (sqrt(n) more at worst,
 where values repeat). Each shift repeats the sweep only.
 
@@ -54,6 +58,13 @@ KSG: Phys. Rev. E 69, 066138 (2004), 10.1103/PhysRevE.69.066138. Window: Theiler
 import sys
 from types import ModuleType
 
+from hopcast.information.conditional import (
+    InformationInterval,
+    Selection,
+    bootstrap_information,
+    conditional_information,
+    select_features,
+)
 from hopcast.information.ksg import mutual_information
 from hopcast.information.ranking import ElementInformation, ElementRanking, rank_elements
 from hopcast.information.shifts import circular_shifts
@@ -66,9 +77,9 @@ from hopcast.information.timescales import (
 )
 
 __all__ = [
-    "CorrelationTime", "ElementInformation", "ElementRanking", "Information", "autocorrelation",
-    "circular_shifts", "correlation_time", "first_zero_crossing", "information", "mutual_information",
-    "rank_elements",
+    "CorrelationTime", "ElementInformation", "ElementRanking", "Information", "InformationInterval", "Selection",
+    "autocorrelation", "bootstrap_information", "circular_shifts", "conditional_information", "correlation_time",
+    "first_zero_crossing", "information", "mutual_information", "rank_elements", "select_features",
 ]  # fmt: skip
 
 
