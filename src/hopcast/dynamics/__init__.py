@@ -66,6 +66,14 @@ Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 """
 
 from hopcast.dynamics.carriers import hole_hamiltonian
+from hopcast.dynamics.comparison import (
+    Comparison,
+    ComparisonTable,
+    compare_methods,
+    lifetime_against_gap,
+    scissor,
+)
+from hopcast.dynamics.decays import DecayFits, DecayModel, active_transitions, fit_decays, transition_rates
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function, dephasing_matrix, dephasing_time
 from hopcast.dynamics.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
@@ -82,9 +90,10 @@ from hopcast.dynamics.result import DynamicsResult, Seam
 from hopcast.dynamics.run import run_dynamics
 
 __all__ = [
-    "Dephasing", "DynamicsResult", "Estimate", "Interval", "Seam", "SubstepGrid", "bootstrap_rate",
-    "choose_substeps", "combine_parts", "combined", "cumulant_rate", "dephasing_function", "dephasing_matrix",
-    "dephasing_time", "hole_hamiltonian", "influence_spectrum", "local_rate", "master_equation",
-    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "redfield_rate", "run_dynamics",
-    "second_order_rate", "substep_grid",
+    "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate", "Interval",
+    "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps", "combine_parts", "combined",
+    "compare_methods", "cumulant_rate", "dephasing_function", "dephasing_matrix", "dephasing_time", "fit_decays",
+    "hole_hamiltonian", "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation",
+    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "redfield_rate", "run_dynamics", "scissor",
+    "second_order_rate", "substep_grid", "transition_rates",
 ]  # fmt: skip
