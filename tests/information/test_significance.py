@@ -268,3 +268,24 @@ assert hc.information.rank_elements is package.rank_elements
 assert hc.information.information is not package
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_offsets_of_long_series_are_thinned_out_in_value_and_null_alike():
+    from hopcast.information.ksg import ksg, scale_series
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 2)), rng.normal(size=600)
+    scaled, target = scale_series(X, y, 0)
+    few = ksg(scaled, target, n_neighbors=3, step=6, n_offsets=2, shifts=[0, 10])
+    ends = [
+        ksg(
+            np.ascontiguousarray(scaled[:, o::6]),
+            np.ascontiguousarray(target[o::6]),
+            n_neighbors=3,
+            shifts=[0, 10],
+        )
+        for o in (0, 5)
+    ]
+    np.testing.assert_allclose(few, np.mean(ends, axis=0), atol=1e-12)
+    every = ksg(scaled, target, n_neighbors=3, step=6)
+    np.testing.assert_array_equal(every, ksg(scaled, target, n_neighbors=3, step=6, n_offsets=6))

@@ -88,6 +88,7 @@ def ksg(
     n_neighbors: int,
     theiler_window: int = 0,
     step: int = 1,
+    n_offsets: int | None = None,
     shifts: Sequence[int] | Ints = (0,),
     workers: int | None = None,
 ) -> Floats:
@@ -104,6 +105,8 @@ def ksg(
     step
         Decimation: the mean over the `step` series X[o::step], y[o::step], o = 0 ... step - 1, all of length
         m = n_samples // step.
+    n_offsets
+        How many of these series, spread evenly, to average; None: all.
     shifts
         Numbers of (decimated) samples in [0, m): the feature at t meets the target at (t + shift) modulo m.
     workers
@@ -113,14 +116,16 @@ def ksg(
     length = n_samples // step
     offsets = np.asarray(shifts, dtype=np.int64)
     span = length * step
-    targets = [_SortedTarget.of(np.ascontiguousarray(y[start:span:step])) for start in range(step)]
+    count = step if n_offsets is None else min(step, n_offsets)
+    starts = [int(start) for start in np.linspace(0, step - 1, count).round()]
+    targets = [_SortedTarget.of(np.ascontiguousarray(y[start:span:step])) for start in starts]
     psi = digamma(np.arange(1, length + 2, dtype=np.float64))
     strip_bits = max(0, round(math.log2(n_neighbors * length) / 2))
 
     def estimate(part: slice) -> Floats:
         total = np.zeros((part.stop - part.start, len(offsets)))
         marginals = np.empty_like(total)
-        for start, target in enumerate(targets):
+        for start, target in zip(starts, targets, strict=True):
             series = np.ascontiguousarray(X[part, start:span:step])
             order = np.argsort(series, axis=1)
             ordered = np.take_along_axis(series, order, axis=1)
@@ -129,7 +134,7 @@ def ksg(
                 offsets, n_neighbors, theiler_window, strip_bits, psi, marginals,
             )  # fmt: skip
             total += marginals
-        return total / step
+        return total / count
 
     parts = map_chunks(estimate, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
     joint = float(np.mean(psi[admissible_others(length, theiler_window)])) + float(digamma(n_neighbors))

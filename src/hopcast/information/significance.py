@@ -20,6 +20,8 @@ from hopcast.information.timescales import CorrelationTime, correlation_time, fi
 _MAX_SHIFTS = 100
 _RAW_SHIFTS = 20
 _WINDOWED_SHIFTS = 5  # each costs several raw ones, and only their mean is used
+_LONG = 10_000
+"""Beyond so many samples, shifts of the full series and offsets of the decimated ones are thinned out in proportion."""
 _FEWEST_DECIMATED = 20
 _LEVEL = 0.05
 
@@ -140,7 +142,9 @@ def information(
     n_shifts
         Circular shifts of the decimated series; None takes as many as fit, at most 100. Fewer may fit.
         The full series is shifted as often, at most 20 times for `raw_null_mean` and 5 for
-        `windowed_null_mean`.
+        `windowed_null_mean`. Beyond 10000 samples these numbers, and the offsets of the decimated series that are
+        averaged (in the value and its null alike), shrink in proportion, to no fewer than 2, 1 and 2: the estimates
+        of so long series need less averaging, and time grows linearly.
     groups : sequence [n_features]
         Features with the same label (an element) share one null; None puts all into one group.
     decimate
@@ -183,18 +187,20 @@ def information(
     scaled, scaled_y = scale_series(features, target, random_state, workers)
     reasons = []
 
+    share = min(1.0, _LONG / n_samples)
+    n_raw, n_windowed = max(2, round(_RAW_SHIFTS * share)), max(1, round(_WINDOWED_SHIFTS * share))
+    n_offsets = max(min(2, step), math.ceil(step * share))
+
     def estimate(shifts: Ints, window: int = 0, step: int = 1) -> Floats:
         return ksg(
-            scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=window, step=step,
+            scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=window, step=step, n_offsets=n_offsets,
             shifts=np.concatenate([[0], shifts]), workers=workers,
         )  # fmt: skip
 
-    raw = np.maximum(
-        estimate(circular_shifts(n_samples, min(wanted, _RAW_SHIFTS), spacing, random_state)), 0.0
-    )
+    raw = np.maximum(estimate(circular_shifts(n_samples, min(wanted, n_raw), spacing, random_state)), 0.0)
     windowed = np.full((n_features, 1), np.nan)
     if admissible_others(n_samples, window).min() > n_neighbors:
-        few = circular_shifts(n_samples, min(wanted, _WINDOWED_SHIFTS), spacing, random_state)
+        few = circular_shifts(n_samples, min(wanted, n_windowed), spacing, random_state)
         windowed = estimate(few, window)
     else:
         reasons.append(f"a Theiler window of {window} samples leaves too few of {n_samples}")
