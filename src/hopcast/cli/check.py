@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,7 +109,7 @@ def check(
         raise typer.Exit(4)
 
 
-def _numbers(path: Path) -> object:
+def _numbers(path: Path) -> Any:
     """Return the numbers that frames carry in their file, where the format has them."""
     from hopcast.io.formats import xdatcar, xyz
 

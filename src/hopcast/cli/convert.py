@@ -55,7 +55,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
 
     form = options.pop("format", None)
     cell = options.pop("cell", None)
-    names = {kind: {each.name for each in list_formats(kind)} for kind in ("hamiltonian", "trajectory")}  # type: ignore[arg-type]
+    names = {kind: {each.name for each in list_formats(kind)} for kind in ("hamiltonian", "trajectory")}
     if not path.exists():
         raise InputError(f"File `{path}` does not exist. Check the path.")
     held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()

@@ -15,6 +15,7 @@ from hopcast.couplings import derive_couplings
 from hopcast.doctor import nuclei, states
 from hopcast.doctor.together import alignment
 from hopcast.doctor.verdict import Diagnosis, Verdict
+from hopcast.dynamics.dephasing import Dephasing, dephasing_function
 
 
 def check(
@@ -62,7 +63,12 @@ def check(
             raise InputError(
                 f"Argument `pair` must name two of the {hamiltonian.n_states} states, but is {pair}."
             )
-        context = states.Context(pair, duration, is_edge or hamiltonian.n_states == 2)
+        dephasing: Dephasing | str
+        try:
+            dephasing = dephasing_function(hamiltonian, pair)
+        except InputError as error:
+            dephasing = str(error)
+        context = states.Context(pair, duration, is_edge or hamiltonian.n_states == 2, dephasing)
         usable = _with_couplings(hamiltonian)
         for each in states.CHECKS:
             verdicts.append(each(hamiltonian if each is states.phases else usable, context))

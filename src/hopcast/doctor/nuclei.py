@@ -19,7 +19,10 @@ MAX_DRIFT = 0.25
 
 
 def _steps(trajectory: Trajectory) -> NDArray[np.float64]:
-    return np.diff(trajectory.positions.astype(np.float64, copy=False), axis=0)
+    result: NDArray[np.float64] = np.diff(np.asarray(trajectory.positions, dtype=np.float64), axis=0).astype(
+        np.float64
+    )
+    return result
 
 
 def _fractional(trajectory: Trajectory, steps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -78,7 +81,7 @@ def duplicates(trajectory: Trajectory) -> Verdict:
 
 
 def missing(trajectory: Trajectory) -> Verdict:
-    """Steps that go twice as far as those around them."""
+    """Find steps that go twice as far as those around them."""
     if trajectory.n_frames < 20:
         return Verdict("missing geometries", "skipped", "It needs twenty frames.")
     found = missing_of(trajectory.positions, "positions")
@@ -138,7 +141,7 @@ def temperature(trajectory: Trajectory) -> Verdict:
 
 
 def timestep(trajectory: Trajectory) -> Verdict:
-    """The time step against velocities: differences of positions must give the velocities of the file."""
+    """Hold the time step against velocities: differences of positions must give the velocities of the file."""
     if trajectory.velocities is None:
         return Verdict("time step of velocities", "skipped", "There are no velocities.")
     if trajectory.n_frames < 5:
@@ -175,7 +178,7 @@ def timestep(trajectory: Trajectory) -> Verdict:
 
 
 def numbering(numbers: NDArray[np.int64] | None) -> Verdict:
-    """The numbers that frames carry in their file."""
+    """Look at the numbers that frames carry in their file."""
     from hopcast.io.trajectory_parts import numbering_fault
 
     if numbers is None or len(numbers) < 3 or (numbers < 0).any():

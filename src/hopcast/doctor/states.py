@@ -8,12 +8,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import HopcastError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HARTREE, HBAR, RYDBERG
 from hopcast.couplings import derive_couplings, diagnose_overlaps
 from hopcast.doctor.verdict import Verdict, at, robust_scale
-from hopcast.dynamics import dephasing_function
+from hopcast.dynamics.dephasing import Dephasing
 
 GAP_RANGE = (0.2, 12.0)
 """Gaps of semiconductors and insulators, eV."""
@@ -38,11 +37,14 @@ class Context:
         Length of the dynamics that is planned, fs.
     is_gap
         Whether the pair is the band gap (and not two states of one band).
+    dephasing
+        Of the pair, or why there is none.
     """
 
     pair: tuple[int, int]
     duration: float | None
     is_gap: bool
+    dephasing: Dephasing | str
 
 
 def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -139,11 +141,14 @@ def phases(ham: VibronicHamiltonian, context: Context) -> Verdict:
 
 
 def flips(ham: VibronicHamiltonian, context: Context) -> Verdict:
-    """Steps at which a coupling turns its sign while its size goes on smoothly."""
+    """Find steps at which a coupling turns its sign while its size goes on smoothly."""
+    if ham.overlaps is not None:
+        return Verdict("flips", "skipped", "There are raw overlaps, which tell more (see phases).")
     found: set[int] = set()
+    crossing = crossing_steps(ham)
     for i in range(ham.n_states):
         for j in range(i + 1, ham.n_states):
-            found |= set(_flips(ham.coupling((i, j)).real).tolist())
+            found |= set(_flips(ham.coupling((i, j)).real).tolist()) - crossing
     evidence = {"steps": float(len(found))}
     # an unlucky crossing of zero may look like one: a fault repeats, or stands in most pairs of a state
     if len(found) > max(0, ham.n_steps // 2000):
@@ -167,6 +172,15 @@ def _flips(series: NDArray[np.float64]) -> NDArray[np.int64]:
     typical = np.sqrt((series**2).mean())
     hits = (smooth < 0.15 * rough) & (np.abs(sudden) > 0.75 * typical) & (here * after < 0)
     return np.flatnonzero(hits) + 2
+
+
+def crossing_steps(ham: VibronicHamiltonian) -> set[int]:
+    """Return the steps at and beside which some state turns by more than an eighth of pi: couplings peak there by nature."""
+    rotation = (
+        np.abs(np.where(ham.nac_known[:, None, None], ham.nac, 0.0)).max(axis=(1, 2)) * ham.timestep / HBAR
+    )
+    steps = np.flatnonzero(rotation > np.pi / 8)
+    return {int(step) + offset for step in steps for offset in (-2, -1, 0, 1, 2)}
 
 
 def autocorrelation(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -225,20 +239,25 @@ def spikes(ham: VibronicHamiltonian, context: Context) -> Verdict:
     """Single frames that stand out of their neighbours."""
     found: set[int] = set()
     energies = ham.energies
+    crossing = crossing_steps(ham)
     if len(energies) >= 8:
         for state in range(ham.n_states):
             found |= set(spikes_of(energies[:, state], 2e-3).tolist())
-    for state in range(ham.n_states):
-        for other in range(state + 1, ham.n_states):
-            series = np.abs(ham.coupling((state, other)))
-            if len(series) >= 8 and np.isfinite(series).all():
-                neighbours = np.maximum(
-                    np.maximum(series[:-4], series[1:-3]), np.maximum(series[3:-1], series[4:])
-                )
-                lonely = (series[2:-2] > 8 * neighbours) & (
-                    series[2:-2] > 6 * np.sqrt(np.mean(np.sort(series)[: int(0.98 * len(series))] ** 2))
-                )
-                found |= set((np.flatnonzero(lonely) + 2).tolist())
+    found -= crossing
+    # a turn by more than a quarter of a circle is no crossing: nothing but a fault is so large
+    pairs = [(i, j) for i in range(ham.n_states) for j in range(i + 1, ham.n_states)]
+    for pair in pairs:
+        series = np.abs(ham.coupling(pair))
+        near_gap = set(pair) == set(context.pair)
+        if len(series) >= 8 and np.isfinite(series).all():
+            neighbours = np.maximum(
+                np.maximum(series[:-4], series[1:-3]), np.maximum(series[3:-1], series[4:])
+            )
+            lonely = (series[2:-2] > 8 * neighbours) & (
+                series[2:-2] > 6 * np.sqrt(np.mean(np.sort(series)[: int(0.98 * len(series))] ** 2))
+            )
+            hits = set((np.flatnonzero(lonely) + 2).tolist())
+            found |= hits if near_gap else hits - crossing
     evidence = {"frames": float(len(found))}
     if found:
         return Verdict(
@@ -298,7 +317,7 @@ def frames(ham: VibronicHamiltonian, context: Context) -> Verdict:
 
 
 def missing_energies(ham: VibronicHamiltonian, context: Context) -> Verdict:
-    """Steps across which every state jumps as over a gap in time."""
+    """Find steps across which every state jumps as over a gap in time."""
     energies = ham.energies
     if len(energies) < 20 or not ham.energy_known.all():
         return Verdict("missing frames", "skipped", "It needs twenty frames of energies.")
@@ -359,10 +378,9 @@ def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
 
 def dephasing(ham: VibronicHamiltonian, context: Context) -> Verdict:
     """Whether the dephasing time is plausible."""
-    try:
-        found = dephasing_function(ham, context.pair)
-    except HopcastError as error:
-        return Verdict("dephasing", "skipped", str(error))
+    found = context.dephasing
+    if isinstance(found, str):
+        return Verdict("dephasing", "skipped", found)
     tau = found.tau()
     evidence = {"tau_fs": tau, "gap_fluctuation_meV": 1e3 * found.sigma}
     low, high = TAU_RANGE
@@ -382,10 +400,9 @@ def dephasing(ham: VibronicHamiltonian, context: Context) -> Verdict:
 
 def decay(ham: VibronicHamiltonian, context: Context) -> Verdict:
     """Why does my population not decay: the expected rate against the planned duration."""
-    try:
-        tau = dephasing_function(ham, context.pair).tau()
-    except HopcastError as error:
-        return Verdict("decay", "skipped", str(error))
+    if isinstance(context.dephasing, str):
+        return Verdict("decay", "skipped", context.dephasing)
+    tau = context.dephasing.tau()
     coupling = ham.coupling(context.pair)[ham.nac_known]
     gap = ham.gap(context.pair)
     if not coupling.size or not np.any(coupling):
@@ -411,7 +428,7 @@ def decay(ham: VibronicHamiltonian, context: Context) -> Verdict:
 
 
 def substeps(ham: VibronicHamiltonian, context: Context) -> Verdict:
-    """The phase of the gap within a step against a quarter period."""
+    """Hold the phase of the gap within a step against a quarter period."""
     gap = np.abs(ham.gap(context.pair))
     phase = float(np.nanmedian(gap) * ham.timestep / HBAR)
     needed = int(np.ceil(phase / (np.pi / 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.doctor.verdict import Verdict
@@ -14,6 +15,8 @@ MAX_LAG = 6
 MAX_FRAMES = 3000
 LEARNABLE = 0.3
 """Below this R2 the quick regression has learnt too little to tell a lag."""
+CLEAR = 2.0
+"""The worst lag must be worse than the best by this factor; else the nuclei are too slow, or the data too short, to tell."""
 N_BLOCKS = 5
 
 
@@ -36,7 +39,8 @@ def lag_scan(
     half[1::2] = 0.5 * (positions[1:] + positions[:-1])
     lags = np.arange(-MAX_LAG, MAX_LAG + 1)
     inside = np.arange((MAX_LAG + 1) // 2, n_frames - (MAX_LAG + 1) // 2)
-    errors = np.array([_blocked_error(half[2 * inside + lag], gap[inside]) for lag in lags])
+    with single_threaded_blas():
+        errors = np.array([_blocked_error(half[2 * inside + lag], gap[inside]) for lag in lags])
     return lags / 2.0, errors
 
 
@@ -54,7 +58,7 @@ def _blocked_error(places: NDArray[np.float64], target: NDArray[np.float64]) -> 
         mean, centre = features[rest].mean(axis=0), target[rest].mean()
         x, y = features[rest] - mean, target[rest] - centre
         gram = x.T @ x
-        gram[np.diag_indices_from(gram)] += 0.02 * len(rest)
+        gram[np.diag_indices_from(gram)] += 0.002 * len(rest)
         weights = np.linalg.solve(gram, x.T @ y)
         error += float(((target[block] - centre - (features[block] - mean) @ weights) ** 2).sum())
     return error / max(float(((target - target.mean()) ** 2).sum()), 1e-300)
@@ -81,11 +85,11 @@ def alignment(
     best = float(lags[errors.argmin()])
     evidence = {"best_lag_steps": best, "R2": 1 - float(errors.min()), "R2_at_0": 1 - float(errors[MAX_LAG])}
     series = {"lags": lags, "lag_errors": errors}
-    if errors.min() > 1 - LEARNABLE:
+    if errors.min() > 1 - LEARNABLE or errors.max() < CLEAR * errors.min():
         return Verdict(
             name,
             "skipped",
-            f"The quick regression explains too little ({1 - errors.min():.0%}) to tell a lag.",
+            f"The quick regression explains {1 - errors.min():.0%}, at the worst lag {1 - errors.max():.0%}: too little to tell a lag.",
             "",
             evidence,
         ), series

@@ -1,0 +1,301 @@
+"""The doctor names each planted fault, and nothing on clean data; verdicts as text, JSON and page."""
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hopcast as hc
+from hopcast.doctor import check, render, unreadable
+from hopcast.doctor.together import lag_scan
+
+_spec = importlib.util.spec_from_file_location("clean_data", Path(__file__).with_name("clean_data.py"))
+clean_data = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(clean_data)
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    return clean_data.clean()
+
+
+def change(ham, **changes):
+    return dataclasses.replace(ham, **changes)
+
+
+def test_nothing_is_named_on_clean_data(healthy):
+    found = check(*healthy)
+    assert found.named() == ()
+    assert not found.is_bad
+    assert next(v for v in found.verdicts if v.name == "alignment").level == "good"
+
+
+def energies_in_hartree(ham, path):
+    return change(ham, energies=ham.energies / 27.211386), path
+
+
+def energies_multiplied(ham, path):
+    return change(ham, energies=ham.energies * 27.211386), path
+
+
+def couplings_not_divided(ham, path):
+    return change(ham, nac=ham.nac * 400), path
+
+
+def couplings_zero(ham, path):
+    return change(ham, nac=np.zeros_like(ham.nac)), path
+
+
+def random_signs(ham, path):
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (len(ham.nac), 3))
+    return change(ham, nac=ham.nac * signs[:, :, None] * signs[:, None, :]), path
+
+
+def one_flip(ham, path):
+    nac = ham.nac.copy()
+    # a step at which the coupling is large, so that the jump can be seen
+    step = int(np.argmax(np.abs(nac[100:-100, 0, 1]))) + 100
+    nac[step:, 0] *= -1
+    nac[step:, :, 0] *= -1
+    return change(ham, nac=nac), path
+
+
+def swapped_states(ham, path):
+    energies, nac = ham.energies.copy(), ham.nac.copy()
+    energies[200:] = energies[200:][:, [1, 0, 2]]
+    nac[200:] = nac[200:][:, [1, 0, 2]][:, :, [1, 0, 2]]
+    return change(ham, energies=energies, nac=nac), path
+
+
+def trivial_crossing(ham, path):
+    nac = ham.nac.copy()
+    nac[300, 1, 2] = np.pi / 2 * 0.6582 / ham.timestep
+    nac[300, 2, 1] = -nac[300, 1, 2]
+    return change(ham, nac=nac), path
+
+
+def energy_spike(ham, path):
+    energies = ham.energies.copy()
+    energies[321, 1] += 0.2
+    return change(ham, energies=energies), path
+
+
+def coupling_spike(ham, path):
+    nac = ham.nac.copy()
+    nac[321] *= 60
+    return change(ham, nac=nac), path
+
+
+def closed_gap(ham, path):
+    energies = ham.energies.copy()
+    energies[:, 1:] -= np.quantile(energies[:, 1] - energies[:, 0], 0.02)
+    return change(ham, energies=energies), path
+
+
+def repeated_energies(ham, path):
+    energies = ham.energies.copy()
+    energies[51] = energies[50]
+    return change(ham, energies=energies), path
+
+
+def unknown_frame(ham, path):
+    energies = ham.energies.copy()
+    energies[51] = np.nan
+    return change(ham, energies=energies, energy_known=None), path
+
+
+def drifting_gap(ham, path):
+    energies = ham.energies.copy()
+    energies[:, 1:] += 1.5 * np.linspace(0, 1, len(energies))[:, None]
+    return change(ham, energies=energies), path
+
+
+def quiet_gap(ham, path):
+    energies = ham.energies.mean(axis=0) + 1e-3 * (ham.energies - ham.energies.mean(axis=0))
+    return change(ham, energies=energies), path
+
+
+def coarse_step(ham, path):
+    return change(ham[: ham.n_frames], timestep=3.0), None
+
+
+def positions(path, edit):
+    places = path.positions.copy()
+    edit(places)
+    return dataclasses.replace(path, positions=places)
+
+
+def wrap_jump(ham, path):
+    def edit(places):
+        places[400:, 2, 1] += 8.0
+
+    return ham, positions(path, edit)
+
+
+def reordered(ham, path):
+    def edit(places):
+        places[400:, [0, 1]] = places[400:, [1, 0]]
+
+    return ham, positions(path, edit)
+
+
+def repeated_geometry(ham, path):
+    def edit(places):
+        places[51] = places[50]
+
+    return ham, positions(path, edit)
+
+
+def missing_geometry(ham, path):
+    keep = np.delete(np.arange(path.n_frames), 300)
+    cut = change(ham[: ham.n_frames - 1], energies=np.delete(ham.energies, 300, axis=0), energy_known=None)
+    return cut, dataclasses.replace(path, positions=path.positions[keep], velocities=path.velocities[keep])
+
+
+def heating(ham, path):
+    scale = np.linspace(0.5, 1.5, path.n_frames)[:, None, None]
+    return None, dataclasses.replace(path, velocities=path.velocities * scale)
+
+
+def atomic_velocities(ham, path):
+    return None, dataclasses.replace(path, velocities=path.velocities * 40)
+
+
+def wrong_stride(ham, path):
+    return None, dataclasses.replace(path, timestep=1.0)
+
+
+def other_timestep(ham, path):
+    return change(ham, timestep=0.4), dataclasses.replace(path, velocities=None)
+
+
+def other_length(ham, path):
+    return ham, path[:-5]
+
+
+def shifted_later(ham, path):
+    return ham[:-2], path[2:]
+
+
+def shifted_earlier(ham, path):
+    return ham[3:], path[:-3]
+
+
+FAULTS = {
+    "units": [energies_in_hartree, energies_multiplied, couplings_not_divided, couplings_zero],
+    "autocorrelation": [random_signs],
+    "flips": [one_flip],
+    "swaps": [swapped_states, trivial_crossing],
+    "spikes": [energy_spike, coupling_spike],
+    "closed gap": [closed_gap],
+    "duplicate frames": [repeated_energies, unknown_frame],
+    "energy drift": [drifting_gap],
+    "dephasing": [quiet_gap],
+    "time step": [coarse_step],
+    "wrap jumps": [wrap_jump],
+    "order of atoms": [reordered],
+    "duplicate geometries": [repeated_geometry],
+    "missing geometries": [missing_geometry],
+    "temperature": [heating, atomic_velocities],
+    "time step of velocities": [wrong_stride],
+    "alignment": [other_timestep, other_length, shifted_later, shifted_earlier],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"), [(name, plant) for name, plants in FAULTS.items() for plant in plants]
+)
+def test_each_planted_fault_is_named(healthy, name, plant):
+    ham, path = plant(*healthy)
+    found = check(ham, path)
+    assert name in found.named(), found.to_text()
+    verdict = next(v for v in found.verdicts if v.name == name)
+    assert verdict.fix
+    assert verdict.fix in found.to_text()
+
+
+def test_frames_of_a_fault_are_told(healthy):
+    ham, _ = energy_spike(*healthy)
+    verdict = next(v for v in check(ham).verdicts if v.name == "spikes")
+    assert verdict.frames == (321,)
+    _, path = wrap_jump(*healthy)
+    assert next(v for v in check(None, path).verdicts if v.name == "wrap jumps").frames == (400,)
+
+
+def test_a_shift_by_half_a_step_is_allowed_and_found(healthy):
+    ham, path = healthy
+    middle = change(ham, energies=ham.midpoint_energies, energy_grid="midpoint", energy_known=None)
+    lags, errors = lag_scan(path, middle, (0, 1))
+    assert lags[errors.argmin()] == 0.5
+    assert "alignment" not in check(middle, path).named()
+
+
+def test_unphased_overlaps_are_named_and_wrong_magnitudes_are_bad(healthy):
+    ham, _ = healthy
+    overlaps = clean_data.with_overlaps(ham)
+    assert "phases" not in check(change(ham, overlaps=overlaps)).named()
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (ham.n_frames, 3))
+    flipped = overlaps * signs[:-1, :, None] * signs[1:, None, :]
+    mild = next(v for v in check(change(ham, overlaps=flipped)).verdicts if v.name == "phases")
+    assert mild.level == "warn"
+    raw = change(ham, overlaps=flipped, nac=(flipped - flipped.swapaxes(1, 2)) * 0.6582 / (2 * ham.timestep))
+    severe = next(v for v in check(raw).verdicts if v.name == "phases")
+    assert severe.level == "bad"
+    assert "magnitude" in severe.finding
+
+
+def test_why_does_my_population_not_decay(healthy):
+    ham, _ = healthy
+    assert "decay" not in check(ham, duration=1e9).named()
+    verdict = next(v for v in check(ham, duration=100.0).verdicts if v.name == "decay")
+    assert verdict.level == "bad"
+    assert "will not decay" in verdict.finding
+    # two states, constant gap fluctuation: tau gap^2 / 2 V^2
+    lifetime = verdict.evidence["tau_fs"] / verdict.evidence["transfer_per_event"] / 1e6
+    assert verdict.evidence["expected_lifetime_ns"] == pytest.approx(lifetime)
+
+
+def test_numbers_of_frames(healthy):
+    _, path = healthy
+    numbers = np.arange(path.n_frames)
+    assert "numbering" not in check(None, path, frame_numbers=numbers).named()
+    numbers[200:] += 3
+    verdict = next(v for v in check(None, path, frame_numbers=numbers).verdicts if v.name == "numbering")
+    assert "number 199 (frame 199) is followed by 203" in verdict.finding
+
+
+def test_the_shipped_data_are_unphased_and_repaired():
+    data = hc.load("cspbi3")
+    found = check(data.hamiltonian)
+    assert not found.is_bad
+    assert "phases" in found.named()
+
+
+def test_text_json_and_page(healthy):
+    ham, path = energy_spike(*healthy)
+    found = check(ham, path)
+    assert json.loads(json.dumps(found.to_dict()))["bad"] is True
+    page = render(found)
+    assert page.count("<svg") == 4
+    assert "http" not in page.split("<svg")[0]
+    assert "<script" not in page
+    assert "Look at these single points" in page
+    assert "BAD     spikes" in found.to_text()
+
+
+def test_unreadable_data_have_a_verdict():
+    assert unreadable("x", hc.InputError("The couplings of `x` must be antisymmetric, but")).named() == (
+        "antisymmetry",
+    )
+    assert unreadable("x", hc.InputError("but that of step 4 is missing")).named() == ("numbering",)
+    assert unreadable("x", hc.InputError("anything")).is_bad
+
+
+def test_bad_arguments(healthy):
+    with pytest.raises(hc.InputError, match="got neither"):
+        check()
+    with pytest.raises(hc.InputError, match="`pair` must name two of the 3 states"):
+        check(healthy[0], pair=(0, 3))
