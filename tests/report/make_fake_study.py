@@ -288,7 +288,16 @@ def make_study(
     for model in results["models"]:
         if model["split"] == "blocked":
             model["calibration"] = make_calibration()
+    results["selection"] = [
+        {
+            "target": target, "order": order, "method": "mrmr", "element": elements[0], "atom": 0, "r_s": 3.2, "theta_s": 1.6,
+            "relevance": 0.4, "redundancy": 0.2, "score": 0.2, "conditional": 0.1,
+            **number("p_first", 0.3 if order == 1 else None, "a test of the first choice only"),
+        }
+        for target, order in itertools.product(("gap", "nac"), (1, 2))
+    ]  # fmt: skip
     if bare:
+        del results["selection"]
         del results["learning_curves"]
         for model in results["models"]:
             model.pop("calibration", None)
@@ -322,5 +331,6 @@ def make_study(
                 values["ab initio"] + rng.normal(0, 0.1 * base, len(t)),
             ),
             maps=tuple(maps),
+            atoms={target: rng.normal(0, 0.3, sum(counts.values())) for target in ("gap", "nac")},
         ),
     )  # fmt: skip

@@ -188,7 +188,7 @@ def test_a_browser_opens_the_page_without_error_or_request(folder, tmp_path):
     done = run_browser(base / "report.html", tmp_path, f"--log-net-log={log}", "--dump-dom")
     assert done.returncode == 0
     assert "How far to trust this" in done.stdout
-    assert done.stdout.count("<svg") == 13
+    assert done.stdout.count("<svg") == 14
     assert "CONSOLE" not in done.stderr
     assert requests_in(log) == []
 

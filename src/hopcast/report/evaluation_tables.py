@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,6 +114,42 @@ def calibrated_rate_table(report: StudyReport) -> Table:
         "Widest part: what makes the lifetime's 95 % interval wide.",
     )
     return Table("calibrated-rates", "Rates with calibrated error bars", columns, tuple(rows), notes)
+
+
+def selection_table(report: StudyReport) -> Table:
+    """Return the features chosen one after the other, so that the second is no copy of the first."""
+    columns = (
+        Column("target", "Target", style="text"),
+        Column("order", "Choice", style="fixed", digits=0),
+        Column("element", "Element", style="text"),
+        Column("atom", "Atom", style="fixed", digits=0),
+        Column("r_s", "R_s", "Å", "fixed", 2),
+        Column("theta_s", "θ_s", "degrees", "fixed", 1),
+        Column("relevance", "Corrected MI", "nat", "fixed", 2),
+        Column("redundancy", "With those before", "nat", "fixed", 2),
+        Column("conditional", "Given those before", "nat", "fixed", 2),
+        Column("p_first", "p of the largest", "", "number", 2),
+    )
+    rows, groups = [], []
+    for one in report.results.get("selection", ()):
+        rows.append((
+            Cell(TARGET_NAMES[one["target"]]), Cell(one["order"]), Cell(one["element"]), Cell(one["atom"]), Cell(one["r_s"]),
+            Cell(one["theta_s"] * 180 / math.pi), Cell(one["relevance"]), Cell(one["redundancy"]), Cell(one["conditional"]),
+            _value(one, "p_first"),
+        ))  # fmt: skip
+        groups.append(list(TARGET_NAMES).index(one["target"]))
+    methods = {
+        "mrmr": "largest relevance less mean redundancy (mRMR)",
+        "cmi": "largest information given those chosen",
+    }
+    chosen_by = next((methods[one["method"]] for one in report.results.get("selection", ())), "")
+    notes = (
+        f"Chosen greedily by {chosen_by}, on the decimated series. p of the largest: how often the best of all features "
+        "is as good on shifted targets; the largest of many is no discovery by itself.",
+    )
+    return Table(
+        "selection", "Features that are no copies of each other", columns, tuple(rows), notes, tuple(groups)
+    )
 
 
 def learning_table(report: StudyReport) -> Table:

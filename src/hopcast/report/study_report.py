@@ -191,6 +191,8 @@ class Series:
         Of the dynamics.
     maps
         One for each element and target.
+    atoms
+        By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
     """
 
     structure: Structure | None = None
@@ -199,6 +201,12 @@ class Series:
     dephasing: Dephasing | None = None
     populations: Populations | None = None
     maps: tuple[InformationMap, ...] = ()
+    atoms: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.structure is not None:
+            for target, values in self.atoms.items():
+                _check_length(f"atoms[{target!r}]", values, (len(self.structure.numbers),))
 
     def target(self, name: str) -> Forecast | None:
         """Return the series of the target "gap" or "nac"."""

@@ -11,6 +11,7 @@ from hopcast.report.evaluation_tables import (
     calibration_table,
     claim_table,
     learning_table,
+    selection_table,
 )
 from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
 from hopcast.report.study_report import StudyReport
@@ -31,6 +32,11 @@ def _cell(record: Mapping[str, Any] | None, key: str, scale: float = 1.0) -> Cel
     return Cell(value if isinstance(value, str) else value * scale)
 
 
+def _with_interval(record: Mapping[str, Any], key: str) -> Cell:
+    cell = _cell(record, key)
+    return Cell(cell.value, record.get(f"{key}_low"), record.get(f"{key}_high"), cell.reason)
+
+
 def _estimate(record: Mapping[str, Any]) -> Cell:
     if record["value"] is None:
         return Cell(None, reason=str(record["value_reason"]))
@@ -49,7 +55,7 @@ def information_table(report: StudyReport) -> Table:
         Column("target", "Target", style="text"),
         Column("raw", "Raw", "nat", "fixed", 2),
         Column("null_mean", "Shifted (null)", "nat", "fixed", 2),
-        Column("corrected", "Corrected", "nat", "fixed", 2),
+        Column("corrected", "Corrected", "nat", "interval", 2),
         Column("windowed", "Theiler window", "nat", "fixed", 2),
         Column("p", "p", style="number", digits=2),
         Column("verdict", "Verdict", style="text"),
@@ -58,7 +64,7 @@ def information_table(report: StudyReport) -> Table:
     rows = tuple(
         (
             Cell(entry["element"]), Cell(TARGET_NAMES[entry["target"]]), _cell(entry, "raw"), _cell(entry, "null_mean"),
-            _cell(entry, "corrected"), _cell(entry, "windowed"), _cell(entry, "p"), _verdict(entry),
+            _with_interval(entry, "corrected"), _cell(entry, "windowed"), _cell(entry, "p"), _verdict(entry),
         )
         for entry in entries
     )  # fmt: skip
@@ -367,6 +373,6 @@ def study_tables(report: StudyReport) -> dict[str, Table]:
         trust_table(report), information_table(report), model_table(report), best_feature_table(report),
         hamiltonian_table(report), interval_table(report), rate_control_table(report), own_tau_table(report),
         method_table(report), check_table(report), claim_table(report), calibration_table(report),
-        calibrated_rate_table(report), learning_table(report),
+        calibrated_rate_table(report), learning_table(report), selection_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

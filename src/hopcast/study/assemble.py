@@ -53,6 +53,7 @@ def assemble(
         "notes": [note for stage in stages.values() for note in stage.numbers.get("notes", [])],
         "timings": [{"stage": name, "seconds": round(spent, 2)} for name, spent in seconds.items()],
     }
+    results["selection"] = information.numbers["selection"]
     if "curves" in stages:
         results["learning_curves"] = stages["curves"].numbers["learning_curves"]
     for key in ("dephasing", "seam", "rate_controls"):
@@ -179,7 +180,8 @@ def _series(
             float(dynamics.numbers["dephasing"]["tau"]),
             dynamics.arrays["dephasing/times"], dynamics.arrays["dephasing/correlation"],
         )  # fmt: skip
-    return Series(structure, gap, nac, dephasing, populations, maps)
+    atoms = {target: information.arrays[f"atoms/{target}"] for target in TARGETS}
+    return Series(structure, gap, nac, dephasing, populations, maps, atoms)
 
 
 def _band(dynamics: StageResult) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

@@ -74,6 +74,10 @@ class InformationSection(Section):
 
     n_neighbors: PositiveInt = 3
     theiler_window: PositiveFloat | None = Field(None, description="fs; None: the correlation time.")
+    selection: Literal["mrmr", "cmi"] = Field(
+        "mrmr", description="How features are chosen one after the other."
+    )
+    n_select: Annotated[int, Field(ge=0)] = Field(6, description="How many are chosen.")
 
 
 class ModelsSection(Section):

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.descriptors import SymmetryFunctions
-from hopcast.information import ElementInformation, ElementRanking, rank_elements
+from hopcast.information import (
+    ElementInformation,
+    ElementRanking,
+    InformationInterval,
+    bootstrap_information,
+    rank_elements,
+    select_features,
+)
 from hopcast.report import number
 from hopcast.study.config import InformationSection
 from hopcast.study.inputs import StudyData
@@ -48,6 +55,7 @@ def run_information(
     best: dict[str, dict[str, int]] = {}
     memory: dict[str, Any] = {}
     arrays: dict[str, NDArray[Any]] = {}
+    selections: list[dict[str, Any]] = []
     for target in TARGETS:
         stage.advance(target)
         features, values = series[target]
@@ -69,8 +77,15 @@ def run_information(
             "reason": info.reason,
             "length_needed": info.length_needed,
         }
+        flat = features.reshape(len(values), -1)
+        interval = _interval(flat, values, ranking, section, seed, workers)
+        selections += _selection(flat, values, ranking, section, functions, data, target, seed, workers)
         for entry in ranking.elements:
-            information.append(_information_record(entry, target, ranking))
+            information.append(
+                _information_record(entry, target, ranking) | _interval_record(entry, interval, info.reason)
+            )
+            atoms = arrays.setdefault(f"atoms/{target}", np.full(features.shape[1], np.nan))
+            atoms[entry.atoms] = entry.per_feature_corrected.sum(axis=1)
             best_features.append(_best_record(entry, target, functions, info.reason))
             best.setdefault(entry.element, {})[target] = entry.best
             shape = (len(functions.r_s), len(functions.theta_s))
@@ -78,8 +93,78 @@ def run_information(
                 ("raw", entry.raw_map), ("null", entry.raw_null_map), ("corrected", entry.corrected_map),
             ):  # fmt: skip
                 arrays[f"{kind}/{target}/{entry.element}"] = values_map.reshape(shape)
-    numbers = {"information": information, "best_features": best_features, "best": best, "memory": memory}
+    numbers = {
+        "information": information,
+        "best_features": best_features,
+        "best": best,
+        "memory": memory,
+        "selection": selections,
+    }
     return StageResult(numbers, arrays)
+
+
+def _interval(
+    flat: NDArray[np.float64],
+    values: NDArray[np.float64],
+    ranking: ElementRanking,
+    section: InformationSection,
+    seed: int,
+    workers: int | None,
+) -> InformationInterval | None:
+    """Return the bootstrap interval of every element's corrected information; None without corrected values."""
+    if np.isnan(ranking.information.corrected).any():
+        return None
+    return bootstrap_information(
+        flat, values, ranking.information, n_neighbors=section.n_neighbors, random_state=seed, workers=workers
+    )
+
+
+def _interval_record(
+    entry: ElementInformation, interval: InformationInterval | None, reason: str
+) -> dict[str, Any]:
+    if interval is None:
+        return number("corrected_low", None, reason) | number("corrected_high", None, reason)
+    at, n_atoms = interval.groups.index(entry.element), len(entry.atoms)
+    return {
+        **number("corrected_low", float(interval.low[at]) / n_atoms),
+        **number("corrected_high", float(interval.high[at]) / n_atoms),
+        "n_blocks": float(interval.n_blocks),
+    }
+
+
+def _selection(
+    flat: NDArray[np.float64],
+    values: NDArray[np.float64],
+    ranking: ElementRanking,
+    section: InformationSection,
+    functions: SymmetryFunctions,
+    data: StudyData,
+    target: str,
+    seed: int,
+    workers: int | None,
+) -> list[dict[str, Any]]:
+    """Return the features chosen greedily for a target, in their order; none without corrected values."""
+    info = ranking.information
+    if np.isnan(info.corrected).any() or section.n_select == 0:
+        return []
+    found = select_features(
+        flat, values, info, min(section.n_select, flat.shape[1]), method=section.selection,
+        n_neighbors=section.n_neighbors, random_state=seed, workers=workers,
+    )  # fmt: skip
+    n_functions = len(functions.r_s) * len(functions.theta_s)
+    records = []
+    for order, column in enumerate(found.features):
+        atom, function = divmod(int(column), n_functions)
+        radial, angular = divmod(function, len(functions.theta_s))
+        records.append({
+            "target": target, "order": order + 1, "method": found.method, "atom": atom,
+            "element": data.trajectory.symbols[atom], "r_s": functions.r_s[radial], "theta_s": functions.theta_s[angular],
+            "r_pair": functions.r_s_labels[radial], "theta_pair": functions.theta_s_labels[angular],
+            "relevance": float(found.relevance[order]), "redundancy": float(found.redundancy[order]),
+            "score": float(found.score[order]), "conditional": float(found.conditional[order]),
+            **number("p_first", found.p_first if order == 0 else None, "a test of the first choice only"),
+        })  # fmt: skip
+    return records
 
 
 def _information_record(entry: ElementInformation, target: str, ranking: ElementRanking) -> dict[str, Any]:

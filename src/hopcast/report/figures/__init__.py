@@ -9,6 +9,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.dephasing import draw_dephasing
@@ -58,6 +59,12 @@ FIGURES: Final = (
         "Sum over an element's features and atoms, divided by the number of its atoms. The null is the raw estimate on features "
         "shifted in time; corrected: estimated on decimated series.",
         draw_information_bars,
+    ),
+    FigureSpec(
+        "information-atoms", "Information by atom",
+        "Corrected information of each atom's symmetry functions, summed; first frame, along the shortest lattice vector. Atoms of "
+        "one element that differ this much at random show how little a map of the cell can be trusted.",
+        draw_information_atoms,
     ),
     FigureSpec(
         "information-maps-gap", "Information on the gap by symmetry function",
@@ -110,6 +117,6 @@ FIGURES: Final = (
 """All figures in the order of the report."""
 
 __all__ = [
-    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_bars",
-    "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_atoms",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip
