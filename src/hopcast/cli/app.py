@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli import check, convert, demo, evaluate, formats, rank, run
+from hopcast.cli import check, convert, demo, dynamics, evaluate, formats, rank, run
 
 app = typer.Typer(
     name="hopcast",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
+app.command("dynamics")(dynamics.dynamics)
 app.command("rank")(rank.rank)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)

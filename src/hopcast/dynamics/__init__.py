@@ -65,7 +65,7 @@ DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.475
 Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 """
 
-from hopcast.dynamics.carriers import hole_hamiltonian
+from hopcast.dynamics.carriers import hole_hamiltonian, warn_leaking
 from hopcast.dynamics.comparison import (
     Comparison,
     ComparisonTable,
@@ -88,12 +88,13 @@ from hopcast.dynamics.rates import (
 )
 from hopcast.dynamics.result import DynamicsResult, Seam
 from hopcast.dynamics.run import run_dynamics
+from hopcast.dynamics.storage import result_record, write_result
 
 __all__ = [
     "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate", "Interval",
     "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps", "combine_parts", "combined",
     "compare_methods", "cumulant_rate", "dephasing_function", "dephasing_matrix", "dephasing_time", "fit_decays",
     "hole_hamiltonian", "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation",
-    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "redfield_rate", "run_dynamics", "scissor",
-    "second_order_rate", "substep_grid", "transition_rates",
+    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "redfield_rate", "result_record", "run_dynamics", "scissor",
+    "second_order_rate", "substep_grid", "transition_rates", "warn_leaking", "write_result",
 ]  # fmt: skip

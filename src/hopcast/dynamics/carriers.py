@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
+from collections.abc import Sequence
 from typing import Final
 
-from hopcast.core.errors import check_choice
+import numpy as np
+
+from hopcast.core.errors import QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 CARRIERS: Final = ("electron", "hole")
+LEAK: Final = 0.9
 
 
 def hole_hamiltonian(ham: VibronicHamiltonian) -> VibronicHamiltonian:
@@ -30,3 +35,36 @@ def hole_hamiltonian(ham: VibronicHamiltonian) -> VibronicHamiltonian:
 def carrier_hamiltonian(ham: VibronicHamiltonian, carrier: str) -> VibronicHamiltonian:
     """Return the Hamiltonian that a carrier follows: as given for an "electron", mirrored for a "hole"."""
     return hole_hamiltonian(ham) if check_choice("carrier", carrier, CARRIERS) == "hole" else ham
+
+
+def warn_leaking(ham: VibronicHamiltonian, states: Sequence[int]) -> tuple[str, ...]:
+    r"""Warn of states that mix with others outside the window of bands, and return their names.
+
+    A row of the overlaps keeps the norm :math:`\bigl(\sum_j|S_{ij}|^2\bigr)^{1/2} = 1` only while the state stays in the window. Call it
+    with the whole window, before states are selected.
+
+    Parameters
+    ----------
+    ham
+        The whole window of bands, with overlaps (else nothing is known and nothing is said).
+    states
+        States that will be used.
+
+    Warns
+    -----
+    QualityWarning
+        If a row norm falls below 0.9, with the names of the states and the lowest norm of each.
+    """
+    if ham.overlaps is None:
+        return ()
+    norms = np.sqrt((np.abs(ham.overlaps) ** 2).sum(axis=2)).min(axis=0)
+    leaking = [i for i in states if norms[i] < LEAK]
+    if leaking:
+        listed = ", ".join(f"{ham.state_labels[i]} ({norms[i]:.2f})" for i in leaking)
+        warnings.warn(
+            f"States {listed} leave the window of bands (row norm of their overlaps below {LEAK:g}): their couplings "
+            "are incomplete. Leave them out.",
+            QualityWarning,
+            stacklevel=2,
+        )
+    return tuple(ham.state_labels[i] for i in leaking)

@@ -79,7 +79,10 @@ def _biexponential(t: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np
 
 
 def _fit(curve: Curve, t: NDArray[np.float64], y: NDArray[np.float64], start: list[float]) -> Any:
-    return least_squares(lambda x: curve(t, x) - y, start, xtol=1e-12, ftol=1e-12)
+    def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(curve(t, x) - y)
+
+    return least_squares(residual, start, xtol=1e-12, ftol=1e-12)
 
 
 def fit_decays(times: ArrayLike, population: ArrayLike, *, equilibrium: float = 0.0) -> DecayFits:

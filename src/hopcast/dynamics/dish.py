@@ -8,8 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.core.chunks import map_chunks
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.clocks import clocks
 from hopcast.dynamics.jumps import flip, hop_bound, local_bounds, record
 from hopcast.dynamics.maps import boltzmann_factors
@@ -73,7 +73,7 @@ def solve(problem: Problem) -> Populations:
         report()
         return np.cumsum(steps, axis=1)[:, :-1], int(hops)
 
-    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+    return gather(problem, units, map_units(problem, work, units, report))
 
 
 def gather(

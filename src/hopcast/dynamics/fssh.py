@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.core.chunks import map_chunks
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.dish import Reporter, gather
 from hopcast.dynamics.jumps import record
 from hopcast.dynamics.maps import boltzmann_factors
@@ -45,7 +45,7 @@ def solve(problem: Problem) -> Populations:
         report()
         return np.cumsum(steps, axis=1)[:, :-1], int(hops)
 
-    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+    return gather(problem, units, map_units(problem, work, units, report))
 
 
 @njit(cache=True, nogil=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -52,6 +53,8 @@ class Problem:
         Per initial time.
     random_state, workers, chunk_trajectories, progress
         Seed, threads, trajectories a unit of work, callback with (units done, units).
+    checkpoint
+        Folder of finished units of work, or None.
     """
 
     grid: SubstepGrid
@@ -70,6 +73,7 @@ class Problem:
     workers: int | None
     chunk_trajectories: int
     progress: Progress | None
+    checkpoint: Path | None = None
 
     @property
     def n_states(self) -> int:
@@ -232,6 +236,7 @@ def prepare(
     fit_window: tuple[float, float] | None,
     chunk_trajectories: int,
     progress: Progress | None,
+    checkpoint: str | Path | None = None,
 ) -> Problem:
     """Check the arguments of `run_dynamics` and return the problem they pose."""
     check_method(method, rule, waiting)
@@ -268,6 +273,7 @@ def prepare(
     return Problem(
         grid, tau, temperature, rule, waiting, int(initial_state), absorbing, loop, starts, output, window,
         int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
+        None if checkpoint is None else Path(checkpoint),
     )  # fmt: skip
 
 

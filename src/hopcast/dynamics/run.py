@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import dish, exact, fssh
 from hopcast.dynamics.carriers import carrier_hamiltonian
+from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.estimates import wilson
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import rate_matrices, slowest_mode
@@ -50,6 +52,7 @@ def run_dynamics(
     chunk_trajectories: int = 1000,
     progress: Progress | None = None,
     carrier: str = "electron",
+    checkpoint: str | Path | None = None,
 ) -> DynamicsResult:
     r"""Run surface hopping along a trajectory under the classical path approximation.
 
@@ -106,6 +109,9 @@ def run_dynamics(
     carrier
         "electron", or "hole": energies are mirrored and states counted from the highest one downwards
         (`hole_hamiltonian`), in `initial_state`, `dephasing_time` and the populations alike.
+    checkpoint
+        Folder in which finished units of work are kept; a run killed at any point and repeated with the same settings
+        reads them and ends with the same bits.
 
     Returns
     -------
@@ -140,8 +146,9 @@ def run_dynamics(
         absorbing=absorbing, n_trajectories=n_trajectories, n_times=n_times, random_state=random_state,
         tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
         loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
-        progress=progress,
+        progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
+    open_checkpoint(problem, method)
     if ham.n_states == 2:
         reference, seam = _reference(problem)
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hopcast.core.chunks import map_chunks
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import boltzmann, half_propagators
 from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
@@ -78,7 +78,7 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
-    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+    return gather(problem, units, map_units(problem, work, units, report))
 
 
 @njit(cache=True, nogil=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hopcast.core.chunks import map_chunks
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import boltzmann, half_propagators, running_products, substep_energies
 from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
@@ -59,7 +59,7 @@ def solve(problem: Problem) -> Populations:
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
-    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+    return gather(problem, units, map_units(problem, work, units, report))
 
 
 @njit(cache=True, nogil=True)

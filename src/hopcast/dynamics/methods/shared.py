@@ -10,9 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.core.chunks import map_chunks
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Window, follow, half_propagators
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -126,7 +126,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
     units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
-    return gather(problem, units, map_chunks(work, units, workers=problem.workers))
+    return gather(problem, units, map_units(problem, work, units, report))
 
 
 def gather(problem: Problem, units: list[Unit], found: list[Counted]) -> Populations:
