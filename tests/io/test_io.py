@@ -179,7 +179,7 @@ class TestBadFiles:
 class TestAtomicWrites:
     def test_failure_leaves_the_old_file(self, tmp_path):
         hdf5.write_text(tmp_path / "a.txt", "old")
-        with pytest.raises(RuntimeError, match="halfway"), hdf5.atomic_path(tmp_path / "a.txt") as temporary:
+        with pytest.raises(RuntimeError, match="halfway"), hdf5.atomic_path(tmp_path / "a.txt") as temporary:  # noqa: PT012
             temporary.write_text("new")
             raise RuntimeError("halfway")
         assert (tmp_path / "a.txt").read_text() == "old"
@@ -188,7 +188,7 @@ class TestAtomicWrites:
     def test_full_disk(self, hamiltonian):
         if not os.path.exists("/dev/full"):
             pytest.skip("no /dev/full on this system")
-        with pytest.raises(hc.OutputError, match="No space left on device"), hdf5.atomic_path("/tmp/x"):
+        with pytest.raises(hc.OutputError, match="No space left on device"), hdf5.atomic_path("/tmp/x"):  # noqa: SIM117
             with open("/dev/full", "w") as file:
                 file.write("x" * 100000)
 

@@ -1,0 +1,323 @@
+"""Hand-made fixtures of each layout, written from the codes' conventions and not by our writers, read to known numbers."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import hopcast as hc
+
+HBAR, RY, HA = 0.6582119569, 13.605693, 27.211386
+FACTOR = HBAR / (2 * 0.5)  # dt = 0.5 fs
+
+
+def test_hefei_text_column_order_and_a_last_coupling_too_many(tmp_path):
+    (tmp_path / "EIGTXT").write_text("-1.0 0.5\n-1.1 0.6\n-1.2 0.7\n")
+    (tmp_path / "NATXT").write_text("0.0 0.01 -0.01 0.0\n0.0 2.0D-2 -2.0D-2 0.0\n 0.0 0.03 -0.03 0.0\n")
+    ham = hc.read_hamiltonian(tmp_path, timestep=0.5)
+    assert_allclose(ham.energies, [[-1, 0.5], [-1.1, 0.6], [-1.2, 0.7]])
+    assert_allclose(ham.coupling(), [0.01 * FACTOR, 0.02 * FACTOR], rtol=1e-14)
+    assert "the last coupling (number 2) has no last energy and was dropped" in ham.provenance["alignment"]
+    assert ham.provenance["format"] == "hefei"
+    assert "hbar / (2 dt)" in ham.provenance["sign"]
+    assert "eV" in ham.provenance["units"]
+
+
+def test_hefei_complex_and_potim(tmp_path):
+    (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
+    (tmp_path / "NATXT_RE").write_text("0 0.3 -0.3 0\n")
+    (tmp_path / "NATXT_IM").write_text("0 0.4 0.4 0\n")
+    (tmp_path / "inp").write_text(
+        "&NAMDPARA\n  NBANDS = 2 ! all\n  POTIM = 0.5\n  RUNDIR = '/etc/passwd'\n/\n"
+    )
+    ham = hc.read_hamiltonian(tmp_path)
+    assert ham.timestep == 0.5
+    assert_allclose(ham.coupling(), [(0.3 + 0.4j) * FACTOR])
+    with pytest.raises(hc.InputError, match=r"POTIM = 0.5 fs, but `timestep` is 1 fs"):
+        hc.read_hamiltonian(tmp_path, timestep=1.0)
+
+
+@pytest.mark.parametrize("words", [1, 4])
+def test_coupcar_first_index_fastest(tmp_path, words):
+    n = 3
+    length = 8 * (n * n + n)
+    first = np.zeros(n * n + n)
+    first[:4] = length / words, n, 3, 0.5
+    d = np.array([[0, 1, 2], [-1, 0, 3], [-2, -3, 0.0]])  # d[i, j]
+    records = [np.concatenate([d.ravel(order="F") * k, [k, k + 1.0, k + 2.0]]) for k in (1, 2)]
+    np.concatenate([first, *records]).tofile(tmp_path / "COUPCAR")
+    ham = hc.read_hamiltonian(tmp_path)
+    assert_allclose(ham.nac, [d * FACTOR])
+    assert_allclose(ham.energies, [[1, 2, 3], [2, 3, 4]])
+
+
+def test_empty_coupcar_means_the_text(tmp_path):
+    (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
+    (tmp_path / "NATXT").write_text("0 1 -1 0\n")
+    (tmp_path / "COUPCAR").write_bytes(b"")
+    assert hc.read_hamiltonian(tmp_path, timestep=0.5).provenance["format"] == "hefei"
+    with pytest.raises(hc.InputError, match="the text holds the data"):
+        hc.read_hamiltonian(tmp_path / "COUPCAR", format="hefei-coupcar")
+
+
+def numbered(folder, name, real, imaginary):
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / f"{name}_re").write_text("\n".join(" ".join(f"{x:.6g}" for x in row) for row in real) + "\n")
+    (folder / f"{name}_im").write_text(
+        "\n".join(" ".join(f"{x:.6g}" for x in row) for row in imaginary) + "\n"
+    )
+
+
+IMAGINARY = [[0, -0.002], [0.002, 0]]
+
+
+@pytest.mark.parametrize(("unit", "scale"), [(None, RY), ("eV", 1.0), ("Ha", HA)])
+def test_pyxaid(tmp_path, unit, scale):
+    for step in (0, 1):
+        numbered(tmp_path, f"0_Ham_{step}", [[-0.1 - step, 0], [0, 0.2]], IMAGINARY)
+    ham = hc.read_hamiltonian(tmp_path, timestep=1.0, unit=unit)
+    assert ham.energy_grid == "midpoint"
+    assert_allclose(ham.energies, np.array([[-0.1, 0.2], [-1.1, 0.2]]) * scale)
+    assert_allclose(ham.coupling(), [0.002 * scale] * 2)
+
+
+def test_canac_in_the_form_of_pyxaid(tmp_path):
+    for step in (0, 1, 2):
+        numbered(tmp_path / f"{step + 1:04d}", f"Ham{step}", [[-0.1, 0], [0, 0.2]], IMAGINARY)
+    ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
+    assert ham.n_steps == 3
+    assert_allclose(ham.coupling(), [0.002 * RY] * 3)
+
+
+def test_libra_has_both_signs(tmp_path):
+    from scipy.sparse import csc_matrix, save_npz
+
+    text, archive, many = tmp_path / "text", tmp_path / "npz", tmp_path / "ci"
+    for step in (0, 1):
+        numbered(text, f"Hvib_{step}", [[-0.1, 0], [0, 0.2]], IMAGINARY)
+    archive.mkdir()
+    many.mkdir()
+    for frame in (0, 1, 2):
+        save_npz(
+            archive / f"E_ks_{frame}.npz", csc_matrix(np.diag([-0.1, 0.2 + frame, -0.1, 0.9]).astype(complex))
+        )
+        block = np.array([[0, 0.002], [-0.002, 0]])
+        both = np.kron(np.diag([1, 3]), block)
+        if frame < 2:
+            save_npz(archive / f"Hvib_ks_{frame}_im.npz", csc_matrix(both))
+            save_npz(many / f"Hvib_ci_{frame}_re.npz", csc_matrix(np.diag([0, 0.3])))
+        save_npz(many / f"Hvib_ci_{frame}_im.npz", csc_matrix(block))  # the last _re is missing
+    for folder in (text, archive, many):
+        ham = hc.read_hamiltonian(folder, timestep=1.0)
+        assert_allclose(ham.coupling(), [0.002 * HA] * 2)
+    assert_allclose(hc.read_hamiltonian(archive, timestep=1.0).gap(), [0.3 * HA, 1.3 * HA, 2.3 * HA])
+    beta = hc.read_hamiltonian(archive, timestep=1.0, spin=1)
+    assert_allclose(beta.coupling(), [0.006 * HA] * 2)
+    assert_allclose(beta.gap(), [1.0 * HA] * 3)
+    assert hc.read_hamiltonian(text, timestep=1.0).energy_grid == "midpoint"
+    frames = hc.read_hamiltonian(text, timestep=1.0, energy_grid="frame")
+    assert (frames.energy_grid, frames.n_steps) == ("frame", 1)
+    assert "was dropped" in hc.read_hamiltonian(many, timestep=1.0).provenance["alignment"]
+
+
+def test_libra_raw_overlaps(tmp_path):
+    from scipy.sparse import csc_matrix, save_npz
+
+    angle = 0.1
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    flipped = rotation * [1, -1]
+    for frame in range(3):
+        save_npz(tmp_path / f"E_ks_{frame}.npz", csc_matrix(np.diag([-0.1, 0.2, -0.1, 0.2]).astype(complex)))
+        save_npz(
+            tmp_path / f"S_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * np.eye(2)).astype(complex))
+        )
+        if frame < 2:
+            save_npz(
+                tmp_path / f"St_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * flipped).astype(complex))
+            )
+    raw = hc.read_hamiltonian(tmp_path, timestep=0.5)
+    assert not raw.nac_known.any()
+    assert_allclose(raw.overlaps, [flipped] * 2, atol=1e-14)
+    assert_allclose(np.abs(hc.derive_couplings(raw).coupling()), [angle * HBAR / 0.5] * 2)
+    trusted = hc.read_hamiltonian(tmp_path, timestep=0.5, couplings="source")
+    assert trusted.overlaps is None
+    assert_allclose(trusted.coupling(), 0.0, atol=1e-14)  # the flip has destroyed the magnitude
+
+
+def test_nanoqmflows_schemes_and_numbering(tmp_path):
+    matrix = "0.00000e+00 2.00000e-03\n-2.00000e-03 0.00000e+00\n"
+    for step in (0, 1):
+        (tmp_path / f"Ham_{step}_re").write_text("-1.00000e+00 0.00000e+00\n0.00000e+00 5.00000e-01\n")
+        (tmp_path / f"Ham_{step + 7}_im").write_text(matrix)
+    ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
+    assert_allclose(ham.coupling(), [0.002] * 2)
+    assert "paired in order" in ham.provenance["format"]
+    levine = hc.read_hamiltonian(tmp_path, timestep=1.0, scheme="levine")
+    assert_allclose(levine.coupling(), [-0.002 * np.pi / 4] * 2)
+
+
+def test_nanoqmflows_hdf5(tmp_path):
+    import h5py
+
+    overlap = np.array([[1, 0.1], [-0.1, -1]], dtype=np.float32)
+    with h5py.File(tmp_path / "run.hdf5", "w") as file:
+        for k in range(3):
+            file[f"eigenvalues/point_{k}"] = np.array([-0.1, 0.2], dtype=np.float32)
+            file[f"coefficients/point_{k}"] = np.ones((5, 2), dtype=np.float32)
+            if k < 2:
+                file[f"overlaps_{k}/mtx_sji_t0"] = overlap
+                file[f"overlaps_{k}/mtx_sji_t0_corrected"] = np.abs(overlap)
+                file[f"coupling_{k}"] = np.array([[0, 1e-3], [-1e-3, 0]])
+    ham = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0)
+    assert_allclose(ham.overlaps, [overlap] * 2)
+    assert_allclose(ham.gap(), 0.3 * HA, rtol=1e-6)
+    trusted = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0, couplings="source")
+    assert_allclose(trusted.coupling(), HBAR * 1e-3 * 41.341373)
+
+
+def test_namd_lmi(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "NAC.h5", "w") as file:
+        file["eigs"] = np.arange(8.0).reshape(2, 2, 2)
+        real, imaginary = np.zeros((2, 2, 2, 2)), np.zeros((2, 2, 2, 2))
+        real[:, 1, 0, 1], real[:, 1, 1, 0] = 0.3, -0.3
+        imaginary[:, 1, 0, 1] = imaginary[:, 1, 1, 0] = 0.4
+        file["olaps_r"], file["olaps_i"] = real, imaginary
+        file["potim"], file["brange"] = 0.5, [1, 2]
+    ham = hc.read_hamiltonian(tmp_path / "NAC.h5", spin=1)
+    assert ham.energy_grid == "midpoint"
+    assert_allclose(ham.coupling(), [(0.3 + 0.4j) * FACTOR] * 2)
+    assert_allclose(ham.energies, [[2, 3], [6, 7]])
+    with pytest.raises(hc.InputError, match="`spin` must lie between 0 and 1"):
+        hc.read_hamiltonian(tmp_path / "NAC.h5", spin=2)
+
+
+def test_canac_text_and_arrays(tmp_path):
+    (tmp_path / "CAeig_1_2_ispin1_k1_ps.txt").write_text("0 1\n0 2\n")
+    (tmp_path / "CAnac_1_2_ispin1_k1_ps_re.txt").write_text("0 0.3 -0.3 0\n0 0.5 -0.5 0\n")
+    (tmp_path / "CAnac_1_2_ispin1_k1_ps_im.txt").write_text("0 0.4 0.4 0\n0 0 0 0\n")
+    ham = hc.read_hamiltonian(tmp_path, timestep=0.5)
+    assert_allclose(ham.coupling(), [(0.3 + 0.4j) * FACTOR])
+    folders = tmp_path / "steps"
+    for step in range(3):
+        folder = folders / f"{step + 1:04d}"
+        folder.mkdir(parents=True)
+        np.save(folder / "eig_ae.npy", [0.0, 1.0 + step])
+        if step < 2:
+            np.save(folder / "nac_ae.npy", np.array([0, 0.3 + 0.4j, -0.3 + 0.4j, 0]))
+    ham = hc.read_hamiltonian(folders, timestep=0.5)
+    assert_allclose(ham.coupling(), [(0.3 + 0.4j) * FACTOR] * 2)
+    assert_allclose(ham.gap(), [1, 2, 3])
+
+
+def test_hefei_outputs(tmp_path):
+    (tmp_path / "SHPROP.1").write_text("#\n" * 15 + "  1.0 -0.5 0.25 0.75\n  2.0 -0.6 0.5 0.5\n")
+    found = hc.read_shprop(tmp_path / "SHPROP.1")
+    assert_allclose(found.populations, [[0.25, 0.75], [0.5, 0.5]])
+    assert_allclose((found.times, found.energy), ([1, 2], [-0.5, -0.6]))
+    (tmp_path / "PSICT.1").write_text("1.0 -0.5 0.25 0.75 (0.3,0.4) (-0.5, 1E-1)\n")
+    (tmp_path / "PSICT.2").write_text(
+        "         1.00  -0.500000   0.250000   0.750000   0.300000 +0.400000i  -0.500000 +0.100000i\n"
+    )
+    for name in ("PSICT.1", "PSICT.2"):
+        assert_allclose(hc.read_psict(tmp_path / name).coefficients, [[0.3 + 0.4j, -0.5 + 0.1j]])
+    (tmp_path / "RECOMB.1").write_text("1.0 0.0 0.1\n2.0 0.0 0.2\n")
+    times, recombined = hc.read_recomb(tmp_path / "RECOMB.1")
+    assert_array_equal(times, [1, 2])
+    assert_allclose(recombined[:, 1], [0.1, 0.2])
+    with pytest.raises(hc.InputError, match="a population and a complex number a state"):
+        hc.read_psict(tmp_path / "SHPROP.1")
+
+
+XDATCAR = """water
+  2.0
+  2.0 0.0 0.0
+  0.5 2.0 0.0
+  0.0 0.0 2.0
+  O H
+  1 2
+Direct configuration=     1
+  0.95 0.5 0.5
+  0.10 0.2 0.3
+  0.40 0.5 0.6
+"""
+FRAME = "Direct configuration=     2\n  0.05 0.5 0.5\n  0.11 0.2 0.3\n  0.41 0.5 0.6\n"
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_xdatcar_one_header_or_many(tmp_path, repeated):
+    header = XDATCAR.split("Direct")[0]
+    (tmp_path / "XDATCAR").write_text(
+        XDATCAR + (header.replace("2.0\n  2.0", "2.0\n  2.2") if repeated else "") + FRAME
+    )
+    path = hc.read_trajectory(tmp_path, timestep=1.0)
+    assert path.formula == "OH2"
+    cell = np.array([[4, 0, 0], [1, 4, 0], [0, 0, 4.0]])
+    if repeated:
+        assert_allclose(path.cell, [cell, [[4.4, 0, 0], [1, 4, 0], [0, 0, 4]]])
+    else:
+        assert_allclose(path.cell, cell)
+    assert_allclose(path.positions[1, 0], np.array([1.05, 0.5, 0.5]) @ path.cells()[1])  # unwrapped
+    wrapped = hc.read_trajectory(tmp_path / "XDATCAR", timestep=1.0, unwrap=False)
+    assert_allclose(wrapped.positions[1, 0], np.array([0.05, 0.5, 0.5]) @ path.cells()[1])
+
+
+def cp2k(name, scale, n_frames=3):
+    return "".join(
+        f"2\n i = {k}, time = {0.5 * k:.3f}, E = -17.1\n O {scale * k:.6f} 0.0 0.0\n Cl 0.0 {scale:.6f} 1.0\n"
+        for k in range(n_frames)
+    )
+
+
+def test_cp2k_positions_velocities_and_cell(tmp_path):
+    (tmp_path / "run-pos-1.xyz").write_text(cp2k("pos", 1.0))
+    (tmp_path / "run-vel-1.xyz").write_text(cp2k("vel", 0.001))
+    with pytest.raises(hc.InputError, match="has no cell"):
+        hc.read_trajectory(tmp_path / "run-pos-1.xyz")
+    path = hc.read_trajectory(tmp_path / "run-pos-1.xyz", cell=[9, 9, 9])
+    assert path.timestep == 0.5
+    assert_allclose(path.positions[:, 0, 0], [0, 1, 2])
+    assert_allclose(path.velocities[2, 0, 0], 0.002 * 0.529177210903 * 41.341373, rtol=1e-12)
+    (tmp_path / "run-1.cell").write_text(
+        "#   Step   Time [fs]  Ax ...\n" + "".join(f"{k} {k * 0.5} 9 0 0 0 9 0 0 0 9 729\n" for k in range(3))
+    )
+    assert_allclose(hc.read_trajectory(tmp_path / "run-pos-1.xyz").cell, 9 * np.eye(3))
+    (tmp_path / "run-vel-1.xyz").write_text(cp2k("vel", 0.001, 2))
+    with pytest.raises(hc.InputError, match="Print both at the same steps"):
+        hc.read_trajectory(tmp_path / "run-pos-1.xyz")
+    (tmp_path / "run-vel-1.xyz").unlink()
+    with pytest.raises(hc.InputError, match=r"0.5 fs apart by its comments, but `timestep` is 1 fs"):
+        hc.read_trajectory(tmp_path / "run-pos-1.xyz", timestep=1.0)
+
+
+def test_numbered_poscars(tmp_path):
+    text = XDATCAR.split("Direct")[0] + "Direct\n" + "".join(XDATCAR.splitlines(True)[-3:])
+    for step in (1, 2, 3):
+        (tmp_path / f"{step:04d}").mkdir()
+        (tmp_path / f"{step:04d}" / "POSCAR").write_text(text)
+    assert hc.read_trajectory(tmp_path, timestep=1.0).n_frames == 3
+    (tmp_path / "0002" / "POSCAR").unlink()
+    with pytest.raises(hc.InputError, match="that of step 2 is missing"):
+        hc.read_trajectory(tmp_path, timestep=1.0)
+
+
+def test_vasprun(tmp_path):
+    rows = "".join(f"<v> 0.{k} 0.5 0.5 </v>" for k in (1, 2))
+    structure = (
+        '<structure><crystal><varray name="basis"><v> 4 0 0 </v><v> 0 4 0 </v><v> 0 0 4 </v></varray></crystal>'
+        f'<varray name="positions">{rows}</varray></structure>'
+    )
+    energy = (
+        "<energy>"
+        + "".join(f'<i name="{n}">-1.0</i>' for n in ("e_fr_energy", "e_wo_entrp", "e_0_energy"))
+        + "</energy>"
+    )
+    calculation = f'<calculation><scstep>{energy}</scstep>{structure}<varray name="forces">{rows}</varray>{energy}</calculation>'
+    (tmp_path / "vasprun.xml").write_text(
+        '<?xml version="1.0"?><modeling><kpoints><generation/><varray name="kpointlist"><v>0 0 0</v></varray><varray name="weights"><v>1</v></varray></kpoints><atominfo><atoms>2</atoms><array name="atoms"><set>'
+        "<rc><c>O </c><c>1</c></rc><rc><c>H </c><c>2</c></rc></set></array></atominfo>"
+        + structure.replace("<structure>", '<structure name="initialpos">') + calculation * 2 + "</modeling>"
+    )  # fmt: skip
+    path = hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
+    assert path.n_frames == 2
+    assert_allclose(path.positions[0, 0], [0.4, 2, 2])
