@@ -55,8 +55,9 @@ def test_recalibrated_intervals_hold_what_they_promise():
     assert raw.mean() < 0.85  # in need of it
 
 
-def test_lifetime_intervals():
-    assert validation.lifetimes(50, 30) >= 0.85
+@pytest.mark.parametrize("motion", ["band-limited", "OU"])
+def test_lifetime_intervals(motion):
+    assert validation.lifetimes(50, 30, motion=motion) >= 0.85
 
 
 def test_shared_factors_give_the_refitted_answer():

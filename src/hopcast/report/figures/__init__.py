@@ -62,8 +62,8 @@ FIGURES: Final = (
     ),
     FigureSpec(
         "information-atoms", "Information by atom",
-        "Corrected information of each atom's symmetry functions, summed; first frame, along the shortest lattice vector. Atoms of "
-        "one element that differ this much at random show how little a map of the cell can be trusted.",
+        "Corrected information of each atom's symmetry functions, summed; first frame, along the shortest lattice vector. Where "
+        "like atoms differ as much as elements do, the picture shows the noise of the estimate.",
         draw_information_atoms,
     ),
     FigureSpec(

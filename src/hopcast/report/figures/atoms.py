@@ -74,15 +74,19 @@ def _draw(
             ax.plot(ends[:, 0], ends[:, 1], color=INK, lw=0.5, zorder=0.5, alpha=0.5)
     radii = _radii(np.asarray(structure.numbers)) * 1.25
     for rank, atom in enumerate(np.argsort(flat[:, 2], kind="stable")):
-        colour = scale.to_rgba(values[atom]) if np.isfinite(values[atom]) else "white"
+        colour = scale.to_rgba(values[atom]) if np.isfinite(values[atom]) else (1.0, 1.0, 1.0, 1.0)
         place = (flat[atom, 0], flat[atom, 1])
         ax.add_patch(Circle(place, radii[atom], fc=colour, ec=MUTED, lw=0.6, zorder=1 + rank * 1e-3))
         if len(values) <= _MOST_LABELS:
+            ink = (
+                "white" if np.isfinite(values[atom]) and np.dot(colour[:3], (0.3, 0.59, 0.11)) < 0.4 else INK
+            )
             ax.text(
                 *place,
                 chemical_symbols[structure.numbers[atom]],
                 ha="center",
                 va="center",
                 fontsize=6,
+                color=ink,
                 zorder=1 + rank * 1e-3,
             )
