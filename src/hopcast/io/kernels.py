@@ -144,7 +144,7 @@ def _scaled(mantissa: Any, exponent: Any, cut: bool) -> tuple[float, int]:
     if exponent < -_REACH or exponent > _REACH:
         return 0.0, 1
     # mantissa (two parts, each exact) times power (two doubles), the large product split by Veltkamp and Dekker
-    tail = mantissa & np.uint64(2047)
+    tail = np.uint64(0) if mantissa < _EXACT else mantissa & np.uint64(2047)
     a = float(mantissa - tail)
     b = float(tail)
     p = _HIGH[_REACH + exponent]
