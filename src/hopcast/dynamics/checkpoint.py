@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,11 +111,11 @@ def map_units(
 
 
 def _read(path: Path) -> tuple[NDArray[np.int64], Any] | None:
-    if not path.is_file():
-        return None
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return None  # e.g. of a disk that lost its last blocks: computed anew
     try:
         with np.load(path, allow_pickle=False) as file:
             hops = file["hops"]
             return file["counts"], hops if hops.ndim else int(hops)
-    except (OSError, ValueError, KeyError, EOFError):
-        return None  # e.g. of a disk that lost its last blocks: computed anew
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
