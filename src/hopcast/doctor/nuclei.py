@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,13 @@ MAX_DRIFT = 0.25
 
 
 def _steps(trajectory: Trajectory) -> NDArray[np.float64]:
-    result: NDArray[np.float64] = np.diff(np.asarray(trajectory.positions, dtype=np.float64), axis=0).astype(
-        np.float64
-    )
+    result: NDArray[Any] = np.diff(np.asarray(trajectory.positions, dtype=np.float64), axis=0)
     return result
 
 
 def _fractional(trajectory: Trajectory, steps: NDArray[np.float64]) -> NDArray[np.float64]:
     cells = np.broadcast_to(trajectory.cell, (trajectory.n_frames, 3, 3))[1:]
-    result: NDArray[np.float64] = np.linalg.solve(cells.swapaxes(1, 2), steps.swapaxes(1, 2)).swapaxes(1, 2)
+    result: NDArray[Any] = np.linalg.solve(cells.swapaxes(1, 2), steps.swapaxes(1, 2)).swapaxes(1, 2)
     return result
 
 

@@ -1,0 +1,103 @@
+"""`hopcast formats`, `convert` and `check` on fixtures."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import hopcast as hc
+from hopcast.cli.app import app
+
+
+def run(*words, code=0):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if code and result.exception is not None and not isinstance(result.exception, SystemExit):
+        assert result.exception.exit_code == code
+        return str(result.exception)
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture
+def source(tmp_path):
+    rng = np.random.default_rng(0)
+    angle = 0.05 * np.sin(np.arange(60) / 5 + 1)
+    overlaps = np.array([[[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]] for a in angle])
+    signs = rng.choice([-1.0, 1.0], (61, 2))
+    gap = 1.5 + 0.1 * np.sin(np.arange(61) / 4) + 0.05 * np.cos(np.arange(61) / 3)
+    ham = hc.VibronicHamiltonian(
+        np.stack([0 * gap, gap], axis=1), np.full((60, 2, 2), np.nan), 0.5,
+        overlaps=overlaps * signs[:-1, :, None] * signs[1:, None, :],
+    )  # fmt: skip
+    ham.write(tmp_path / "raw.h5")
+    return tmp_path / "raw.h5"
+
+
+def test_formats_lists_all():
+    text = run("formats")
+    assert all(each.name in text for each in hc.list_formats())
+
+
+def test_convert_derives_couplings_and_says_what_is_lost(source, tmp_path):
+    said = run(
+        "convert",
+        source,
+        tmp_path / "namd",
+        "--to",
+        "hefei",
+        "--log",
+        tmp_path / "log.csv",
+        "--occupied",
+        "1",
+    )
+    assert "Derived couplings from raw overlaps" in said
+    assert "Raw overlaps are left out" in said
+    assert {"EIGTXT", "NATXT", "NATXT_RE", "NATXT_IM", "inp", "INICON", "DEPHTIME"} == {
+        p.name for p in (tmp_path / "namd").iterdir()
+    }
+    ham = hc.read_hamiltonian(tmp_path / "namd")
+    assert np.abs(ham.coupling()).max() == pytest.approx(0.05 * 0.6582119569 / 0.5, rel=1e-3)
+    log = (tmp_path / "log.csv").read_text().splitlines()
+    assert log[0] == "step,turned,swapped,weak,deviation"
+    assert len(log) == 61
+    back = run("convert", tmp_path / "namd", tmp_path / "back.h5")
+    assert "Read " in back
+    assert "hbar / (2 dt)" in back  # what was recognised is printed
+    assert "Nothing is lost" in back
+    assert "exists" in run("convert", source, tmp_path / "namd", "--to", "hefei", code=2)
+    assert "must be one of" in run("convert", source, tmp_path / "x", "--to", "hefai", code=2)
+
+
+def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
+    frames = "".join(f"1\ni = {k}, time = {k / 2:.3f}\nSi {k / 100} 0 0\n" for k in range(61))
+    (tmp_path / "md-pos-1.xyz").write_text(frames)
+    assert "Wrote" in run("convert", tmp_path / "md-pos-1.xyz", tmp_path / "md.h5", "--cell", "5,5,5")
+    assert hc.read_trajectory(tmp_path / "md.h5").n_frames == 61
+    run("convert", source, tmp_path / "both.h5", "--trajectory", tmp_path / "md-pos-1.xyz", "--cell", "5,5,5")
+    assert (
+        hc.read_trajectory(tmp_path / "both.h5").n_frames
+        == hc.read_hamiltonian(tmp_path / "both.h5").n_frames
+    )
+    assert "three, six or nine numbers" in run(
+        "convert", tmp_path / "md-pos-1.xyz", tmp_path / "y.h5", "--cell", "5,x", code=2
+    )
+
+
+def test_check_exit_codes(source, tmp_path):
+    text = run("check", source)
+    assert "phases" in text
+    assert "repairs this" in text
+    said = run("check", source, "--duration", "10", "--html", tmp_path / "page.html", code=4)
+    assert "will not decay" in said
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    found = json.loads(run("check", source, "--json", "--duration", "10", code=4))
+    assert found["bad"] is True
+    assert "neither a file or folder nor a shipped data set" in run("check", tmp_path / "none", code=2)
+
+
+def test_check_names_what_cannot_be_read(tmp_path):
+    (tmp_path / "EIGTXT").write_text("0 1\n0 1\n0 1\n")
+    (tmp_path / "NATXT").write_text("0 0.1 0.1 0\n0 0.1 0.1 0\n")
+    text = run("check", tmp_path, "--timestep", "1", code=4)
+    assert "BAD     antisymmetry" in text
