@@ -189,6 +189,7 @@ def test_exponential_fit_is_least_squares() -> None:
         ({"loop": False, "duration": 100.0}, "must not exceed the 60 fs of the trajectory without `loop`"),
         ({"loop": False, "duration": 50.0, "initial_times": [11]}, "between frames 0 and 10 .* but holds 11"),
         ({"duration": 0.0}, "`duration` must be a positive"),
+        ({"duration": 0.3}, "`duration` must hold at least one step of the data, 1 fs, but is 0.3 fs"),
         ({"fit_window": (10.0, 10.5)}, "`fit_window` must hold at least two"),
         ({"substeps": 0}, "`substeps` must be at least 1"),
     ],

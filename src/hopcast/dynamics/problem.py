@@ -280,7 +280,11 @@ def prepare(
 def _output_steps(grid: SubstepGrid, duration: float, n_times: int, loop: bool) -> NDArray[np.int64]:
     if not (np.isfinite(duration) and duration > 0):
         raise InputError(f"Argument `duration` must be a positive number of fs, but is {duration}.")
-    total = max(1, round(duration / grid.timestep))
+    total = round(duration / grid.timestep)
+    if total < 1:
+        raise InputError(
+            f"Argument `duration` must hold at least one step of the data, {grid.timestep:g} fs, but is {duration:g} fs."
+        )
     if not loop and total > grid.n_steps:
         raise InputError(
             f"Argument `duration` must not exceed the {grid.n_steps * grid.timestep:g} fs of the trajectory without "
