@@ -177,14 +177,29 @@ class BlockedSplit:
 class TrajectorySplit:
     """Every trajectory is held out in turn; `groups` name the trajectory of each frame.
 
+    Parameters
+    ----------
+    train_stride_frames
+        Train on every n-th frame of the other trajectories, so that sizes of training sets compare with
+        interleaved ones.
+
     Raises
     ------
+    ConfigError
+        If the stride is below one frame.
     InputError
         At `split`, without groups, with one trajectory only, or if fewer than two frames are left to train.
     """
 
+    def __init__(self, train_stride_frames: int = 1) -> None:
+        if train_stride_frames < 1:
+            raise ConfigError(
+                f"Argument `train_stride_frames` must be at least 1, but is {train_stride_frames}."
+            )
+        self.train_stride_frames = train_stride_frames
+
     def __repr__(self) -> str:
-        return "TrajectorySplit()"
+        return f"TrajectorySplit(every {self.train_stride_frames} frames)"
 
     def split(
         self, X: Any, y: Any = None, groups: ArrayLike | None = None
@@ -193,7 +208,8 @@ class TrajectorySplit:
         parts = _trajectories(X, y, self._required(groups))
         n_frames = _num_samples(X)
         for fold, test in enumerate(parts):
-            train = np.setdiff1d(np.arange(n_frames), test)
+            kept = [part[:: self.train_stride_frames] for other, part in enumerate(parts) if other != fold]
+            train = np.sort(np.concatenate(kept))
             _check_fold(fold, train, test, f"{len(parts)} trajectories of together {n_frames} frames")
             yield train, test
 

@@ -90,6 +90,9 @@ class ModelsSection(Section):
     purge: float | None = Field(
         None, ge=0, description="fs on both sides of a block; None: 2 correlation times."
     )
+    trajectory_split: bool | None = Field(
+        None, description="Hold whole trajectories out; None: where there are several."
+    )
     n_shifts: Annotated[int, Field(ge=1)] = Field(20, description="Circular shifts of the control.")
     n_samples: Annotated[int, Field(ge=2)] = Field(
         50, description="Posterior draws for the model's part of intervals."
@@ -148,6 +151,10 @@ class StudyConfig(Section):
     title: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
     data: DataSection
+    more_data: list[DataSection] = Field(
+        default_factory=list,
+        description="Further trajectories of the material; [[data]] given several times.",
+    )
     couplings: CouplingsSection = Field(default_factory=CouplingsSection)
     features: FeaturesSection = Field(default_factory=FeaturesSection)
     information: InformationSection = Field(default_factory=InformationSection)
@@ -155,6 +162,28 @@ class StudyConfig(Section):
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, values: Any) -> Any:
+        # [[data]] written several times is a list: the first is the study's, the others follow
+        if isinstance(values, dict) and isinstance(values.get("data"), list):
+            if not values["data"]:
+                raise ValueError("`data` must name at least one trajectory")
+            if values.get("more_data"):
+                raise ValueError("give several trajectories as [[data]] or as `more_data`, not both")
+            first, *others = values["data"]
+            return {**values, "data": first, "more_data": others}
+        return values
+
+    @model_validator(mode="after")
+    def _enough_trajectories(self) -> StudyConfig:
+        if self.models.trajectory_split and not self.more_data:
+            raise ValueError(
+                "`models.trajectory_split` needs at least two trajectories to hold one out, but there is one: "
+                "write [[data]] once for each, or leave the key out"
+            )
+        return self
 
 
 def read_config(path: str | Path) -> StudyConfig:
@@ -175,18 +204,21 @@ def read_config(path: str | Path) -> StudyConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"Study file `{name}` is not valid TOML: {error}.") from error
     config = parse_config(values, source=f"Study file `{name}`")
-    data = config.data
-    if data.dataset is None:
-        assert data.trajectory is not None
-        assert data.hamiltonian is not None
-        data = data.model_copy(
-            update={
-                "trajectory": name.parent / data.trajectory,
-                "hamiltonian": name.parent / data.hamiltonian,
-            }
-        )
-        config = config.model_copy(update={"data": data})
-    return config
+    return config.model_copy(
+        update={
+            "data": _beside(name.parent, config.data),
+            "more_data": [_beside(name.parent, one) for one in config.more_data],
+        }
+    )
+
+
+def _beside(folder: Path, data: DataSection) -> DataSection:
+    """Return the section with its paths relative to the folder of the study file."""
+    if data.trajectory is None or data.hamiltonian is None:
+        return data
+    return data.model_copy(
+        update={"trajectory": folder / data.trajectory, "hamiltonian": folder / data.hamiltonian}
+    )
 
 
 def parse_config(values: dict[str, Any], *, source: str = "The study") -> StudyConfig:

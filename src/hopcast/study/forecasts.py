@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from hopcast.evaluation import (
     Evaluation,
     InterleavedSplit,
     Score,
+    TrajectorySplit,
     calibrate,
     evaluate_model,
 )
@@ -218,8 +219,9 @@ def run_models(
     best: dict[tuple[str, str], int],
     stage: Stage,
     workers: int | None,
+    G_others: Sequence[Array] = (),
 ) -> StageResult:
-    """Fit, forecast and score every model.
+    """Fit, forecast and score every model; with several trajectories, on each of them held out as well.
 
     Returns
     -------
@@ -236,7 +238,8 @@ def run_models(
     interleaved = InterleavedSplit(section.stride, data.trajectory.timestep)
     records: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
-    for target in targets(section, data, G):
+    elsewhere = [targets(section, other, g) for other, g in zip(data.others, G_others, strict=True)]
+    for which, target in enumerate(targets(section, data, G)):
         blocked, note = blocked_split(
             section,
             data.trajectory.timestep,
@@ -289,6 +292,15 @@ def run_models(
                         correlation_time=target.memory,
                     )
                     records[-1]["calibration"] = calibration_record(calibration)
+            if elsewhere and section.trajectory_split is not False:
+                family = [target, *(one[which] for one in elsewhere)]
+                found = evaluate_model(
+                    model, np.concatenate([spec.select(symbols, one) for one in family]),
+                    np.concatenate([one.values for one in family]), TrajectorySplit(interleaved.stride_frames),
+                    data.trajectory.timestep, groups=np.repeat(np.arange(len(family)), [len(one.values) for one in family]),
+                    **settings | {"min_shift": max(one.memory for one in family)},
+                )  # fmt: skip
+                records.append(_record(common, "trajectory", found, model, f"{len(family)} trajectories"))
     return StageResult({"models": records, "names": [spec.name for spec in specs]}, arrays)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
 from hopcast.datasets import load
 from hopcast.io import read_hamiltonian, read_trajectory
-from hopcast.study.config import StudyConfig
+from hopcast.study.config import DataSection, StudyConfig
 from hopcast.study.stages import array_hash
 
 
@@ -34,6 +36,8 @@ class StudyData:
         What was found in the overlaps; None where the Hamiltonian came with couplings only.
     fingerprint
         Hash of everything above.
+    others
+        Further trajectories of the same material, each by itself.
     """
 
     name: str
@@ -43,6 +47,7 @@ class StudyData:
     hamiltonian: VibronicHamiltonian
     diagnosis: OverlapDiagnosis | None
     fingerprint: str
+    others: tuple[StudyData, ...] = ()
 
 
 def read_data(config: StudyConfig) -> StudyData:
@@ -52,9 +57,32 @@ def read_data(config: StudyConfig) -> StudyData:
     ------
     InputError
         If a file cannot be read, the trajectory and the Hamiltonian do not belong together, couplings are
-        missing, or the states do not exist.
+        missing, the states do not exist, or several trajectories are not of the same material.
     """
-    section = config.data
+    first = _read(config, config.data)
+    others = tuple(_read(config, section) for section in config.more_data)
+    for number, other in enumerate(others, start=2):
+        if other.trajectory.symbols != first.trajectory.symbols:
+            raise InputError(
+                f"Trajectory {number} of the study must have the same atoms in the same order, but is "
+                f"{other.trajectory.formula} ({other.trajectory.n_atoms} atoms) beside {first.trajectory.formula} "
+                f"({first.trajectory.n_atoms})."
+            )
+        if not np.isclose(other.trajectory.timestep, first.trajectory.timestep, rtol=1e-6):
+            raise InputError(
+                f"Trajectory {number} of the study must have the time step of the first, {first.trajectory.timestep:g} "
+                f"fs, but has {other.trajectory.timestep:g} fs."
+            )
+        if other.hamiltonian.energy_grid != first.hamiltonian.energy_grid:
+            raise InputError(f"Trajectory {number} of the study must hold its energies where the first does.")
+    if not others:
+        return first
+    joined = "+".join([first.fingerprint, *(other.fingerprint for other in others)])
+    return dataclasses.replace(first, others=others, fingerprint=hashlib.sha256(joined.encode()).hexdigest())
+
+
+def _read(config: StudyConfig, section: DataSection) -> StudyData:
+    """Read one trajectory with its Hamiltonian."""
     if section.dataset is not None:
         shipped = load(section.dataset)
         name, description = section.dataset, shipped.description

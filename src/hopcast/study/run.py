@@ -150,6 +150,7 @@ def compute(
         "features", ("data",), section.model_dump(), 1, lambda stage: run_features(config, data, workers)
     )
     functions, G = SymmetryFunctions.from_dict(result.numbers["functions"]), result.arrays["G"]
+    G_others = [result.arrays[f"G{number}"] for number in range(2, 2 + len(data.others))]
     information = run(
         "information", ("features",), config.information.model_dump(), 2,
         lambda stage: run_information(config.information, seed, data, functions, G, stage, workers),
@@ -162,7 +163,7 @@ def compute(
     n_sets = 2 * 2 * (1 + len(data.trajectory.elements))
     forecasts = run(
         "models", ("features", "information"), config.models.model_dump(), n_sets,
-        lambda stage: run_models(config.models, seed, data, G, best, stage, workers),
+        lambda stage: run_models(config.models, seed, data, G, best, stage, workers, G_others),
     )  # fmt: skip
     lifetimes = run(
         "dynamics", ("models",),
@@ -204,9 +205,10 @@ def run_features(config: StudyConfig, data: StudyData, workers: int | None) -> S
         data.trajectory, mode=section.mode, r_s=section.r_s, theta_s=section.theta_s, r_cut=section.r_cut,
         eta=section.eta, zeta=section.zeta, images=section.images, workers=workers,
     )  # fmt: skip
-    return StageResult(
-        {"functions": functions.to_dict()}, {"G": functions.transform(data.trajectory, workers=workers)}
-    )
+    arrays = {"G": functions.transform(data.trajectory, workers=workers)}
+    for number, other in enumerate(data.others, start=2):  # the functions of the first trajectory serve all
+        arrays[f"G{number}"] = functions.transform(other.trajectory, workers=workers)
+    return StageResult({"functions": functions.to_dict()}, arrays)
 
 
 def rank_study(
@@ -251,7 +253,10 @@ def _configuration(study: StudyConfig | str | Path | dict[str, Any]) -> StudyCon
 
 
 def _provenance(config: StudyConfig, data: StudyData) -> dict[str, Any]:
-    inputs = [{"name": data.name, "sha256": data.fingerprint, "source": data.description}]
+    inputs = [
+        {"name": one.name, "sha256": one.fingerprint, "source": one.description}
+        for one in (data, *data.others)
+    ]
     return provenance(config.model_dump(mode="json", exclude_none=True), inputs, config.seed)
 
 
