@@ -168,6 +168,83 @@ def sampling_rows(ham: VibronicHamiltonian, quick: bool, peak: float) -> list[li
     return rows
 
 
+def bands(n_states: int, n_frames: int = 401) -> VibronicHamiltonian:
+    """A band of states over 1 eV, 1 fs a step, all coupled by 5 meV."""
+    rng = np.random.default_rng(n_states)
+    t = np.arange(float(n_frames))
+    energies = np.linspace(0, 1, n_states) + 0.02 * np.sin(
+        2 * np.pi * rng.uniform(1e-3, 5e-3, n_states) * t[:, None] + rng.uniform(0, 6, n_states)
+    )
+    nac = np.zeros((n_frames - 1, n_states, n_states))
+    for i in range(n_states):
+        for j in range(i + 1, n_states):
+            nac[:, i, j] = 5e-3 * np.cos(2 * np.pi * rng.uniform(1e-3, 5e-3) * t[:-1] + rng.uniform(0, 6))
+            nac[:, j, i] = -nac[:, i, j]
+    return VibronicHamiltonian(energies=np.sort(energies, axis=1), nac=nac, timestep=1.0)
+
+
+MARK = 6e5
+"""Trajectory-steps/s of a compiled Fortran code of the field: 9-state DISH, 10 electronic sub-steps, one core."""
+SETTINGS = {
+    "dephasing_time": 20.0,
+    "absorbing": False,
+    "initial_times": [0, 100],
+    "n_times": 50,
+    "substeps": 10,
+}
+
+
+def many_state_rows(quick: bool, peak: float) -> list[list[str]]:
+    """Trajectory-steps a second with 10 sub-steps a step; the set-up (propagators of the loop) is inside."""
+    rows = []
+    n, duration = 1000, 2e3 if quick else 1e4
+    for states in (2, 9, 20):
+        ham = bands(states)
+        for method in ("dish", "fssh"):
+            speed = {}
+            for workers in (1, 2):
+                run = lambda w=workers, h=ham, m=method: run_dynamics(  # noqa: E731
+                    h,
+                    m,
+                    duration=duration,
+                    n_trajectories=n,
+                    initial_state=h.n_states - 1,
+                    workers=w,
+                    **SETTINGS,
+                )
+                run()
+                speed[workers] = 2 * n * duration / median_of(run, 3).median
+            events = (states - 1) / SETTINGS["dephasing_time"]
+            # a possible event: one matrix times a vector (8 k^2), populations and hazard (6 k)
+            floor = events * (8 * states**2 + 6 * states) / peak
+            rows.append([
+                f"{states} states, {method}", f"{speed[1]:.3g}", f"{speed[2]:.3g}", f"{speed[2] / speed[1]:.3g}x",
+                f"{speed[1] / MARK:.3g}x" if (states, method) == (9, "dish") else "",
+                f"{1 / (floor * speed[1]):.3g}x" if method == "dish" and states > 2 else "",
+            ])  # fmt: skip
+    return rows
+
+
+def growth_rows(quick: bool) -> list[list[str]]:
+    """DISH: what twice the trajectories, the duration, the states cost."""
+    base = {"states": 9, "trajectories": 250, "duration": 2e3}
+    rows = []
+    first = 0.0
+    for name, change in (("9 states, 250 trajectories, 2 ps", {}), ("trajectories x4", {"trajectories": 1000}),
+                         ("duration x4", {"duration": 8e3}), ("states x2", {"states": 18})):  # fmt: skip
+        case = {**base, **change}
+        ham = bands(int(case["states"]))
+        run = lambda h=ham, c=case: run_dynamics(  # noqa: E731
+            h, duration=c["duration"], n_trajectories=int(c["trajectories"]), initial_state=h.n_states - 1, workers=1,
+            **SETTINGS,
+        )  # fmt: skip
+        run()
+        seconds = median_of(run, 3).median
+        first = first or seconds
+        rows.append([name, f"{seconds:.3g} s", f"{seconds / first:.3g}x"])
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -196,6 +273,10 @@ def main() -> None:
     print(table("\nSampling, four initial times, not absorbing",
                 ["method", "1 thread", "sub-steps/s", "trajectory-steps/s", "2 threads"],
                 sampling_rows(ham, quick, peak)))  # fmt: skip
+    print(table("\nMany states, 1 fs steps of 10 sub-steps, 1000 trajectories from each of two initial times, tau 20 fs: "
+                "trajectory-steps/s",
+                ["case", "1 thread", "2 threads", "", "mark 6e5", "from the floor"], many_state_rows(quick, peak)))  # fmt: skip
+    print(table("\nDISH, growth", ["case", "1 thread", ""], growth_rows(quick)))
 
 
 if __name__ == "__main__":

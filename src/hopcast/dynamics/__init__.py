@@ -34,9 +34,16 @@ one of three conventions (`dephasing_time`) that differ by up to :math:`\sqrt{12
 
 The rules of the two codes are inferred from their publications, not from their sources.
 
-**FSSH.** Hops with :math:`g_{i\to j} = \max(0, 2\,\mathrm{Re}\,c_i^*c_jd_{ij}\,\delta t/|c_i|^2)`, the flux integrated over the sub-step, upward times
+**FSSH, two states.** Hops with :math:`g_{i\to j} = \max(0, 2\,\mathrm{Re}\,c_i^*c_jd_{ij}\,\delta t/|c_i|^2)`, the flux integrated over the sub-step, upward times
 :math:`e^{-\Delta E/kT}`. No decoherence: populations follow the phase (`|c|^2` without the factor) and neither obey detailed
 balance nor decay with a rate.
+
+**Many states.** `hopcast.dynamics.methods` has one file a method: FSSH, GFSH, MSSH, mSDM, ID-A, DISH, Ehrenfest, BL-LZ, for any
+number of states. The `consistent` rule of DISH then reads: an event on `i` is the measurement "in `i` or not". In `i`: as
+above. Not in `i`, and `i` was active: another state `j` becomes active with :math:`|c_j|^2` of what is left, with the Boltzmann
+factor (refused: the amplitudes return to the active state); else the active state stays. With two states this is the
+rule above. Holes follow :math:`-H^*`, states counted from the top of the band (`hole_hamiltonian`). From 13 states on,
+propagators are split (norm-conserving) instead of diagonalised.
 
 **Exact ensemble.** For two states, `consistent` and `exponential`, events of both states add up to a projective
 measurement at the constant rate :math:`r = 1/\tau`, so the ensemble obeys a linear equation: one unnormalised density matrix per
@@ -92,10 +99,12 @@ from hopcast.dynamics.run import run_dynamics
 from hopcast.dynamics.storage import result_record, write_result
 
 __all__ = [
-    "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate", "Interval",
-    "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps", "combine_parts", "combined",
-    "compare_methods", "cumulant_rate", "dephasing_function", "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "fit_decays",
-    "hole_hamiltonian", "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation",
-    "plain_average_rate", "propagators", "rate_matrices", "ratio_of_rates", "read_determinants", "redfield_rate", "result_record", "run_dynamics", "scissor",
-    "second_order_rate", "substep_grid", "transition_rates", "warn_leaking", "write_result",
+    "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate",
+    "Interval", "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps",
+    "combine_parts", "combined", "compare_methods", "cumulant_rate", "dephasing_function",
+    "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "fit_decays", "hole_hamiltonian",
+    "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation", "plain_average_rate",
+    "propagators", "rate_matrices", "ratio_of_rates", "read_determinants", "redfield_rate", "result_record",
+    "run_dynamics", "scissor", "second_order_rate", "substep_grid", "transition_rates", "warn_leaking",
+    "write_result",
 ]  # fmt: skip
