@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint clean
+.PHONY: help demo test bench fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
 	@echo "make test    install with the test tools and run the tests"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
+	@echo "make fuzz    1e5 mutated files through every reader (hours)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove $(VENV), build folders and caches"
 
@@ -38,6 +39,9 @@ test: $(VENV)/installed $(VENV)/group-test
 
 bench: $(VENV)/installed $(VENV)/group-bench
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(VENV)/installed $(VENV)/group-test
+	$(BIN)/python tests/fuzz/fuzz_readers.py
 
 lint: $(VENV)/installed $(VENV)/group-lint
 	$(BIN)/ruff format --check .
