@@ -131,12 +131,11 @@ def _walk(
             while following[q] <= stop:
                 at = following[q]
                 s = at - base
-                _apply(real[s], imag[s], xr[q], xi[q], cr, ci)
+                _apply(real, imag, s, xr, xi, q, cr, ci)
                 norm = 0.0
                 for i in range(k):
                     p[i] = cr[i] * cr[i] + ci[i] * ci[i]
                     norm += p[i]
-                e = energies[s - 1]
                 me = active[q]
                 changed, collapsed = False, -1
                 if exponential:
@@ -196,9 +195,9 @@ def _walk(
                     if collapsed >= 0:
                         if collapsed != me:
                             new = collapsed
-                            if e[new] > e[me]:
+                            if energies[s - 1, new] > energies[s - 1, me]:
                                 state[q], u = uniform(state[q], increment[q])
-                                if u >= boltzmann(e[new], e[me], beta):
+                                if u >= boltzmann(energies[s - 1, new], energies[s - 1, me], beta):
                                     new = me
                             collapsed = new
                     elif due[me]:
@@ -212,16 +211,16 @@ def _walk(
                                 so_far += p[i]
                                 if u < so_far:
                                     break
-                        if e[new] > e[me]:
+                        if energies[s - 1, new] > energies[s - 1, me]:
                             state[q], u = uniform(state[q], increment[q])
-                            if u >= boltzmann(e[new], e[me], beta):
+                            if u >= boltzmann(energies[s - 1, new], energies[s - 1, me], beta):
                                 new = me
                                 collapsed = me
                     if collapsed < 0:
                         for i in range(k):
                             if due[i]:
-                                _remove(real[s], imag[s], i, cr, ci, xr[q], xi[q])
-                        _normalise(xr[q], xi[q])
+                                _remove(real, imag, s, i, cr, ci, xr, xi, q)
+                        _normalise(xr, xi, q)
                 elif changed:
                     for i in range(k):
                         if not due[i]:
@@ -241,14 +240,14 @@ def _walk(
                         if collapsed >= 0:
                             share = 1.0 if collapsed == i else 0.0
                         state[q], u = uniform(state[q], increment[q])
-                        if u < share * boltzmann(e[i], e[new], beta):
+                        if u < share * boltzmann(energies[s - 1, i], energies[s - 1, new], beta):
                             collapsed, new = i, i
                         elif collapsed < 0 and norm - p[i] > 1e-28:
-                            _remove(real[s], imag[s], i, cr, ci, xr[q], xi[q])
+                            _remove(real, imag, s, i, cr, ci, xr, xi, q)
                             norm -= p[i]
                             p[i], cr[i], ci[i] = 0.0, 0.0, 0.0
                     if collapsed < 0:
-                        _normalise(xr[q], xi[q])
+                        _normalise(xr, xi, q)
                 if collapsed >= 0:
                     for j in range(k):
                         xr[q, j], xi[q, j] = real[s, j, collapsed], -imag[s, j, collapsed]
@@ -277,42 +276,46 @@ def _walk(
         if now % n == 0:  # the next pass starts from its own frame 0
             for a in range(n_alive):
                 q = alive[a]
-                _apply(real[n], imag[n], xr[q], xi[q], cr, ci)
+                _apply(real, imag, n, xr, xi, q, cr, ci)
                 for i in range(k):
                     xr[q, i], xi[q, i] = cr[i], ci[i]
-                _normalise(xr[q], xi[q])
+                _normalise(xr, xi, q)
 
 
 @njit(cache=True, nogil=True)
-def _apply(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
-    """Fill (cr, ci) with the product of a transposed, padded matrix and a vector."""
-    k, width = real.shape
+def _apply(
+    real: Floats, imag: Floats, s: int, xr: Floats, xi: Floats, q: int, cr: Floats, ci: Floats
+) -> None:
+    """Fill (cr, ci) with the product of the transposed, padded matrix `s` and vector `q`."""
+    k, width = real.shape[1], real.shape[2]
     for i in range(width):
         cr[i] = 0.0
         ci[i] = 0.0
     for j in range(k):
-        a, b = xr[j], xi[j]
+        a, b = xr[q, j], xi[q, j]
         for i in range(width):
-            cr[i] += real[j, i] * a - imag[j, i] * b
-            ci[i] += real[j, i] * b + imag[j, i] * a
+            cr[i] += real[s, j, i] * a - imag[s, j, i] * b
+            ci[i] += real[s, j, i] * b + imag[s, j, i] * a
 
 
 @njit(cache=True, nogil=True)
-def _remove(real: Floats, imag: Floats, i: int, cr: Floats, ci: Floats, xr: Floats, xi: Floats) -> None:
-    """Take the component of state `i` out of a vector in the picture of the running products."""
+def _remove(
+    real: Floats, imag: Floats, s: int, i: int, cr: Floats, ci: Floats, xr: Floats, xi: Floats, q: int
+) -> None:
+    """Take the component of state `i` out of vector `q` in the picture of the running products."""
     a, b = cr[i], ci[i]
-    for j in range(xr.size):
+    for j in range(xr.shape[1]):
         # c_i times the conjugate of row i
-        xr[j] -= a * real[j, i] + b * imag[j, i]
-        xi[j] -= b * real[j, i] - a * imag[j, i]
+        xr[q, j] -= a * real[s, j, i] + b * imag[s, j, i]
+        xi[q, j] -= b * real[s, j, i] - a * imag[s, j, i]
 
 
 @njit(cache=True, nogil=True)
-def _normalise(xr: Floats, xi: Floats) -> None:
+def _normalise(xr: Floats, xi: Floats, q: int) -> None:
     norm = 0.0
-    for j in range(xr.size):
-        norm += xr[j] * xr[j] + xi[j] * xi[j]
+    for j in range(xr.shape[1]):
+        norm += xr[q, j] * xr[q, j] + xi[q, j] * xi[q, j]
     norm = 1.0 / np.sqrt(norm)
-    for j in range(xr.size):
-        xr[j] *= norm
-        xi[j] *= norm
+    for j in range(xr.shape[1]):
+        xr[q, j] *= norm
+        xi[q, j] *= norm
