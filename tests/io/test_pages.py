@@ -1,6 +1,7 @@
 """The pages of docs/formats are run on fixtures: console lines through the command line, Python blocks as they stand."""
 
 import re
+import shutil
 from pathlib import Path
 
 import h5py
@@ -19,7 +20,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 def fixtures(folder):
     """Small data sets under the names that the pages use."""
-    times = np.arange(61.0)
+    times = np.arange(31.0)
     gap = 1.5 + 0.1 * np.sin(times / 4) + 0.05 * np.cos(times / 3)
     nac = 0.01 * np.sin(times[:-1] / 7 + 0.5)[:, None, None] * np.array([[0, 1], [-1, 0]])
     ham = hc.VibronicHamiltonian(np.stack([0 * gap, gap], axis=1), nac, 1.0, n_occupied=1)
@@ -35,9 +36,9 @@ def fixtures(folder):
     (folder / "namd" / "inp").unlink()
     hc.write_hamiltonian(raw, folder / "libra-npz", format="libra-npz")
     with h5py.File(folder / "nano.hdf5", "w") as file:
-        for k in range(61):
+        for k in range(31):
             file[f"eigenvalues/point_{k}"] = ham.energies[k] / 27.211386
-            if k < 60:
+            if k < 30:
                 file[f"overlaps_{k}/mtx_sji_t0"] = overlaps[k]
     (folder / "nano-ham").mkdir()
     for k in range(4):
@@ -46,7 +47,7 @@ def fixtures(folder):
     with h5py.File(folder / "NAC.h5", "w") as file:
         file["eigs"], file["potim"], file["brange"] = ham.midpoint_energies[:, None], 1.0, [1, 2]
         file["olaps_r"] = (nac * 2 / 0.6582119569)[:, None]
-        file["olaps_i"] = np.zeros((60, 1, 2, 2))
+        file["olaps_i"] = np.zeros((30, 1, 2, 2))
     path = hc.Trajectory(
         1.0 + 0.01 * np.sin(times[:, None, None] / 4 + np.arange(6).reshape(2, 3)),
         5 * np.eye(3),
@@ -67,12 +68,19 @@ def fixtures(folder):
     (folder / "SHPROP.1").write_text("1.0 0.5 0.25 0.75\n2.0 0.4 0.5 0.5\n")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    fixtures(folder)
+    return folder
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs(page, tmp_path, monkeypatch):
+def test_a_page_runs(page, prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     if blocks:
-        fixtures(tmp_path)
+        shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     for language, text in blocks:
         if language == "python":
             exec(compile(text, page.name, "exec"), {"__name__": "docs"})
