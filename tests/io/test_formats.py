@@ -325,6 +325,15 @@ class TestNumbers:
                 ranges = text.line_chunks(tmp_path / "t", (tmp_path / "t").stat().st_size, chunk)
                 assert ranges[-1][1] == (tmp_path / "t").stat().st_size
                 assert_array_equal(text.read_table(tmp_path / "t", workers=workers), expected)
+        # lines of one length take another way; so does a file whose size only looks like it
+        np.savetxt(tmp_path / "even", np.abs(table), fmt="%.12e")
+        assert text._read_even(tmp_path / "even", (tmp_path / "even").stat().st_size, 7, 2) is not None
+        assert_array_equal(text.read_table(tmp_path / "even"), np.loadtxt(tmp_path / "even"))
+        (tmp_path / "odd").write_text(
+            "1 2\n" * 40 + "1 222\n1 2\n" + "1 2\n\n" + "12 2\n" * 2 + "1\t2\n" * 3 + "0 0"
+        )
+        monkeypatch.setattr(text, "CHUNK", 64)
+        assert_array_equal(text.read_table(tmp_path / "odd"), np.loadtxt(tmp_path / "odd"))
 
     def test_fortran(self):
         out = np.empty((1, 4))

@@ -8,6 +8,7 @@ that lies too near to the middle between two doubles to tell, `float` itself.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -183,9 +184,67 @@ def read_range(path: Path, start: int, stop: int) -> bytes:
         return file.read(stop - start)
 
 
+_own = threading.local()
+
+
+def _fill(path: Path, start: int, stop: int) -> bytearray:
+    """Return the thread's own buffer with some bytes of a file at its beginning (a new one each time costs page faults)."""
+    buffer = getattr(_own, "buffer", None)
+    if buffer is None or len(buffer) < stop - start:
+        buffer = _own.buffer = bytearray(stop - start)
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        filled = 0
+        while filled < stop - start:
+            got = file.readinto(memoryview(buffer)[filled : stop - start])
+            if not got:
+                raise InputError(
+                    f"File `{path}` became shorter while it was read. Read it again when it is complete."
+                )
+            filled += got
+    return buffer
+
+
+def _read_even(path: Path, size: int, columns: int | None, workers: int | None) -> NDArray[np.float64] | None:
+    """Return the table of a file whose lines have all the same length, as codes write them; None where they do not.
+
+    Where every row lies is known then without a first pass that counts lines.
+    """
+    with path.open("rb") as file:
+        first = file.readline(CHUNK)
+    width, n_columns = len(first), len(first.split())
+    if (
+        not first.endswith(b"\n")
+        or n_columns != (columns or n_columns)
+        or n_columns == 0
+        or size % width not in (0, width - 1)
+    ):
+        return None
+    n_rows = -(-size // width)
+    group = max(1, CHUNK // width)
+    out = np.empty((n_rows, n_columns))
+
+    def parse(start: int) -> bool:
+        stop = min(start + group, n_rows)
+        begin, end = start * width, min(stop * width, size)
+        data = memoryview(_fill(path, begin, end))[: end - begin]
+        if end < size and data[-1] != 10:
+            return False
+        try:
+            return parse_rows(data, out[start:stop], str(path)) == stop - start
+        except InputError:  # the careful way finds the line
+            return False
+
+    done = map_chunks(parse, list(range(0, n_rows, group)), workers=workers)
+    return out if all(done) else None
+
+
 def _read_large(path: Path, size: int, columns: int | None, workers: int | None) -> NDArray[np.float64]:
+    even = _read_even(path, size, columns, workers)
+    if even is not None:
+        return even
     ranges = line_chunks(path, size)
-    counts = map_chunks(lambda r: read_range(path, *r).count(b"\n"), ranges, workers=workers)
+    counts = map_chunks(lambda r: _fill(path, *r).count(b"\n", 0, r[1] - r[0]), ranges, workers=workers)
     first = next((line for line in read_range(path, *ranges[0]).split(b"\n") if line.strip()), b"")
     n_columns = len(first.split()) if columns is None else columns
     lines = int(np.sum(counts)) + 1
@@ -196,8 +255,8 @@ def _read_large(path: Path, size: int, columns: int | None, workers: int | None)
     starts = np.concatenate([[0], np.cumsum(counts)])
 
     def parse(item: int) -> int:
-        data = read_range(path, *ranges[item])
         begin = int(starts[item])
+        data = memoryview(_fill(path, *ranges[item]))[: ranges[item][1] - ranges[item][0]]
         room = out[begin : begin + counts[item] + 1] if begin < len(out) else out[:0]
         if item + 1 < len(ranges):
             room = room[: counts[item]]
@@ -213,7 +272,7 @@ def _read_large(path: Path, size: int, columns: int | None, workers: int | None)
     return out[:end]
 
 
-def parse_rows(data: bytes, out: NDArray[np.float64], name: str, *, first_line: int = 1) -> int:
+def parse_rows(data: bytes | memoryview, out: NDArray[np.float64], name: str, *, first_line: int = 1) -> int:
     """Parse lines of numbers into rows of `out` with the compiled parser; return the number of rows.
 
     Raises
@@ -224,13 +283,15 @@ def parse_rows(data: bytes, out: NDArray[np.float64], name: str, *, first_line: 
     from hopcast.io.kernels import parse_rows_kernel
 
     pending = np.empty((64, 4), dtype=np.int64)
-    rows, n_pending, status = parse_rows_kernel(np.frombuffer(data, dtype=np.uint8), out, pending)
+    # bytes are read-only, which would be another type for the compiler
+    buffer = data if isinstance(data, memoryview) else bytearray(data)
+    rows, n_pending, status = parse_rows_kernel(np.frombuffer(buffer, dtype=np.uint8), out, pending)
     if status == 0:
         for row, column, start, stop in pending[:n_pending]:
-            out[row, column] = _python_number(data[start:stop])
+            out[row, column] = _python_number(bytes(data[start:stop]))
         if not n_pending or np.isfinite(out[pending[:n_pending, 0], pending[:n_pending, 1]]).all():
             return int(rows)
-    table = parse_table(data, name, columns=out.shape[1], first_line=first_line)
+    table = parse_table(bytes(data), name, columns=out.shape[1], first_line=first_line)
     out[: len(table)] = table
     return len(table)
 
