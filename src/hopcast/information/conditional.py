@@ -19,7 +19,7 @@ from hopcast.information.kernels import Floats, Ints
 from hopcast.information.ksg import ksg, scale_series
 from hopcast.information.significance import Information
 
-MOST_PAIRS = 4e9
+MOST_PAIRS = 4e8
 """Pairs of samples that the direct search visits; beyond, fewer offsets of the decimation are averaged."""
 
 
@@ -331,8 +331,9 @@ def select_features(
             # a feature's information with itself is not asked for, and infinite
             others = np.setdiff1d(np.arange(len(scaled)), chosen)
             redundancies[others] += ksg(
-                scaled[others], scaled[pick], n_neighbors=n_neighbors, step=step, workers=workers
-            )[:, 0]
+                scaled[others], scaled[pick], n_neighbors=n_neighbors, step=step, workers=workers,
+                n_offsets=max(1, round(step * min(1.0, 2000 / len(target)))),
+            )[:, 0]  # fmt: skip
     largest = info.null.max(axis=0) if info.null.shape[1] else np.zeros(0)
     p_first = (1 + np.sum(largest >= relevance.max())) / (1 + len(largest)) if len(largest) else math.nan
     redundancy, score, conditional = np.array(kept).T

@@ -20,7 +20,7 @@ from hopcast.information.timescales import CorrelationTime, correlation_time, fi
 _MAX_SHIFTS = 100
 _RAW_SHIFTS = 20
 _WINDOWED_SHIFTS = 5  # each costs several raw ones, and only their mean is used
-_LONG = 10_000
+_LONG = 2_000
 """Beyond so many samples, shifts of the full series and offsets of the decimated ones are thinned out in proportion."""
 _FEWEST_DECIMATED = 20
 _LEVEL = 0.05
@@ -142,8 +142,8 @@ def information(
     n_shifts
         Circular shifts of the decimated series; None takes as many as fit, at most 100. Fewer may fit.
         The full series is shifted as often, at most 20 times for `raw_null_mean` and 5 for
-        `windowed_null_mean`. Beyond 10000 samples these numbers, and the offsets of the decimated series that are
-        averaged (in the value and its null alike), shrink in proportion, to no fewer than 2, 1 and 2: the estimates
+        `windowed_null_mean`. Beyond 2000 samples these numbers, and the offsets of the decimated series that are
+        averaged (in the value and its null alike), shrink in proportion, to no fewer than 2, 1 and 1: the estimates
         of so long series need less averaging, and time grows linearly.
     groups : sequence [n_features]
         Features with the same label (an element) share one null; None puts all into one group.
@@ -189,7 +189,7 @@ def information(
 
     share = min(1.0, _LONG / n_samples)
     n_raw, n_windowed = max(2, round(_RAW_SHIFTS * share)), max(1, round(_WINDOWED_SHIFTS * share))
-    n_offsets = max(min(2, step), math.ceil(step * share))
+    n_offsets = math.ceil(step * share)
 
     def estimate(shifts: Ints, window: int = 0, step: int = 1) -> Floats:
         return ksg(

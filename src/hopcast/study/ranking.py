@@ -126,8 +126,13 @@ def _interval_record(
         return number("corrected_low", None, reason) | number("corrected_high", None, reason)
     at, n_atoms = interval.groups.index(entry.element), len(entry.atoms)
     return {
-        **number("corrected_low", float(interval.low[at]) / n_atoms),
-        **number("corrected_high", float(interval.high[at]) / n_atoms),
+        # of long series the interval comes from fewer offsets than the value: its width is taken
+        **number(
+            "corrected_low", entry.mean_corrected + float(interval.low[at] - interval.value[at]) / n_atoms
+        ),
+        **number(
+            "corrected_high", entry.mean_corrected + float(interval.high[at] - interval.value[at]) / n_atoms
+        ),
         "n_blocks": float(interval.n_blocks),
     }
 
