@@ -219,7 +219,7 @@ def recognise(path: Path, kind: Kind) -> Format:
         )
     raise InputError(
         f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
-        "Name its `format`, or see `list_formats`."
+        "Name its `format`, or see `hopcast formats`."
     )
 
 
