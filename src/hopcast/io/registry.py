@@ -2,7 +2,7 @@
 
 To add one, put a module into `hopcast/io/formats/` with ``FORMAT = Format(...)``: what its files are called, how
 they are recognised, read and written, and what they can hold. Nothing else changes: `list_formats`,
-`read_hamiltonian`, `write_hamiltonian`, ``list_formats`` and ``hopcast convert`` find it there.
+`read_hamiltonian`, `write_hamiltonian`, ``hopcast formats`` and ``hopcast convert`` find it there.
 """
 
 from __future__ import annotations
