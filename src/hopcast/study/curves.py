@@ -27,8 +27,10 @@ FEWEST_FRAMES = 20
 """Points with fewer training frames are left out."""
 FEWEST_BLOCKS = 3
 """Points of the blocked split with fewer blocks a correlation time long are left out."""
-MOST_WORK = 2e7
-"""Forecast frames times training frames beyond which a point is left out."""
+MOST_WORK = 4e8
+"""Forecast frames times training frames times features beyond which a point is left out."""
+MOST_FRAMES = 5000
+"""The curves of longer trajectories are those of their first frames."""
 N_STRIDES = {"full": 12, "quick": 6}
 FRACTIONS = {"full": (0.125, 0.25, 0.375, 0.5, 0.75, 1.0), "quick": (0.25, 0.5, 1.0)}
 RATE_SHIFTS = 20
@@ -77,7 +79,7 @@ def run_curves(
     wanted = targets(config.models, data, G)
     points: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
-    whole = min(len(target.times) for target in wanted)
+    whole = min(MOST_FRAMES, *(len(target.times) for target in wanted))
     usual = max(1, round(config.models.stride / timestep))
     plan = [("stride", stride, whole) for stride in strides_in_frames(config, timestep)]
     plan += [("frames", usual, int(whole * part)) for part in FRACTIONS[config.evaluation.profile]]
@@ -141,7 +143,12 @@ def _point(
                     n_train = min(len(train) for train, _ in chosen.split(np.empty((n, 1))))
         if not reason and n_train < FEWEST_FRAMES:
             reason = f"{n_train} training frames; {FEWEST_FRAMES} are needed"
-        if not reason and n_train * n > MOST_WORK:
+        n_features = len(
+            spec.columns(
+                data.trajectory.symbols, target.n_columns // len(data.trajectory.symbols), target.name
+            )
+        )
+        if not reason and n_train * n * n_features > MOST_WORK:
             reason = f"{n_train} training frames for {n} are more than this profile forecasts"
         if reason:
             left_out.append({**common, "target": target.name, "reason": reason})
