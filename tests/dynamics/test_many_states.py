@@ -368,3 +368,29 @@ def test_substeps_resolve_rotations_too(ladder) -> None:
     nac[9, 1, 2], nac[9, 2, 1] = 1.0, -1.0  # 1.52 rad in this step
     grid = substep_grid(dataclasses.replace(ham, nac=nac))
     assert grid.n_substeps == 4
+
+
+@pytest.mark.parametrize("method", [*SAMPLED, "ehrenfest"])
+def test_flipped_states_are_repaired_from_overlaps(method) -> None:  # T13
+    from hopcast.couplings import derive_couplings
+
+    t = np.arange(31.0)
+    generator = np.array([[0, 0.5, 0.2], [-0.5, 0, 0.6], [-0.2, -0.6, 0]])
+    frames = np.array([expm(generator * np.sin(0.2 * x)) for x in t])
+    flipped = frames.copy()
+    flipped[12:, :, 1] *= -1  # state 1 from frame 12 on, state 2 in one frame
+    flipped[20, :, 2] *= -1
+    energies = np.stack([0 * t, 0.2 + 0.03 * np.cos(0.1 * t), 0.35 + 0.02 * np.sin(0.15 * t)], 1)
+    populations = []
+    for states in (frames, flipped):
+        overlaps = states[:-1].transpose(0, 2, 1) @ states[1:]
+        raw = VibronicHamiltonian(
+            energies=energies, nac=np.full((30, 3, 3), np.nan), timestep=1.0, overlaps=overlaps
+        )
+        ham = derive_couplings(raw)
+        populations.append(
+            run_dynamics(ham, method, duration=60.0, dephasing_time=8.0, initial_state=2, initial_times=[0],
+                         n_trajectories=50, n_times=7, absorbing=False).populations
+        )  # fmt: skip
+    np.testing.assert_allclose(populations[0], populations[1], atol=1e-12)
+    assert populations[0][-1, 2] < 1 or method == "bl-lz"  # which sees no couplings
