@@ -164,11 +164,11 @@ def test_orbitals_of_other_bases_and_cells_are_not_overlapped(formaldehyde):
     import dataclasses
 
     middle, engine = formaldehyde.middle, formaldehyde.engine
-    with pytest.raises(InputError, match="must have the same basis"):
+    with pytest.raises(InputError, match=r"must have the same basis"):
         engine.overlap(middle, dataclasses.replace(middle, basis="another"))
     wide = dataclasses.replace(middle.geometry, cell=np.eye(3) * 9)
-    with pytest.raises(InputError, match="must have the same cell"):
+    with pytest.raises(InputError, match=r"must have the same cell"):
         engine.overlap(middle, dataclasses.replace(middle, geometry=wide))
     other = dataclasses.replace(middle.geometry, numbers=middle.geometry.numbers[::-1])
-    with pytest.raises(InputError, match="same atoms in the same order"):
+    with pytest.raises(InputError, match=r"same atoms in the same order"):
         engine.overlap(middle, dataclasses.replace(middle, geometry=other))
