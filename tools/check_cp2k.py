@@ -14,8 +14,8 @@ import numpy as np
 
 import hopcast as hc
 from hopcast.abinitio import compute_plan, make_engine, read_plan, write_plan
-from hopcast.abinitio.store import Store
 from hopcast.abinitio.engine import fingerprint
+from hopcast.abinitio.store import Store
 from hopcast.core.units import HBAR
 
 FIRST, LAST = 1, 13  # bands 62 to 73 of the window 61 to 76

@@ -36,11 +36,23 @@ electron translation; VandeVondele and Hutter, *J. Chem. Phys.* 2007, 127, 11410
 """
 
 from hopcast.abinitio.compute import ComputeReport, assemble_plan, compute_plan
+from hopcast.abinitio.electrons import (
+    BandEdges,
+    DensityOfStates,
+    band_edges,
+    density_of_states,
+    draw_electrons,
+    plan_electrons,
+)
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry, make_engine
+from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
 from hopcast.abinitio.matrices import matrix_couplings
+from hopcast.abinitio.molecular_dynamics import MolecularDynamics, run_md
 from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
 
 __all__ = [
-    "ComputeReport", "Electrons", "ElectronsError", "Engine", "Geometry", "Plan", "assemble_plan", "compute_plan", "make_engine", "matrix_couplings",
-    "read_plan", "trajectory_hash", "write_plan",
+    "BandEdges", "ComputeReport", "DensityOfStates", "Electrons", "ElectronsError", "Engine", "Geometry", "Harvest",
+    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states", "draw_electrons",
+    "harvest_cp2k", "harvest_pairs", "make_engine", "matrix_couplings", "plan_electrons", "read_plan", "run_md",
+    "trajectory_hash", "write_plan",
 ]  # fmt: skip

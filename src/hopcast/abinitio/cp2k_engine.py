@@ -130,7 +130,9 @@ class Cp2kEngine:
             found = output_state(folder / "frame.out")
             if found.state != "finished":
                 tail = " ".join(done.stderr.decode(errors="replace").split())[-150:]
-                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
+                raise ElectronsError(
+                    f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}"
+                )
             return self.read(folder, geometry)
 
     def read(self, folder: str | Path, geometry: Geometry) -> Electrons:
@@ -163,7 +165,11 @@ class Cp2kEngine:
             for symbol in dict.fromkeys(chemical_symbols[number] for number in geometry.numbers)
         }
         expected = tuple(
-            tuple(momentum for momentum, _, columns in shells[chemical_symbols[number]] for _ in range(columns.shape[1]))
+            tuple(
+                momentum
+                for momentum, _, columns in shells[chemical_symbols[number]]
+                for _ in range(columns.shape[1])
+            )
             for number in geometry.numbers
         )
         if expected != wave.momenta:

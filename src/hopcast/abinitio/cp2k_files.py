@@ -66,7 +66,9 @@ def read_wfn(path: str | Path) -> Wavefunction:
         n_atoms, n_spins, n_basis, n_sets, n_shells = (int(x) for x in ints(records[0])[:5])
         sizes = ints(records[3]).reshape(n_atoms, n_sets * n_shells)
         if n_spins != 1:
-            raise InputError(f"File `{name}` holds {n_spins} spins, and only closed shells are read. Run CP2K without UKS.")
+            raise InputError(
+                f"File `{name}` holds {n_spins} spins, and only closed shells are read. Run CP2K without UKS."
+            )
         n_orbitals = int(ints(records[4])[0])
         numbers = np.frombuffer(records[5], "<f8")
         columns = records[6 : 6 + n_orbitals]
@@ -80,7 +82,9 @@ def read_wfn(path: str | Path) -> Wavefunction:
     except (IndexError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"File `{name}` is cut short or no restart file of CP2K. Compute this frame again.") from error
+        raise InputError(
+            f"File `{name}` is cut short or no restart file of CP2K. Compute this frame again."
+        ) from error
 
 
 def _records(path: Path) -> list[bytes]:
@@ -91,7 +95,9 @@ def _records(path: Path) -> list[bytes]:
         body = data[place + 4 : place + 4 + size]
         end = data[place + 4 + size : place + 8 + size]
         if len(body) != size or len(end) != 4 or int.from_bytes(end, "little") != size:
-            raise InputError(f"File `{path}` is cut short or no restart file of CP2K. Compute this frame again.")
+            raise InputError(
+                f"File `{path}` is cut short or no restart file of CP2K. Compute this frame again."
+            )
         records.append(body)
         place += 8 + size
     return records
@@ -145,12 +151,15 @@ def read_basis(path: str | Path, element: str, name: str) -> Shells:
         If the element has no such basis.
     """
     lines = [line.split("#")[0].split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    for place, words in enumerate(lines):
-        if len(words) >= 2 and words[0].upper() == element.upper() and name.upper() in (w.upper() for w in words[1:]):
-            break
-    else:
+    wanted = (element.upper(), name.upper())
+    heads = [
+        number
+        for number, words in enumerate(lines)
+        if words and words[0].upper() == wanted[0] and wanted[1] in (word.upper() for word in words[1:])
+    ]
+    if not heads:
         raise InputError(f"Element {element} has no basis `{name}` in `{path}`. Choose another basis.")
-    rows = (row for row in lines[place + 1 :] if row)
+    rows = (row for row in lines[heads[0] + 1 :] if row)
     shells = []
     for _ in range(int(next(rows)[0])):
         _, low, high, n_exponents, *counts = (int(word) for word in next(rows))
@@ -193,7 +202,9 @@ def output_state(path: str | Path) -> OutputState:
     return OutputState("finished", "")
 
 
-def order_from_cp2k(momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
+def order_from_cp2k(
+    momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ...], ...],
+) -> NDArray[np.int64]:
     """Return where each function in pyscf's order stands in CP2K's: p is y, z, x there and x, y, z here.
 
     Parameters
@@ -206,5 +217,9 @@ def order_from_cp2k(momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ..
     for atom in rows:
         for momentum in atom:
             start = len(index)
-            index += [start + 2, start, start + 1] if momentum == 1 else list(range(start, start + 2 * momentum + 1))
+            index += (
+                [start + 2, start, start + 1]
+                if momentum == 1
+                else list(range(start, start + 2 * momentum + 1))
+            )
     return np.array(index, dtype=np.int64)

@@ -91,7 +91,7 @@ class Store:
 
     def _read(self, path: Path) -> dict[str, NDArray[Any]] | None:
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 found = {key: data[key] for key in data.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None  # absent, killed while writing, or cut short: to be computed (again)

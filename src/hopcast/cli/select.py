@@ -42,7 +42,7 @@ def select(
     nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
     before = None if known is None else read_hamiltonian(known)
     pairs = select_pairs(nuclei, budget, strategy, known=before)
-    plan = write_plan(output, nuclei, pairs, strategy=strategy, source=str(trajectory.resolve()))
+    plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
     write_folders(plan, engine)
     typer.echo(
         f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."
