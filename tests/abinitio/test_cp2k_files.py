@@ -27,7 +27,8 @@ O  TINY-GTH
 def write_restart(path, orbitals, energies, *, spins=1, momenta=((0, 0, 1), (0,))):
     n_basis, n_orbitals = orbitals.shape
     n_shells = max(len(atom) for atom in momenta)
-    sizes = [2 * m + 1 for m in momenta[0]] + [1] + [0] * (n_shells - 1)
+    sizes = [2 * m + 1 for atom in momenta for m in [*atom, *[-0.5] * (n_shells - len(atom))]]
+    sizes = [int(size) for size in sizes]
 
     def record(form, *values):
         body = struct.pack("<" + form, *values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,11 +140,10 @@ def _merge(plan: Plan, found: dict[int, VibronicHamiltonian]) -> VibronicHamilto
         nac[pair] = part.nac[0]
         if overlaps is not None and part.overlaps is not None:
             overlaps[pair] = part.overlaps[0]
-    merged = dataclasses.replace(
-        first, energies=energies, nac=nac, overlaps=overlaps, timestep=plan.timestep, energy_known=None, nac_known=None,
+    return VibronicHamiltonian(
+        energies, nac, plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=first.state_labels,
         provenance={
             **first.provenance, "harvest": f"{len(found)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
             "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,
         },
     )  # fmt: skip
-    return merged

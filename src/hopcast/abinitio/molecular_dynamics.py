@@ -81,7 +81,6 @@ def run_md(
     """
     from ase import units
     from ase.md.bussi import Bussi
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
     from ase.md.verlet import VelocityVerlet
 
     for name, value in (("temperature", temperature), ("timestep", timestep), ("duration", duration)):
@@ -96,8 +95,9 @@ def run_md(
     moving = atoms.copy()
     moving.calc = atoms.calc
     rng = np.random.RandomState(random_state)
-    MaxwellBoltzmannDistribution(moving, temperature_K=temperature, rng=rng)
-    Stationary(moving)
+    masses = moving.get_masses()[:, None]
+    momenta = np.sqrt(masses * units.kB * temperature) * rng.normal(size=moving.positions.shape)
+    moving.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())  # at rest as a whole
     n_hot = round(equilibration / timestep)
     if n_hot:
         thermostat = Bussi(
