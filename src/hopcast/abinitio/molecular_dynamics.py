@@ -134,7 +134,7 @@ def run_md(
         )  # fmt: skip
     mean = float(np.mean(temperatures))
     # the temperature of a small cell fluctuates by sqrt(2/3N) of itself; its mean over a short run by nearly as much
-    if abs(mean - temperature) > 4 * temperature * np.sqrt(2 / (3 * len(atoms))):
+    if abs(mean - temperature) > 3 * temperature * np.sqrt(2 / (3 * len(atoms))):
         warnings.warn(
             f"The mean temperature is {mean:.0f} K instead of {temperature:.0f} K: equilibrate longer.",
             QualityWarning, stacklevel=2,
