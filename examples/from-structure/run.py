@@ -44,7 +44,7 @@ def molecular_dynamics(options, folder):
         atoms.calc = TBLite(method="GFN1-xTB", verbosity=0)
         md = run_md(
             atoms, temperature=300.0, timestep=2.0, equilibration=2.0 * options.equilibration,
-            duration=2.0 * (options.frames - 1), store_every=1,
+            duration=2.0 * (options.frames - 1), store_every=1, coupling_time=30.0,
         )  # fmt: skip
         write_native(file, trajectory=md.trajectory)
         print(
@@ -111,7 +111,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--structure", type=Path, default=HERE / "cspbi3.extxyz")
     parser.add_argument("--output", type=Path, default=Path("from-structure"))
-    parser.add_argument("--equilibration", type=int, default=100, help="steps of 2 fs")
+    parser.add_argument("--equilibration", type=int, default=300, help="steps of 2 fs")
     parser.add_argument("--frames", type=int, default=120, help="of 2 fs")
     parser.add_argument("--budget", type=int, default=20, help="pairs")
     parser.add_argument("--strategy", default="stride")
