@@ -122,7 +122,7 @@ def test_one_failure_is_recorded_and_skipped(plan):
     assert list(np.flatnonzero(ham.nac_known)) == [3, 40]
     again = engine_for(plan)
     assert compute_plan(plan.folder, again).finished == 2
-    assert again.calls == [22] or again.calls == []
+    assert again.calls == []
     assert compute_plan(plan.folder, again, retry=True).finished == 4
     assert 21 in again.calls
 

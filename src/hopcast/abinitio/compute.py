@@ -92,7 +92,7 @@ def compute_plan(
     recent: dict[int, Electrons] = {}
     for number, pair in enumerate(mine):
         if store.get_overlap(pair) is not None and all(
-            store.frame_file(frame).exists() for frame in (pair, pair + 1)
+            store.get_electrons(frame) is not None for frame in (pair, pair + 1)
         ):
             finished += 1
             continue
@@ -195,7 +195,6 @@ def assemble_plan(folder: str | Path, engine: Engine) -> VibronicHamiltonian:
     energies = np.full((plan.n_frames, n_states), np.nan)
     overlaps = np.full((plan.n_frames - 1, n_states, n_states), np.nan)
     signs = np.ones(n_states)
-    held: set[tuple[int, int]] = set()
     links = possible = 0
     last: int | None = None
     for frame, found in electrons.items():
@@ -209,7 +208,6 @@ def assemble_plan(folder: str | Path, engine: Engine) -> VibronicHamiltonian:
             strong = np.abs(across) > LINK
             signs = np.where(strong & (across < 0), -signs, signs)
             links, possible = links + int(strong.sum()), possible + n_states
-        held.add((pair, pair + 1))
         after = np.where(np.diag(raw) < 0, -signs, signs)
         overlaps[pair] = signs[:, None] * raw * after
         signs, last = after, pair + 1
@@ -227,4 +225,4 @@ def assemble_plan(folder: str | Path, engine: Engine) -> VibronicHamiltonian:
             "signs between samples": f"{links} of {possible} links of a state to the next sample have |S_ii| > {LINK}",
         },
     )  # fmt: skip
-    return derive_couplings(hamiltonian) if held else hamiltonian
+    return derive_couplings(hamiltonian) if last is not None else hamiltonian
