@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint clean
+.PHONY: help demo test test-cp2k bench fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
 	@echo "make test    install with the test tools and run the tests"
+	@echo "make test-cp2k  reproduce 20 frames of the shipped data with CP2K, where it is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
 	@echo "make fuzz    1e5 mutated files through every reader (hours)"
 	@echo "make lint    ruff and mypy"
@@ -36,6 +37,13 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed $(VENV)/group-test
 	$(BIN)/python -m pytest
+
+$(VENV)/extra-%: pyproject.toml | $(VENV)/installed
+	$(BIN)/python -m pip install --quiet '.[$*]'
+	@touch $@
+
+test-cp2k: $(VENV)/installed $(VENV)/extra-cp2k
+	$(BIN)/python tools/check_cp2k.py
 
 bench: $(VENV)/installed $(VENV)/group-bench
 	$(BIN)/python benchmarks/run.py

@@ -12,7 +12,7 @@ import hopcast as hc
 
 LAYERS = (
     "core", "io", "couplings", "datasets", "descriptors", "information", "regression", "evaluation", "dynamics",
-    "report", "doctor", "study", "cli",
+    "abinitio", "selection", "report", "doctor", "study", "cli",
 )  # fmt: skip
 ROOT = Path(hc.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)

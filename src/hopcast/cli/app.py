@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli import check, convert, demo, dynamics, evaluate, formats, rank, run
+from hopcast.cli import (
+    check,
+    compute,
+    convert,
+    demo,
+    dynamics,
+    evaluate,
+    formats,
+    harvest,
+    rank,
+    run,
+    select,
+)
 
 app = typer.Typer(
     name="hopcast",
@@ -26,6 +38,9 @@ app.command("rank")(rank.rank)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("formats")(formats.formats)
+app.command("select")(select.select)
+app.command("compute")(compute.compute)
+app.command("harvest")(harvest.harvest)
 
 
 def _print_version(wanted: bool) -> None:

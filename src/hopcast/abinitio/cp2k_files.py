@@ -1,0 +1,225 @@
+"""CP2K's files: the orbitals of a ``.wfn`` restart, the Gaussian functions of a basis file, what an output says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.units import HARTREE
+
+Shells = tuple[tuple[int, NDArray[np.float64], NDArray[np.float64]], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Wavefunction:
+    """What a ``.wfn`` file holds (closed shell).
+
+    Attributes
+    ----------
+    energies
+        [n_orbitals], eV.
+    occupations
+        [n_orbitals].
+    orbitals
+        [n_basis, n_orbitals], functions in CP2K's order.
+    momenta
+        Angular momentum of each shell, a tuple an atom.
+    """
+
+    energies: NDArray[np.float64]
+    occupations: NDArray[np.float64]
+    orbitals: NDArray[np.float64]
+    momenta: tuple[tuple[int, ...], ...]
+
+
+def read_wfn(path: str | Path) -> Wavefunction:
+    """Read a restart file of Quickstep (Fortran records, 4-byte marks, little-endian).
+
+    Parameters
+    ----------
+    path
+        ``<project>-RESTART.wfn``.
+
+    Raises
+    ------
+    InputError
+        If it is missing, cut short, open-shell, or no such file.
+    """
+    name = Path(path)
+    if not name.is_file():
+        raise InputError(f"File `{name}` does not exist. The calculation may not have finished.")
+    records = _records(name)
+
+    def ints(record: bytes) -> NDArray[Any]:
+        return np.frombuffer(record, "<i4")
+
+    try:
+        n_atoms, n_spins, n_basis, n_sets, n_shells = (int(x) for x in ints(records[0])[:5])
+        sizes = ints(records[3]).reshape(n_atoms, n_sets * n_shells)
+        if n_spins != 1:
+            raise InputError(
+                f"File `{name}` holds {n_spins} spins, and only closed shells are read. Run CP2K without UKS."
+            )
+        n_orbitals = int(ints(records[4])[0])
+        numbers = np.frombuffer(records[5], "<f8")
+        columns = records[6 : 6 + n_orbitals]
+        if len(columns) != n_orbitals or any(len(column) != 8 * n_basis for column in columns):
+            raise IndexError
+        return Wavefunction(
+            numbers[:n_orbitals] * HARTREE, numbers[n_orbitals : 2 * n_orbitals].copy(),
+            np.stack([np.frombuffer(column, "<f8") for column in columns], axis=1),
+            tuple(tuple((int(size) - 1) // 2 for size in row if size > 0) for row in sizes),
+        )  # fmt: skip
+    except (IndexError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"File `{name}` is cut short or no restart file of CP2K. Compute this frame again."
+        ) from error
+
+
+def _records(path: Path) -> list[bytes]:
+    data = path.read_bytes()
+    records, place = [], 0
+    while place + 8 <= len(data):
+        size = int.from_bytes(data[place : place + 4], "little")
+        body = data[place + 4 : place + 4 + size]
+        end = data[place + 4 + size : place + 8 + size]
+        if len(body) != size or len(end) != 4 or int.from_bytes(end, "little") != size:
+            raise InputError(
+                f"File `{path}` is cut short or no restart file of CP2K. Compute this frame again."
+            )
+        records.append(body)
+        place += 8 + size
+    return records
+
+
+def data_folder() -> Path:
+    """Return where CP2K keeps its basis sets: ``CP2K_DATA_DIR``, or beside the program.
+
+    Raises
+    ------
+    ConfigError
+        If it is not found.
+    """
+    places = [Path(os.environ["CP2K_DATA_DIR"])] if "CP2K_DATA_DIR" in os.environ else []
+    program = find_program()
+    if program is not None:
+        root = Path(program).resolve().parent.parent
+        places += [root / "share" / "cp2k", root / "share" / "cp2k" / "data", root / "data"]
+    for place in places:
+        if (place / "BASIS_MOLOPT").is_file():
+            return place
+    raise ConfigError(
+        "The basis sets of CP2K are not found. Set CP2K_DATA_DIR to the folder that holds BASIS_MOLOPT."
+    )
+
+
+def find_program() -> str | None:
+    """Return the path of CP2K's program, or None."""
+    for name in ("cp2k.psmp", "cp2k.popt", "cp2k.ssmp", "cp2k.sopt", "cp2k"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return None
+
+
+def read_basis(path: str | Path, element: str, name: str) -> Shells:
+    """Return the shells of a basis set: (angular momentum, exponents, contraction coefficients [n_exponents, n]).
+
+    Parameters
+    ----------
+    path
+        File in CP2K's form (``BASIS_MOLOPT``).
+    element
+        Chemical symbol.
+    name
+        Of the basis, e.g. ``DZVP-MOLOPT-SR-GTH``.
+
+    Raises
+    ------
+    InputError
+        If the element has no such basis.
+    """
+    lines = [line.split("#")[0].split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    wanted = (element.upper(), name.upper())
+    heads = [
+        number
+        for number, words in enumerate(lines)
+        if words and words[0].upper() == wanted[0] and wanted[1] in (word.upper() for word in words[1:])
+    ]
+    if not heads:
+        raise InputError(f"Element {element} has no basis `{name}` in `{path}`. Choose another basis.")
+    rows = (row for row in lines[heads[0] + 1 :] if row)
+    shells = []
+    for _ in range(int(next(rows)[0])):
+        _, low, high, n_exponents, *counts = (int(word) for word in next(rows))
+        table = np.array([[float(word) for word in next(rows)] for _ in range(n_exponents)])
+        column = 1
+        for momentum, count in zip(range(low, high + 1), counts, strict=True):
+            shells.append((momentum, table[:, 0], table[:, column : column + count]))
+            column += count
+    return tuple(shells)
+
+
+@dataclass(frozen=True)
+class OutputState:
+    """How a CP2K run ended: "finished", "not converged", "killed" or "absent", and a sentence about it."""
+
+    state: str
+    reason: str
+
+
+def output_state(path: str | Path) -> OutputState:
+    """Return how a CP2K run ended, from its output.
+
+    Parameters
+    ----------
+    path
+        The output file.
+    """
+    name = Path(path)
+    if not name.is_file():
+        return OutputState("absent", "there is no output")
+    text = name.read_text(encoding="utf-8", errors="replace")
+    if re.search(r"SCF run NOT converged", text):
+        return OutputState("not converged", "the self-consistency did not converge")
+    abort = re.search(r"\[ABORT\]\s*\n([\s\S]{0,400})", text)
+    if abort:
+        words = " ".join(re.sub(r"[*\\/_|]+", " ", abort.group(1)).split())
+        return OutputState("killed", f"CP2K stopped: {words[:150]}")
+    if "PROGRAM ENDED AT" not in text or "SCF run converged" not in text:
+        return OutputState("killed", "the run was killed before its end")
+    return OutputState("finished", "")
+
+
+def order_from_cp2k(
+    momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ...], ...],
+) -> NDArray[np.int64]:
+    """Return where each function in pyscf's order stands in CP2K's: p is y, z, x there and x, y, z here.
+
+    Parameters
+    ----------
+    momenta
+        Angular momentum of each shell, a tuple an atom.
+    """
+    index: list[int] = []
+    rows = momenta.values() if isinstance(momenta, Mapping) else momenta
+    for atom in rows:
+        for momentum in atom:
+            start = len(index)
+            index += (
+                [start + 2, start, start + 1]
+                if momentum == 1
+                else list(range(start, start + 2 * momentum + 1))
+            )
+    return np.array(index, dtype=np.int64)

@@ -1,0 +1,57 @@
+"""`hopcast select`: which frames to compute, as a folder ready for an engine or a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.convert import Cell, From, Timestep
+
+
+def select(
+    trajectory: Annotated[Path, typer.Argument(metavar="TRAJ", help="Trajectory.", show_default=False)],
+    budget: Annotated[
+        int, typer.Option("--budget", "-n", help="Pairs of frames to compute.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the plan.")] = Path("plan"),
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="stride, farthest, blocks or sequential.")
+    ] = "stride",
+    engine: Annotated[str, typer.Option("--engine", help="tblite, cp2k, vasp or qe.")] = "tblite",
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            "--known", help="What is computed already, for `sequential` (our HDF5).", show_default=False
+        ),
+    ] = None,
+    form: From = None,
+    timestep: Timestep = None,
+    cell: Cell = None,
+) -> None:
+    """Choose the pairs of frames (t, t + dt) to compute and write a plan: geometries, input files, a script for SLURM."""
+    from hopcast.abinitio import write_plan
+    from hopcast.cli.convert import parse_cell
+    from hopcast.core.errors import check_choice
+    from hopcast.io import read_hamiltonian, read_trajectory
+    from hopcast.selection import select_pairs, write_folders
+    from hopcast.selection.folders import CODES
+
+    check_choice("engine", engine, CODES)
+    nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
+    before = None if known is None else read_hamiltonian(known)
+    pairs = select_pairs(nuclei, budget, strategy, known=before)
+    plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
+    write_folders(plan, engine)
+    typer.echo(
+        f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."
+    )
+    if engine in ("tblite", "cp2k"):
+        typer.echo(
+            f"Next: hopcast compute {output} --engine {engine}   (or: cd {output} && sbatch array.slurm)"
+        )
+    else:
+        typer.echo(
+            f"Next: cd {output} && sbatch array.slurm, then your NAC code, then hopcast harvest {output}"
+        )

@@ -1,0 +1,109 @@
+"""Molecular dynamics with a cheap calculator; densities of states and participation of made-up electrons."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+import hopcast as hc
+from hopcast.abinitio import Electrons, Geometry, band_edges, density_of_states, draw_electrons, run_md
+from hopcast.core.errors import ConfigError, InputError
+
+
+def copper(rattle=0.02):
+    atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+    atoms.calc = EMT()
+    atoms.rattle(rattle, seed=0)
+    return atoms
+
+
+def test_velocities_are_those_of_the_positions_and_energy_is_kept():
+    md = run_md(copper(), temperature=300, timestep=2, equilibration=200, duration=60, coupling_time=20)
+    trajectory = md.trajectory
+    assert trajectory.n_frames == 31
+    central = (trajectory.positions[2:] - trajectory.positions[:-2]) / 4.0
+    assert np.abs(central - trajectory.velocities[1:-1]).max() < 0.02 * np.abs(central).max()
+    assert np.ptp(md.energies) < 0.02 * 3 / 2 * 32 * 8.6e-5 * 300
+    assert 150 < md.temperatures.mean() < 450
+
+
+def test_the_same_seed_gives_the_same_frames_and_the_atoms_stay():
+    atoms = copper(0.0)
+    before = atoms.positions.copy()
+    options = {"equilibration": 0, "duration": 80, "store_every": 2}
+    with pytest.warns(hc.QualityWarning, match=r"mean temperature"):
+        first, second = (run_md(atoms, **options).trajectory for _ in range(2))
+    np.testing.assert_array_equal(first.positions, second.positions)
+    np.testing.assert_array_equal(atoms.positions, before)
+    assert first.timestep == 4.0
+
+
+def test_an_explosion_says_so():
+    with pytest.raises(InputError, match=r"explodes"):
+        run_md(copper(1.0), timestep=60, equilibration=0, duration=3000)
+
+
+@pytest.mark.filterwarnings("ignore:The mean temperature")
+def test_a_drifting_energy_is_a_warning():
+    class Leaking(EMT):
+        """Forces that are not the slope of the energy: the energy grows."""
+
+        def calculate(self, atoms, properties, system_changes):
+            super().calculate(atoms, properties, system_changes)
+            self.results["energy"] += 0.05 * self.calls
+            self.calls += 1
+
+    atoms = copper()
+    atoms.calc = Leaking()
+    atoms.calc.calls = 0
+    with pytest.warns(hc.QualityWarning, match=r"drifts by .* meV an atom"):
+        run_md(atoms, equilibration=200, duration=40, coupling_time=20)
+
+
+def test_bad_requests_say_why():
+    atoms = copper()
+    with pytest.raises(ConfigError, match=r"`timestep` must be positive"):
+        run_md(atoms, timestep=0)
+    with pytest.raises(ConfigError, match=r"`store_every`"):
+        run_md(atoms, store_every=0)
+    atoms.calc = None
+    with pytest.raises(InputError, match=r"Set `atoms.calc`"):
+        run_md(atoms)
+
+
+def made_up(shift, weights=True):
+    geometry = Geometry(np.array([55, 82, 53]), np.zeros((3, 3)), np.eye(3) * 9)
+    share = np.array([[0.0, 0.1, 0.0], [0.2, 0.9, 1.0], [0.8, 0.0, 0.0]]) if weights else None
+    return Electrons(
+        geometry, np.array([-1.0, 0.5, 2.0]) + shift, np.eye(3)[:, :2], 0, 1, np.arange(3), "made up", share
+    )
+
+
+def test_density_of_states_counts_electrons_and_is_measured_from_the_vbm():
+    frames = [made_up(0.0), made_up(7.0)]
+    found = density_of_states(frames, width=0.05)
+    step = found.energies[1] - found.energies[0]
+    assert found.total.sum() * step == pytest.approx(6.0, rel=1e-6)
+    assert found.by_element["I"].sum() * step == pytest.approx(1.6, rel=1e-6)
+    assert found.energies[found.by_element["I"].argmax()] == pytest.approx(0.0, abs=1e-9)
+    assert found.by_element["Pb"].sum() * step == pytest.approx(2 * 2.1, rel=1e-6)
+
+
+def test_band_edges_say_where_they_live():
+    found = band_edges([made_up(0.0), made_up(7.0)])
+    np.testing.assert_allclose(found.gaps, 1.5)
+    np.testing.assert_allclose(found.weights, [[0, 0.2, 0.8], [0.1, 0.9, 0]])
+    np.testing.assert_allclose(found.participation, [[0.68, 0.82]] * 2)
+
+
+def test_electrons_without_weights_or_frames_say_so():
+    with pytest.raises(InputError, match=r"no frame is finished"):
+        density_of_states([])
+    with pytest.raises(InputError, match=r"weights of atoms"):
+        band_edges([made_up(0.0, weights=False)])
+
+
+def test_the_figure_shows_each_element():
+    figure = draw_electrons([made_up(0.0), made_up(7.0)])
+    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"all", "Cs", "Pb", "I"}
+    assert len(figure.axes) == 4
