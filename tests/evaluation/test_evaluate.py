@@ -13,10 +13,10 @@ from hopcast.evaluation import (
     BlockedSplit,
     InterleavedSplit,
     TrajectorySplit,
-    circular_shifts,
     evaluate_model,
     score,
 )
+from hopcast.information import circular_shifts
 from hopcast.regression import LaplacianRidge
 
 STEP = 4.0  # fs
@@ -234,7 +234,7 @@ def test_too_short_a_trajectory_is_inconclusive() -> None:
     ("n", "least", "wanted", "made"), [(756, 30, 20, 20), (756, 30, 40, 24), (100, 50, 5, 1), (99, 50, 5, 0)]
 )
 def test_shifts_keep_their_distance(n: int, least: int, wanted: int, made: int, seed: int | None) -> None:
-    shifts = circular_shifts(n, least, wanted, seed)
+    shifts = circular_shifts(n, wanted, least, seed)
     assert len(shifts) == made
     if made:
         assert np.diff(np.r_[0, shifts, n]).min() >= least
@@ -258,7 +258,7 @@ def test_bad_arguments_are_named() -> None:
         evaluate_model(model, X, y, split, STEP, min_shift=100.0, groups=[1])
     with pytest.raises(ConfigError, match=r"must be positive times in fs, but are 4\.0 and 0\.0"):
         evaluate_model(model, X, y, split, STEP, min_shift=0.0)
-    with pytest.raises(ConfigError, match="must be at least 1, but are 25 and 0"):
+    with pytest.raises(ConfigError, match="`n_shifts` must be at least 1, but is 0"):
         evaluate_model(model, X, y, split, STEP, min_shift=100.0, n_shifts=0)
 
     class Twice:

@@ -10,7 +10,7 @@ beside three forecasts from the same training frames and one control:
 - the mean of the training targets;
 - linear interpolation in time, and a cubic spline (`interpolate_in_time`: constant beyond the ends, linear across gaps
   longer than four median training spacings, as blocked splits leave them);
-- the same model fed the same features shifted circularly in time by at least a correlation time (`circular_shifts`),
+- the same model fed the same features shifted circularly in time by at least a correlation time (`hopcast.information.circular_shifts`),
   at least 20 times: distribution, rank, z, p = rank/(n+1).
 
 Shifting the features by s is shifting the target by -s, so all shifted models share the kernel matrix, its
@@ -54,10 +54,9 @@ from hopcast.evaluation.calibration import Calibration, calibrate
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
-from hopcast.evaluation.shifts import circular_shifts
 from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
 
 __all__ = [
     "BlockedSplit", "Calibration", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit",
-    "calibrate", "circular_shifts", "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
+    "calibrate", "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
 ]  # fmt: skip

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.scores import Score, score
-from hopcast.evaluation.shifts import circular_shifts, fit_and_predict_all, near_seam, shifted_targets
+from hopcast.evaluation.shifts import fit_and_predict_all, near_seam, shifted_targets
+from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
 
 Verdict = Literal["useful", "not useful", "inconclusive"]
@@ -208,7 +209,9 @@ def evaluate_model(
     trajectories = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     shortest = min(len(frames) for frames in trajectories)
     min_frames = max(1, math.ceil(round(min_shift / timestep, 9)))
-    shifts = circular_shifts(shortest, min_frames, n_shifts, random_state)
+    if n_shifts < 1:
+        raise ConfigError(f"Argument `n_shifts` must be at least 1, but is {n_shifts}.")
+    shifts = circular_shifts(shortest, n_shifts, min_frames, random_state)
     targets = np.column_stack([target, shifted_targets(target, shifts, trajectories)])
     folds = [(np.asarray(train), np.asarray(test)) for train, test in split.split(features, target, groups)]
     tested = np.concatenate([test for _, test in folds])

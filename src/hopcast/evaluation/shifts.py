@@ -9,45 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from hopcast.core.chunks import map_chunks
-from hopcast.core.errors import ConfigError
 from hopcast.regression import LaplacianRidge
-
-
-def circular_shifts(
-    n_frames: int, min_shift_frames: int, n_shifts: int = 20, random_state: int | None = None
-) -> NDArray[np.intp]:
-    """Return shifts in frames, at least `min_shift_frames` from each other and from no shift at all.
-
-    Parameters
-    ----------
-    n_frames
-        Length of the series (of the shortest trajectory).
-    min_shift_frames
-        Least distance; the correlation time.
-    n_shifts
-        How many to return; where fewer fit, as many as fit (none if ``n_frames < 2 min_shift_frames``).
-    random_state
-        None spreads them evenly; a seed draws them.
-
-    Raises
-    ------
-    ConfigError
-        If `min_shift_frames` or `n_shifts` is below one.
-    """
-    if min_shift_frames < 1 or n_shifts < 1:
-        raise ConfigError(
-            "Arguments `min_shift_frames` and `n_shifts` must be at least 1, but are "
-            f"{min_shift_frames} and {n_shifts}."
-        )
-    count = min(n_shifts, n_frames // min_shift_frames - 1)
-    if count < 1:
-        return np.zeros(0, dtype=np.intp)
-    slack = n_frames - (count + 1) * min_shift_frames
-    if random_state is None:
-        extra = (np.arange(1, count + 1) * slack) // (count + 1)
-    else:
-        extra = np.sort(np.random.default_rng(random_state).integers(0, slack + 1, size=count))
-    return np.asarray(min_shift_frames * np.arange(1, count + 1) + extra, dtype=np.intp)
 
 
 def shifted_targets(

@@ -8,8 +8,8 @@ from hopcast.core.errors import InputError
 from hopcast.information.kernels import Ints
 
 
-def circular_shifts(n_samples: int, n_shifts: int, min_shift: int, random_state: int = 0) -> Ints:
-    """Draw random circular shifts that keep a distance from zero and from each other.
+def circular_shifts(n_samples: int, n_shifts: int, min_shift: int, random_state: int | None = 0) -> Ints:
+    """Return circular shifts that keep a distance from zero and from each other.
 
     A shift keeps each series as it is, memory included, and destroys what one knows of the other. Shifts
     nearer than a correlation time to each other repeat the same surrogate.
@@ -23,12 +23,12 @@ def circular_shifts(n_samples: int, n_shifts: int, min_shift: int, random_state:
     min_shift
         Least distance, around the circle, between any two shifts and from zero, samples.
     random_state
-        Seed.
+        Seed of a draw, uniform among all choices that keep the distance; None spreads the shifts evenly.
 
     Returns
     -------
     array [at most n_shifts]
-        Shifts in samples, ascending; uniform among all choices that keep the distance.
+        Shifts in samples, ascending.
 
     Raises
     ------
@@ -43,6 +43,9 @@ def circular_shifts(n_samples: int, n_shifts: int, min_shift: int, random_state:
     if count < 1:
         return np.empty(0, np.int64)
     spare = n_samples - (count + 1) * min_shift
-    rng = np.random.default_rng(random_state)
-    extra = np.sort(rng.choice(spare + count, size=count, replace=False)) - np.arange(count)
+    if random_state is None:
+        extra = (np.arange(1, count + 1) * spare) // (count + 1)
+    else:
+        rng = np.random.default_rng(random_state)
+        extra = np.sort(rng.choice(spare + count, size=count, replace=False)) - np.arange(count)
     return (min_shift * np.arange(1, count + 1) + extra).astype(np.int64)
