@@ -28,7 +28,7 @@ from hopcast.abinitio import (
     write_plan,
 )
 from hopcast.evaluation.baselines import interpolate_in_time
-from hopcast.evaluation.shifts import circular_shifts
+from hopcast.information import circular_shifts
 from hopcast.io import read_trajectory, write_native
 from hopcast.selection import select_pairs, write_folders
 
@@ -91,7 +91,7 @@ def forecasts(trajectory, sparse, r_cut, n_shifts=5):
             np.abs(interpolate_in_time(steps, size, np.arange(sparse.n_steps), kind=kind)),
         )
     result["mean"] = np.full(sparse.n_frames, gap.mean()), np.full(sparse.n_steps, np.sqrt((size**2).mean()))
-    shifts = circular_shifts(trajectory.n_frames, max(2, trajectory.n_frames // 8), n_shifts, random_state=0)
+    shifts = circular_shifts(trajectory.n_frames, n_shifts, max(2, trajectory.n_frames // 8), random_state=0)
     for number, shift in enumerate(shifts):
         result[f"features of another time ({number + 1})"] = model(
             np.roll(X, shift, 0), np.roll(middle, shift, 0)
