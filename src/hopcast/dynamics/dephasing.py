@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.information import autocorrelation
-
-TauConvention = Literal["gaussian", "pyxaid", "libra"]
 
 CONVENTIONS: Final = ("gaussian", "pyxaid", "libra")
 TAU_FLOOR: Final = 0.1

@@ -13,7 +13,7 @@ from hopcast.dynamics.jumps import record
 from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.propagation import two_state_substeps
-from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 
 _BLOCK = 2048
 
@@ -114,14 +114,7 @@ def _fewest_switches(
                     left[i] -= h[size] - h[position]
                     break
                 target = h[position] + left[i]
-                low, high = position + 1, size
-                while low < high:
-                    middle = (low + high) // 2
-                    if h[middle] < target:
-                        low = middle + 1
-                    else:
-                        high = middle
-                position = low
+                position = spent_at(h, target, position + 1, size)
                 active[i] = 1 - active[i]
                 hops += 1
                 record(steps, i % n_groups, outputs, first + position, 1 if active[i] == 1 else -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -14,8 +14,6 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
-
-CouplingInterpolation = Literal["linear", "constant"]
 
 MAX_PHASE: Final = 0.5
 """Largest gap phase of a sub-step and largest rotation by the coupling, rad."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hopcast.dynamics.arrays import Floats
+
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S12, _ONE = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12), np.uint64(1)
@@ -36,3 +38,15 @@ def uniform(state: np.uint64, increment: np.uint64) -> tuple[np.uint64, float]:
     """Return the next state and a number strictly between 0 and 1."""
     state = state + increment
     return state, (np.float64(_mix(state) >> _S12) + 0.5) * _SCALE
+
+
+@njit(cache=True, nogil=True)
+def spent_at(cumulated: Floats, target: float, low: int, high: int) -> int:
+    """Return the first sub-step from `low` on whose cumulated hazard reaches `target`; `high` where none before it does."""
+    while low < high:
+        middle = (low + high) // 2
+        if cumulated[middle] < target:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.io.text import parse_table, read_bytes
 
-MAX_FILES = 10_000_000
-
 
 def names_in(folder: Path) -> list[str]:
     """Return the names of the entries of a folder; nothing where it is none."""

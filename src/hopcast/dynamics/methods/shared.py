@@ -15,7 +15,7 @@ from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Window, follow, half_propagators
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
-from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 
 WINDOW: Final = 256
 """Sub-steps whose hop probabilities are held at a time."""
@@ -194,14 +194,7 @@ def _sample(
                 left[i] -= h[size] - h[position]
                 break
             target = h[position] + left[i]
-            low, high = position + 1, size
-            while low < high:
-                middle = (low + high) // 2
-                if h[middle] < target:
-                    low = middle + 1
-                else:
-                    high = middle
-            position = low
+            position = spent_at(h, target, position + 1, size)
             row = g[position - 1, active[i]]
             state[i], u = uniform(state[i], increment[i])
             u *= row.sum()
