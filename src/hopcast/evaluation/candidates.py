@@ -21,6 +21,7 @@ from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.shifts import fit_and_predict_all, fit_learner
 from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
+from hopcast.regression.ridge import FrameRidge
 
 Floats = NDArray[np.float64]
 
@@ -214,40 +215,34 @@ def nested_selection(
     shifts = circular_shifts(n, min(n_shifts, n - 1), 1, None) if n_shifts else np.empty(0, dtype=np.intp)
     targets = np.stack([target, *(np.roll(target, int(shift)) for shift in shifts)], axis=1)
     names = np.unique(labels)
-    learners = [_serial(candidate.learner) for candidate in candidates]
+    folds = [_fold(labels, at, label, purge) for label in names]
     forecasts = np.full((len(candidates), n, targets.shape[1]), np.nan)
-    baselines = {kind: np.full(n, np.nan) for kind in ("mean", "linear", "cubic")}
+    # Errors inside the training blocks of every fold, and, last, inside all blocks.
+    inner = np.empty((len(candidates), len(folds) + 1))
+    with single_threaded_blas():
+        for place, candidate in enumerate(candidates):
+            learner = _serial(candidate.learner)
 
-    def fold(label: Any) -> int:
-        test = np.flatnonzero(labels == label)
-        inside = (at < at[test[0]] - purge) | (at > at[test[-1]] + purge)
-        train = np.flatnonzero(inside & (labels != label))
+            def work(
+                fold: int, place: int = place, X: Floats = candidate.features, learner: Any = learner
+            ) -> None:
+                if fold == len(folds):
+                    inner[place, fold] = _inner_error(learner, X, target, labels, inner_folds)
+                else:
+                    train, test = folds[fold]
+                    inner[place, fold], forecasts[place, test] = _fit_fold(
+                        learner, X, targets, labels, train, test, inner_folds
+                    )
+
+            # Other libraries' learners are not promised to work in threads.
+            threads = workers if isinstance(learner, FrameRidge) else 1
+            map_chunks(work, range(len(folds) + 1), workers=threads)
+    baselines = {kind: np.full(n, np.nan) for kind in ("mean", "linear", "cubic")}
+    for train, test in folds:
         baselines["mean"][test] = target[train].mean()
         for kind in ("linear", "cubic"):
             baselines[kind][test] = interpolate_in_time(at[train], target[train], at[test], kind)
-        errors = []
-        for place, (candidate, learner) in enumerate(zip(candidates, learners, strict=True)):
-            errors.append(
-                _inner_error(learner, candidate.features[train], target[train], labels[train], inner_folds)
-            )
-            forecasts[place, test] = fit_and_predict_all(
-                learner, candidate.features, targets, train, test, 1, labels
-            )
-        return int(np.argmin(errors))
-
-    with single_threaded_blas():
-        picks = map_chunks(fold, names.tolist(), workers=workers)
-        final = int(
-            np.argmin(
-                map_chunks(
-                    lambda place: _inner_error(
-                        learners[place], candidates[place].features, target, labels, inner_folds
-                    ),
-                    range(len(candidates)),
-                    workers=workers,
-                )
-            )
-        )
+    *picks, final = (int(pick) for pick in np.argmin(inner, axis=0))
     counted = Counter(picks)
     rows = tuple(
         CandidateScore(
@@ -274,6 +269,33 @@ def nested_selection(
         cubic=score(target, baselines["cubic"]),
         n_blocks=len(names),
     )
+
+
+def _fold(
+    labels: NDArray[np.intp], at: Floats, label: Any, purge: float
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return training and test samples of the fold that holds a block out."""
+    test = np.flatnonzero(labels == label)
+    apart = (at < at[test].min() - purge) | (at > at[test].max() + purge)
+    return np.flatnonzero(apart & (labels != label)), test
+
+
+def _fit_fold(
+    learner: Any,
+    X: Floats,
+    targets: Floats,
+    labels: NDArray[np.intp],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    n_folds: int,
+) -> tuple[float, Floats]:
+    """Return the error inside the training blocks, and the forecasts of all targets on the block held out."""
+    if isinstance(learner, FrameRidge):
+        fitted = clone(learner).fit(X[train], targets[train], labels[train])
+        inner = fitted.block_out_residuals(labels[train])[:, 0]
+        return float(np.mean(inner**2)), fitted.predict(X[test])
+    forecast = fit_and_predict_all(learner, X, targets, train, test, 1, labels)
+    return _inner_error(learner, X[train], targets[train, 0], labels[train], n_folds), forecast
 
 
 def _inner_error(learner: Any, X: Floats, y: Floats, labels: NDArray[np.intp], n_folds: int) -> float:

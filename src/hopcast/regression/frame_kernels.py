@@ -36,6 +36,9 @@ OfGamma = Callable[[float], FloatArray]
 
 PARITIES = ("even", "odd")
 
+# Distances between atoms that are kept rather than computed anew: 128 MB.
+_KEPT = 2**24
+
 
 @dataclass(frozen=True, eq=False)
 class FrameKernel:
@@ -94,9 +97,11 @@ class FrameKernel:
             columns = None if others is None else others[0][:, 0]
             distance = distances(frames[0][:, 0], columns, kernel=shape, workers=workers)
             return lambda gamma: kernel_of_distance(distance.copy(), gamma, shape)
-        # Distances of all pairs of atoms would not fit: they are computed anew for every gamma, over which threads run.
         block = _block(frames if others is None else others, shape)
         n_frames = len(frames[0])
+        if sum(len(part) ** 2 * part.shape[1] ** 2 for part in frames) <= _KEPT:
+            return block(frames)
+        # Distances of all pairs of atoms would not fit: they are computed anew for every gamma, over which threads run.
         parts = chunk_slices(n_frames, chunk_length(frames))
 
         def matrix(gamma: float) -> FloatArray:
