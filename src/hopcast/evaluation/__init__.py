@@ -42,6 +42,11 @@ conformal factors from inner blocks of the training frames, which the test never
 Wilson's interval at the effective number of frames, tested time over correlation time: ``calibrated`` if 90 % lies
 inside and it is narrower than 25 points, ``not calibrated`` if 90 % lies outside, otherwise ``inconclusive``.
 
+Knowing when not to
+-------------------
+`training_domain` fixes once how far training frames lie from those of other blocks, in feature space and by posterior
+deviation; `extrapolation` judges frames by it, chunk after chunk, and says which lie outside.
+
 Sources
 -------
 How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (interleaved protocol).
@@ -52,11 +57,13 @@ Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++,
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.calibration import Calibration, calibrate
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model
+from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
 
 __all__ = [
-    "BlockedSplit", "Calibration", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit",
-    "calibrate", "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
+    "BlockedSplit", "Calibration", "Evaluation", "Extrapolation", "InterleavedSplit", "PoweredMean", "Score",
+    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation", "interpolate_in_time",
+    "mean_prediction", "prediction_powered_mean", "score", "training_domain",
 ]  # fmt: skip
