@@ -9,12 +9,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.regression import LaplacianRidge
 from hopcast.regression.blockout import blocks_of
 from hopcast.regression.finite import require_finite
-from hopcast.regression.kernels import FloatArray, map_distance_blocks
+from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""
@@ -268,15 +268,16 @@ def _nearest(
 ) -> FloatArray:
     """Return mean |difference| a feature to the nearest training frame (of another label, if given), [n_frames]."""
     out = np.empty(len(X))
+    tiles = tiles_of(training)
+    prepare = np.asarray if domain is None else domain.standardise
 
-    def consume(part: slice, distance: FloatArray) -> None:
+    def look(part: slice) -> None:
+        distance = distance_block(prepare(X[part]), tiles, len(training), "laplacian")
         if labels is not None:
             distance[labels[part, None] == labels[None, :]] = np.inf
         out[part] = distance.min(axis=1) / training.shape[1]
 
-    prepare = np.asarray if domain is None else domain.standardise
-    with single_threaded_blas():
-        map_distance_blocks(consume, X, prepare, training, "laplacian", workers)
+    map_chunks(look, chunk_slices(len(X), frames_per_chunk(len(training))), workers=workers)
     return out
 
 
