@@ -15,7 +15,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from hopcast.core import ConfigError, InputError
 from hopcast.regression import LaplacianRidge, TimeGeometryProcess, distances
 from hopcast.regression.time_geometry import _Evidence
-from hopcast.regression.time_kernels import HYPERPARAMETERS, centres_and_widths, covariance, penalty
+from hopcast.regression.time_kernels import HYPERPARAMETERS, Prior, covariance
 
 HELD = {
     "rough_variance": 0.3, "rough_length": 50.0, "smooth_variance": 0.7, "smooth_length": 90.0, "geometry_variance": 0.5,
@@ -69,9 +69,9 @@ def test_gradients_are_those_of_differences(kernel: str) -> None:
     logs = np.log(list(HELD.values()))
     numeric = approx_fprime(logs, lambda x: evidence.negative(np.exp(x))[0], 1e-6)
     np.testing.assert_allclose(evidence.negative(np.exp(logs))[1], numeric, rtol=1e-4, atol=1e-4)
-    centre, width = centres_and_widths(3, kernel, 80.0)
-    numeric = approx_fprime(logs, lambda x: penalty(np.exp(x), centre, width)[0], 1e-6)
-    np.testing.assert_allclose(penalty(np.exp(logs), centre, width)[1], numeric, rtol=1e-4, atol=1e-5)
+    prior = Prior(3, kernel, 80.0)
+    numeric = approx_fprime(logs, lambda x: prior.negative(np.exp(x))[0], 1e-6)
+    np.testing.assert_allclose(prior.negative(np.exp(logs))[1], numeric, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_chosen_is_a_maximum() -> None:
@@ -79,10 +79,10 @@ def test_what_is_chosen_is_a_maximum() -> None:
     model = TimeGeometryProcess(workers=1).fit(X, y)
     target = (y - y.mean()) / y.std()
     evidence = _Evidence(np.abs(X[:, None, 0] - X[None, :, 0]), distances(model.X_fit_), target, "laplacian")
-    centre, width = centres_and_widths(3, "laplacian", 80.0)
+    prior = Prior(3, "laplacian", 80.0)
 
     def density(theta: np.ndarray) -> float:
-        return -evidence.negative(theta)[0] - penalty(theta, centre, width)[0]
+        return -evidence.negative(theta)[0] - prior.negative(theta)[0]
 
     best = density(model.theta_)
     for index in range(len(HYPERPARAMETERS)):

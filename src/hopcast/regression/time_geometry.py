@@ -31,11 +31,10 @@ from hopcast.regression.ridge import _TOO_FEW, _root
 from hopcast.regression.time_kernels import (
     GEOMETRY_KERNELS,
     HYPERPARAMETERS,
-    centres_and_widths,
+    Prior,
     covariance,
     derivatives,
     limits,
-    penalty,
 )
 
 _VARIANCES = [index for index, name in enumerate(HYPERPARAMETERS) if name.endswith("_variance")]
@@ -98,7 +97,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
     -----
     The first column of X is the time in fs, the others are features (of the geometry, and of the velocities where the target
     needs them); with the time alone it is a process in time. Hyperparameters maximise the marginal likelihood times weak
-    priors (`centres_and_widths`), by L-BFGS-B with analytic gradients from three fixed starts. The priors matter below
+    priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The priors matter below
     some thirty samples, where the likelihood alone cannot tell fast motion from noise: it took 30 samples of a
     coupling 100 fs apart for noise and lost to a straight line. The noise is a parameter like the others,
     at least 1e-9 of the variance: no jitter is added beside it.
@@ -270,8 +269,8 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         n_features = self.X_fit_.shape[1]
         if n_features == 0:
             held = held | dict.fromkeys(_GEOMETRIC, 0.0)
-        centre, width = centres_and_widths(max(n_features, 1), self.kernel, self.time_scale)
-        fixed = np.exp(centre)
+        prior = Prior(max(n_features, 1), self.kernel, self.time_scale)
+        fixed = np.exp(prior.centre)
         fixed[list(held)] = list(held.values())
         free = np.array([index for index in range(len(fixed)) if index not in held], dtype=np.intp)
         if len(free) == 0:
@@ -282,8 +281,8 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
             theta = fixed.copy()
             theta[free] = np.exp(logs)
             value, gradient = evidence.negative(theta)
-            prior, slope = penalty(theta[free], centre[free], width[free])
-            return value + prior, gradient[free] + slope
+            cost, slope = prior.negative(theta)
+            return value + cost, (gradient + slope)[free]
 
         def climb(start: FloatArray) -> tuple[float, FloatArray]:
             found = minimize(
@@ -293,7 +292,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
             return float(found.fun), found.x
 
         spacing = float(np.median(np.diff(np.sort(self.time_fit_))))
-        results = map_chunks(climb, _starts(centre, spacing), workers=self.workers)
+        results = map_chunks(climb, _starts(prior.centre, spacing), workers=self.workers)
         theta = fixed.copy()
         theta[free] = np.exp(min(results, key=lambda result: result[0])[1])
         return theta

@@ -19,7 +19,9 @@ HYPERPARAMETERS = (
 """Variances in units of the training target's, lengths in fs, gamma as in `LaplacianRidge`."""
 
 _LIMITS = {"variance": (1e-8, 1e2), "length": (1.0, 1e6), "gamma": (1e-6, 1e3), "noise": (1e-9, 1.0)}
-_EXCESS = 10.0  # mean of the exponential prior of a variance: it only keeps them from growing without bound
+# Means of the exponential priors of variances. In time it only keeps them from growing without bound; geometry and product
+# must each earn two nats for explaining everything, one for each of their two parameters (as in Akaike's criterion).
+_MEANS = np.array([10.0, np.inf, 10.0, np.inf, 0.5, np.inf, 0.5, np.inf, np.inf])
 
 
 def limits() -> NDArray[np.float64]:
@@ -28,22 +30,23 @@ def limits() -> NDArray[np.float64]:
     return np.log([_LIMITS[kind] for kind in kinds])
 
 
-def centres_and_widths(n_features: int, kernel: str, time_scale: float) -> tuple[FloatArray, FloatArray]:
-    """Return centre and width of the log-normal priors in the logarithm; infinite widths leave it to `penalty`.
+class Prior:
+    """Weak priors of the hyperparameters: log-normal for lengths, gamma and noise, exponential for the other variances.
 
     Lengths in time: `time_scale` within a factor e, that of the product's slow change ten times as long within e^1.5.
     gamma: 0.3/n_features (``laplacian``) or 0.5/sqrt(n_features) within e^1.5. Noise: 1e-6 of the target's variance within e^3.
     """
-    unit = 0.3 / n_features if kernel == "laplacian" else 0.5 / math.sqrt(n_features)
-    centre = np.log([1.0, time_scale, 1.0, time_scale, 1.0, unit, 1.0, 10.0 * time_scale, 1e-6])
-    return centre, np.array([np.inf, 1.0, np.inf, 1.0, np.inf, 1.5, np.inf, 1.5, 3.0])
 
+    def __init__(self, n_features: int, kernel: str, time_scale: float) -> None:
+        unit = 0.3 / n_features if kernel == "laplacian" else 0.5 / math.sqrt(n_features)
+        self.centre = np.log([1.0, time_scale, 1.0, time_scale, 1.0, unit, 1.0, 10.0 * time_scale, 1e-6])
+        self.width = np.array([np.inf, 1.0, np.inf, 1.0, np.inf, 1.5, np.inf, 1.5, 3.0])
 
-def penalty(theta: FloatArray, centre: FloatArray, width: FloatArray) -> tuple[float, FloatArray]:
-    """Return minus the logarithm of the prior (without constants) and its gradient by the logarithms of `theta`."""
-    z = (np.log(np.maximum(theta, 1e-300)) - centre) / width
-    excess = np.where(np.isinf(width), theta / _EXCESS, 0.0)
-    return float(0.5 * z @ z + excess.sum()), z / width + excess
+    def negative(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Return minus the logarithm of the density (without constants) and its gradient by the logarithms of `theta`."""
+        z = (np.log(np.maximum(theta, 1e-300)) - self.centre) / self.width
+        excess = theta / _MEANS
+        return float(0.5 * z @ z + excess.sum()), z / self.width + excess
 
 
 def covariance(theta: FloatArray, lag: FloatArray, distance: FloatArray, kernel: str) -> FloatArray:
