@@ -33,7 +33,8 @@ Prediction-powered means
 ------------------------
 An average needs no forecast to be right on every frame. `prediction_powered_mean` adds to the plain average of the
 samples the difference between the forecast's mean over all frames and over the samples, weighted by lambda: near 0
-for a useless forecast, and a division of the variance by 1/(1 - rho^2) for one of correlation rho.
+for a useless forecast (a slope that its own noise explains is shrunk to 0), and a variance of 1 - rho^2 times the plain
+average's for one of correlation rho.
 
 Calibrated error bars
 ---------------------
