@@ -12,7 +12,6 @@ from hopcast.abinitio import (
     Geometry,
     band_edges,
     density_of_states,
-    draw_electrons,
     run_md,
 )
 from hopcast.core.errors import ConfigError, InputError
@@ -169,9 +168,3 @@ def test_electrons_without_weights_or_frames_say_so():
         density_of_states([])
     with pytest.raises(InputError, match=r"weights of atoms"):
         band_edges([made_up(0.0, weights=False)])
-
-
-def test_the_figure_shows_each_element():
-    figure = draw_electrons([made_up(0.0), made_up(7.0)])
-    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"all", "Cs", "Pb", "I"}
-    assert len(figure.axes) == 4

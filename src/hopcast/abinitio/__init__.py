@@ -41,7 +41,6 @@ from hopcast.abinitio.electrons import (
     DensityOfStates,
     band_edges,
     density_of_states,
-    draw_electrons,
     plan_electrons,
 )
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry, make_engine
@@ -52,7 +51,7 @@ from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
 
 __all__ = [
     "BandEdges", "ComputeReport", "DensityOfStates", "Electrons", "ElectronsError", "Engine", "Geometry", "Harvest",
-    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states", "draw_electrons",
+    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states",
     "harvest_cp2k", "harvest_pairs", "make_engine", "matrix_couplings", "plan_electrons", "read_plan", "run_md",
     "trajectory_hash", "write_plan",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from hopcast.study.assemble import assemble
 from hopcast.study.checks import run_checks
 from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.curves import n_points, run_curves
+from hopcast.study.electrons import orbitals_signature, run_electrons
 from hopcast.study.forecasts import run_models
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.lifetimes import AB_INITIO, forecast_hamiltonian, run_lifetimes
@@ -145,6 +146,11 @@ def compute(
             reporter.note(note)
         return stages[name]
 
+    plan = config.electrons.plan
+    if plan is not None:  # first: what is wrong with it should not show after hours
+        run(
+            "electrons", ("data",), orbitals_signature(plan), 1, lambda stage: run_electrons(plan, data)
+        )  # fmt: skip
     section = config.features
     result = run(
         "features", ("data",), section.model_dump(), 1, lambda stage: run_features(config, data, workers)
