@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.abinitio.electrons import BandEdges, DensityOfStates
 from hopcast.core.errors import InputError
 from hopcast.report.schema import plain, validate_results
 from hopcast.report.verdicts import with_verdicts
@@ -198,6 +199,8 @@ class Series:
         One for each element and target.
     atoms
         By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
+    states, edges
+        Density of states and band-edge states of the frames whose orbitals are known.
     """
 
     structure: Structure | None = None
@@ -207,9 +210,13 @@ class Series:
     populations: Populations | None = None
     maps: tuple[InformationMap, ...] = ()
     atoms: Mapping[str, Array] = field(default_factory=dict)
+    states: DensityOfStates | None = None
+    edges: BandEdges | None = None
 
     def __post_init__(self) -> None:
         if self.structure is not None:
+            if self.edges is not None:
+                _check_length("edges.weights", self.edges.weights, (2, len(self.structure.numbers)))
             for target, values in self.atoms.items():
                 _check_length(f"atoms[{target!r}]", values, (len(self.structure.numbers),))
 

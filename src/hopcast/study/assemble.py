@@ -23,6 +23,7 @@ from hopcast.report import (
     number,
 )
 from hopcast.study.config import StudyConfig
+from hopcast.study.electrons import electron_series
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
@@ -57,6 +58,9 @@ def assemble(
         "timings": [{"stage": name, "seconds": round(spent, 2)} for name, spent in seconds.items()],
     }
     results["selection"] = information.numbers["selection"]
+    electrons = stages.get("electrons")
+    if electrons is not None:
+        results["electrons"] = electrons.numbers["electrons"]
     if "curves" in stages:
         results["learning_curves"] = stages["curves"].numbers["learning_curves"]
     if data.samples is not None:
@@ -69,7 +73,10 @@ def assemble(
     for key in ("checks", "methods"):
         if checks.numbers.get(key) is not None:
             results[key] = checks.numbers[key]
-    return StudyReport(results, _series(config, data, functions, information, models, dynamics, checks))
+    series = _series(config, data, functions, information, models, dynamics, checks)
+    if electrons is not None:
+        series = dataclasses.replace(series, **electron_series(electrons))
+    return StudyReport(results, series)
 
 
 def _data(
