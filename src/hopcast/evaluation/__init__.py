@@ -27,7 +27,9 @@ trajectory is too short for enough shifts (fewer than 19); otherwise ``not usefu
 Splits
 ------
 `InterleavedSplit`, `BlockedSplit` (contiguous blocks held out, no training frame within the purge, which should be
-twice the correlation time), `TrajectorySplit`. Scores of several folds are those of all held-out forecasts together.
+twice the correlation time), `TrajectorySplit`. Samples of a sparse Hamiltonian, spread unevenly over a trajectory, have
+`NeighbourSplit` (every n-th sample held out, its neighbours train) and `CalendarSplit` (stretches of time held out).
+Scores of several folds are those of all held-out forecasts together.
 
 Prediction-powered means
 ------------------------
@@ -61,10 +63,16 @@ from hopcast.evaluation.evaluate import Evaluation, evaluate_model
 from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
-from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
+from hopcast.evaluation.splits import (
+    BlockedSplit,
+    CalendarSplit,
+    InterleavedSplit,
+    NeighbourSplit,
+    TrajectorySplit,
+)
 
 __all__ = [
-    "BlockedSplit", "Calibration", "Evaluation", "Extrapolation", "InterleavedSplit", "PoweredMean", "Score",
-    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation", "interpolate_in_time",
-    "mean_prediction", "prediction_powered_mean", "score", "training_domain",
+    "BlockedSplit", "CalendarSplit", "Calibration", "Evaluation", "Extrapolation", "InterleavedSplit", "NeighbourSplit",
+    "PoweredMean", "Score", "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation",
+    "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score", "training_domain",
 ]  # fmt: skip

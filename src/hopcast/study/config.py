@@ -99,6 +99,18 @@ class ModelsSection(Section):
     )
 
 
+class SamplesSection(Section):
+    """How forecasts are scored where only pairs of frames are known (a sparse Hamiltonian)."""
+
+    n_folds: Annotated[int, Field(ge=2)] = Field(
+        10, description="Folds in which every n-th pair is held out while its neighbours train."
+    )
+    block: PositiveFloat | None = Field(
+        None,
+        description="fs, stretches of time held out; None: a twentieth of the trajectory, at least 2 correlation times.",
+    )
+
+
 class DynamicsSection(Section):
     """Surface hopping on each Hamiltonian."""
 
@@ -159,6 +171,7 @@ class StudyConfig(Section):
     features: FeaturesSection = Field(default_factory=FeaturesSection)
     information: InformationSection = Field(default_factory=InformationSection)
     models: ModelsSection = Field(default_factory=ModelsSection)
+    samples: SamplesSection = Field(default_factory=SamplesSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)

@@ -16,6 +16,7 @@ from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
 from hopcast.report.figures.population import draw_fits, draw_populations
+from hopcast.report.figures.rates import draw_rates
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import draw_structure
 from hopcast.report.figures.trust import draw_trust
@@ -95,6 +96,13 @@ FIGURES: Final = (
         "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
     ),
     FigureSpec(
+        "rates", "The mean rate from the computed pairs",
+        "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
+        "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
+        "the average with the forecast of held-out stretches as control variate; a forecast helps where these are narrower than the band.",
+        draw_rates,
+    ),
+    FigureSpec(
         "learning-curves", "From which training stride on does the model know more than the calendar?",
         "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
         "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
@@ -118,5 +126,5 @@ FIGURES: Final = (
 
 __all__ = [
     "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_series", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip
