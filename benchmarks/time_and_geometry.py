@@ -1,8 +1,8 @@
 """Spline, geometry, and both: where a clock forecasts the shipped CsPbI3, where the geometry does, and whether one process
 that knows both is ever worse than the better of the two.
 
-Run as ``python benchmarks/time_and_geometry.py [--quick] [--figure STEM]``; prints the tables of docs/beyond-time.md and
-draws its figure (STEM.svg, STEM.png).
+Run as ``python benchmarks/time_and_geometry.py [--quick] [--figure STEM] [PART ...]`` (parts: dense, sparse, outside);
+prints the tables of docs/beyond-time.md and draws its figure (STEM.svg, STEM.png).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.base import clone
 import hopcast as hc
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.descriptors import flatten
-from hopcast.evaluation import interpolate_in_time
+from hopcast.evaluation import extrapolation, interpolate_in_time, training_domain
 from hopcast.regression import LaplacianRidge, TimeGeometryProcess
 from hopcast.report.style import ALL, ELEMENT_COLOURS, MUTED, WIDE, panel_label, save_figure, style
 
@@ -163,6 +163,50 @@ def sparse(quick):
             show(f"{target.name}, {n} pairs of the long trajectory, {words}", errors.summary())
 
 
+def outside():
+    """Print which frames lie outside of two training sets, and what the error is on either side."""
+    short, long = hc.load("cspbi3"), hc.load("cspbi3-long")
+    functions = hc.SymmetryFunctions.from_trajectory(short.trajectory)
+    pairs = long.hamiltonian.frontier()
+    known = np.flatnonzero(pairs.energy_known)
+    G, along = (flatten(functions.transform(t)) for t in (short.trajectory, long.trajectory[::10]))
+    sampled = flatten(
+        functions.transform(
+            dataclasses.replace(
+                long.trajectory, positions=long.trajectory.positions[known], velocities=None,
+                cell=long.trajectory.cell if long.trajectory.cell.ndim == 2 else long.trajectory.cell[known],
+            )
+        )
+    )  # fmt: skip
+    gap = np.diff(short.hamiltonian.frontier().energies, axis=1)[:, 0]
+    true = np.diff(pairs.energies[known], axis=1)[:, 0]
+    for words, X, y, others in (
+        ("the dense trajectory, every 24 fs", G[::6], gap[::6],
+         {"its frames between": (G[3::6], gap[3::6]), "the long trajectory, every 40 fs": (along, None),
+          "the long trajectory where it is known": (sampled, true)}),
+        ("145 pairs of the long trajectory", sampled[::2], true[::2],
+         {"the long trajectory, every 40 fs": (along, None), "the dense trajectory": (G, gap)}),
+    ):  # fmt: skip
+        model = LaplacianRidge().fit(X, y)
+        domain = training_domain(model)
+        print(
+            f"gap, trained on {words}: limits {domain.distance_limit:.3f} in distance, {domain.std_limit[0]:.3f} in deviation"
+        )
+        for name, (new, values) in others.items():
+            mean, std = model.predict(new, return_std=True)
+            found = extrapolation(domain, new, std=std)
+            far = found.distance > domain.distance_limit
+            print(f"    {name}: {found.verdict} By distance alone {100 * far.mean():.1f} %.")
+            if values is not None:
+                error = np.abs(values - mean)
+                parts = [
+                    f"{w} {error[k].mean():.3f} eV" for w, k in (("near", ~far), ("far", far)) if k.any()
+                ]
+                print(
+                    f"        mean absolute error {', '.join(parts)}; the mean would have {np.abs(values - y.mean()).mean():.3f} eV"
+                )
+
+
 def show(title, summary):
     """Print unexplained variance and R2 of each method with 90 % intervals, and the ratio to the better of two."""
     print(title)
@@ -205,14 +249,25 @@ def draw(found):
 
 def main(arguments):
     quick = "--quick" in arguments
+    stem = arguments[arguments.index("--figure") + 1] if "--figure" in arguments else None
+    parts = [word for word in arguments if not word.startswith("-") and word != stem] or [
+        "dense",
+        "sparse",
+        "outside",
+    ]
     with single_threaded_blas():
-        print("unexplained variance, 1 - R2, between samples of the dense trajectory")
-        found = dense(quick)
-        print("\npairs of the long trajectory")
-        sparse(quick)
-    if "--figure" in arguments:
-        with style():
-            save_figure(draw(found), arguments[arguments.index("--figure") + 1])
+        if "dense" in parts:
+            print("unexplained variance, 1 - R2, between samples of the dense trajectory")
+            found = dense(quick)
+            if stem is not None:
+                with style():
+                    save_figure(draw(found), stem)
+        if "sparse" in parts:
+            print("\npairs of the long trajectory")
+            sparse(quick)
+        if "outside" in parts:
+            print("\nframes outside of a training set")
+            outside()
 
 
 if __name__ == "__main__":
