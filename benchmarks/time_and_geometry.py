@@ -13,7 +13,6 @@ import sys
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
-from sklearn.base import clone
 
 import hopcast as hc
 from hopcast.core.chunks import single_threaded_blas
@@ -25,7 +24,8 @@ from hopcast.report.style import ALL, ELEMENT_COLOURS, MUTED, WIDE, panel_label,
 STRIDES = (8, 12, 16, 24, 32, 48, 64, 80, 100, 136, 200, 400, 800)  # fs
 N_BLOCKS = 20  # of the bootstrap: 151 fs of the dense, 5 ps of the long trajectory
 N_DRAWS = 2000
-METHODS = ("linear", "spline", "geometry", "both")
+METHODS = ("linear", "spline", "clock", "geometry", "both")
+DRAWN = ("linear", "spline", "geometry", "both")
 LABELS = {
     "linear": "linear in time",
     "spline": "cubic spline in time",
@@ -79,7 +79,10 @@ def targets(name):
 
 
 def forecasts(target, train, test):
-    """Return the forecast of each method on the test frames, and the process."""
+    """Return the forecast of each method on the test frames, and the process that knows both.
+
+    ``clock`` is that process without the geometry: what is left between the two is what the geometry adds.
+    """
     times, values = target.times[train], target.values[train]
     out = {
         "linear": interpolate_in_time(times, values, target.times[test], "linear"),
@@ -87,8 +90,8 @@ def forecasts(target, train, test):
         "geometry": LaplacianRidge().fit(target.features[train], values).predict(target.features[test]),
     }
     X = np.c_[target.times, target.features]
-    process = clone(TimeGeometryProcess()).fit(X[train], values)
-    return out | {"both": process.predict(X[test])}, process
+    clock, process = (TimeGeometryProcess().fit(X[train, :k], values) for k in (1, X.shape[1]))
+    return out | {"clock": clock.predict(X[test, :1]), "both": process.predict(X[test])}, process
 
 
 class Errors:
@@ -111,17 +114,19 @@ class Errors:
 
     def summary(self):
         """Return unexplained variance of each method, its 90 % interval, and that of both over the better of spline and
-        geometry (blocks of time resampled whole, the same for all)."""
+        geometry and over the clock (blocks of time resampled whole, the same for all)."""
         draws = np.random.default_rng(0).multinomial(N_BLOCKS, np.full(N_BLOCKS, 1 / N_BLOCKS), size=N_DRAWS)
         values = {m: s.sum() / self.spread.sum() for m, s in self.squares.items()}
         drawn = {m: (draws @ s) / (draws @ self.spread) for m, s in self.squares.items()}
         better = min(("spline", "geometry"), key=values.__getitem__)
-        ratio = drawn["both"] / drawn[better]
+
+        def ratio(other):
+            return values["both"] / values[other], *np.quantile(drawn["both"] / drawn[other], [0.05, 0.95])
+
         return {
             "value": values,
             "interval": {m: np.quantile(d, [0.05, 0.95]) for m, d in drawn.items()},
-            "better": better,
-            "ratio": (values["both"] / values[better], *np.quantile(ratio, [0.05, 0.95])),
+            "ratios": {better: ratio(better), "clock": ratio("clock")},
         }
 
 
@@ -213,8 +218,8 @@ def show(title, summary):
     for method in METHODS:
         value, (low, high) = summary["value"][method], summary["interval"][method]
         print(f"    {method:9s} unexplained {value:9.3g} [{low:.3g}, {high:.3g}]   R2 {1 - value:.6f}")
-    ratio, low, high = summary["ratio"]
-    print(f"    both / {summary['better']} = {ratio:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    for other, (ratio, low, high) in summary["ratios"].items():
+        print(f"    both / {other} = {ratio:.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
 
 def draw(found):
@@ -225,7 +230,7 @@ def draw(found):
     figure.subplots_adjust(left=0.105, right=0.985, top=0.83, bottom=0.16, wspace=0.08)
     for ax, name in zip(axes, names, strict=True):
         strides = [stride for other, stride in found if other == name]
-        for method in METHODS:
+        for method in DRAWN:
             cells = [found[name, stride] for stride in strides]
             ax.plot(
                 strides, [c["value"][method] for c in cells], ms=3, mec="white", mew=0.4,
