@@ -87,10 +87,10 @@ def forecasts(target, train, test):
     out = {
         "linear": interpolate_in_time(times, values, target.times[test], "linear"),
         "spline": interpolate_in_time(times, values, target.times[test], "cubic", max_gap=np.inf),
-        "geometry": LaplacianRidge().fit(target.features[train], values).predict(target.features[test]),
+        "geometry": LaplacianRidge(workers=1).fit(target.features[train], values).predict(target.features[test]),
     }
     X = np.c_[target.times, target.features]
-    clock, process = (TimeGeometryProcess().fit(X[train, :k], values) for k in (1, X.shape[1]))
+    clock, process = (TimeGeometryProcess(workers=1).fit(X[train, :k], values) for k in (1, X.shape[1]))
     return out | {"clock": clock.predict(X[test, :1]), "both": process.predict(X[test])}, process
 
 
@@ -192,7 +192,7 @@ def outside():
         ("145 pairs of the long trajectory", sampled[::2], true[::2],
          {"the long trajectory, every 40 fs": (along, None), "the dense trajectory": (G, gap)}),
     ):  # fmt: skip
-        model = LaplacianRidge().fit(X, y)
+        model = LaplacianRidge(workers=1).fit(X, y)
         domain = training_domain(model)
         print(
             f"gap, trained on {words}: limits {domain.distance_limit:.3f} in distance, {domain.std_limit[0]:.3f} in deviation"
