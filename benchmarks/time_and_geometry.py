@@ -87,7 +87,9 @@ def forecasts(target, train, test):
     out = {
         "linear": interpolate_in_time(times, values, target.times[test], "linear"),
         "spline": interpolate_in_time(times, values, target.times[test], "cubic", max_gap=np.inf),
-        "geometry": LaplacianRidge(workers=1).fit(target.features[train], values).predict(target.features[test]),
+        "geometry": LaplacianRidge(workers=1)
+        .fit(target.features[train], values)
+        .predict(target.features[test]),
     }
     X = np.c_[target.times, target.features]
     clock, process = (TimeGeometryProcess(workers=1).fit(X[train, :k], values) for k in (1, X.shape[1]))

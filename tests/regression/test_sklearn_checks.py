@@ -4,7 +4,7 @@ from typing import Any
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hopcast.regression import LaplacianRidge, TimeGeometryProcess
+from hopcast.regression import ExchangeableRidge, LaplacianRidge, TimeGeometryProcess
 
 # all but the noise, which is chosen: the checks are about the dialect
 HELD = {
@@ -18,6 +18,7 @@ HELD = {
         LaplacianRidge(workers=1),
         LaplacianRidge(alpha=1e-4, gamma=0.2, workers=1),
         LaplacianRidge(alpha=1e-3, gamma=0.5, kernel="matern32", workers=1),
+        ExchangeableRidge(workers=1),
         TimeGeometryProcess(hyperparameters=HELD, workers=1),
     ]
 )

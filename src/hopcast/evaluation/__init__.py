@@ -31,6 +31,12 @@ twice the correlation time), `TrajectorySplit`. Samples of a sparse Hamiltonian,
 `NeighbourSplit` (every n-th sample held out, its neighbours train) and `CalendarSplit` (stretches of time held out).
 Scores of several folds are those of all held-out forecasts together.
 
+Choice among models
+-------------------
+`nested_selection` puts representations and learners into one table on whole blocks of time held out. The best row of
+such a table is flattered by being the best; the row "chosen in each fold" is not: there the candidate is chosen inside the
+training blocks, hyperparameters included.
+
 Prediction-powered means
 ------------------------
 An average needs no forecast to be right on every frame. `prediction_powered_mean` adds to the plain average of the
@@ -59,6 +65,13 @@ Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++,
 
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.calibration import Calibration, calibrate
+from hopcast.evaluation.candidates import (
+    Candidate,
+    CandidateScore,
+    NestedSelection,
+    nested_selection,
+    time_blocks,
+)
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model
 from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
@@ -72,7 +85,8 @@ from hopcast.evaluation.splits import (
 )
 
 __all__ = [
-    "BlockedSplit", "CalendarSplit", "Calibration", "Evaluation", "Extrapolation", "InterleavedSplit", "NeighbourSplit",
-    "PoweredMean", "Score", "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation",
-    "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score", "training_domain",
+    "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
+    "Extrapolation", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
+    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation", "interpolate_in_time",
+    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "time_blocks", "training_domain",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from hopcast.regression import LaplacianRidge
 from hopcast.regression.blockout import blocks_of
 from hopcast.regression.finite import require_finite
 from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
+from hopcast.regression.ridge import centre_and_scale
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""
@@ -188,9 +189,8 @@ def training_domain(
         std_limit = np.minimum(np.quantile(np.sqrt(latent), level, axis=0), UNINFORMED)
     else:
         raw = _table(reference)
-        mean, scale = raw.mean(axis=0), raw.std(axis=0)
-        # a feature that never varied is compared in its own unit: any change of it is far
-        scale = np.where(scale > 10.0 * np.finfo(np.float64).eps * np.abs(mean), scale, 1.0)
+        # one that never varied is compared in its own unit: any change of it is far
+        mean, scale = centre_and_scale(raw, True, np.zeros(raw.shape[1], dtype=np.bool_))
         features = (raw - mean) / scale
     labels = np.empty(len(features), dtype=np.intp)
     for label, block in enumerate(blocks_of(len(features), block_length, groups)):

@@ -27,7 +27,7 @@ from hopcast.regression.kernels import (
     tiles_of,
     weighted_sums,
 )
-from hopcast.regression.ridge import _TOO_FEW, _root
+from hopcast.regression.ridge import _TOO_FEW, _root, centre_and_scale
 from hopcast.regression.time_kernels import (
     GEOMETRY_KERNELS,
     HYPERPARAMETERS,
@@ -151,7 +151,9 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
                 "nothing to learn."
             )
         self.time_fit_ = np.ascontiguousarray(frames[:, 0])
-        self.x_mean_, self.x_scale_ = _standards(frames[:, 1:], self.standardize)
+        features = frames[:, 1:]
+        odd = np.zeros(features.shape[1], dtype=np.bool_)
+        self.x_mean_, self.x_scale_ = centre_and_scale(features, self.standardize, odd)
         self.X_fit_ = self._standardise(frames)
         self.intercept_, self.scale_ = float(target.mean()), float(target.std())
         with single_threaded_blas():
@@ -306,14 +308,6 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         frames = validate_data(self, X, dtype=np.float64, reset=False, ensure_all_finite=False)
         require_finite("X", frames)
         return np.asarray(frames)
-
-
-def _standards(X: FloatArray, standardize: bool) -> tuple[FloatArray, FloatArray]:
-    """Return centre and scale of the features; one that is constant but for rounding is only centred."""
-    if not standardize:
-        return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    return mean, np.where(scale > 10.0 * np.finfo(np.float64).eps * np.abs(mean), scale, 1.0)
 
 
 class _Evidence:

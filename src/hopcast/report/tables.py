@@ -400,12 +400,38 @@ def check_table(report: StudyReport) -> Table:
     return Table("exact-and-monte-carlo", "Exact solver and Monte Carlo engine", columns, rows, notes)
 
 
+def electron_table(report: StudyReport) -> Table:
+    """Return the band-edge states of the computed frames: localisation, and the share of each element."""
+    record = report.results.get("electrons", {"states": []})
+    columns = (
+        Column("state", "State", style="text"),
+        Column("participation", "Inverse participation ratio", "", "number"),
+        Column("participation_std", "its spread", "", "number", 2),
+        Column("n_atoms", "Atoms it covers", "", "fixed", 1),
+        *(Column(f"share_{element}", element, "%", "fixed", 1) for element in report.elements),
+    )
+    rows = []
+    notes: tuple[str, ...] = ()
+    for state in record["states"]:
+        shares = {entry["element"]: entry["share"] for entry in state["elements"]}
+        rows.append((
+            Cell(state["state"]), _cell(state, "participation"), _cell(state, "participation_std"),
+            Cell(1 / state["participation"]), *(Cell(100 * shares[element]) for element in report.elements),
+        ))  # fmt: skip
+    if rows:
+        notes = (
+            f"{record['engine']}, {record['n_frames']} frames with a gap of {record['gap_mean']:.3f} ± {record['gap_std']:.3f} eV. "
+            "Atoms it covers: one over the mean inverse participation ratio.",
+        )
+    return Table("electrons", "Band-edge states", columns, tuple(rows), notes)
+
+
 def study_tables(report: StudyReport) -> dict[str, Table]:
     """Return all tables of the report by name, in its order."""
     tables = (
         trust_table(report), information_table(report), model_table(report), best_feature_table(report),
         hamiltonian_table(report), interval_table(report), rate_control_table(report), sampled_rate_table(report), own_tau_table(report),
         method_table(report), check_table(report), claim_table(report), calibration_table(report),
-        calibrated_rate_table(report), learning_table(report), selection_table(report),
+        calibrated_rate_table(report), learning_table(report), selection_table(report), electron_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

@@ -157,6 +157,12 @@ class ChecksSection(Section):
     fssh: bool = True
 
 
+class ElectronsSection(Section):
+    """Orbitals to look at: density of states by element, band-edge states."""
+
+    plan: Path | None = Field(None, description="Folder of a plan that hopcast compute worked on.")
+
+
 class StudyConfig(Section):
     """A whole study."""
 
@@ -175,6 +181,7 @@ class StudyConfig(Section):
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
+    electrons: ElectronsSection = Field(default_factory=ElectronsSection)
 
     @model_validator(mode="before")
     @classmethod
@@ -221,6 +228,7 @@ def read_config(path: str | Path) -> StudyConfig:
         update={
             "data": _beside(name.parent, config.data),
             "more_data": [_beside(name.parent, one) for one in config.more_data],
+            "electrons": ElectronsSection(plan=config.electrons.plan and name.parent / config.electrons.plan),
         }
     )
 

@@ -16,6 +16,7 @@ from hopcast.study.assemble import assemble
 from hopcast.study.checks import run_checks
 from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.curves import n_points, run_curves
+from hopcast.study.electrons import orbitals_signature, run_electrons
 from hopcast.study.forecasts import run_models
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.lifetimes import forecast_hamiltonian, run_lifetimes
@@ -137,6 +138,11 @@ def compute(
 ) -> tuple[SymmetryFunctions, dict[str, StageResult]]:
     """Run the stages in order, each found in `folder` where it was computed before."""
     runner = StageRunner(folder, reporter, config.seed, data.fingerprint)
+    plan = config.electrons.plan
+    if plan is not None:  # first: what is wrong with it should not show after hours
+        runner.run(
+            "electrons", ("data",), orbitals_signature(plan), 1, lambda stage: run_electrons(plan, data)
+        )
     if data.samples is not None:
         return compute_sparse(config, data, runner, workers), runner.results
     seed, run = config.seed, runner.run

@@ -13,6 +13,7 @@ from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.dephasing import draw_dephasing
+from hopcast.report.figures.electrons import draw_gaps, draw_states
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
 from hopcast.report.figures.population import draw_fits, draw_populations
@@ -53,7 +54,17 @@ FIGURES: Final = (
     ),
     FigureSpec(
         "gap-and-coupling", "Gap and coupling over time, and their spectra",
-        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed).", draw_series,
+        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.", draw_series,
+    ),
+    FigureSpec(
+        "gap-distribution", "How the gap is distributed",
+        "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.", draw_gaps,
+    ),
+    FigureSpec(
+        "figure-1-electrons", "Figure 1, continued. Density of states and band edges",
+        "Averaged over the computed frames; energies from the valence band maximum of each frame, weights of atoms from Löwdin "
+        "orbitals. Localisation: sum of the squared shares of the atoms, 1 on one atom; dashed: spread evenly over all.",
+        draw_states,
     ),
     FigureSpec(
         "information-bars", "Information by element",
@@ -79,7 +90,8 @@ FIGURES: Final = (
     FigureSpec(
         "figure-2-forecast", "Figure 2. Forecast against ab initio",
         "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
-        "and circles for the best one, with the number of features an atom and R².",
+        "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
+        "pairs in stretches of time that were held out.",
         draw_forecast,
     ),
     FigureSpec(
@@ -125,6 +137,6 @@ FIGURES: Final = (
 """All figures in the order of the report."""
 
 __all__ = [
-    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_gaps", "draw_information_atoms",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip
