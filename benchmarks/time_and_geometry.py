@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import hopcast as hc
 from hopcast.core.chunks import single_threaded_blas
@@ -25,6 +25,7 @@ STRIDES = (8, 12, 16, 24, 32, 48, 64, 80, 100, 136, 200, 400, 800)  # fs
 N_BLOCKS = 20  # of the bootstrap: 151 fs of the dense, 5 ps of the long trajectory
 N_DRAWS = 2000
 METHODS = ("linear", "spline", "clock", "geometry", "both")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DRAWN = ("linear", "spline", "geometry", "both")
 LABELS = {
     "linear": "linear in time",
@@ -35,7 +36,7 @@ LABELS = {
 LOOKS = {
     "linear": {"color": MUTED, "ls": (0, (1, 1.2)), "marker": "", "lw": 1.0},
     "spline": {"color": ELEMENT_COLOURS[0], "ls": (0, (4, 1.5)), "marker": "s", "lw": 1.2},
-    "geometry": {"color": ELEMENT_COLOURS[1], "ls": (0, (1, 1)), "marker": "^", "lw": 1.2},
+    "geometry": {"color": ELEMENT_COLOURS[1], "ls": (0, (1, 1.2)), "marker": "^", "lw": 1.2},
     "both": {"color": ALL, "ls": "-", "marker": "o", "lw": 1.6},
 }
 
@@ -225,31 +226,46 @@ def show(title, summary):
 
 
 def draw(found):
-    """Return the figure: unexplained variance against the stride, a panel for each target."""
+    """Return the figure: unexplained variance against the stride, and that of both over the better of spline and geometry."""
     names = list(dict.fromkeys(name for name, _ in found))
-    figure = Figure(figsize=(WIDE + 0.6, 2.7))
-    axes = figure.subplots(1, len(names), sharex=True, sharey=True)
-    figure.subplots_adjust(left=0.105, right=0.985, top=0.83, bottom=0.16, wspace=0.08)
-    for ax, name in zip(axes, names, strict=True):
+    figure = Figure(figsize=(WIDE + 0.6, 3.7))
+    axes = figure.subplots(2, len(names), sharex=True, sharey="row", height_ratios=(2.4, 1))
+    figure.subplots_adjust(left=0.115, right=0.985, top=0.88, bottom=0.115, wspace=0.08, hspace=0.14)
+    for (ax, below), name in zip(axes.T, names, strict=True):
         strides = [stride for other, stride in found if other == name]
+        cells = [found[name, stride] for stride in strides]
         for method in DRAWN:
-            cells = [found[name, stride] for stride in strides]
             ax.plot(
-                strides, [c["value"][method] for c in cells], ms=3, mec="white", mew=0.4,
+                strides, [c["value"][method] for c in cells], ms=3.2, mec="white", mew=0.4,
                 label=LABELS[method], zorder=3 if method == "both" else 2, **LOOKS[method],
             )  # fmt: skip
-            if method == "both":
-                low, high = np.array([c["interval"][method] for c in cells]).T
-                ax.fill_between(strides, low, high, color=ALL, alpha=0.18, lw=0)
+        low, high = np.array([c["interval"]["both"] for c in cells]).T
+        ax.fill_between(strides, low, high, color=ALL, alpha=0.18, lw=0)
         ax.axhline(1.0, color=MUTED, lw=0.6)
-        ax.set(xscale="log", yscale="log", xlabel="Time between samples (fs)")
-        ax.xaxis.set_major_locator(FixedLocator([8, 16, 32, 64, 136, 400, 800]))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xticklabels(["8", "16", "32", "64", "136", "400", "800"])
-        panel_label(ax, {"gap": "Gap", "|NAC|": "|NAC|"}[name])
-    axes[0].set_ylabel("Unexplained variance, 1 - R²")
-    axes[0].text(8, 1.12, "the mean", fontsize=6.5, color=MUTED, va="bottom")
-    handles, labels = axes[0].get_legend_handles_labels()
+        ax.set(xscale="log", yscale="log")
+        ax.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"10{str(round(np.log10(value))).translate(RAISED)}")
+        )
+        ax.yaxis.set_minor_locator(NullLocator())
+        panel_label(ax, name if name.startswith("|") else name.capitalize())
+        ratios = np.array([next(iter(c["ratios"].values())) for c in cells])
+        below.errorbar(
+            strides, ratios[:, 0], np.abs(ratios[:, 1:] - ratios[:, :1]).T, color=ALL, fmt="o", ms=3.2, mec="white",
+            mew=0.4, elinewidth=0.9,
+        )  # fmt: skip
+        below.axhline(1.0, color=MUTED, lw=0.6)
+        below.set(yscale="log", xlabel="Time between samples (fs)", ylim=(0.55, 1.7))
+        below.yaxis.set_major_locator(FixedLocator([0.6, 0.8, 1.0, 1.25, 1.6]))
+        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        below.xaxis.set_major_locator(FixedLocator([8, 16, 32, 64, 136, 400, 800]))
+        below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        for axis in (below.xaxis, below.yaxis):
+            axis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylabel("Unexplained variance, 1 − R²")
+    axes[1, 0].set_ylabel("Both / the better")
+    axes[0, 0].text(8, 1.25, "the mean", fontsize=6.5, color=MUTED, va="bottom")
+    figure.align_ylabels(axes[:, 0])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=4)
     return figure
 

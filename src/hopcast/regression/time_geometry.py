@@ -63,8 +63,8 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         Values to hold, by name (`hopcast.regression.time_kernels.HYPERPARAMETERS`): variances in units of the training
         target's variance (0 leaves a part out), lengths in fs, gamma per unit of distance. What is not named is chosen.
     time_scale
-        Where lengths in time are expected, fs, within a factor e: the prior's centre. Vibrations of a lattice; on the shipped
-        CsPbI3 the likelihood of dense samples alone gives 97 fs for the gap and 50 to 70 fs for the coupling.
+        Where lengths in time are expected, fs, within a factor e: the prior's centre. Vibrations of a lattice; 125 samples
+        24 fs apart of the shipped CsPbI3 put it at 110 fs for the gap and at 59 to 65 fs for the coupling.
     standardize
         Bring every feature to mean 0 and standard deviation 1 over the training frames.
     workers
@@ -98,8 +98,8 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
     The first column of X is the time in fs, the others are features (of the geometry, and of the velocities where the target
     needs them); with the time alone it is a process in time. Hyperparameters maximise the marginal likelihood times weak
     priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The priors matter below
-    some thirty samples, where the likelihood alone cannot tell fast motion from noise: it took 30 samples of a
-    coupling 100 fs apart for noise and lost to a straight line. The noise is a parameter like the others,
+    some thirty samples, where the likelihood alone cannot tell fast motion from noise: it takes 30 samples of a
+    coupling 100 fs apart for noise and loses to a straight line. The noise is a parameter like the others,
     at least 1e-9 of the variance: no jitter is added beside it.
 
     A step costs n^3/2 operations; predictions are linear in frames, in chunks whose memory does not grow with them.
