@@ -173,8 +173,8 @@ def prediction_powered_mean(
             upper, lower = max(upper, high), min(lower, low)
     value = centre_y + shift
     return PoweredMean(
-        value=float(value), low=float(value - error * upper), high=float(value - error * lower), weight=weight, plain=float(centre_y),
-        level=level, n_samples=n, n_blocks=n_blocks,
+        value=float(value), low=float(value - error * upper), high=float(value - error * lower), weight=weight,
+        plain=float(centre_y), level=level, n_samples=n, n_blocks=n_blocks,
     )  # fmt: skip
 
 

@@ -31,10 +31,10 @@ from hopcast.regression.ridge import _TOO_FEW, _root, centre_and_scale
 from hopcast.regression.time_kernels import (
     GEOMETRY_KERNELS,
     HYPERPARAMETERS,
+    LOG_LIMITS,
     Prior,
     covariance,
     derivatives,
-    limits,
 )
 
 _VARIANCES = [index for index, name in enumerate(HYPERPARAMETERS) if name.endswith("_variance")]
@@ -97,12 +97,12 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
     -----
     The first column of X is the time in fs, the others are features (of the geometry, and of the velocities where the target
     needs them); with the time alone it is a process in time. Hyperparameters maximise the marginal likelihood times weak
-    priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The priors matter below
-    some thirty samples, where the likelihood alone cannot tell fast motion from noise: it takes 30 samples of a
+    priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The
+    priors matter below some thirty samples, where the likelihood alone cannot tell fast motion from noise: it takes 30 samples of a
     coupling 100 fs apart for noise and loses to a straight line. The noise is a parameter like the others,
     at least 1e-9 of the variance: no jitter is added beside it.
 
-    A step costs n^3/2 operations; predictions are linear in frames, in chunks whose memory does not grow with them.
+    A step costs n^3 operations for all nine; predictions are linear in frames, in chunks whose memory does not grow with them.
 
     References
     ----------
@@ -192,12 +192,11 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         mean = np.empty(len(frames))
         std = np.empty_like(mean) if return_std else mean[:0]
         prior = float(self.theta_[_VARIANCES[:-1]].sum())
-
         tiles = tiles_of(self.X_fit_)
 
         def forecast(part: slice) -> None:
             distance = distance_block(self._standardise(frames[part]), tiles, len(self.X_fit_), self.kernel)
-            lag = np.abs(frames[part, 0, None] - self.time_fit_)
+            lag = np.abs(frames[part, 0, None].astype(np.float64) - self.time_fit_)
             K = covariance(self.theta_, lag, distance, self.kernel)
             mean[part] = self.intercept_ + self.scale_ * weighted_sums(K, self.dual_coef_[:, None])[:, 0]
             if return_std:
@@ -277,7 +276,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         free = np.array([index for index in range(len(fixed)) if index not in held], dtype=np.intp)
         if len(free) == 0:
             return fixed
-        bounds = limits()[free]
+        bounds = LOG_LIMITS[free]
 
         def objective(logs: FloatArray) -> tuple[float, FloatArray]:
             theta = fixed.copy()
@@ -304,8 +303,9 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         return np.ascontiguousarray((X[:, 1:] - self.x_mean_) / self.x_scale_)
 
     def _validated(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
         check_is_fitted(self)
-        frames = validate_data(self, X, dtype=np.float64, reset=False, ensure_all_finite=False)
+        frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
         require_finite("X", frames)
         return np.asarray(frames)
 
