@@ -73,19 +73,24 @@ class Forecast:
         Which of them trained the models (interleaved split) [n].
     models
         By name of the model: the forecast at every time, training frames included [n], eV.
+    held_out
+        By name of the model, of a sparse Hamiltonian: the forecast of known values by a model that did not see them, NaN
+        elsewhere [n], eV.
     """
 
     times: Array
     ab_initio: Array
     train: NDArray[np.bool_]
     models: Mapping[str, Array]
+    held_out: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.times),)
         _check_length("ab_initio", self.ab_initio, shape)
         _check_length("train", self.train, shape)
-        for name, values in self.models.items():
-            _check_length(f"models[{name!r}]", values, shape)
+        for kind in ("models", "held_out"):
+            for name, values in getattr(self, kind).items():
+                _check_length(f"{kind}[{name!r}]", values, shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

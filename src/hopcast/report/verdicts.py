@@ -442,7 +442,8 @@ def _models_line(models: Sequence[Mapping[str, Any]], name: str) -> Verdict:
     if useful:
         pieces.append(f"{_of(useful, models)} beat time interpolation, shifted features and the mean")
     if useless:
-        pieces.append(f"{_of(useless, models)} do no better than a calendar would")
+        rival = "the mean" if all((m["r2"] or 0) <= 0 for m in models) else "a calendar would"
+        pieces.append(f"{_of(useless, models)} do no better than {rival}")
     if open_:
         pieces.append(f"{_of(open_, models)} cannot be judged")
     label = "useful" if useful else ("inconclusive" if open_ else "not useful")

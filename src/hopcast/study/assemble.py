@@ -28,6 +28,7 @@ from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
 from hopcast.study.samples import Samples
+from hopcast.study.sparse import coupling_at
 from hopcast.study.stages import StageResult
 
 
@@ -196,6 +197,8 @@ def _series(
             for name in names
         }
         nac = Forecast(middle, np.abs(pair.coupling()), models.arrays["train/nac"], forecasts)
+    if data.samples is not None and gap is not None and nac is not None:
+        gap, nac = _held_out(config, data, data.samples, models, gap, nac)
     rows = [
         record["name"]
         for record in dynamics.numbers["hamiltonians"]
@@ -216,6 +219,20 @@ def _series(
         )  # fmt: skip
     atoms = {target: information.arrays[f"atoms/{target}"] for target in TARGETS}
     return Series(structure, gap, nac, dephasing, populations, maps, atoms)
+
+
+def _held_out(
+    config: StudyConfig, data: StudyData, samples: Samples, models: StageResult, gap: Forecast, nac: Forecast
+) -> tuple[Forecast, Forecast]:
+    """Return the series with what models that saw nothing of a stretch say of the computed pairs in it."""
+    unseen_gap, unseen_nac = {}, {}
+    for name in models.numbers["names"]:
+        blocked = models.arrays[f"gap-blocked/{name}"]
+        middle = blocked if data.hamiltonian.energy_grid == "midpoint" else 0.5 * (blocked[1:] + blocked[:-1])
+        coupling = coupling_at(config.models.mode, samples, models.arrays[f"nac-blocked/{name}"], middle)
+        unseen_gap[name] = np.where(gap.train, blocked, np.nan)
+        unseen_nac[name] = np.where(nac.train, coupling, np.nan)
+    return dataclasses.replace(gap, held_out=unseen_gap), dataclasses.replace(nac, held_out=unseen_nac)
 
 
 def _band(dynamics: StageResult) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

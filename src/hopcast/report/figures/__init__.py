@@ -54,7 +54,7 @@ FIGURES: Final = (
     ),
     FigureSpec(
         "gap-and-coupling", "Gap and coupling over time, and their spectra",
-        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed).", draw_series,
+        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.", draw_series,
     ),
     FigureSpec(
         "gap-distribution", "How the gap is distributed",
@@ -90,7 +90,8 @@ FIGURES: Final = (
     FigureSpec(
         "figure-2-forecast", "Figure 2. Forecast against ab initio",
         "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
-        "and circles for the best one, with the number of features an atom and R².",
+        "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
+        "pairs in stretches of time that were held out.",
         draw_forecast,
     ),
     FigureSpec(
