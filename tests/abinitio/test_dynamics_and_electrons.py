@@ -15,6 +15,7 @@ from hopcast.abinitio import (
     run_md,
 )
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.io import write_native
 
 
 def copper(rattle=0.02):
@@ -104,6 +105,10 @@ def test_a_stopped_run_goes_on_with_the_same_frames(tmp_path, at, done):
     atoms.calc = Stopping(-1, None)
     with pytest.raises(ConfigError, match=r"other settings \(calculator, temperature differ\)"):
         run_md(copper(), **options, checkpoint=file, temperature=250)
+    other = tmp_path / "other.h5"
+    write_native(other, trajectory=whole.trajectory)
+    with pytest.raises(InputError, match=r"keeps no unfinished"):
+        run_md(atoms, **options, checkpoint=other)
     found = run_md(atoms, **options, checkpoint=file, progress=lines.append)
     assert lines[0] == f"goes on from step {done} of 45"
     assert atoms.calc.calls == 45 - done + 1  # what was done is not done again
