@@ -68,6 +68,8 @@ def test_a_killed_md_command_goes_on(structure, tmp_path):
     process.kill()
     process.wait()
     assert not (tmp_path / "md.h5").exists()
+    refused = CliRunner().invoke(app, [*words, "--method", "IPEA1-xTB"])
+    assert "calculator differ" in str(refused.exception)
     text = run(*words)
     assert "goes on from step" in text
     assert read_trajectory(tmp_path / "md.h5").n_frames == 61

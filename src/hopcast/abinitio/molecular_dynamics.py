@@ -119,7 +119,7 @@ def run_md(
     n_steps = n_hot + store_every * round(duration / timestep / store_every)
     file = None if checkpoint is None else Path(checkpoint)
     settings = {
-        "structure": _structure_hash(atoms), "calculator": type(atoms.calc).__name__, "temperature": temperature,
+        "structure": _structure_hash(atoms), "calculator": _calculator_text(atoms.calc), "temperature": temperature,
         "timestep": timestep, "equilibration": equilibration, "duration": duration, "store_every": store_every,
         "coupling_time": coupling_time, "random_state": random_state,
     }  # fmt: skip
@@ -217,3 +217,8 @@ def _structure_hash(atoms: Any) -> str:
     for array in (atoms.positions, atoms.cell.array, atoms.numbers, atoms.pbc):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _calculator_text(calculator: Any) -> str:
+    """Return the kind of an ASE calculator with its parameters: forces of another one must not continue a run."""
+    return f"{type(calculator).__name__} {sorted(dict(getattr(calculator, 'parameters', {})).items())}"
