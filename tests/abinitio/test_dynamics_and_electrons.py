@@ -25,6 +25,7 @@ def copper(rattle=0.02):
     return atoms
 
 
+@pytest.mark.filterwarnings("ignore:The mean temperature")
 def test_velocities_are_those_of_the_positions_and_energy_is_kept():
     md = run_md(copper(), temperature=300, timestep=2, equilibration=200, duration=60, coupling_time=20)
     trajectory = md.trajectory
