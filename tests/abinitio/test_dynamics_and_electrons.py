@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from ase import units
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.data import atomic_masses
 
 import hopcast as hc
 from hopcast.abinitio import (
@@ -34,6 +36,10 @@ def test_velocities_are_those_of_the_positions_and_energy_is_kept():
     assert np.abs(central - trajectory.velocities[1:-1]).max() < 0.02 * np.abs(central).max()
     assert np.ptp(md.energies) < 0.02 * 3 / 2 * 32 * 8.6e-5 * 300
     assert 150 < md.temperatures.mean() < 450
+    mass = atomic_masses[29] * units._amu / units._e * 1e10  # eV fs^2 / Å^2
+    np.testing.assert_allclose(trajectory.velocities.sum(axis=1), 0.0, atol=1e-10)
+    kinetic = 0.5 * mass * (trajectory.velocities**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(md.temperatures, 2 * kinetic / (3 * 31 * units.kB), rtol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_frames_and_the_atoms_stay():
@@ -75,6 +81,10 @@ def test_bad_requests_say_why():
         run_md(atoms, timestep=0)
     with pytest.raises(ConfigError, match=r"`store_every`"):
         run_md(atoms, store_every=0)
+    one = bulk("Cu")
+    one.calc = EMT()
+    with pytest.raises(InputError, match=r"at least two atoms"):
+        run_md(one)
     atoms.calc = None
     with pytest.raises(InputError, match=r"Set `atoms.calc`"):
         run_md(atoms)

@@ -99,6 +99,7 @@ def run_md(
         If the calculator stops.
     """
     from ase import units
+    from ase.constraints import FixCom
     from ase.md.bussi import Bussi
     from ase.md.verlet import VelocityVerlet
 
@@ -111,7 +112,10 @@ def run_md(
         )
     if atoms.calc is None:
         raise InputError("Molecular dynamics needs a calculator, but the atoms have none. Set `atoms.calc`.")
+    if len(atoms) < 2:
+        raise InputError("Molecular dynamics needs at least two atoms, but the structure has one. Repeat the cell.")  # fmt: skip
     moving = atoms.copy()
+    moving.set_constraint(FixCom())  # at rest as a whole: 3N - 3 degrees of freedom share the temperature
     moving.calc = atoms.calc
     rng = np.random.RandomState(random_state)
     frames = Frames()
@@ -143,12 +147,12 @@ def run_md(
     if found is None:
         masses = moving.get_masses()[:, None]
         momenta = np.sqrt(masses * units.kB * temperature) * rng.normal(size=moving.positions.shape)
-        moving.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())  # at rest as a whole
+        moving.set_momenta(momenta)  # less the motion of the whole
         state = state_at(0)
     else:
         state, frames = found
-        moving.set_positions(state.positions)
-        moving.set_momenta(state.momenta)
+        moving.set_positions(state.positions, apply_constraint=False)
+        moving.set_momenta(state.momenta, apply_constraint=False)
         rng.set_state(state.random)
         if progress is not None:
             progress(f"goes on from step {state.step} of {n_steps}")
