@@ -26,6 +26,9 @@ from hopcast.report.verdicts import with_verdicts
 
 Array = NDArray[np.float64]
 
+CHOSEN = "chosen"
+"""Name of the model that a sparse study chooses among representations and learners."""
+
 
 def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
     if array is not None and np.shape(array) != shape:
