@@ -240,7 +240,7 @@ class TestReadingRules:
             )
         with pytest.raises(hc.InputError, match="cannot be read as a sparse matrix"):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
-        with pytest.raises(hc.ConfigError, match="must be a format that holds data only"):
+        with pytest.raises(hc.ConfigError, match="formats of ASE that hold data only"):
             hc.read_trajectory(folder / "nac_ae.npy", timestep=1.0, format="bundletrajectory")
         assert not (tmp_path / "exploded").exists()
 

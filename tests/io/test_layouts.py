@@ -321,3 +321,56 @@ def test_vasprun(tmp_path):
     path = hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert path.n_frames == 2
     assert_allclose(path.positions[0, 0], [0.4, 2, 2])
+
+
+class TestPyxaidOutputs:
+    """As `namd.cpp` of the code prints them."""
+
+    def test_populations(self, tmp_path):
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.75 \n")
+        (tmp_path / "me_pop0").write_text(
+            "time 0 P(0)= 1e-05  P(1)= 0.99999  Total= 1\ntime 1 P(0)= 0.2  P(1)= 0.8  Total= 1\n"
+        )
+        found = hc.io.read_pyxaid_populations(tmp_path / "out0")
+        assert_array_equal(found.steps, [0, 1])
+        assert_array_equal(found.values, [[0, 1], [0.25, 0.75]])
+        assert_array_equal(
+            hc.io.read_pyxaid_populations(tmp_path / "me_pop0").values, [[1e-5, 0.99999], [0.2, 0.8]]
+        )
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.5 \n")
+        with pytest.raises(
+            hc.InputError, match=r"line 2 must hold populations that add up to 1, .* up to 0\.75"
+        ):
+            hc.io.read_pyxaid_populations(tmp_path / "out0")
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= nan P(1)= 0.5 \n")
+        with pytest.raises(
+            hc.InputError, match="line 2, column 2 must hold a finite number, but holds `nan`"
+        ):
+            hc.io.read_pyxaid_populations(tmp_path / "out0")
+
+    def test_energies(self, tmp_path):
+        (tmp_path / "me_energies0").write_text(
+            "t= 5  E[0]= -1.5  E[0]-E[0]= 0  E[1]-E[0]= 1.5  \nt= 6  E[0]= -1.4  E[0]-E[0]= 0  E[1]-E[0]= 1.6  \n"
+        )
+        found = hc.io.read_pyxaid_energies(tmp_path / "me_energies0")
+        assert_array_equal(found.steps, [5, 6])
+        assert_array_equal(found.values, [[0, 1.5], [0, 1.6]])
+
+    def test_rates_become_times_that_dynamics_takes(self, tmp_path):
+        file = tmp_path / "decoherence_rates_icond0.txt"
+        file.write_text("0 0.05 0.1 \n0.05 0 0.2 \n0.1 0.2 0 \n")
+        times = hc.io.read_pyxaid_rates(file)
+        assert_allclose(times, [[0, 20, 10], [20, 0, 5], [10, 5, 0]])
+        rng = np.random.default_rng(0)
+        nac = 1e-3 * rng.normal(size=(60, 3, 3))
+        ham = hc.VibronicHamiltonian(np.sort(rng.normal(size=(61, 3))), nac - nac.swapaxes(1, 2), 1.0)
+        result = hc.run_dynamics(
+            ham, duration=20.0, dephasing_time=times, n_trajectories=2, n_times=3, absorbing=False
+        )
+        assert np.isfinite(result.populations).all()
+        file.write_text("0 0 \n0 0 \n")
+        with pytest.raises(hc.InputError, match="line 1, column 2 must hold a positive rate"):
+            hc.io.read_pyxaid_rates(file)
+        file.write_text("0 0.1 \n0.2 0 \n")
+        with pytest.raises(hc.InputError, match="symmetric"):
+            hc.io.read_pyxaid_rates(file)

@@ -7,6 +7,7 @@ so that a killed run leaves either the old file or the new one.
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +87,53 @@ def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
         temporary.write_bytes(image.getbuffer())
 
 
+_HEAP = b"GCOL\x01\x00\x00\x00"
+
+
+def checked_file(path: Path) -> Any:
+    """Open an HDF5 file for reading after a look at its strings.
+
+    They lie in heaps, and the HDF5 library trusts the sizes that stand there: it never ends where one is zero, and
+    allocates whatever a string claims.
+
+    Raises
+    ------
+    InputError
+        If a heap is damaged, or a string claims more than the file.
+    OSError
+        If it is not HDF5.
+    """
+    import h5py
+
+    size = path.stat().st_size
+    with path.open("rb") as raw:
+        content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    at = content.find(_HEAP)
+    while at >= 0:
+        begin, end = at + 16, at + _integer(content, at + 8, 8)
+        strings = set()
+        while begin + 16 <= min(end, size):
+            index, length = _integer(content, begin, 2), _integer(content, begin + 8, 8)
+            step = 16 + (length + 7) // 8 * 8 if index else length
+            if step == 0 or step > end - begin:
+                raise InputError(f"File `{path}` is damaged at byte {begin} (strings). Write it again.")
+            strings.add(index)
+            begin += step
+        # a string is stored as its length, the place of its heap, and its number there
+        here = at.to_bytes(8, "little")
+        user = content.find(here)
+        while user >= 4:
+            if _integer(content, user - 4, 4) > size and _integer(content, user + 8, 4) in strings - {0}:
+                raise InputError(f"File `{path}` is damaged at byte {user - 4} (a string). Write it again.")
+            user = content.find(here, user + 1)
+        at = content.find(_HEAP, at + len(_HEAP))
+    return h5py.File(path, "r")
+
+
+def _integer(content: Any, at: int, size: int) -> int:
+    return int.from_bytes(content[at : at + size], "little")
+
+
 @contextmanager
 def open_file(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file of ours for reading.
@@ -95,13 +143,11 @@ def open_file(path: str | Path) -> Iterator[Any]:
     InputError
         If it is missing, not HDF5, or of another program or a newer version.
     """
-    import h5py
-
     name = Path(path)
     if not name.is_file():
         raise InputError(f"File `{name}` does not exist or is not a file. Check the path.")
     try:
-        file = h5py.File(name, "r")
+        file = checked_file(name)
     except OSError as error:
         raise InputError(
             f"File `{name}` cannot be read as HDF5 ({error}). It may be cut short: write it again."

@@ -9,7 +9,7 @@ import numpy as np
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.registry import ReadOptions, WriteOptions, find_format, recognise, writable
+from hopcast.io.registry import ReadOptions, WriteOptions, find_format, reading, recognise, writable
 
 
 def read_hamiltonian(
@@ -71,10 +71,8 @@ def read_hamiltonian(
         timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
         n_occupied=n_occupied, workers=workers,
     )  # fmt: skip
-    try:
+    with reading(name, found):
         hamiltonian: VibronicHamiltonian = found.read(name, options)
-    except (OSError, MemoryError) as error:
-        raise InputError(f"`{name}` cannot be read as `{found.name}` ({error}).") from error
     return hamiltonian
 
 

@@ -146,12 +146,10 @@ def parts_of(path: str | Path) -> tuple[str, ...]:
     InputError
         If there is no such file.
     """
-    import h5py
-
     if not Path(path).is_file():
         raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5.checked_file(Path(path)) as file:
             if file.attrs.get("format") != hdf5.FORMAT_NAME:
                 return ()
             return tuple(part for part in ("hamiltonian", "trajectory") if part in file)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -185,6 +187,25 @@ def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:
         if isinstance(declared, Format) and kind in (None, declared.kind):
             found.append(declared)
     return tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+
+
+@contextmanager
+def reading(path: Path, form: Format) -> Iterator[None]:
+    """Make every error of a reader one that names the file.
+
+    Raises
+    ------
+    InputError
+        For what the reader refuses, what the system refuses, and what the numbers of a file cannot be.
+    """
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise InputError(f"`{path}` cannot be read as `{form.name}` ({error}).") from error
+    except InputError as error:
+        if str(path) in str(error) or re.search(r"\b(Files?|Folder) `", str(error)):
+            raise
+        raise InputError(f"`{path}` cannot be read as `{form.name}`: {error}") from error
 
 
 def find_format(name: str, kind: Kind) -> Format:
