@@ -71,11 +71,18 @@ def hamiltonian() -> hc.VibronicHamiltonian:
 
 
 def of_hamiltonian(
-    path: Path, form: str, *, unread: tuple[str, ...] = (), timestep: float | None = 1.0
+    path: Path,
+    form: str,
+    *,
+    unread: tuple[str, ...] = (),
+    timestep: float | None = 1.0,
+    scheme: str | None = None,
 ) -> Seed:
     """Return the seed of a Hamiltonian in a file or folder."""
     folder = path if path.is_dir() else path.parent
-    return Seed(folder, lambda: hc.read_hamiltonian(path, format=form, timestep=timestep), unread)
+    return Seed(
+        folder, lambda: hc.read_hamiltonian(path, format=form, timestep=timestep, scheme=scheme), unread
+    )
 
 
 def written(form: str, unread: tuple[str, ...] = (), timestep: float | None = 1.0) -> Callable[[Path], Seed]:
@@ -126,7 +133,7 @@ def numbered_pairs(name: str, inside: bool) -> Callable[[Path], Seed]:
             place.mkdir(exist_ok=True)
             (place / f"{name}{step}_re").write_text("-1.00000e+00 0.00000e+00\n0.00000e+00 5.00000e-01\n")
             (place / f"{name}{step}_im").write_text("0.00000e+00 2.00000e-03\n-2.00000e-03 0.00000e+00\n")
-        return of_hamiltonian(folder, "pyxaid" if inside else "nanoqmflows")
+        return of_hamiltonian(folder, "pyxaid" if inside else "nanoqmflows", scheme="3points")
 
     return make
 

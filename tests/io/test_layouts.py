@@ -148,7 +148,9 @@ def test_nanoqmflows_schemes_and_numbering(tmp_path):
     for step in (0, 1):
         (tmp_path / f"Ham_{step}_re").write_text("-1.00000e+00 0.00000e+00\n0.00000e+00 5.00000e-01\n")
         (tmp_path / f"Ham_{step + 7}_im").write_text(matrix)
-    ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
+    with pytest.raises(hc.InputError, match="does not say how its couplings were made"):
+        hc.read_hamiltonian(tmp_path, timestep=1.0)
+    ham = hc.read_hamiltonian(tmp_path, timestep=1.0, scheme="3points")
     assert_allclose(ham.coupling(), [0.002] * 2)
     assert "paired in order" in ham.provenance["format"]
     levine = hc.read_hamiltonian(tmp_path, timestep=1.0, scheme="levine")
@@ -165,13 +167,42 @@ def test_nanoqmflows_hdf5(tmp_path):
             file[f"coefficients/point_{k}"] = np.ones((5, 2), dtype=np.float32)
             if k < 2:
                 file[f"overlaps_{k}/mtx_sji_t0"] = overlap
-                file[f"overlaps_{k}/mtx_sji_t0_corrected"] = np.abs(overlap)
-                file[f"coupling_{k}"] = np.array([[0, 1e-3], [-1e-3, 0]])
+                file[f"overlaps_{k}/mtx_sji_t0_corrected"] = overlap * [[1], [-1]] * [1, -1]
     ham = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0)
     assert_allclose(ham.overlaps, [overlap] * 2)
     assert_allclose(ham.gap(), 0.3 * HA, rtol=1e-6)
-    trusted = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0, couplings="source")
-    assert_allclose(trusted.coupling(), HBAR * 1e-3 * 41.341373)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "factor"), [("3points", 1.0), ("levine", -4 / np.pi), (None, 0.5), (None, -1.0)]
+)
+def test_nanoqmflows_couplings_against_overlaps(tmp_path, scheme, factor):
+    import h5py
+
+    from hopcast.core.units import ATOMIC_TIME
+
+    rng = np.random.default_rng(0)
+    d = rng.normal(size=(3, 2, 2)) * 0.02
+    d -= d.swapaxes(1, 2)
+    for k, stored in enumerate(factor * HBAR * d / 0.5):
+        numbered(tmp_path, f"Ham_{k}", [[-1, 0], [0, 0.5]], stored)
+    with h5py.File(tmp_path / "run.hdf5", "w") as file:
+        for k in range(4):
+            file[f"eigenvalues/point_{k}"] = [-0.1, 0.2]
+            if k < 3:
+                file[f"overlaps_{k}/mtx_sji_t0"] = np.eye(2) + d[k]
+                file[f"coupling_{k}"] = factor * d[k] / 0.5 * ATOMIC_TIME
+    for place in (tmp_path, tmp_path / "run.hdf5"):
+        if scheme is None:
+            with pytest.raises(hc.InputError, match=f"follow with a slope of {factor:g} "):
+                hc.read_hamiltonian(place, timestep=0.5, couplings="source")
+        else:
+            ham = hc.read_hamiltonian(place, timestep=0.5, couplings="source")
+            assert_allclose(ham.nac, HBAR * d / 0.5, rtol=1e-4)
+            assert (
+                f"{scheme}, told by the overlaps" in ham.provenance["sign"]
+                or f"({scheme}, told" in ham.provenance["sign"]
+            )
 
 
 def test_namd_lmi(tmp_path):
