@@ -221,6 +221,10 @@ def test_namd_lmi(tmp_path):
     assert_allclose(ham.energies, [[2, 3], [6, 7]])
     with pytest.raises(hc.InputError, match="`spin` must lie between 0 and 1"):
         hc.read_hamiltonian(tmp_path / "NAC.h5", spin=2)
+    with h5py.File(tmp_path / "NAC.h5", "a") as file:
+        file["potim"][...] = 5e-324  # found by fuzzing
+    with pytest.raises(hc.InputError, match=r"time step of .* must be a number of fs between"):
+        hc.read_hamiltonian(tmp_path / "NAC.h5")
 
 
 def test_canac_text_and_arrays(tmp_path):

@@ -167,6 +167,7 @@ def convert(
     from hopcast.core.hdf5 import write_text
     from hopcast.couplings import coupling_log, derive_couplings, log_to_csv
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
+    from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
 
     goal = writable(to, "hamiltonian")
@@ -196,6 +197,7 @@ def convert(
         typer.echo(
             f"Derived couplings from raw overlaps ({derivative}, tracking {tracking}, phases made consistent)."
         )
+    require_complete(hamiltonian, goal)
     times = None
     if dephasing and goal.name == "hefei" and hamiltonian.n_states > 1:
         from hopcast.dynamics import dephasing_matrix

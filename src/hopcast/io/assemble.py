@@ -16,6 +16,7 @@ from hopcast.io.registry import ReadOptions
 UNITS = {"eV": 1.0, "Ry": RYDBERG, "Ha": HARTREE}
 SCHEMES = {"3points": 1.0, "levine": -np.pi / 4.0}
 """hbar d over what nano-qmflows stores, by the scheme that made it."""
+TIMESTEPS = (1e-6, 1e6)
 ASYMMETRY = 1e-4
 """Larger deviations from antisymmetry, relative to the largest coupling, are refused; smaller ones are rounding."""
 
@@ -26,12 +27,14 @@ def need_timestep(name: object, timestep: float | None) -> float:
     Raises
     ------
     InputError
-        If it is None, or no positive number.
+        If it is None, or no plausible number.
     """
     if timestep is None:
         raise InputError(f"`{name}` does not say how far apart its frames are. Give `timestep` in fs.")
-    if not (np.isfinite(timestep) and timestep > 0):
-        raise InputError(f"The time step of `{name}` must be a positive number of fs, but is {timestep:g}.")
+    if not TIMESTEPS[0] <= timestep <= TIMESTEPS[1]:
+        raise InputError(
+            f"The time step of `{name}` must be a number of fs between {TIMESTEPS[0]:g} and {TIMESTEPS[1]:g}, but is {timestep:g}."
+        )
     return float(timestep)
 
 

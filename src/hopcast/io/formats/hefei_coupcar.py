@@ -9,7 +9,13 @@ import numpy as np
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import atomic_path
-from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences, real_couplings
+from hopcast.io.assemble import (
+    assemble,
+    differences_to_nac,
+    nac_to_differences,
+    need_timestep,
+    real_couplings,
+)
 from hopcast.io.formats.hefei import folder_of
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import head
@@ -61,8 +67,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             f"File `{file}` must hold {int(nsw)} records of {length} bytes (NSW), but has {size} bytes, {size / length:.6g} records. "
             "It is cut short or of another NBANDS: write it again."
         )
-    if potim <= 0 or not np.isfinite(potim):
-        raise InputError(f"File `{file}` must state a positive time step POTIM, but states {potim:g} fs.")
+    need_timestep(file, potim)
     if options.timestep is not None and not np.isclose(potim, options.timestep, rtol=1e-6):
         raise InputError(
             f"File `{file}` has POTIM = {potim:g} fs, but `timestep` is {options.timestep:g} fs. Correct the wrong one."
