@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 import hopcast as hc
@@ -50,6 +51,27 @@ class TestFoundByFuzzing:
         path.write_text('1\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:99999999\nO 0 0 0\n')
         with pytest.raises(hc.InputError, match="frame 0 must name its columns"):
             hc.read_trajectory(path, timestep=1.0)
+
+    def test_an_extxyz_with_some_lattices(self, tmp_path):
+        frame = '1\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
+        (tmp_path / "a.extxyz").write_text(frame + frame.replace('Lattice="5 0 0 0 5 0 0 0 5" ', ""))
+        with pytest.raises(hc.InputError, match="has a Lattice in some of its frames only"):
+            hc.read_trajectory(tmp_path / "a.extxyz", timestep=1.0)
+
+    def test_attributes_of_hdf5_that_are_no_text(self, tmp_path):
+        path = tmp_path / "t.h5"
+        with h5py.File(path, "w") as file:
+            ragged = np.empty(1, dtype=object)
+            ragged[0] = np.array([1, 2, 3], dtype=np.int32)
+            file.attrs.create("format", ragged, dtype=h5py.vlen_dtype(np.int32))
+        with pytest.raises(hc.InputError, match="attribute `format`"):
+            hc.read_hamiltonian(path, format="hopcast")
+
+    def test_a_poscar_with_a_strange_blank(self, tmp_path):
+        SEEDS["poscars"](tmp_path)
+        path = tmp_path / "1" / "POSCAR"
+        path.write_text(path.read_text().replace("5 0 0", "5\x1d0 0"))
+        assert hc.read_trajectory(tmp_path, timestep=1.0).n_frames == 2
 
     def test_a_traj_that_claims_more_than_it_has(self, tmp_path):
         SEEDS["ase-traj"](tmp_path)

@@ -58,9 +58,9 @@ def get_trajectory(group: Any) -> Trajectory:
         positions=hdf5.get_array(group, "positions"),
         cell=hdf5.get_array(group, "cell"),
         numbers=hdf5.get_array(group, "numbers"),
-        timestep=float(group.attrs["timestep"]),
+        timestep=float(hdf5.get_attribute(group, "timestep")),
         velocities=hdf5.get_optional_array(group, "velocities"),
-        pbc=tuple(bool(p) for p in group.attrs["pbc"]),  # type: ignore[arg-type]
+        pbc=tuple(bool(p) for p in hdf5.get_attribute(group, "pbc")),  # type: ignore[arg-type]
     )
 
 
@@ -89,18 +89,20 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
 
 def get_hamiltonian(group: Any) -> VibronicHamiltonian:
     """Load a Hamiltonian from an HDF5 group."""
-    occupied = group.attrs.get("n_occupied")
+    occupied = hdf5.get_attribute(group, "n_occupied")
     return VibronicHamiltonian(
         energies=hdf5.get_array(group, "energies"),
         nac=hdf5.get_array(group, "nac"),
-        timestep=float(group.attrs["timestep"]),
+        timestep=float(hdf5.get_attribute(group, "timestep")),
         overlaps=hdf5.get_optional_array(group, "overlaps"),
         n_occupied=None if occupied is None else int(occupied),
-        state_labels=tuple(str(label) for label in group.attrs["state_labels"]),
-        energy_grid=str(group.attrs["energy_grid"]),  # type: ignore[arg-type]
+        state_labels=tuple(str(label) for label in hdf5.get_attribute(group, "state_labels")),
+        energy_grid=str(hdf5.get_attribute(group, "energy_grid")),  # type: ignore[arg-type]
         energy_known=hdf5.get_array(group, "energy_known"),
         nac_known=hdf5.get_array(group, "nac_known"),
-        provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
+        provenance={
+            key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs
+        },
     )
 
 
@@ -150,7 +152,7 @@ def parts_of(path: str | Path) -> tuple[str, ...]:
         raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
     try:
         with hdf5.checked_file(Path(path)) as file:
-            if file.attrs.get("format") != hdf5.FORMAT_NAME:
+            if hdf5.get_attribute(file, "format") != hdf5.FORMAT_NAME:
                 return ()
             return tuple(part for part in ("hamiltonian", "trajectory") if part in file)
     except Exception:

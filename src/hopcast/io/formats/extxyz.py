@@ -122,6 +122,10 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             frame += 1
     if first is None:
         raise InputError(f"File `{path}` holds no frames.")
+    if len(cells) not in (0, 9 * frame):
+        raise InputError(
+            f"File `{path}` has a Lattice in some of its frames only. Write it in all, or in none."
+        )
     if len(momenta) not in (0, len(positions)):
         raise InputError(
             f"File `{path}` has momenta in some of its frames only. Write them in all, or in none."

@@ -95,7 +95,7 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _vector(line: bytes) -> list[float]:
-    return [float(word) for word in line.split()[:3]]
+    return [float(word) for word in line.decode("utf-8", "replace").split()[:3]]
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:
