@@ -263,6 +263,29 @@ class TestReadingRules:
         with pytest.raises(hc.InputError, match="in another file, which hopcast does not follow"):
             hc.read_hamiltonian(tmp_path / "NAC.h5")
 
+    @pytest.mark.parametrize("link", ["group", "array", "storage"])
+    def test_our_own_file_cannot_point_elsewhere(self, tmp_path, link):
+        ham = random_hamiltonian(2, 5)
+        ham.write(tmp_path / "secret.h5")
+        ham.write(tmp_path / "a.h5")
+        with h5py.File(tmp_path / "a.h5", "a") as file:
+            name = "hamiltonian" if link == "group" else "hamiltonian/energies"
+            del file[name]
+            if link == "storage":
+                (tmp_path / "raw").write_bytes(bytes(80))
+                file.create_dataset(name, (5, 2), "f8", external=[(str(tmp_path / "raw"), 0, 80)])
+            else:
+                file[name] = h5py.ExternalLink("secret.h5", name)
+        with pytest.raises(hc.InputError, match="elsewhere, which hopcast does not follow"):
+            hc.read_hamiltonian(tmp_path / "a.h5")
+
+    def test_xml_cannot_define_entities(self, tmp_path):
+        (tmp_path / "vasprun.xml").write_text(
+            '<!DOCTYPE x [<!ENTITY e SYSTEM "/etc/passwd">]><modeling>&e;</modeling>'
+        )
+        with pytest.raises(hc.InputError, match="defines entities, which VASP never does"):
+            hc.read_trajectory(tmp_path / "vasprun.xml", format="vasprun", timestep=1.0)
+
     def test_ambiguous_and_unknown(self, tmp_path, hefei):
         (hefei / "CAeig_x.txt").write_text("0 1\n")
         with pytest.raises(hc.InputError, match="may be `canac` or `hefei`, and hopcast does not guess"):

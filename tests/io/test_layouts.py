@@ -355,7 +355,76 @@ def test_vasprun(tmp_path):
     )  # fmt: skip
     path = hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert path.n_frames == 2
+    text = (tmp_path / "vasprun.xml").read_text()
+    (tmp_path / "vasprun.xml").write_text(
+        text.replace("<modeling>", '<modeling><incar><i name="IBRION"> 0</i><i name="POTIM"> 0.5</i></incar>')
+    )
+    assert hc.read_trajectory(tmp_path / "vasprun.xml").timestep == 0.5
+    assert (
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=2.0).timestep == 2.0
+    )  # written every fourth step
+    with pytest.raises(hc.InputError, match=r"POTIM = 0\.5 fs, but `timestep` is 0\.7 fs"):
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=0.7)
+    (tmp_path / "vasprun.xml").write_text(text[:-30])
+    with pytest.raises(hc.InputError, match="cut short or damaged after 2 frames"):
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert_allclose(path.positions[0, 0], [0.4, 2, 2])
+
+
+PWSCF = """
+     Program PWSCF v.7.2 starts on 25Nov2026
+     lattice parameter (alat)  =      10.0000  a.u.
+     number of atoms/cell      =            2
+     crystal axes: (cart. coord. in units of alat)
+               a(1) = (   1.000000   0.000000   0.000000 )
+               a(2) = (   0.000000   1.000000   0.000000 )
+               a(3) = (   0.000000   0.000000   1.200000 )
+     site n.     atom                  positions (alat units)
+         1           Si  tau(   1) = (   0.1000000   0.2000000   0.3000000  )
+         2           O1  tau(   2) = (   0.5000000   0.5000000   0.5000000  )
+     Time step             =      20.67 a.u.,      1.0000 femto-seconds
+ATOMIC_POSITIONS (crystal)
+Si   0.1 0.2 0.25
+O1   0.5 0.5 0.5    0   0   0
+ATOMIC_POSITIONS (bohr)
+Si   1.0 2.0 3.0
+O1   5.0 5.0 6.0
+ATOMIC_POSITIONS (alat)
+Si   0.1 0.2 0.3
+O1   0.5 0.5 0.6
+"""
+
+
+def test_espresso_units_cell_and_timestep(tmp_path):
+    bohr = 0.529177210903
+    (tmp_path / "md.out").write_text(PWSCF)
+    path = hc.read_trajectory(tmp_path / "md.out")
+    assert (path.n_frames, path.timestep, list(path.numbers)) == (4, 1.0, [14, 8])
+    assert_allclose(path.cell, np.diag([10, 10, 12]) * bohr, rtol=1e-9)
+    assert_allclose(path.positions[:, 0], [[bohr, 2 * bohr, 3 * bohr]] * 4, rtol=1e-9)
+    assert_allclose(path.positions[1:, 1], [[5 * bohr, 5 * bohr, 6 * bohr]] * 3, rtol=1e-9)
+    with pytest.raises(hc.InputError, match=r"time step of 1 fs, but `timestep` is 0\.5 fs"):
+        hc.read_trajectory(tmp_path / "md.out", timestep=0.5)
+    (tmp_path / "md.out").write_text(
+        PWSCF
+        + "CELL_PARAMETERS (angstrom)\n 6 0 0\n 0 6 0\n 0 0 6\nATOMIC_POSITIONS (angstrom)\nSi 1 1 1\nO1 2 2 2\n"
+    )
+    moving = hc.read_trajectory(tmp_path / "md.out", unwrap=False)
+    assert_allclose(moving.cell[-1], 6 * np.eye(3))
+    assert_allclose(moving.positions[-1, 1], [2, 2, 2])
+    (tmp_path / "md.out").write_text(PWSCF[:-40])
+    with pytest.raises(hc.InputError, match="frame 3 must hold 2 lines of ATOMIC_POSITIONS"):
+        hc.read_trajectory(tmp_path / "md.out")
+
+
+def test_poscar_scale_cartesian_and_selective(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "POSCAR").write_text(
+        "x\n 2.0\n 2 0 0\n 0 2 0\n 0 0 2\n Si O\n 1 1\nSelective dynamics\nCartesian\n 0.5 0.5 0.5 T T T\n 1 1 1 F F F\n"
+    )
+    path = hc.read_trajectory(tmp_path, timestep=1.0)
+    assert_allclose(path.cell, 4 * np.eye(3))
+    assert_allclose(path.positions, [[[1, 1, 1], [2, 2, 2]]])
 
 
 class TestPyxaidOutputs:

@@ -145,9 +145,9 @@ def _number(data: Any, start: Any, n: Any) -> tuple[float, Any, int]:
             return value, np.uint64(stop), status
     if mantissa < _EXACT and -22 <= exponent <= 22:
         # one of the two factors is 1: exact, and no branch to guess; the same for the sign
-        up: Any = np.uint64(_REACH + max(exponent, 0))
-        down: Any = np.uint64(_REACH + max(-exponent, 0))
-        value = float(np.int64(mantissa)) * _HIGH[up] / _HIGH[down]
+        up: Any = max(exponent, 0)
+        down: Any = max(-exponent, 0)
+        value = float(np.int64(mantissa)) * _HIGH[_REACH + up] / _HIGH[_REACH + down]
         return value * (1.0 - 2.0 * negative), i, 0
     value, status = _scaled(mantissa, exponent, False)
     return (-value if negative else value), i, status

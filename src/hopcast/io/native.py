@@ -120,7 +120,7 @@ def read_native(path: str | Path, part: str) -> Any:
                 raise InputError(
                     f"File `{path}` must hold a {part}, but holds {', '.join(file) or 'nothing'}."
                 )
-            _check_sizes(path, file[part])
+            _check_members(path, file, part)
             return get_trajectory(file[part]) if part == "trajectory" else get_hamiltonian(file[part])
     except InputError:
         raise
@@ -130,14 +130,22 @@ def read_native(path: str | Path, part: str) -> Any:
         ) from error
 
 
-def _check_sizes(path: str | Path, group: Any) -> None:
-    for name in group.keys():  # noqa: SIM118
-        link = group.get(name, getlink=True)
-        member = group[name] if type(link).__name__ == "HardLink" else None
-        claimed = getattr(member, "nbytes", 0)
+def _check_members(path: str | Path, file: Any, part: str) -> None:
+    """Refuse what lies in another file, and arrays that claim more than the file can hold."""
+    if type(file.get(part, getlink=True)).__name__ != "HardLink":
+        raise InputError(
+            f"File `{path}` keeps its {part} elsewhere, which hopcast does not follow. Copy it in."
+        )
+    for name in file[part].keys():  # noqa: SIM118
+        is_own = type(file[part].get(name, getlink=True)).__name__ == "HardLink"
+        member = file[part][name] if is_own else None
+        if member is None or getattr(member, "external", None) or getattr(member, "is_virtual", False):
+            raise InputError(
+                f"File `{path}` keeps `{part}/{name}` elsewhere, which hopcast does not follow. Copy it in."
+            )
         # deflate cannot compress better than 1032 to 1
-        if member is None or claimed > 1100 * Path(path).stat().st_size:
-            raise InputError(f"File `{path}` is damaged: `{name}` cannot be in it. Write it again.")
+        if getattr(member, "nbytes", 0) > 1100 * Path(path).stat().st_size:
+            raise InputError(f"File `{path}` is damaged: `{part}/{name}` cannot be in it. Write it again.")
 
 
 def parts_of(path: str | Path) -> tuple[str, ...]:
