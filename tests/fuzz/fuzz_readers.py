@@ -32,6 +32,7 @@ NASTY = (
     b"(", b"1_000", b"4294967296", b"\n\n", b"Direct configuration=     1\n", b"2\n\n", b",", b"1.0-200", b"<", b"&", b"../../",
 )  # fmt: skip
 LIMIT_S = 10
+"""Of CPU time: a busy machine is no hang."""
 GROWTH = 256 << 20
 """A file of a few kB that makes the process grow by more (bytes) is a blow-up."""
 MEMORY = 4 << 30
@@ -93,7 +94,7 @@ def fuzz(name: str, seed: Seed, n_files: int, number: int, *, watch: bool = Fals
     seed.read()  # compiles and imports
     fine = refused = 0
     limits = text.SMALL, text.CHUNK
-    previous = signal.signal(signal.SIGALRM, _hang)
+    previous = signal.signal(signal.SIGPROF, _hang)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -117,7 +118,7 @@ def fuzz(name: str, seed: Seed, n_files: int, number: int, *, watch: bool = Fals
     finally:
         if watch:
             faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, previous)
+        signal.signal(signal.SIGPROF, previous)
         text.SMALL, text.CHUNK = limits
         for file in files:
             file.write_bytes(content[file])
@@ -128,7 +129,7 @@ def _complaint(seed: Seed) -> str | None:
     """Return None where the data are read, an empty string where they are refused well, else what is wrong."""
     before = peak()
     complaint: str | None = None
-    signal.alarm(LIMIT_S)
+    signal.setitimer(signal.ITIMER_PROF, LIMIT_S)
     try:
         seed.read()
     except hc.InputError as error:
@@ -140,7 +141,7 @@ def _complaint(seed: Seed) -> str | None:
     except BaseException as error:
         complaint = f"{type(error).__name__}: {error}"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     if peak() - before > GROWTH:
         complaint = f"the memory grew to {peak() >> 20} MiB"
     return complaint

@@ -96,6 +96,12 @@ def test_check_exit_codes(source, tmp_path):
     assert "neither a file or folder nor a shipped data set" in run("check", tmp_path / "none", code=2)
 
 
+def test_check_asks_for_an_option_that_is_missing(tmp_path):
+    (tmp_path / "EIGTXT").write_text("0 1\n0 1\n0 1\n")
+    (tmp_path / "NATXT").write_text("0 0.1 -0.1 0\n0 0.1 -0.1 0\n")
+    assert "Give `timestep` in fs" in run("check", tmp_path, code=3)
+
+
 def test_check_names_what_cannot_be_read(tmp_path):
     (tmp_path / "EIGTXT").write_text("0 1\n0 1\n0 1\n")
     (tmp_path / "NATXT").write_text("0 0.1 0.1 0\n0 0.1 0.1 0\n")

@@ -32,20 +32,22 @@ def random_hamiltonian(n_states, n_frames, seed=0, is_complex=False, timestep=0.
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     n_states=st.integers(2, 12),
-    n_frames=st.integers(3, 50),
+    n_frames=st.integers(2, 50),
     seed=st.integers(0, 99),
     is_complex=st.booleans(),
 )
 def test_round_trip(tmp_path_factory, name, n_states, n_frames, seed, is_complex):
-    if name in ("pyxaid", "libra-text", "libra-npz"):
-        n_frames = min(n_frames, 12)  # a file a step
     ham = random_hamiltonian(n_states, n_frames, seed, is_complex)
     path = tmp_path_factory.mktemp("trip") / ("ham.h5" if name == "hopcast" else "ham")
-    hc.write_hamiltonian(ham, path, format=name)
     holds = find_format(name, "hamiltonian").holds
+    if n_frames == 2 and not holds.last:
+        with pytest.raises(hc.InputError, match="at least three frames"):
+            hc.write_hamiltonian(ham, path, format=name)
+        return
+    hc.write_hamiltonian(ham, path, format=name)
     back = hc.read_hamiltonian(path, timestep=None if holds.timestep else ham.timestep)
     kept = back.n_steps
     assert kept == ham.n_steps - (not holds.last)

@@ -45,7 +45,7 @@ def test_coupcar_first_index_fastest(tmp_path, words):
     d = np.array([[0, 1, 2], [-1, 0, 3], [-2, -3, 0.0]])  # d[i, j]
     records = [np.concatenate([d.ravel(order="F") * k, [k, k + 1.0, k + 2.0]]) for k in (1, 2)]
     np.concatenate([first, *records]).tofile(tmp_path / "COUPCAR")
-    ham = hc.read_hamiltonian(tmp_path)
+    ham = hc.read_hamiltonian(tmp_path, format="hefei-namd")
     assert_allclose(ham.nac, [d * FACTOR])
     assert_allclose(ham.energies, [[1, 2, 3], [2, 3, 4]])
 
@@ -54,7 +54,8 @@ def test_empty_coupcar_means_the_text(tmp_path):
     (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
     (tmp_path / "NATXT").write_text("0 1 -1 0\n")
     (tmp_path / "COUPCAR").write_bytes(b"")
-    assert hc.read_hamiltonian(tmp_path, timestep=0.5).provenance["format"] == "hefei"
+    for name in (None, "hefei", "hefei-namd"):
+        assert hc.read_hamiltonian(tmp_path, timestep=0.5, format=name).provenance["format"] == "hefei"
     with pytest.raises(hc.InputError, match="the text holds the data"):
         hc.read_hamiltonian(tmp_path / "COUPCAR", format="hefei-coupcar")
 
@@ -197,7 +198,7 @@ def test_nanoqmflows_couplings_against_overlaps(tmp_path, scheme, factor):
             with pytest.raises(hc.InputError, match=f"follow with a slope of {factor:g} "):
                 hc.read_hamiltonian(place, timestep=0.5, couplings="source")
         else:
-            ham = hc.read_hamiltonian(place, timestep=0.5, couplings="source")
+            ham = hc.read_hamiltonian(place, timestep=0.5, couplings="source", format="nano-qmflows")
             assert_allclose(ham.nac, HBAR * d / 0.5, rtol=1e-4)
             assert (
                 f"{scheme}, told by the overlaps" in ham.provenance["sign"]

@@ -55,15 +55,13 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
 
     form = options.pop("format", None)
     cell = options.pop("cell", None)
-    names = {kind: {each.name for each in list_formats(kind)} for kind in ("hamiltonian", "trajectory")}
+    names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
     if not path.exists():
         raise InputError(f"File `{path}` does not exist. Check the path.")
     held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()
     ours = bool(held)
     wants_hamiltonian = (
-        "hamiltonian" in held
-        if ours
-        else (form in names["hamiltonian"] if form else _any(path, "hamiltonian"))
+        "hamiltonian" in held if ours else (form in names if form else _any(path, "hamiltonian"))
     )
     wants_trajectory = "trajectory" in held if ours else (not wants_hamiltonian)
     hamiltonian = trajectory = None

@@ -66,7 +66,7 @@ def read_hamiltonian(
     name = Path(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
-    found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian")
+    found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
     options = ReadOptions(
         timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
         n_occupied=n_occupied, workers=workers,

@@ -96,8 +96,10 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
     n_steps = hamiltonian.n_steps
     rows = np.zeros((n_steps + 1, n_states * n_states + n_states))
     rows[0, :4] = (8.0 * rows.shape[1], n_states, n_steps + 1, hamiltonian.timestep)
-    if n_states < 2:
-        raise InputError("A COUPCAR needs at least two states, but the Hamiltonian has one.")
+    if n_states < 2 or n_steps < 2:
+        raise InputError(
+            f"A COUPCAR needs at least two states and at least three frames, but the Hamiltonian has {n_states} and {n_steps + 1}."
+        )
     difference = real_couplings(nac_to_differences(hamiltonian.nac, hamiltonian.timestep))
     rows[1:, : n_states * n_states] = difference.swapaxes(1, 2).reshape(n_steps, -1)
     rows[1:, n_states * n_states :] = hamiltonian.energies[:n_steps]
@@ -108,5 +110,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 FORMAT = Format(
     "hefei-coupcar", "Hefei-NAMD binary couplings of all bands; the last frame and its coupling do not fit", "hamiltonian",
-    "COUPCAR", sniff, read, write, Holds("frame", timestep=True, last=False, digits=17),
+    "COUPCAR", sniff, read, write, Holds("frame", timestep=True, last=False, digits=17), code="hefei-namd",
 )  # fmt: skip

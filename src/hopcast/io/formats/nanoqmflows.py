@@ -78,5 +78,5 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
 
 
 FORMAT = Format(
-    "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read,
+    "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read, code="nano-qmflows",
 )  # fmt: skip

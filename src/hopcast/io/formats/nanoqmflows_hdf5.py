@@ -159,5 +159,5 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 FORMAT = Format(
     "nanoqmflows-hdf5", "nano-qmflows' HDF5: raw overlaps or couplings", "hamiltonian", "*.hdf5 with eigenvalues/point_<step>",
-    sniff, read,
+    sniff, read, code="nano-qmflows",
 )  # fmt: skip
