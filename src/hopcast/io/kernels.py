@@ -39,21 +39,32 @@ def _eight_bytes(typing_context: Any, array: Any, index: Any) -> Any:
     return types.uint64(array, types.uint64), generate
 
 
+@intrinsic
+def _trailing_zeros(typing_context: Any, word: Any) -> Any:
+    """Return the number of zero bits below the lowest one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
 _LITTLE: Final = sys.byteorder == "little"
 _EIGHT = np.uint64(8)
-_HIGH_HALVES = np.uint64(0xF0F0F0F0F0F0F0F0)
-_LOW_HALVES = np.uint64(0x0F0F0F0F0F0F0F0F)
-_SIXES = np.uint64(0x0606060606060606)
-_THREES = np.uint64(0x3333333333333333)
-_FOUR = np.uint64(4)
+_BLANKS = np.uint64(0x2020202020202020)
+_ZEROS = np.uint64(0x3030303030303030)
+_TO_HIGH_BITS = np.uint64(0x7676767676767676)
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_THREE = np.uint64(3)
 _SIXTEEN = np.uint64(16)
 _THIRTY_TWO = np.uint64(32)
+_SIXTY_FOUR = np.uint64(64)
 _PAIRS = np.uint64(0x00FF00FF00FF00FF)
 _QUARTETS = np.uint64(0x0000FFFF0000FFFF)
 _JOIN_1 = np.uint64(2561)
 _JOIN_2 = np.uint64(6553601)
 _JOIN_4 = np.uint64(42949672960001)
-_EIGHT_DIGITS = np.uint64(100_000_000)
+_WHOLE = np.array([10**k for k in range(9)], dtype=np.uint64)
 _ONE = np.uint64(1)
 _TEN = np.uint64(10)
 _ZERO_DIGIT = np.uint64(48)
@@ -83,15 +94,22 @@ def _number(data: Any, start: Any, n: Any) -> tuple[float, Any, int]:
         i += _ONE
         begin = i
         while _LITTLE and i + _EIGHT <= n:
-            # eight digits at once: their values in eight bytes, joined to pairs, quartets and one number
-            word = _eight_bytes(data, i)
-            if (word & _HIGH_HALVES) | (((word + _SIXES) & _HIGH_HALVES) >> _FOUR) != _THREES:
+            # up to eight digits at once: what follows them is shifted out, so that zeros come before them, and their values
+            # in eight bytes are joined to pairs, quartets and one number
+            word = _eight_bytes(data, i) ^ _ZEROS
+            strange = (word | (word + _TO_HIGH_BITS)) & _HIGH_BITS
+            bits = (_trailing_zeros(strange) >> _THREE) << _THREE
+            if bits == 0:
                 break
-            word = ((word & _LOW_HALVES) * _JOIN_1) >> _EIGHT
+            word <<= _SIXTY_FOUR - bits
+            word = (word * _JOIN_1) >> _EIGHT
             word = ((word & _PAIRS) * _JOIN_2) >> _SIXTEEN
             word = ((word & _QUARTETS) * _JOIN_4) >> _THIRTY_TWO
-            mantissa = mantissa * _EIGHT_DIGITS + word
-            i += _EIGHT
+            found = bits >> _THREE
+            mantissa = mantissa * _WHOLE[found] + word
+            i += found
+            if found < _EIGHT:
+                break
         while i < n:
             digit = np.uint64(data[i]) - _ZERO_DIGIT
             if digit > _LAST_DIGIT:
@@ -125,13 +143,12 @@ def _number(data: Any, start: Any, n: Any) -> tuple[float, Any, int]:
         if c != 32 and c != 10 and c != 9 and c != 13:
             value, stop, status = _long_number(data, np.int64(start), np.int64(n))
             return value, np.uint64(stop), status
-    value = float(mantissa)
     if mantissa < _EXACT and -22 <= exponent <= 22:
-        # one of the two factors is 1: exact, and no branch to guess
+        # one of the two factors is 1: exact, and no branch to guess; the same for the sign
         up: Any = max(exponent, 0)
         down: Any = max(-exponent, 0)
-        value = value * _HIGH[_REACH + up] / _HIGH[_REACH + down]
-        return (-value if negative else value), i, 0
+        value = float(np.int64(mantissa)) * _HIGH[_REACH + up] / _HIGH[_REACH + down]
+        return value * (1.0 - 2.0 * negative), i, 0
     value, status = _scaled(mantissa, exponent, False)
     return (-value if negative else value), i, status
 
@@ -232,6 +249,12 @@ def parse_rows_kernel(data: Any, out: Any, pending: Any) -> tuple[int, int, int]
     n_pending = 0
     i = np.uint64(0)
     while i < n:
+        if _LITTLE and i + _EIGHT <= n:
+            other = _eight_bytes(data, i) ^ _BLANKS
+            if other == 0:
+                i += _EIGHT
+                continue
+            i += _trailing_zeros(other) >> _THREE
         c = data[i]
         if c == 32 or c == 9 or c == 13:
             i += _ONE

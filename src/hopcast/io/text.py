@@ -292,6 +292,8 @@ def parse_rows(data: bytes | memoryview, out: NDArray[np.float64], name: str, *,
         if not n_pending or np.isfinite(out[pending[:n_pending, 0], pending[:n_pending, 1]]).all():
             return int(rows)
     table = parse_table(bytes(data), name, columns=out.shape[1], first_line=first_line)
+    if len(table) > len(out):
+        raise InputError(f"File `{name}` has lines of several lengths, {len(table)} where {len(out)} fit.")
     out[: len(table)] = table
     return len(table)
 
