@@ -50,8 +50,16 @@ Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
 """
 
 from hopcast.regression.blockout import BlockOutSearch
+from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
 
-__all__ = ["BlockOutSearch", "ExchangeableRidge", "LaplacianRidge", "distances", "kernel_matrix"]
+__all__ = [
+    "BlockOutSearch",
+    "CouplingRidge",
+    "ExchangeableRidge",
+    "LaplacianRidge",
+    "distances",
+    "kernel_matrix",
+]
