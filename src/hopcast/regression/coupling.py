@@ -20,7 +20,7 @@ from hopcast.regression.kernels import FloatArray
 from hopcast.regression.signs import Sites, infer_signs
 
 LOSSES = ("magnitude", "square", "signs")
-_SIGN_ALPHAS = np.logspace(0.5, -3.0, 6)
+_SIGN_ALPHAS = np.logspace(0.0, -3.0, 4)
 
 
 class CouplingRidge(ExchangeableRidge):
@@ -41,8 +41,8 @@ class CouplingRidge(ExchangeableRidge):
     symbols
         Element of each atom, as in `ExchangeableRidge`; None: the fixed order.
     alpha, gamma, kernel, block_length, standardize, workers
-        As in `ExchangeableRidge`. With ``"signs"`` alpha (positive) and gamma are those of greatest leave-one-out density
-        of abs(y), from the cavities.
+        As in `ExchangeableRidge`. With ``"signs"`` alpha (among 1 ... 1e-3) and gamma are those of greatest leave-one-out
+        density of abs(y), from the cavities.
     loss
         One of the above.
     odd_columns
@@ -173,6 +173,8 @@ class CouplingRidge(ExchangeableRidge):
         gammas, alphas = self._grid()
         if self.alpha is None:
             alphas = _SIGN_ALPHAS
+        if len(gammas) > 1:
+            gammas = gammas[1:-1]  # every pair costs some thirty factorisations instead of one
         self.search_ = None
         n, n_targets = self._magnitudes.shape
         mean_square = np.mean(self._magnitudes**2, axis=0)

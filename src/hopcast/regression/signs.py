@@ -20,8 +20,8 @@ from scipy.linalg import cho_solve, cholesky, eigh
 
 from hopcast.regression.kernels import FloatArray
 
-MOST_SWEEPS = 100
-CONVERGED = 1e-6
+MOST_SWEEPS = 60
+CONVERGED = 1e-4
 _DAMPING = 0.5
 # A site of this precision (prior variance 1) says nothing.
 _SILENT = 1e-8
