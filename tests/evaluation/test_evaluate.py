@@ -12,6 +12,7 @@ from hopcast.core import ConfigError, InputError
 from hopcast.evaluation import (
     BlockedSplit,
     InterleavedSplit,
+    NeighbourSplit,
     TrajectorySplit,
     evaluate_model,
     score,
@@ -268,3 +269,31 @@ def test_bad_arguments_are_named() -> None:
 
     with pytest.raises(InputError, match="must test every frame at most once"):
         evaluate_model(model, X, y, Twice(), STEP, min_shift=100.0)
+
+
+def test_uneven_samples_are_interpolated_in_their_own_time() -> None:
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 1000, 60))
+    y = 0.3 + 0.01 * times  # a straight line in time, not in the number of the sample
+    found = evaluate_model(
+        LaplacianRidge.paper(),
+        rng.normal(size=(60, 3)),
+        y,
+        NeighbourSplit(5),
+        16.0,
+        min_shift=48.0,
+        times=times,
+    )
+    inside = found.test_frames[(found.test_frames > 5) & (found.test_frames < 54)]
+    assert found.linear.r2 > 0.999
+    assert np.isfinite(found.predictions[inside]).all()
+    with pytest.raises(InputError, match="`times` must ascend"):
+        evaluate_model(
+            LaplacianRidge.paper(),
+            rng.normal(size=(60, 3)),
+            y,
+            NeighbourSplit(5),
+            16.0,
+            min_shift=48.0,
+            times=-times,
+        )

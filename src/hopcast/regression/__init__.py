@@ -54,12 +54,9 @@ from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
+from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch",
-    "CouplingRidge",
-    "ExchangeableRidge",
-    "LaplacianRidge",
-    "distances",
+    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances",
     "kernel_matrix",
-]
+]  # fmt: skip

@@ -99,6 +99,18 @@ class ModelsSection(Section):
     )
 
 
+class SamplesSection(Section):
+    """How forecasts are scored where only pairs of frames are known (a sparse Hamiltonian)."""
+
+    n_folds: Annotated[int, Field(ge=2)] = Field(
+        10, description="Folds in which every n-th pair is held out while its neighbours train."
+    )
+    block: PositiveFloat | None = Field(
+        None,
+        description="fs, stretches of time held out; None: a twentieth of the trajectory, at least 2 correlation times.",
+    )
+
+
 class DynamicsSection(Section):
     """Surface hopping on each Hamiltonian."""
 
@@ -145,6 +157,12 @@ class ChecksSection(Section):
     fssh: bool = True
 
 
+class ElectronsSection(Section):
+    """Orbitals to look at: density of states by element, band-edge states."""
+
+    plan: Path | None = Field(None, description="Folder of a plan that hopcast compute worked on.")
+
+
 class StudyConfig(Section):
     """A whole study."""
 
@@ -159,9 +177,11 @@ class StudyConfig(Section):
     features: FeaturesSection = Field(default_factory=FeaturesSection)
     information: InformationSection = Field(default_factory=InformationSection)
     models: ModelsSection = Field(default_factory=ModelsSection)
+    samples: SamplesSection = Field(default_factory=SamplesSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
+    electrons: ElectronsSection = Field(default_factory=ElectronsSection)
 
     @model_validator(mode="before")
     @classmethod
@@ -208,6 +228,7 @@ def read_config(path: str | Path) -> StudyConfig:
         update={
             "data": _beside(name.parent, config.data),
             "more_data": [_beside(name.parent, one) for one in config.more_data],
+            "electrons": ElectronsSection(plan=config.electrons.plan and name.parent / config.electrons.plan),
         }
     )
 
