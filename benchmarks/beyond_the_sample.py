@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 from common import machine, table
 from scipy.optimize import nnls
@@ -39,13 +40,15 @@ from hopcast.dynamics.rates import second_order_rate
 from hopcast.evaluation import Candidate, NestedSelection, nested_selection, score, time_blocks
 from hopcast.evaluation.shifts import fit_learner
 from hopcast.regression import CouplingRidge, ExchangeableRidge, LaplacianRidge
+from hopcast.report.style import ALL, ELEMENT_COLOURS, INK, MUTED, SINGLE, style
 
 BLOCK = 5000.0  # fs
+PARTS = ("gap", "coupling", "curves", "rates")
 SPACING = 10  # frames between those that a forecast is averaged over
 SIZES = (25, 50, 100)
 LEARNT = (
-    "angular, fixed order, laplacian", "radial, exchangeable, matern32", "radial, element means, trees",
-    "structure, tightest bond, line", "structure, all bonds, line", "radial, exchangeable, magnitude",
+    "angular, fixed order, laplacian", "radial, element means, trees",
+    "structure, tightest bond, line", "structure, all bonds, line", "radial, fixed order, magnitude",
 )  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def line() -> Any:
 
 
 def trees() -> Any:
-    return ExtraTreesRegressor(100, min_samples_leaf=3, max_features=0.3, random_state=0)
+    return ExtraTreesRegressor(50, min_samples_leaf=3, max_features=0.3, random_state=0)
 
 
 def one_best() -> Any:
@@ -147,7 +150,7 @@ def gap_candidates(found: Features, symbols: tuple[str, ...]) -> list[Candidate]
         fixed = flatten(G)
         for kernel in ("laplacian", "matern32"):
             several.append(Candidate(f"{name}, fixed order, {kernel}", fixed, LaplacianRidge(kernel=kernel)))
-        for kernel in ("laplacian", "matern32", "gaussian"):
+        for kernel in ("laplacian", "matern32", "gaussian") if name == "radial" else ("matern32",):
             several.append(
                 Candidate(f"{name}, exchangeable, {kernel}", fixed, ExchangeableRidge(symbols, kernel=kernel))
             )
@@ -196,29 +199,20 @@ def coupling_candidates(found: Features, symbols: tuple[str, ...]) -> list[Candi
         odd = np.arange(n // 2, n)
         all_odd = (np.arange(len(symbols))[:, None] * n + odd).ravel()
         for loss in ("magnitude", "square", "signs"):
-            several += [
-                Candidate(
-                    f"{name}, fixed order, {loss}",
-                    flat,
-                    CouplingRidge(loss=loss, kernel="matern32", odd_columns=all_odd),
-                ),
-            ]
-            if name == "displacements":
-                continue  # of no use without the order
-            several += [
-                Candidate(
-                    f"{name}, exchangeable, {loss}",
-                    flat,
-                    CouplingRidge(symbols, loss=loss, kernel="matern32", odd_columns=odd),
-                ),
-            ]
-        pooled = pool_elements(both, symbols, spread=True)
-        several.append(Candidate(f"{name}, element means, trees", pooled, trees()))
-        values = _half(both, 0)
+            learner = CouplingRidge(loss=loss, kernel="matern32", odd_columns=all_odd)
+            several.append(Candidate(f"{name}, fixed order, {loss}", flat, learner))
+        positions = flatten(_half(both, 0))
         several.append(
             Candidate(
-                f"{name}, positions only, fixed order", flatten(values), LaplacianRidge(kernel="matern32")
+                f"{name}, fixed order, without velocities", positions, LaplacianRidge(kernel="matern32")
             )
+        )
+        if name == "displacements":
+            continue  # they mean nothing without the order
+        learner = CouplingRidge(symbols, kernel="matern32", odd_columns=odd)
+        several.append(Candidate(f"{name}, exchangeable, magnitude", flat, learner))
+        several.append(
+            Candidate(f"{name}, element means, trees", pool_elements(both, symbols, spread=True), trees())
         )
     several += [
         Candidate("structure, all bonds, line", found.structure, line()),
@@ -423,10 +417,59 @@ def rates(samples: Samples, near: np.ndarray, far: np.ndarray, n_subsets: int) -
     return found
 
 
+def draw_curves(name: str, grown: dict[str, Any], folder: Path) -> None:
+    """R2 against the number of pairs, with the fitted curve."""
+    figure, axes = plt.subplots(figsize=(SINGLE, 2.6), layout="constrained")
+    fine = np.linspace(20, 600, 300)
+    for place, (label, (sizes, r2, a, b)) in enumerate(grown.items()):
+        colour = (ALL, *ELEMENT_COLOURS)[place]
+        axes.errorbar(
+            sizes,
+            r2.mean(axis=0),
+            r2.std(axis=0),
+            fmt="os^Dv"[place],
+            ms=3,
+            color=colour,
+            capsize=2,
+            label=label,
+        )
+        axes.plot(fine, 1 - a - b / fine, color=colour, lw=0.8)
+    axes.axhline(0.0, color=MUTED, lw=0.6)
+    axes.set(
+        xlabel="pairs that train", ylabel="R² on 5 ps held out", xlim=(0, 600), ylim=(-0.8, 0.6), title=name
+    )
+    axes.legend(loc="lower right", fontsize=6)
+    save(figure, folder, f"beyond-{'gap' if name.startswith('gap') else 'coupling'}")
+
+
+def draw_rates(errors: dict[int, np.ndarray], folder: Path) -> None:
+    """Errors of the rate over random subsets."""
+    figure, axes = plt.subplots(figsize=(SINGLE, 2.6), layout="constrained")
+    for place, method in enumerate(METHODS):
+        boxes = axes.boxplot(
+            [100 * found[:, 1, place] for found in errors.values()], positions=np.arange(len(errors)) + 0.25 * (place - 1),
+            widths=0.2, whis=(5, 95), showfliers=False, patch_artist=True, medianprops={"color": INK},
+        )  # fmt: skip
+        for box in boxes["boxes"]:
+            box.set_facecolor((ALL, *ELEMENT_COLOURS)[place])
+        axes.plot([], [], "s", color=(ALL, *ELEMENT_COLOURS)[place], label=method)
+    axes.axhline(0.0, color=MUTED, lw=0.6)
+    axes.set(xlabel="pairs sampled", ylabel="error of the rate, %", xlim=(-0.5, len(errors) - 0.5))
+    axes.set_xticks(range(len(errors)), [str(size) for size in errors])
+    axes.legend()
+    save(figure, folder, "beyond-rates")
+
+
+def save(figure: Any, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.svg")
+    plt.close(figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--figures", type=Path)
-    parser.add_argument("--parts", nargs="+", default=["gap", "coupling", "rates"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--subsets", type=int, default=100)
     parser.add_argument("--workers", type=int, default=1)
@@ -438,25 +481,34 @@ def main() -> None:
     symbols = samples.trajectory.symbols
     print(f"{len(samples.steps)} pairs in {samples.blocks.max() + 1} blocks of {BLOCK / 1000:g} ps")
     targets = (
-        ("gap, eV", samples.gap, gap_candidates(found, symbols)),
-        ("|V| = |hbar d| gap, eV^2", samples.numerator, coupling_candidates(found, symbols)),
+        ("gap", "gap, eV", samples.gap, gap_candidates(found, symbols)),
+        ("coupling", "|V| = |hbar d| gap, eV²", samples.numerator, coupling_candidates(found, symbols)),
     )
-    targets = tuple(
-        part for part, key in zip(targets, ("gap", "coupling"), strict=True) if key in options.parts
-    )
-    for name, y, candidates in targets:
-        result = nested_selection(
-            candidates, y, samples.times, samples.blocks, n_shifts=0, inner_folds=3, workers=options.workers
-        )
-        print(f"\n{name} ({time.perf_counter() - start:.0f} s)\n{result}\n\nwith the control\n", flush=True)
-        print(controlled(result, candidates, samples, y, options.workers), flush=True)
-    grown = {}
-    for name, y, candidates in targets:
-        chosen = [one for one in candidates if one.name in LEARNT]
-        grown[name] = curves(name, chosen, y, samples, options.repeats)
-    far = np.arange(0, samples.trajectory.n_frames - 1, SPACING)
+    for part, name, y, candidates in targets:
+        if part in options.parts:
+            result = nested_selection(
+                candidates,
+                y,
+                samples.times,
+                samples.blocks,
+                n_shifts=0,
+                inner_folds=3,
+                workers=options.workers,
+            )
+            print(f"\n{name}\n{result}\n\nwith the control\n", flush=True)
+            print(controlled(result, candidates, samples, y, options.workers), flush=True)
+        if "curves" in options.parts:
+            chosen = [one for one in candidates if one.name in LEARNT]
+            grown = curves(name, chosen, y, samples, options.repeats)
+            if options.figures is not None:
+                with style():
+                    draw_curves(name, grown, options.figures)
     if "rates" in options.parts:
-        rates(samples, found.structure, samples.numbers(far), options.subsets)
+        far = np.arange(0, samples.trajectory.n_frames - 1, SPACING)
+        errors = rates(samples, found.structure, samples.numbers(far), options.subsets)
+        if options.figures is not None:
+            with style():
+                draw_rates(errors, options.figures)
     print(f"\n{time.perf_counter() - start:.0f} s")
 
 

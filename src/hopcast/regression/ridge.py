@@ -173,7 +173,8 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     left = np.maximum(own(gamma) - explained_variance(K, lower), 0.0)
                     std[part, columns] = np.sqrt(left[:, None] * signal[columns])
 
-        map_chunks(work, chunk_slices(len(frames), chunk_length(training)), workers=self.workers)
+        length = chunk_length(training, atoms_of(frames[:1]))
+        map_chunks(work, chunk_slices(len(frames), length), workers=self.workers)
         if self._one_dimensional:
             return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
         return (mean, std) if return_std else mean

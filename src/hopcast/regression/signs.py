@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, eigh
+from scipy.linalg import cholesky, eigh, solve_triangular
 
 from hopcast.regression.kernels import FloatArray
 
@@ -94,8 +94,6 @@ def _posterior(K: FloatArray, precision: FloatArray, linear: FloatArray) -> tupl
     B = root[:, None] * K * root
     B.flat[:: len(B) + 1] += 1.0
     lower = cholesky(B, lower=True, overwrite_a=True, check_finite=False)
-    scaled = root[:, None] * K
-    solved = cho_solve((lower, True), scaled, check_finite=False)
-    variance = np.diag(K) - np.einsum("ij,ij->j", scaled, solved)
-    mean = K @ linear - solved.T @ (scaled @ linear)
-    return mean, np.maximum(variance, 1e-12)
+    solved = solve_triangular(lower, root[:, None] * K, lower=True, overwrite_b=True, check_finite=False)
+    variance = np.diag(K) - np.einsum("ij,ij->j", solved, solved)
+    return K @ linear - solved.T @ (solved @ linear), np.maximum(variance, 1e-12)
