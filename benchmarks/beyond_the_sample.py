@@ -106,7 +106,7 @@ def load() -> Samples:
     moved = moved - moved.mean(axis=1, keepdims=True)
     cartesian = 0.5 * (moved[:-1] + moved[1:])
 
-    def numbers(at: np.ndarray, which: StructuralNumbers = structure) -> np.ndarray:
+    def numbers(at: np.ndarray, which: StructuralNumbers = tight) -> np.ndarray:
         both = which.transform(take_frames(trajectory, np.stack([at, at + 1], axis=1).ravel()))
         return 0.5 * (both[0::2] + both[1::2])
 
@@ -114,8 +114,8 @@ def load() -> Samples:
         return Features(
             midpoint_functions(angular, trajectory, at),
             midpoint_functions(radial, trajectory, at),
+            numbers(at, structure),
             numbers(at),
-            numbers(at, tight),
             cartesian[at],
         )
 
@@ -302,7 +302,7 @@ def local(gap: np.ndarray, mean_square: np.ndarray, tau: float, spread: float = 
 def forecast_rates(
     train: np.ndarray, samples: Samples, near: np.ndarray, far: np.ndarray, tau: float
 ) -> Forecast:
-    """Five folds of blocks: gap by a line, V^2 by a line (not below a tenth of its mean), on structural numbers."""
+    """Five folds of blocks: gap by a line, V^2 by a line (not below a tenth of its mean), on the tightest bond."""
     gap, square, blocks = samples.gap[train], samples.numerator[train] ** 2, samples.blocks[train]
     names = np.unique(blocks)
     fold_of = dict(zip(names, np.arange(len(names)) % 5, strict=True))
@@ -462,7 +462,8 @@ def draw_rates(errors: dict[int, np.ndarray], folder: Path) -> None:
 
 def save(figure: Any, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg")
+    for kind in ("svg", "png"):
+        figure.savefig(folder / f"{name}.{kind}", dpi=200)
     plt.close(figure)
 
 
@@ -505,7 +506,7 @@ def main() -> None:
                     draw_curves(name, grown, options.figures)
     if "rates" in options.parts:
         far = np.arange(0, samples.trajectory.n_frames - 1, SPACING)
-        errors = rates(samples, found.structure, samples.numbers(far), options.subsets)
+        errors = rates(samples, found.tight, samples.numbers(far), options.subsets)
         if options.figures is not None:
             with style():
                 draw_rates(errors, options.figures)

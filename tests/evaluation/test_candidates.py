@@ -79,6 +79,8 @@ def test_forecasts_are_those_of_refits_without_the_block_and_the_purge() -> None
         expected = model.fit(X[train], y[train], BLOCKS[train]).predict(X[test])
         np.testing.assert_allclose(found.rows[0].forecast[test], expected, rtol=1e-10)
     assert found.rows[0].score == score(y, found.rows[0].forecast)
+    assert not found.is_useful  # nothing was controlled
+    assert "no shifts, so no verdict" in str(found)
 
 
 class Recorder(RegressorMixin, BaseEstimator):
