@@ -138,7 +138,10 @@ class NestedSelection:
         nothing = np.empty(0)
         for name in ("mean", "linear", "cubic"):
             lines.append(line(name, getattr(self, name), nothing, math.nan, ""))
-        return "\n".join([*lines, f"to use: {self.final}; {'useful' if self.is_useful else 'not useful'}"])
+        verdict = "useful" if self.is_useful else "not useful"
+        if not len(self.shifted):
+            verdict = "no shifts, so no verdict"
+        return "\n".join([*lines, f"to use: {self.final}; {verdict}"])
 
 
 def time_blocks(times: ArrayLike, length: float) -> NDArray[np.intp]:

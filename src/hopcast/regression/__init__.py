@@ -13,6 +13,17 @@ The Laplacian kernel is a product of exponentials, one a feature: its sample pat
 the L1 distance this is no kernel: on the corners of a small square of side a it has the eigenvalue
 k(0) - 2 k(a) + k(2a), near a^2 k''(0) < 0.)
 
+Frames, atoms, velocities
+-------------------------
+`LaplacianRidge` takes atoms in their order. `ExchangeableRidge` averages a kernel over all pairs of atoms of one element
+(`hopcast.regression.frame_kernels`): the order of like atoms does not matter, a replicated cell gives the same, and a
+cell of another size can be forecast, which is flagged. A gap does not know the sign of the velocities, a coupling
+changes its own with them: with ``parity``, :math:`K(x, x') \pm K(x, R x')`, R the reversal of the time derivatives among the
+features, spans the functions that are even or odd.
+
+Couplings of sparse samples have no common sign. `CouplingRidge` learns the magnitude, the square, or V itself under the
+likelihood of both signs (`hopcast.regression.signs`), and gives back the mean square that regression takes away.
+
 Choices the paper leaves open, as `LaplacianRidge.paper` takes them: gamma = 1/n_features (scikit-learn's default),
 features standardised on the training frames, the target centred, alpha = 1e-4.
 
@@ -66,11 +77,13 @@ Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
 """
 
 from hopcast.regression.blockout import BlockOutSearch
+from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
 from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances", "kernel_matrix",
+    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances",
+    "kernel_matrix",
 ]  # fmt: skip
