@@ -90,26 +90,35 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._one_dimensional = y.ndim == 1
         self._learn_scaling(frames)
         self.X_fit_ = self._standardise(frames)
+        with single_threaded_blas():
+            matrix_of = self._frame_kernel().within(self._atoms(self.X_fit_), workers=self.workers)
+            self._solve(matrix_of, targets, groups)
+        return self
+
+    def _solve(self, matrix_of: OfGamma, targets: FloatArray, groups: ArrayLike | None) -> None:
+        """Choose hyperparameters and keep what forecasts need, for targets [n_samples, n_targets]."""
         # An odd function of velocity has no mean.
         means = np.zeros(targets.shape[1]) if self.parity == "odd" else targets.mean(axis=0)
         centred = targets - means
-        with single_threaded_blas():
-            matrix_of = self._frame_kernel().within(self._atoms(self.X_fit_), workers=self.workers)
-            pairs = self._hyperparameters(matrix_of, centred, groups)
-            self._components = _components(matrix_of, pairs)
-            dual = np.empty_like(centred)
-            for _, _, columns, lower in self._components:
-                dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
+        pairs = self._hyperparameters(matrix_of, centred, groups)
+        self._components = _components(matrix_of, pairs)
+        dual = np.empty_like(centred)
+        for _, _, columns, lower in self._components:
+            dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
+        self._keep(pairs, means, dual, np.einsum("ij,ij->j", centred, dual) / len(targets))
+
+    def _keep(
+        self, pairs: list[tuple[float, float]], means: FloatArray, dual: FloatArray, signal: FloatArray
+    ) -> None:
+        """Set the fitted attributes, without the axis of targets where there was none."""
+        flat = self._one_dimensional
         # Several chosen pairs stay arrays; numbers given by the user stay numbers.
-        single = self._one_dimensional or self.search_ is None
+        single = flat or self.search_ is None
         self.gamma_: float | FloatArray = pairs[0][0] if single else np.array([gamma for gamma, _ in pairs])
         self.alpha_: float | FloatArray = pairs[0][1] if single else np.array([alpha for _, alpha in pairs])
-        signal = np.einsum("ij,ij->j", centred, dual) / n_samples
-        flat = self._one_dimensional
         self.dual_coef_ = dual[:, 0] if flat else dual
         self.intercept_ = float(means[0]) if flat else means
         self.signal_variance_ = float(signal[0]) if flat else signal
-        return self
 
     def predict(
         self, X: ArrayLike, return_std: bool = False
@@ -164,7 +173,8 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     left = np.maximum(own(gamma) - explained_variance(K, lower), 0.0)
                     std[part, columns] = np.sqrt(left[:, None] * signal[columns])
 
-        map_chunks(work, chunk_slices(len(frames), chunk_length(training)), workers=self.workers)
+        length = chunk_length(training, atoms_of(frames[:1]))
+        map_chunks(work, chunk_slices(len(frames), length), workers=self.workers)
         if self._one_dimensional:
             return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
         return (mean, std) if return_std else mean
@@ -311,20 +321,24 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self, matrix_of: OfGamma, centred: FloatArray, groups: ArrayLike | None
     ) -> list[tuple[float, float]]:
         """Return (gamma, alpha) for every target and keep the search."""
-        n_samples, n_features = len(self.X_fit_), self._atoms(self.X_fit_[:1])[0].shape[2]
+        gammas, alphas = self._grid()
+        if len(gammas) == len(alphas) == 1:
+            self.search_ = None
+            return [(float(gammas[0]), float(alphas[0]))] * centred.shape[1]
+        blocks = blocks_of(len(self.X_fit_), self.block_length, groups)
+        self.search_ = search(matrix_of, centred, blocks, gammas, alphas, self.workers)
+        return self.search_.best()
+
+    def _grid(self) -> tuple[FloatArray, FloatArray]:
+        """Return the gammas and alphas to try."""
+        n_features = self._atoms(self.X_fit_[:1])[0].shape[2]
         unit = 1.0 / (n_features if self.kernel == "laplacian" else np.sqrt(n_features))
         gammas: FloatArray
         if isinstance(self.gamma, str):
             gammas = np.array([1.0 / n_features])
         else:
             gammas = unit * _GAMMA_FACTORS if self.gamma is None else np.array([float(self.gamma)])
-        alphas = self._alphas if self.alpha is None else np.array([float(self.alpha)])
-        if len(gammas) == len(alphas) == 1:
-            self.search_ = None
-            return [(float(gammas[0]), float(alphas[0]))] * centred.shape[1]
-        blocks = blocks_of(n_samples, self.block_length, groups)
-        self.search_ = search(matrix_of, centred, blocks, gammas, alphas, self.workers)
-        return self.search_.best()
+        return gammas, self._alphas if self.alpha is None else np.array([float(self.alpha)])
 
     @abstractmethod
     def _learn_scaling(self, frames: FloatArray) -> None:
