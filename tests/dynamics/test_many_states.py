@@ -104,7 +104,7 @@ def ensemble_error(ham, method, substeps: int) -> float:
     energies, nac = grid.interpolate(0, grid.n_steps)
     k = ham.n_states
     window = Window(
-        path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps, grid
+        path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps
     )
     p, worst = np.eye(k)[2], 0.0
     for s, g in enumerate(method.hop_probabilities(window)):

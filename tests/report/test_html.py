@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hopcast.core import OutputError
-from hopcast.report import StudyReport, render_html, write_report
+from hopcast.report import FIGURES, StudyReport, render_html, write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -188,7 +188,7 @@ def test_a_browser_opens_the_page_without_error_or_request(folder, tmp_path):
     done = run_browser(base / "report.html", tmp_path, f"--log-net-log={log}", "--dump-dom")
     assert done.returncode == 0
     assert "How far to trust this" in done.stdout
-    assert done.stdout.count("<svg") == 14
+    assert done.stdout.count("<svg") == len(FIGURES)
     assert "CONSOLE" not in done.stderr
     assert requests_in(log) == []
 

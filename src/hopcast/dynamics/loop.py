@@ -34,8 +34,6 @@ class Window:
         fs.
     first_step, last_step, n_substeps
         The steps of the loop, and sub-steps of each.
-    grid
-        The whole loop.
     """
 
     amplitudes: NDArray[np.complex128]
@@ -45,7 +43,6 @@ class Window:
     first_step: int
     last_step: int
     n_substeps: int
-    grid: SubstepGrid
 
 
 def half_propagators(grid: SubstepGrid, workers: int | None = None) -> NDArray[np.complex128]:
@@ -126,6 +123,38 @@ def _products(halves: Complexes, real: Floats, imag: Floats) -> None:
             for i in range(k):
                 real[s + 1, j, i] = p[j, i].real
                 imag[s + 1, j, i] = p[j, i].imag
+
+
+def pack(matrices: NDArray[np.complex128], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return matrices transposed, real and imaginary parts, rows padded to `width`: [n, n_states, width] each."""
+    n, k = matrices.shape[:2]
+    real, imag = np.zeros((n, k, width)), np.zeros((n, k, width))
+    _pack(matrices, real, imag)
+    return real, imag
+
+
+@njit(cache=True, nogil=True)
+def _pack(matrices: Complexes, real: Floats, imag: Floats) -> None:
+    n, k = matrices.shape[0], matrices.shape[1]
+    for s in range(n):
+        for i in range(k):
+            for j in range(k):
+                real[s, j, i] = matrices[s, i, j].real
+                imag[s, j, i] = matrices[s, i, j].imag
+
+
+@njit(cache=True, nogil=True)
+def apply(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
+    """Fill (cr, ci) with the product of a transposed, padded matrix and a vector."""
+    k, width = real.shape
+    for i in range(width):
+        cr[i] = 0.0
+        ci[i] = 0.0
+    for j in range(k):
+        a, b = xr[j], xi[j]
+        for i in range(width):
+            cr[i] += real[j, i] * a - imag[j, i] * b
+            ci[i] += real[j, i] * b + imag[j, i] * a
 
 
 @njit(cache=True, nogil=True)

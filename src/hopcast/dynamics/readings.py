@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,7 +69,9 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
             "finite_trajectory": finite.get(name), "model": None, "initial_time": starts if n_starts > 1 else None,
             "monte_carlo": Interval(value, value) if populations.counts is None else sampled[name],
         }  # fmt: skip
-        return combined(value, unit, parts, note)
+        whole = combined(value, unit, parts, note)
+        positive = name in ("lifetime", "rate")  # parts added in quadrature know of no sign
+        return dataclasses.replace(whole, low=max(whole.low, 0.0)) if positive else whole
 
     short = TOO_SHORT if too_short else ""
     decay = 1.0 - (excited[-1] - equilibrium) / swing

@@ -145,6 +145,16 @@ class DynamicsResult:
         energy: NDArray[np.float64] = self.populations @ self.mean_energies
         return energy
 
+    @property
+    def carrier_energy_error(self) -> NDArray[np.float64]:
+        r"""95 % half-width that the sampling leaves `carrier_energy`, :math:`1.96\,(\mathrm{Var}_p\bar E/n)^{1/2}` for `n` trajectories [n_times], eV."""
+        energy = self.carrier_energy
+        if not self.n_trajectories or self.mean_energies is None:
+            return np.zeros_like(energy)
+        variance = self.populations @ self.mean_energies**2 - energy**2
+        n = self.n_trajectories * self.initial_times.size
+        return np.asarray(1.96 * np.sqrt(np.maximum(variance, 0.0) / n))
+
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
+from hopcast.study.relaxation import relaxation_series
 from hopcast.study.stages import StageResult
 
 
@@ -64,7 +66,11 @@ def assemble(
     for key in ("checks", "methods"):
         if checks.numbers.get(key) is not None:
             results[key] = checks.numbers[key]
-    return StudyReport(results, _series(config, data, functions, information, models, dynamics, checks))
+    series = _series(config, data, functions, information, models, dynamics, checks)
+    if "relaxation" in stages:
+        results["relaxation"] = stages["relaxation"].numbers["relaxation"]
+        series = dataclasses.replace(series, relaxation=relaxation_series(stages["relaxation"]))
+    return StudyReport(results, series)
 
 
 def _data(

@@ -145,6 +145,20 @@ class ChecksSection(Section):
     fssh: bool = True
 
 
+class RelaxationSection(Section):
+    """Carriers relaxing through the bands beside the gap, where the window holds them."""
+
+    enabled: bool = True
+    methods: list[Literal["dish", "fssh", "gfsh", "mssh", "msdm", "ida", "bl-lz"]] = Field(
+        ["dish", "msdm", "fssh"], min_length=1, description="Sampled methods, the first is drawn."
+    )
+    duration: PositiveFloat = Field(1e4, description="fs; the trajectory is looped.")
+    n_starts: PositiveInt = Field(20, description="Initial times, spread evenly.")
+    n_trajectories: PositiveInt = Field(10, description="From each initial time.")
+    n_times: Annotated[int, Field(ge=6)] = 200
+    n_states: Annotated[int, Field(ge=2)] = Field(8, description="Most bands on either side of the gap.")
+
+
 class StudyConfig(Section):
     """A whole study."""
 
@@ -160,6 +174,7 @@ class StudyConfig(Section):
     information: InformationSection = Field(default_factory=InformationSection)
     models: ModelsSection = Field(default_factory=ModelsSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
+    relaxation: RelaxationSection = Field(default_factory=RelaxationSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
 

@@ -24,6 +24,7 @@ from hopcast.study.lifetimes import AB_INITIO, forecast_hamiltonian, run_lifetim
 from hopcast.study.progress import Reporter, Stage
 from hopcast.study.ranking import run_information
 from hopcast.study.record import prepare_folder, provenance, write_record
+from hopcast.study.relaxation import relaxes, run_relaxation
 from hopcast.study.stages import StageResult, cached, stage_key
 
 if TYPE_CHECKING:
@@ -172,6 +173,14 @@ def compute(
             config.dynamics, config.models, seed, data, forecasts, stage, workers, config.evaluation.n_rate_samples
         ),
     )  # fmt: skip
+    if config.relaxation.enabled and relaxes(data):
+        shared = config.dynamics.model_dump(
+            include={"temperature", "tau_convention", "coupling_interpolation"}
+        )
+        run(
+            "relaxation", ("data",), [config.relaxation.model_dump(), shared], 3 * len(config.relaxation.methods) + 1,
+            lambda stage: run_relaxation(config.relaxation, config.dynamics, seed, data, stage, workers),
+        )  # fmt: skip
     if config.evaluation.enabled:
         needed = [getattr(config, name).model_dump() for name in ("evaluation", "models", "dynamics")]
         run(

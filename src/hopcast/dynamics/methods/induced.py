@@ -8,7 +8,7 @@ from numba import njit
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import boltzmann, half_propagators, running_products, substep_energies
+from hopcast.dynamics.loop import apply, boltzmann, half_propagators, running_products, substep_energies
 from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -131,7 +131,7 @@ def _walk(
             while following[q] <= stop:
                 at = following[q]
                 s = at - base
-                _apply(real, imag, s, xr, xi, q, cr, ci)
+                apply(real[s], imag[s], xr[q], xi[q], cr, ci)
                 norm = 0.0
                 for i in range(k):
                     p[i] = cr[i] * cr[i] + ci[i] * ci[i]
@@ -276,26 +276,10 @@ def _walk(
         if now % n == 0:  # the next pass starts from its own frame 0
             for a in range(n_alive):
                 q = alive[a]
-                _apply(real, imag, n, xr, xi, q, cr, ci)
+                apply(real[n], imag[n], xr[q], xi[q], cr, ci)
                 for i in range(k):
                     xr[q, i], xi[q, i] = cr[i], ci[i]
                 _normalise(xr, xi, q)
-
-
-@njit(cache=True, nogil=True)
-def _apply(
-    real: Floats, imag: Floats, s: int, xr: Floats, xi: Floats, q: int, cr: Floats, ci: Floats
-) -> None:
-    """Fill (cr, ci) with the product of the transposed, padded matrix `s` and vector `q`."""
-    k, width = real.shape[1], real.shape[2]
-    for i in range(width):
-        cr[i] = 0.0
-        ci[i] = 0.0
-    for j in range(k):
-        a, b = xr[q, j], xi[q, j]
-        for i in range(width):
-            cr[i] += real[s, j, i] * a - imag[s, j, i] * b
-            ci[i] += real[s, j, i] * b + imag[s, j, i] * a
 
 
 @njit(cache=True, nogil=True)

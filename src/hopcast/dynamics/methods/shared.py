@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import Window, follow, half_propagators
+from hopcast.dynamics.loop import Window, boltzmann, follow, half_propagators
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 
@@ -41,10 +41,10 @@ class Reporter:
                 self.progress(self.done, self.total)
 
 
-def safe_ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `top / bottom`, zero where the bottom is zero: what nobody occupies, nobody leaves."""
-    top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 1e-300)
+@njit(cache=True, nogil=True)
+def weight(c: complex) -> float:
+    """Return the square of an amplitude's modulus."""
+    return float(c.real * c.real + c.imag * c.imag)
 
 
 def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
@@ -78,6 +78,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     halves = half_propagators(grid, problem.workers)
     outputs = problem.output_steps * grid.n_substeps
     n_sub = grid.n_substeps
+    beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     report = Reporter(problem, problem.initial_steps.size)
 
     def work(unit: Unit) -> Counted:
@@ -97,31 +98,14 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
             energies, nac = grid.interpolate(first, last)
             window = Window(
                 path, energies.reshape(size, n_states), nac.reshape(size, n_states, n_states), grid.substep,
-                first, last, n_sub, grid,
+                first, last, n_sub,
             )  # fmt: skip
-            g = np.array(hop_probabilities(window))
-            g[:, np.arange(n_states), np.arange(n_states)] = 0.0
-            total = g.sum(axis=2, keepdims=True)
-            g /= np.maximum(total, 1.0)
-            if problem.temperature is not None:
-                rise = window.energies[:, None, :] - window.energies[:, :, None]
-                g *= np.exp(-np.maximum(rise, 0.0) / (KB * problem.temperature))
-            leave = g.sum(axis=2)
+            g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))
-            np.cumsum(-np.log1p(-np.minimum(leave, 1.0 - 1e-16)).T, axis=1, out=hazard[:, 1:])
+            _accept(g, window.energies, beta, hazard)
             _sample(
-                g,
-                hazard,
-                elapsed * n_sub,
-                outputs,
-                state,
-                increment,
-                left,
-                active,
-                problem.absorbing,
-                steps,
-                flows,
-            )
+                g, hazard, elapsed * n_sub, outputs, state, increment, left, active, problem.absorbing, steps, flows
+            )  # fmt: skip
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
@@ -169,6 +153,25 @@ def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int
     steps[group, low, old] -= 1
     steps[group, low, new] += 1
     flows[old, new] += 1
+
+
+@njit(cache=True, nogil=True)
+def _accept(g: Floats, energies: Floats, beta: float, hazard: Floats) -> None:
+    """Make probabilities of proposed hops those of accepted ones, and accumulate -log(1 - their sum) by state."""
+    n, k = energies.shape
+    for s in range(n):
+        for i in range(k):
+            g[s, i, i] = 0.0
+            total = 0.0
+            for j in range(k):
+                total += g[s, i, j]
+            scale = 1.0 / max(total, 1.0)
+            leave = 0.0
+            for j in range(k):
+                if g[s, i, j] > 0.0:
+                    g[s, i, j] *= scale * boltzmann(energies[s, j], energies[s, i], beta)
+                    leave += g[s, i, j]
+            hazard[i, s + 1] = hazard[i, s] - np.log1p(-min(leave, 1.0 - 1e-16))
 
 
 @njit(cache=True, nogil=True)

@@ -16,6 +16,7 @@ from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
 from hopcast.report.figures.population import draw_fits, draw_populations
+from hopcast.report.figures.relaxation import draw_relaxation
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import draw_structure
 from hopcast.report.figures.trust import draw_trust
@@ -95,6 +96,12 @@ FIGURES: Final = (
         "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
     ),
     FigureSpec(
+        "carriers", "Carriers relaxing through the bands",
+        "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
+        "95 % interval of the sampling.",
+        draw_relaxation,
+    ),
+    FigureSpec(
         "learning-curves", "From which training stride on does the model know more than the calendar?",
         "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
         "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
@@ -118,5 +125,5 @@ FIGURES: Final = (
 
 __all__ = [
     "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_relaxation", "draw_series", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip
