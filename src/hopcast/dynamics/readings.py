@@ -50,8 +50,10 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     """
     times, weights = problem.times, problem.weights
     excited = populations.mean[:, 1:].sum(axis=1)
-    start = 1.0 if problem.initial_state > 0 else 0.0
-    equilibrium = reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else 1.0 - start
+    start = float(1.0 - problem.initial_populations[0])
+    equilibrium = (
+        reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else float(round(1.0 - start))
+    )
     swing = start - equilibrium
 
     def fit(population: NDArray[np.float64]) -> float:
@@ -125,16 +127,19 @@ def _starts(
     problem: Problem, populations: Populations, reference: Reference, sampled: Interval
 ) -> tuple[NDArray[np.float64], int]:
     """Return 95 % half-widths of slope and intercept from the initial times, and their number."""
-    n = problem.initial_steps.size
+    shares = np.bincount([start.time for start in problem.starts], [start.share for start in problem.starts])
+    n = int(np.count_nonzero(shares))
     if n < 2:
         return np.zeros(2), n
-    variance = populations.moments.var(axis=0, ddof=1)
+    some = float(1.0 / (shares**2).sum())  # as many alike would have the same weight
+    away = populations.moments - shares @ populations.moments
+    variance = shares @ away**2 * some / (some - 1.0)
     if populations.counts is not None:
         # every initial time has 1/n of the trajectories, so n times the variance of the whole
-        noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * n
+        noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * some
         variance = variance * max(0.0, 1.0 - noise / variance[0]) if variance[0] > 0 else variance
     length = block_length([reference.local_rate], problem.grid.timestep, None)
-    independent = max(1.0, min(n, problem.grid.n_steps / length))
+    independent = max(1.0, min(some, problem.grid.n_steps / length))
     return np.asarray(_Z * np.sqrt(variance / independent)), n
 
 

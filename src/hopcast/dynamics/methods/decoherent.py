@@ -9,9 +9,10 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import apply, boltzmann, half_propagators, pack
-from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop, windows
+from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
 
 
 def solve_msdm(problem: Problem) -> Populations:
@@ -47,27 +48,22 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
     decay = np.exp(-grid.substep / problem.tau)
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
-    size = min(problem.chunk_trajectories, 250)  # amplitudes of a unit stay in the cache
-    units = [
-        (i, first, min(first + size, problem.n_trajectories))
-        for i in range(problem.initial_steps.size)
-        for first in range(0, problem.n_trajectories, size)
-    ]
+    units = units_of(problem, min(problem.chunk_trajectories, 250))  # amplitudes of a unit stay in the cache
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        frame = int(problem.initial_steps[i])
+        start = problem.starts[i]
         m = last - first
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         width = -(-n_states // 4) * 4  # whole vector registers
         cr, ci = np.zeros((m, width)), np.zeros((m, width))
-        cr[:, problem.initial_state] = 1.0
-        active = np.full(m, problem.initial_state, dtype=np.int64)
+        cr[:, start.state] = 1.0
+        active = np.full(m, start.state, dtype=np.int64)
         state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
-        _open(problem.random_state, frame, first, state, increment, left, active, steps)
-        for elapsed, begin, stop in windows(problem, frame):
+        _open(problem.random_state, start.key, first, state, increment, left, active, steps)
+        for elapsed, begin, stop in windows(problem, start.frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
             first_half = begin * grid.n_substeps

@@ -9,9 +9,10 @@ from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import apply, boltzmann, half_propagators, running_products, substep_energies
-from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop
+from hopcast.dynamics.methods.shared import record_hop
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
 
 _WINDOW_BYTES = 2**17  # running products of a window stay in the cache while all trajectories pass
 
@@ -39,21 +40,17 @@ def solve(problem: Problem) -> Populations:
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
     window = max(8, _WINDOW_BYTES // (2 * real[0].nbytes))
-    units = [
-        (i, first, min(first + problem.chunk_trajectories, problem.n_trajectories))
-        for i in range(problem.initial_steps.size)
-        for first in range(0, problem.n_trajectories, problem.chunk_trajectories)
-    ]
+    units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        frame = int(problem.initial_steps[i])
+        begin = problem.starts[i]
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         _walk(
-            real, imag, energies, rates, leave, soonest, beta, frame * grid.n_substeps, outputs, problem.random_state, frame, first,
-            last, problem.initial_state, problem.absorbing, RULES.index(problem.rule),
+            real, imag, energies, rates, leave, soonest, beta, begin.frame * grid.n_substeps, outputs, problem.random_state, begin.key, first,
+            last, begin.state, problem.absorbing, RULES.index(problem.rule),
             problem.waiting == "exponential", window, steps, flows,
         )  # fmt: skip
         report()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -16,29 +15,12 @@ from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Window, boltzmann, follow, half_propagators
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
 
 WINDOW: Final = 256
 """Sub-steps whose hop probabilities are held at a time."""
 
-Unit = tuple[int, int, int]
-"""Initial time, first and last trajectory."""
-Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Trajectories in each state [n_groups, n_times, n_states], and hops between states [from, to]."""
 HopProbabilities = Callable[[Window], NDArray[np.float64]]
-
-
-class Reporter:
-    """Counts finished units of work across threads."""
-
-    def __init__(self, problem: Problem, total: int) -> None:
-        self.progress, self.total, self.done, self.lock = problem.progress, total, 0, threading.Lock()
-
-    def __call__(self) -> None:
-        """Count one more and tell the caller."""
-        if self.progress is not None:
-            with self.lock:
-                self.done += 1
-                self.progress(self.done, self.total)
 
 
 @njit(cache=True, nogil=True)
@@ -79,19 +61,20 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     outputs = problem.output_steps * grid.n_substeps
     n_sub = grid.n_substeps
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
-    report = Reporter(problem, problem.initial_steps.size)
+    units = units_of(problem)
+    report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
-        frame = int(problem.initial_steps[unit[0]])
-        n = problem.n_trajectories
+        start = problem.starts[unit[0]]
+        n = start.n_trajectories
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
-        active = np.full(n, problem.initial_state, dtype=np.int64)
+        active = np.full(n, start.state, dtype=np.int64)
         state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
-        _begin(problem.random_state, frame, state, increment, left, active, steps)
+        _begin(problem.random_state, start.key, state, increment, left, active, steps)
         c = np.zeros(n_states, dtype=np.complex128)
-        c[problem.initial_state] = 1.0
+        c[start.state] = 1.0
         flows = np.zeros((n_states, n_states), dtype=np.int64)
-        for elapsed, first, last in windows(problem, frame):
+        for elapsed, first, last in windows(problem, start.frame):
             size = (last - first) * n_sub
             path = amplitudes(halves, first * n_sub, size, c)
             c = path[-1]
@@ -109,24 +92,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
-    units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
     return gather(problem, units, map_units(problem, work, units, report))
-
-
-def gather(problem: Problem, units: list[Unit], found: list[Counted]) -> Populations:
-    """Return populations from the counts [n_groups, n_times, n_states] of units (initial time, first, last trajectory)."""
-    n_times, n_states = problem.output_steps.size, problem.n_states
-    counts = np.zeros((N_GROUPS, n_times, n_states), dtype=np.int64)
-    starts = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
-    totals = np.zeros(N_GROUPS, dtype=np.int64)
-    for (i, first, last), (inside, _) in zip(units, found, strict=True):
-        counts += inside
-        starts[i] += inside[:, :, 1:].sum(axis=(0, 2))
-        totals += np.bincount(np.arange(first, last) % N_GROUPS, minlength=N_GROUPS)
-    mean = counts.sum(axis=0) / totals.sum()
-    moments = (starts / problem.n_trajectories) @ problem.weights
-    flows = np.sum([flows for _, flows in found], axis=0)
-    return Populations(mean, moments, counts, totals, int(flows.sum()), flows)
 
 
 @njit(cache=True, nogil=True)
