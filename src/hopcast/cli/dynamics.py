@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hopcast.cli.convert import Timestep
 from hopcast.cli.options import Output, Overwrite, Resume, Workers
 
 MOSTLY = 0.9
@@ -57,6 +58,7 @@ def dynamics(
     every: Annotated[
         int | None, typer.Option("--every", help="Start at every k-th frame.", show_default=False)
     ] = None,
+    timestep: Timestep = None,
     duration: Annotated[float, typer.Option("--duration", help="fs.")] = 1e6,
     temperature: Annotated[
         float, typer.Option("--temperature", help="K; 0 accepts all upward hops.")
@@ -121,7 +123,7 @@ def dynamics(
         raise OutputError(
             f"Folder `{folder}` exists. Continue with --resume, replace with --overwrite, or name another."
         )
-    ham = read_states(read_any(hamiltonian), states)
+    ham = read_states(read_any(hamiltonian, timestep), states)
     if scissor is not None:
         ham = shifted(ham, target_gap=scissor)
     checkpoint = folder / "checkpoint"

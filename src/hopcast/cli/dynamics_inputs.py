@@ -15,14 +15,14 @@ from hopcast.dynamics import warn_leaking
 from hopcast.io import read_hamiltonian
 
 
-def read_any(name: str) -> VibronicHamiltonian:
+def read_any(name: str, timestep: float | None = None) -> VibronicHamiltonian:
     """Return the Hamiltonian of a shipped data set or a file, couplings derived where only overlaps are given."""
     if not Path(name).exists() and Path(name).suffix == "":
         found = load(name).hamiltonian
         if found is None:
             raise InputError(f"Data set `{name}` has no Hamiltonian. Name another.")
         return found
-    ham = read_hamiltonian(name)
+    ham = read_hamiltonian(name, timestep=timestep)
     if ham.overlaps is not None and not ham.nac_known.any():
         ham = derive_couplings(ham)
     return ham
@@ -67,8 +67,10 @@ def read_dephasing(text: str | None) -> Any:
         raise InputError(f"Option --dephasing must be a time in fs or a file, but `{text}` is neither.")
     try:
         return np.loadtxt(text, comments=("#", "!"))
-    except ValueError as error:
-        raise InputError(f"File `{text}` must hold a matrix of times in fs, but: {error}.") from error
+    except ValueError:
+        raise InputError(
+            f"File `{text}` must hold a matrix of times in fs, but has rows of different lengths or something that is no number."
+        ) from None
 
 
 def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str) -> Any:
@@ -119,10 +121,10 @@ def read_initial_times(ham: VibronicHamiltonian, text: str | None, every: int | 
             ) from None
     try:
         table = np.loadtxt(text, comments=("#", "!"), ndmin=2)
-    except ValueError as error:
+    except ValueError:
         raise InputError(
-            f"File `{text}` must hold one frame a line, and its weight, but: {error}."
-        ) from error
+            f"File `{text}` must hold one frame a line, and its weight, but has something that is no number."
+        ) from None
     if table.shape[1] > 2 or not table.size:
         raise InputError(
             f"File `{text}` must hold one frame a line, and its weight, but has {table.shape[1]} columns."
