@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, draws_interval
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
@@ -158,9 +158,14 @@ def _finite(
     centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
     value = rate * FS_PER_NS
     scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factor)
+    widening = memory_widening(local, length)
+
+    def interval(centre: float, draws: NDArray[np.float64]) -> Interval:
+        return draws_interval(centre, draws, n_blocks, widening=widening)
+
     return {
-        "lifetime": draws_interval(1.0 / value, 1.0 / (value * factor), n_blocks),
-        "rate": draws_interval(value, value * factor, n_blocks),
-        "gradient": draws_interval(slope, slope * scaled, n_blocks),
-        "intercept": draws_interval(crossing, crossing + swing * (lines[:, 1] - centre[1]), n_blocks),
+        "lifetime": interval(1.0 / value, 1.0 / (value * factor)),
+        "rate": interval(value, value * factor),
+        "gradient": interval(slope, slope * scaled),
+        "intercept": interval(crossing, crossing + swing * (lines[:, 1] - centre[1])),
     }, n_blocks < MIN_BLOCKS
