@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 
 Unit = tuple[int, int, int]
 """Start, first and last trajectory of it."""
-Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Trajectories in each state [n_groups, n_times, n_states], and hops between states [from, to]."""
+Counted = tuple[NDArray[Any], NDArray[np.int64]]
+"""Trajectories in each state [n_groups, n_times, n_states] (or populations), and hops between states [from, to]."""
 
 
 def units_of(problem: Problem, size: int | None = None) -> list[Unit]:

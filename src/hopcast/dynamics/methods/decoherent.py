@@ -8,7 +8,7 @@ from numba import njit
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import apply, boltzmann, half_propagators, pack
+from hopcast.dynamics.loop import Halves, apply, boltzmann, pack
 from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -44,7 +44,7 @@ def solve_ida(problem: Problem) -> Populations:
 
 def _run(problem: Problem, *, collapse: bool) -> Populations:
     grid, n_states = problem.grid, problem.n_states
-    halves = half_propagators(grid, problem.workers)
+    halves = Halves(grid, problem.workers)
     decay = np.exp(-grid.substep / problem.tau)
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
@@ -66,9 +66,8 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
         for elapsed, begin, stop in windows(problem, start.frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
-            first_half = begin * grid.n_substeps
             _advance(
-                *pack(halves[first_half : first_half + n], width),
+                *pack(halves.of(begin, stop), width),
                 energies.reshape(n, n_states), *pack(nac.reshape(n, n_states, n_states).astype(np.complex128), width),
                 grid.substep / HBAR, decay, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
                 state, increment, left, problem.absorbing, steps, flows,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import Window, boltzmann, follow, half_propagators
+from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
@@ -41,12 +41,10 @@ def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
         elapsed += last - first
 
 
-def amplitudes(
-    halves: NDArray[np.complex128], first: int, n_substeps: int, start: NDArray[np.complex128]
-) -> NDArray[np.complex128]:
+def amplitudes(halves: NDArray[np.complex128], start: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Return amplitudes at beginnings, middles and ends of sub-steps [2 * n_substeps + 1, n_states]."""
-    path = np.empty((2 * n_substeps + 1, start.size), dtype=np.complex128)
-    follow(halves, first, start, path)
+    path = np.empty((2 * len(halves) + 1, start.size), dtype=np.complex128)
+    follow(halves, start, path)
     return path
 
 
@@ -57,7 +55,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     active state passes an exponential random number: no sub-step without a hop is visited.
     """
     grid, n_states = problem.grid, problem.n_states
-    halves = half_propagators(grid, problem.workers)
+    halves = Halves(grid, problem.workers)
     outputs = problem.output_steps * grid.n_substeps
     n_sub = grid.n_substeps
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
@@ -76,7 +74,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         for elapsed, first, last in windows(problem, start.frame):
             size = (last - first) * n_sub
-            path = amplitudes(halves, first * n_sub, size, c)
+            path = amplitudes(halves.of(first, last), c)
             c = path[-1]
             energies, nac = grid.interpolate(first, last)
             window = Window(
