@@ -29,14 +29,15 @@ def test_trajectories_are_shared_out_without_favour() -> None:
     rng = np.random.default_rng(1)
     times, states = rng.dirichlet(np.ones(30)), rng.dirichlet(np.ones(4), size=30)
     starts = make_starts(np.arange(30), times, states, 7, 100)
-    assert sum(start.n_trajectories for start in starts) == 210
-    assert sum(start.share for start in starts) == pytest.approx(1)
-    for start in starts:  # rounded along the cumulated weight: never off by a whole trajectory
-        assert abs(start.n_trajectories - 210 * start.share) <= 1
-    assert len({start.key for start in starts}) == len(starts)
+    assert starts.n_trajectories.sum() == 210
+    assert starts.share.sum() == pytest.approx(1)
+    # rounded along the cumulated weight: never off by a whole trajectory
+    assert np.abs(starts.n_trajectories - 210 * starts.share).max() <= 1
+    assert np.unique(starts.key).size == len(starts) == 120
+    np.testing.assert_allclose(starts.time_shares, times)
     for state in range(4):
-        mine = sum(s.n_trajectories for s in starts if s.state == state)
-        assert abs(mine - 210 * sum(s.share for s in starts if s.state == state)) < 6
+        mine = starts.state == state
+        assert abs(starts.n_trajectories[mine].sum() - 210 * starts.share[mine].sum()) < 6
 
 
 @pytest.mark.parametrize("method", [*SAMPLED, "ehrenfest"])

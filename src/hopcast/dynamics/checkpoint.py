@@ -24,12 +24,23 @@ def fingerprint(problem: Problem, method: str) -> str:
     """Return a hash of everything that decides the bits of a run."""
     digest = hashlib.sha256()
     grid = problem.grid
-    for array in (grid.left, grid.right, grid.nac, problem.tau, problem.output_steps):
+    starts = problem.starts
+    for array in (
+        grid.left,
+        grid.right,
+        grid.nac,
+        problem.tau,
+        problem.output_steps,
+        starts.key,
+        starts.state,
+        starts.share,
+        starts.n_trajectories,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((array.shape, array.dtype.str)).encode())
     settings = (
         method, grid.timestep, grid.n_substeps, grid.linear, grid.closed, problem.temperature, problem.rule,
-        problem.waiting, problem.starts, problem.absorbing, problem.loop,
+        problem.waiting, problem.absorbing, problem.loop,
         problem.random_state, problem.chunk_trajectories,
     )  # fmt: skip
     digest.update(repr(settings).encode())

@@ -14,7 +14,7 @@ from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.propagation import prefix_products, two_state_substeps
 from hopcast.dynamics.randomness import open_stream, uniform
-from hopcast.dynamics.units import Counted, Reporter, Unit, gather, two_state_counts, units_of
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, two_state_counts, units_of
 
 _LONGEST_WAIT = 37.0  # -log of the smallest random number
 _CLOCK_WINDOW = 2.0
@@ -55,11 +55,11 @@ def solve(problem: Problem) -> Populations:
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        begin = problem.starts[i]
+        frame, initial, key = start_of(problem, i)
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         arguments = (
-            pa, pb, boltzmann, begin.frame * grid.n_substeps, outputs, problem.random_state, begin.key, first, last,
-            begin.state, problem.absorbing, rule,
+            pa, pb, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, first, last,
+            initial, problem.absorbing, rule,
         )  # fmt: skip
         if exponential:
             hops = _memoryless(*arguments, event, bound, steps)

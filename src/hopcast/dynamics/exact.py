@@ -19,17 +19,16 @@ def solve(problem: Problem) -> Populations:
     )
     excited = np.zeros(problem.output_steps.size)
     moments = np.zeros((problem.initial_steps.size, 2))
-    weight = np.bincount([start.time for start in problem.starts], [start.share for start in problem.starts])
-    for state in sorted({start.state for start in problem.starts}):
-        mine = [start for start in problem.starts if start.state == state]
-        shares = np.array([start.share for start in mine])
+    starts = problem.starts
+    for state in np.unique(starts.state):
+        mine = starts.state == state
+        times, shares = starts.time[mine], starts.share[mine]
         found, each = average_populations(
-            maps, state, np.array([start.frame for start in mine]), problem.output_steps, problem.weights,
+            maps, int(state), starts.frame[mine], problem.output_steps, problem.weights,
             loop=problem.loop, workers=problem.workers, shares=shares,
         )  # fmt: skip
         excited += found
-        times = [start.time for start in mine]
-        moments[times] += each * (shares / weight[times])[:, None]
+        moments[times] += each * (shares / starts.time_shares[times])[:, None]
     if problem.progress is not None:
         problem.progress(1, 1)
     return Populations(np.stack([1.0 - excited, excited], axis=1), moments)

@@ -12,7 +12,7 @@ from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.propagation import two_state_substeps
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
-from hopcast.dynamics.units import Counted, Reporter, Unit, gather, two_state_counts, units_of
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, two_state_counts, units_of
 
 _BLOCK = 2048
 
@@ -35,11 +35,11 @@ def solve(problem: Problem) -> Populations:
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
-        begin = problem.starts[unit[0]]
+        frame, initial, key = start_of(problem, unit[0])
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         hops = _fewest_switches(
-            a, b, boltzmann, begin.frame * grid.n_substeps, outputs, problem.random_state, begin.key, begin.n_trajectories,
-            begin.state, problem.absorbing, steps,
+            a, b, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, unit[2],
+            initial, problem.absorbing, steps,
         )  # fmt: skip
         report()
         return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(

@@ -14,30 +14,38 @@ from hopcast.core.units import KB
 THERMAL = "thermal"
 
 
-@dataclass(frozen=True)
-class Start:
-    """Trajectories that start together.
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """Groups of trajectories that start together, in arrays.
 
     Attributes
     ----------
     time
-        Index among the initial times.
+        Index among the initial times [n_starts].
     frame, state
-        Where.
+        Where [n_starts].
     share
-        Of all, 0 to 1.
+        Of all, adding up to one [n_starts].
     n_trajectories
-        How many of a sampled run: the share rounded to whole ones, so that all starts together have what was asked for.
+        How many of a sampled run [n_starts]: the share rounded to whole ones, so that all together have what was asked for.
     key
-        Of their random numbers.
+        Of their random numbers [n_starts].
     """
 
-    time: int
-    frame: int
-    state: int
-    share: float
-    n_trajectories: int
-    key: int
+    time: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    state: NDArray[np.int64]
+    share: NDArray[np.float64]
+    n_trajectories: NDArray[np.int64]
+    key: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.time.size
+
+    @property
+    def time_shares(self) -> NDArray[np.float64]:
+        """Share of each initial time [n_initial]."""
+        return np.asarray(np.bincount(self.time, self.share), dtype=np.float64)
 
 
 def state_weights(
@@ -132,7 +140,7 @@ def make_starts(
     states: NDArray[np.float64],
     n_trajectories: int,
     n_steps: int,
-) -> tuple[Start, ...]:
+) -> Starts:
     """Return the starts of a run: every initial time in every state with a weight.
 
     Numbers of trajectories are rounded along the cumulated weight, so that neither frames nor states are favoured.
@@ -152,11 +160,8 @@ def make_starts(
     total = n_trajectories * frames.size
     edges = np.floor(np.cumsum(shares.ravel()) * total + 0.5).astype(np.int64)
     numbers = np.diff(edges, prepend=0).reshape(shares.shape)
-    rank = {int(state): k for k, state in enumerate(np.flatnonzero(states.any(axis=0)))}
-    return tuple(
-        Start(
-            int(i), int(frames[i]), int(state), float(shares[i, state]), int(numbers[i, state]),
-            int(frames[i]) + n_steps * rank[int(state)],
-        )
-        for i, state in np.argwhere(shares > 0)
+    rank = np.cumsum(states.any(axis=0)) - 1
+    time, state = np.nonzero(shares)
+    return Starts(
+        time, frames[time], state, shares[time, state], numbers[time, state], frames[time] + n_steps * rank[state]
     )  # fmt: skip

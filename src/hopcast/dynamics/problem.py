@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
-from hopcast.dynamics.initial import Start, make_starts, state_weights, time_weights
+from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_weights
 from hopcast.dynamics.observables import line_weights
 from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, choose_substeps, substep_grid
 
@@ -65,7 +65,7 @@ class Problem:
     temperature: float | None
     rule: str
     waiting: str
-    starts: tuple[Start, ...]
+    starts: Starts
     absorbing: bool
     loop: bool
     initial_steps: NDArray[np.int64]
@@ -86,8 +86,8 @@ class Problem:
     @property
     def initial_populations(self) -> NDArray[np.float64]:
         """Population of each state at the start [n_states]."""
-        states, shares = zip(*((start.state, start.share) for start in self.starts), strict=True)
-        return np.asarray(np.bincount(states, shares, minlength=self.n_states), dtype=np.float64)
+        starts = self.starts
+        return np.asarray(np.bincount(starts.state, starts.share, minlength=self.n_states), dtype=np.float64)
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -127,7 +127,7 @@ def _starts(
     problem: Problem, populations: Populations, reference: Reference, sampled: Interval
 ) -> tuple[NDArray[np.float64], int]:
     """Return 95 % half-widths of slope and intercept from the initial times, and their number."""
-    shares = np.bincount([start.time for start in problem.starts], [start.share for start in problem.starts])
+    shares = problem.starts.time_shares
     n = int(np.count_nonzero(shares))
     if n < 2:
         return np.zeros(2), n

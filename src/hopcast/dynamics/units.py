@@ -20,10 +20,16 @@ Counted = tuple[NDArray[Any], NDArray[np.int64]]
 def units_of(problem: Problem, size: int | None = None) -> list[Unit]:
     """Return the units of a run: at most `size` trajectories of one start each (None: all of a start)."""
     return [
-        (i, first, min(first + (size or start.n_trajectories), start.n_trajectories))
-        for i, start in enumerate(problem.starts)
-        for first in range(0, start.n_trajectories, size or max(start.n_trajectories, 1))
+        (i, first, min(first + (size or number), number))
+        for i, number in enumerate(problem.starts.n_trajectories.tolist())
+        for first in range(0, number, size or max(number, 1))
     ]
+
+
+def start_of(problem: Problem, i: int) -> tuple[int, int, int]:
+    """Return frame, state and key of the random numbers of a start."""
+    starts = problem.starts
+    return int(starts.frame[i]), int(starts.state[i]), int(starts.key[i])
 
 
 class Reporter:
@@ -46,13 +52,13 @@ def gather(problem: Problem, units: Sequence[Unit], found: Sequence[Counted]) ->
     Groups go round from start to start, so that few trajectories of many starts fill all of them.
     """
     n_times, n_states = problem.output_steps.size, problem.n_states
-    before = np.cumsum([0, *(start.n_trajectories for start in problem.starts)])
+    before = np.cumsum([0, *problem.starts.n_trajectories])
     counts = np.zeros((N_GROUPS, n_times, n_states), dtype=np.int64)
     excited = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
     totals = np.zeros(N_GROUPS, dtype=np.int64)
     at_time = np.zeros(problem.initial_steps.size, dtype=np.int64)
     for (i, first, last), (inside, _) in zip(units, found, strict=True):
-        time = problem.starts[i].time
+        time = problem.starts.time[i]
         counts += np.roll(inside, before[i] % N_GROUPS, axis=0)
         excited[time] += inside[:, :, 1:].sum(axis=(0, 2))
         at_time[time] += last - first

@@ -12,7 +12,7 @@ from hopcast.dynamics.loop import Halves, apply, boltzmann, pack
 from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
-from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 
 def solve_msdm(problem: Problem) -> Populations:
@@ -53,17 +53,17 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        start = problem.starts[i]
+        frame, initial, key = start_of(problem, i)
         m = last - first
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         width = -(-n_states // 4) * 4  # whole vector registers
         cr, ci = np.zeros((m, width)), np.zeros((m, width))
-        cr[:, start.state] = 1.0
-        active = np.full(m, start.state, dtype=np.int64)
+        cr[:, initial] = 1.0
+        active = np.full(m, initial, dtype=np.int64)
         state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
-        _open(problem.random_state, start.key, first, state, increment, left, active, steps)
-        for elapsed, begin, stop in windows(problem, start.frame):
+        _open(problem.random_state, key, first, state, increment, left, active, steps)
+        for elapsed, begin, stop in windows(problem, frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
             _advance(

@@ -15,16 +15,17 @@ from hopcast.dynamics.units import Reporter, Unit
 def solve(problem: Problem) -> Populations:
     r"""Return :math:`|c_i|^2`, averaged over initial times: no hops, no decoherence, no temperature, no absorption."""
     halves = Halves(problem.grid, problem.workers)
-    units = [(i, 0, 0) for i in range(len(problem.starts))]
+    starts = problem.starts
+    units = [(i, 0, 0) for i in range(len(starts))]
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        start = problem.starts[unit[0]]
+        i = unit[0]
         n_sub = problem.grid.n_substeps
         found = np.zeros((problem.output_steps.size, problem.n_states))
         c = np.zeros(problem.n_states, dtype=np.complex128)
-        c[start.state] = 1.0
-        for elapsed, first, last in windows(problem, start.frame):
+        c[starts.state[i]] = 1.0
+        for elapsed, first, last in windows(problem, int(starts.frame[i])):
             path = amplitudes(halves.of(first, last), c)
             c = path[-1]
             inside = np.flatnonzero(
@@ -36,8 +37,8 @@ def solve(problem: Problem) -> Populations:
 
     each = [found for found, _ in map_units(problem, work, units, report)]
     mean, moments = np.zeros_like(each[0]), np.zeros((problem.initial_steps.size, 2))
-    weight = np.bincount([start.time for start in problem.starts], [start.share for start in problem.starts])
-    for start, found in zip(problem.starts, each, strict=True):
-        mean += start.share * found
-        moments[start.time] += start.share / weight[start.time] * ((1.0 - found[:, 0]) @ problem.weights)
+    within = starts.share / starts.time_shares[starts.time]
+    for i, found in enumerate(each):
+        mean += starts.share[i] * found
+        moments[starts.time[i]] += within[i] * ((1.0 - found[:, 0]) @ problem.weights)
     return Populations(mean, moments)

@@ -12,7 +12,7 @@ from hopcast.dynamics.loop import Blocks, apply, boltzmann
 from hopcast.dynamics.methods.shared import record_hop
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
-from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 _WINDOW_BYTES = 2**17  # running products of a window stay in the cache while all trajectories pass
 
@@ -43,19 +43,19 @@ def solve(problem: Problem) -> Populations:
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        begin, m = problem.starts[i], last - first
-        start = begin.frame * grid.n_substeps
+        (frame, initial, key), m = start_of(problem, i), last - first
+        start = frame * grid.n_substeps
         end = start + int(outputs[-1])
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         state, increment = np.empty(m, np.uint64), np.empty(m, np.uint64)
-        active, following = np.full(m, begin.state, dtype=np.int64), np.empty(m, np.int64)
+        active, following = np.full(m, initial, dtype=np.int64), np.empty(m, np.int64)
         xr, xi = np.zeros((m, n_states)), np.zeros((m, n_states))
         clocks, alive = np.full((m, n_states), start, dtype=np.int64), np.arange(m)
         block = blocks.at(start)
         _open(
             block.real[start - block.first], block.imag[start - block.first], leave, soonest, start, end,
-            problem.random_state, begin.key, first, begin.state, exponential, state, increment, xr, xi, following, steps,
+            problem.random_state, key, first, initial, exponential, state, increment, xr, xi, following, steps,
         )  # fmt: skip
         now, n_alive = start, m
         while now < end and n_alive > 0:

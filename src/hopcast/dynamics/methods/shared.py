@@ -15,7 +15,7 @@ from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
-from hopcast.dynamics.units import Counted, Reporter, Unit, gather, units_of
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 WINDOW: Final = 256
 """Sub-steps whose hop probabilities are held at a time."""
@@ -63,16 +63,16 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
-        start = problem.starts[unit[0]]
-        n = start.n_trajectories
+        frame, initial, key = start_of(problem, unit[0])
+        n = unit[2]
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
-        active = np.full(n, start.state, dtype=np.int64)
+        active = np.full(n, initial, dtype=np.int64)
         state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
-        _begin(problem.random_state, start.key, state, increment, left, active, steps)
+        _begin(problem.random_state, key, state, increment, left, active, steps)
         c = np.zeros(n_states, dtype=np.complex128)
-        c[start.state] = 1.0
+        c[initial] = 1.0
         flows = np.zeros((n_states, n_states), dtype=np.int64)
-        for elapsed, first, last in windows(problem, start.frame):
+        for elapsed, first, last in windows(problem, frame):
             size = (last - first) * n_sub
             path = amplitudes(halves.of(first, last), c)
             c = path[-1]
