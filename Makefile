@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cp2k bench fuzz lint clean
+.PHONY: help demo example test test-cp2k bench fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
+	@echo "make example from a structure file to a lifetime with GFN1-xTB, pip packages only (about ten minutes)"
 	@echo "make test    install with the test tools and run the tests"
 	@echo "make test-cp2k  reproduce 20 frames of the shipped data with CP2K, where it is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
@@ -41,6 +42,9 @@ test: $(VENV)/installed $(VENV)/group-test
 $(VENV)/extra-%: pyproject.toml | $(VENV)/installed
 	$(BIN)/python -m pip install --quiet '.[$*]'
 	@touch $@
+
+example: $(VENV)/installed $(VENV)/extra-tblite
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/from-structure/run.sh from-structure
 
 test-cp2k: $(VENV)/installed $(VENV)/extra-cp2k
 	$(BIN)/python tools/check_cp2k.py

@@ -91,6 +91,14 @@ def test_a_basis_is_read(tmp_path):
         ("  *** SCF run NOT converged ***\n PROGRAM ENDED AT 2024", "not converged"),
         ("  *** SCF run converged in 11 steps ***\n", "killed"),
         ("  [ABORT]\n  * No basis set *", "killed"),
+        (
+            "PROGRAM STARTED AT 1\n SCF run NOT converged\nPROGRAM STARTED AT 2\n SCF run converged in 9 steps\nPROGRAM ENDED AT",
+            "finished",
+        ),
+        (
+            "PROGRAM STARTED AT 1\n SCF run converged in 9 steps\nPROGRAM ENDED AT\nPROGRAM STARTED AT 2\n",
+            "killed",
+        ),
         (None, "absent"),
     ],
 )
@@ -100,6 +108,26 @@ def test_an_output_says_how_it_ended(tmp_path, text, state):
     found = output_state(tmp_path / "frame.out")
     assert found.state == state
     assert bool(found.reason) == (state != "finished")
+
+
+def test_an_abort_is_told_in_cp2k_s_words(tmp_path):
+    (tmp_path / "frame.out").write_text(r"""
+ *******************************************************************************
+ *   ___                                                                       *
+ *  /   \                                                                      *
+ * [ABORT]                                                                     *
+ *  \___/   The requested basis set <NO_BASIS> for element <O> was not found in *
+ *    |                     the basis set files <BASIS_MOLOPT>                 *
+ *  O/|                                                                        *
+ * /| |                                                                        *
+ * / \                                          aobasis/basis_set_types.F:1509 *
+ *******************************************************************************
+ ===== Routine Calling Stack =====
+""")
+    assert output_state(tmp_path / "frame.out").reason == (
+        "CP2K stopped: The requested basis set <NO_BASIS> for element <O> was not found in the basis set files <BASIS_MOLOPT> "
+        "aobasis/basis_set_types.F:1509"
+    )
 
 
 def test_the_input_refuses_what_it_cannot_write():

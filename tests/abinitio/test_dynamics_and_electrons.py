@@ -6,7 +6,14 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 import hopcast as hc
-from hopcast.abinitio import Electrons, Geometry, band_edges, density_of_states, draw_electrons, run_md
+from hopcast.abinitio import (
+    Electrons,
+    ElectronsError,
+    Geometry,
+    band_edges,
+    density_of_states,
+    run_md,
+)
 from hopcast.core.errors import ConfigError, InputError
 
 
@@ -71,6 +78,66 @@ def test_bad_requests_say_why():
         run_md(atoms)
 
 
+class Stopping(EMT):
+    """Stops at a call of the forces, with an error of one's choice."""
+
+    def __init__(self, at, error):
+        super().__init__()
+        self.calls, self.at, self.error = 0, at, error
+
+    def calculate(self, atoms, properties, system_changes):
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        super().calculate(atoms, properties, system_changes)
+
+
+@pytest.mark.filterwarnings("ignore:The mean temperature")
+@pytest.mark.parametrize(("at", "done"), [(8, 6), (30, 27)], ids=["in NVT", "in NVE"])
+def test_a_stopped_run_goes_on_with_the_same_frames(tmp_path, at, done):
+    options = {"equilibration": 30, "duration": 60, "store_every": 2, "timestep": 2.0}
+    whole = run_md(copper(), **options)
+    file, lines, atoms = tmp_path / "md.unfinished.h5", [], copper()
+    atoms.calc = Stopping(at, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run_md(atoms, **options, checkpoint=file)
+    atoms.calc = Stopping(-1, None)
+    with pytest.raises(ConfigError, match=r"other settings \(calculator, temperature differ\)"):
+        run_md(copper(), **options, checkpoint=file, temperature=250)
+    found = run_md(atoms, **options, checkpoint=file, progress=lines.append)
+    assert lines[0] == f"goes on from step {done} of 45"
+    assert atoms.calc.calls == 45 - done + 1  # what was done is not done again
+    for name in ("positions", "velocities"):
+        np.testing.assert_array_equal(getattr(found.trajectory, name), getattr(whole.trajectory, name))
+    np.testing.assert_array_equal(found.energies, whole.energies)
+
+
+@pytest.mark.filterwarnings("ignore:The mean temperature")
+def test_the_state_is_kept_while_a_run_goes_on(tmp_path, monkeypatch):
+    from hopcast.abinitio import molecular_dynamics
+    from hopcast.abinitio.md_state import load_state
+
+    monkeypatch.setattr(molecular_dynamics, "SAVE_EVERY", 0.0)
+    kept = []
+
+    def look(path, settings, state, frames):
+        save(path, settings, state, frames)
+        kept.append(load_state(path, settings))
+
+    save = molecular_dynamics.save_state
+    monkeypatch.setattr(molecular_dynamics, "save_state", look)
+    run_md(copper(), equilibration=6, duration=8, checkpoint=tmp_path / "s.h5")
+    assert [state.step for state, _ in kept] == [1, 2, 3, 4, 5, 6, 7, 7]
+    assert [len(frames) for _, frames in kept] == [0, 0, 1, 2, 3, 4, 5, 5]
+
+
+def test_a_calculator_that_stops_is_one_sentence():
+    atoms = copper()
+    atoms.calc = Stopping(3, RuntimeError("SCF not converged\n in 250 cycles"))
+    with pytest.raises(ElectronsError, match=r"in step 2 of .*: SCF not converged in 250 cycles\."):
+        run_md(atoms, equilibration=0, duration=20)
+
+
 def made_up(shift, weights=True):
     geometry = Geometry(np.array([55, 82, 53]), np.zeros((3, 3)), np.eye(3) * 9)
     share = np.array([[0.0, 0.1, 0.0], [0.2, 0.9, 1.0], [0.8, 0.0, 0.0]]) if weights else None
@@ -101,9 +168,3 @@ def test_electrons_without_weights_or_frames_say_so():
         density_of_states([])
     with pytest.raises(InputError, match=r"weights of atoms"):
         band_edges([made_up(0.0, weights=False)])
-
-
-def test_the_figure_shows_each_element():
-    figure = draw_electrons([made_up(0.0), made_up(7.0)])
-    assert {text.get_text() for text in figure.axes[0].get_legend().get_texts()} == {"all", "Cs", "Pb", "I"}
-    assert len(figure.axes) == 4

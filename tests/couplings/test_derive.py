@@ -195,6 +195,15 @@ def test_diagnosis_counts_what_was_planted():
     assert found.crossings == ()
 
 
+def test_the_autocorrelation_of_a_slow_coupling_stays_below_one():
+    x = np.sin(np.pi * (np.arange(20) + 0.5) / 20)
+    assert (x[1:] * x[:-1]).mean() > (x**2).mean()  # over the mean power of all steps it would exceed 1
+    found = diagnose_overlaps(hamiltonian(np.array([rotation(1e-4 * angle) for angle in x])))
+    expected = 2 * (x[1:] * x[:-1]).sum() / (x[1:] ** 2 + x[:-1] ** 2).sum()
+    assert found.autocorrelation == pytest.approx(expected, rel=1e-6)
+    assert found.autocorrelation < 1
+
+
 def test_leaking_state_does_not_spoil_the_others():
     """A state whose partner lies outside the window: the couplings among the rest are those of the full space."""
     rng = np.random.default_rng(4)

@@ -12,6 +12,7 @@ from hopcast.core import ConfigError, InputError
 from hopcast.evaluation import (
     BlockedSplit,
     InterleavedSplit,
+    NeighbourSplit,
     TrajectorySplit,
     evaluate_model,
     score,
@@ -258,8 +259,8 @@ def test_bad_arguments_are_named() -> None:
         evaluate_model(model, X, y, split, STEP, min_shift=100.0, groups=[1])
     with pytest.raises(ConfigError, match=r"must be positive times in fs, but are 4\.0 and 0\.0"):
         evaluate_model(model, X, y, split, STEP, min_shift=0.0)
-    with pytest.raises(ConfigError, match="`n_shifts` must be at least 1, but is 0"):
-        evaluate_model(model, X, y, split, STEP, min_shift=100.0, n_shifts=0)
+    with pytest.raises(ConfigError, match="`n_shifts` must not be negative, but is -1"):
+        evaluate_model(model, X, y, split, STEP, min_shift=100.0, n_shifts=-1)
 
     class Twice:
         def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
@@ -268,3 +269,42 @@ def test_bad_arguments_are_named() -> None:
 
     with pytest.raises(InputError, match="must test every frame at most once"):
         evaluate_model(model, X, y, Twice(), STEP, min_shift=100.0)
+
+
+def test_uneven_samples_are_interpolated_in_their_own_time() -> None:
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 1000, 60))
+    y = 0.3 + 0.01 * times  # a straight line in time, not in the number of the sample
+    found = evaluate_model(
+        LaplacianRidge.paper(),
+        rng.normal(size=(60, 3)),
+        y,
+        NeighbourSplit(5),
+        16.0,
+        min_shift=48.0,
+        times=times,
+    )
+    inside = found.test_frames[(found.test_frames > 5) & (found.test_frames < 54)]
+    assert found.linear.r2 > 0.999
+    assert np.isfinite(found.predictions[inside]).all()
+    with pytest.raises(InputError, match="`times` must ascend"):
+        evaluate_model(
+            LaplacianRidge.paper(),
+            rng.normal(size=(60, 3)),
+            y,
+            NeighbourSplit(5),
+            16.0,
+            min_shift=48.0,
+            times=-times,
+        )
+
+
+def test_without_shifts_there_is_no_control() -> None:
+    rng = np.random.default_rng(1)
+    found = evaluate_model(
+        LaplacianRidge.paper(), rng.normal(size=(40, 2)), rng.normal(size=40), NeighbourSplit(4), STEP, min_shift=8.0,
+        n_shifts=0,
+    )  # fmt: skip
+    assert len(found.shifts) == 0
+    assert np.isnan(found.shifted_median)
+    assert found.notes == ()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from hopcast.core import ConfigError, InputError
 from hopcast.evaluation import prediction_powered_mean
@@ -13,15 +14,35 @@ def population(seed: int = 0, n: int = 40, n_all: int = 2000) -> tuple[np.ndarra
     return random.gamma(2.0, 1.0, size=n_all), random.choice(n_all, n, replace=False)
 
 
-def test_estimate_is_the_formula() -> None:
+@pytest.mark.parametrize("n_blocks", [None, 8])
+def test_estimate_is_the_formula(n_blocks: int | None) -> None:
     y, S = population()
-    m = np.sqrt(y)
-    result = prediction_powered_mean(y[S], m[S], m)
-    weight = np.mean((y[S] - y[S].mean()) * (m[S] - m[S].mean())) / ((1 + 40 / 2000) * m[S].var())
-    assert result.weight == pytest.approx(weight, rel=1e-10)
+    m = np.sqrt(y) + np.random.default_rng(1).normal(size=2000)
+    labels = np.arange(40) % (n_blocks or 40)
+    result = prediction_powered_mean(y[S], m[S], m, None if n_blocks is None else labels)
+    dy, dm = y[S] - y[S].mean(), m[S] - m[S].mean()
+    slope = (dy * dm).sum() / (dm**2).sum()
+    scores = np.array([(dm * (dy - slope * dm))[labels == label].sum() for label in np.unique(labels)])
+    n = len(scores)
+    noise = n / (n - 1) * (scores**2).sum() / (dm**2).sum() ** 2
+    weight = slope * max(0.0, 1 - noise / slope**2) / (1 + 40 / 2000)
+    assert result.weight == pytest.approx(weight, rel=1e-9)
+    assert 0.05 < weight / slope < 0.98  # some shrinkage is there to be seen
     assert result.value == pytest.approx(y[S].mean() + weight * (m.mean() - m[S].mean()), rel=1e-12)
     assert result.plain == pytest.approx(y[S].mean())
     assert result.low < result.value < result.high
+
+
+def test_the_interval_is_the_wider_of_students_and_the_bootstraps() -> None:
+    random = np.random.default_rng(3)
+    y, nothing = random.normal(size=12) ** 2, np.zeros(12)
+    plain = prediction_powered_mean(y, nothing, nothing)
+    half = t.ppf(0.95, 11) * y.std(ddof=1) / np.sqrt(12)
+    assert plain.low <= y.mean() - half + 1e-12
+    assert plain.high > y.mean() + 1.2 * half  # skewed: the bootstrap reaches further up
+    few = prediction_powered_mean(y[:4], nothing[:4], nothing)  # too few to resample
+    half = t.ppf(0.95, 3) * y[:4].std(ddof=1) / 2
+    assert (few.low, few.high) == pytest.approx((y[:4].mean() - half, y[:4].mean() + half))
 
 
 def test_perfect_model_gives_the_mean_of_all_frames() -> None:
@@ -47,6 +68,17 @@ def test_constant_forecast_is_the_plain_average() -> None:
     y, S = population()
     result = prediction_powered_mean(y[S], np.full(40, 0.1), np.full(2000, 0.1))
     assert (result.value, result.weight) == (y[S].mean(), 0.0)
+
+
+def test_a_useless_forecast_of_few_skewed_samples_costs_under_5_percent() -> None:
+    random = np.random.default_rng(5)
+    errors = np.empty((1500, 2))
+    for row in errors:
+        y, m = random.normal(size=(2, 2000)) ** 2
+        result = prediction_powered_mean(y[:25], m[:25], m, n_bootstrap=100)
+        row[:] = result.value - y.mean(), result.plain - y.mean()
+    powered, plain = np.mean(errors**2, axis=0)
+    assert powered / plain < 1.05  # 1.09 with the weight of least squares
 
 
 def test_variance_and_coverage_for_useless_half_right_and_perfect_models() -> None:

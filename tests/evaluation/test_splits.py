@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
 from hopcast.core import ConfigError, InputError
-from hopcast.evaluation import BlockedSplit, InterleavedSplit, TrajectorySplit
+from hopcast.evaluation import BlockedSplit, CalendarSplit, InterleavedSplit, NeighbourSplit, TrajectorySplit
 
 
 def test_interleaved_takes_every_nth_frame() -> None:
@@ -148,3 +148,44 @@ def test_impossible_splits_say_so() -> None:
         BlockedSplit(1, 1.0, 0.0)
     with pytest.raises(ConfigError, match="`purge_fs` must be a time of at least 0 fs, but is -1"):
         BlockedSplit(2, 1.0, -1.0)
+
+
+@given(n=st.integers(6, 80), folds=st.integers(2, 6))
+def test_neighbours_train_while_every_nth_sample_is_held_out(n: int, folds: int) -> None:
+    tested = []
+    for train, test in NeighbourSplit(folds).split(np.empty((n, 1))):
+        np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(n))
+        assert (np.diff(test) == folds).all()
+        tested.append(test)
+    np.testing.assert_array_equal(np.sort(np.concatenate(tested)), np.arange(n))
+
+
+@given(
+    times=st.lists(st.integers(0, 1000), min_size=12, max_size=60, unique=True),
+    block=st.integers(100, 400),
+    purge=st.integers(0, 40),
+)
+def test_stretches_of_the_calendar_are_purged_by_time(times: list[int], block: int, purge: int) -> None:
+    calendar = np.sort(np.array(times, dtype=float))
+    assume(len(np.unique(calendar // block)) > 1)
+    split = CalendarSplit(calendar, block, purge)
+    tested = []
+    for stretch in np.unique(split.labels):
+        train, test = split.training(int(stretch)), np.flatnonzero(split.labels == stretch)
+        inside = calendar[test]
+        assert ((inside >= stretch * block) & (inside < (stretch + 1) * block)).all()
+        far = (calendar < stretch * block - purge) | (calendar >= (stretch + 1) * block + purge)
+        np.testing.assert_array_equal(train, np.flatnonzero(far))
+        tested.append(test)
+    np.testing.assert_array_equal(np.sort(np.concatenate(tested)), np.arange(len(calendar)))
+
+
+def test_impossible_stretches_say_so() -> None:
+    with pytest.raises(InputError, match="at least two stretches, but 100 fs hold all 3"):
+        CalendarSplit([1.0, 2.0, 3.0], 100.0)
+    with pytest.raises(ConfigError, match="`block_fs` must be a positive time"):
+        CalendarSplit([1.0, 2.0], 0.0)
+    with pytest.raises(ConfigError, match="`n_folds` must be at least 2"):
+        NeighbourSplit(1)
+    with pytest.raises(InputError, match="at least two training frames"):
+        list(CalendarSplit([1.0, 2.0, 150.0], 100.0, 100.0).split(np.empty((3, 1))))

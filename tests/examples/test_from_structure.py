@@ -1,43 +1,89 @@
-"""The example from a structure file to a lifetime, on four atoms."""
+"""The commands of the example from a structure file to a lifetime, run on a molecule in a box."""
 
-import importlib.util
 import json
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 from ase.build import molecule
+from typer.testing import CliRunner
+
+from hopcast.cli.app import app
 
 pytest.importorskip("tblite", reason="needs tblite: pip install 'hopcast[tblite]'")
-SCRIPT = Path(__file__).parents[2] / "examples" / "from-structure" / "run.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "from-structure"
+SMALLER = (
+    (r"--equilibration \d+", "--equilibration 10"), (r"--duration \d+ --store-every 2", "--duration 80 --timestep 1"),
+    (r"--budget 25\b", "--budget 24"), (r"--budget 250\b", "--budget 80"), (r"--bands 4,4", "--bands 2,2"),
+)  # fmt: skip
+QUICK = (
+    ("[models]", "[information]\nn_select = 0\n[evaluation]\nenabled = false\n[checks]\nenabled = false\n[dynamics]\nn_bootstrap = 100\n"
+     "[models]\nelements = []\nn_shifts = 1\nn_samples = 2"),
+    ("[features]", "[features]\nr_cut = 3.0"), ("stride = 40.0", "stride = 5.0"), ("purge = 100.0", "purge = 3.0"), ("block = 200.0", "block = 16.0"),
+)  # fmt: skip
+
+
+def commands(folder, output):
+    """Return what `run.sh` calls hopcast with, and where."""
+    spy = folder / "bin" / "hopcast"
+    spy.parent.mkdir()
+    spy.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\t" "$word"; done\necho\n')
+    spy.chmod(0o755)
+    path = f"{spy.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", folder / "run.sh", output], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    return [line.split("\t")[:-1] for line in done.stdout.splitlines()]
 
 
 @pytest.mark.filterwarnings("ignore::hopcast.QualityWarning", "ignore::DeprecationWarning")
-def test_the_example_runs_and_goes_on_where_it_was(tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("from_structure", SCRIPT)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+def test_the_example_goes_from_a_structure_to_two_reports(tmp_path, monkeypatch):
+    import hopcast.study.run as module
+
+    drawn = []
+    monkeypatch.setattr(module, "write_report", lambda report, folder: drawn.append(report) or {})
+    folder, output = tmp_path / "example", tmp_path / "out"
+    shutil.copytree(EXAMPLE, folder)
     atoms = molecule("H2CO")
     atoms.set_cell(np.eye(3) * 8)
     atoms.center()
     atoms.pbc = True
-    ase.io.write(tmp_path / "h2co.extxyz", atoms)
-    arguments = [
-        "--structure", str(tmp_path / "h2co.extxyz"), "--output", str(tmp_path / "out"), "--equilibration", "5",
-        "--frames", "24", "--budget", "6", "--r-cut", "3", "--bands", "2",
-    ]  # fmt: skip
-    first = example.main(arguments)
-    rows = first["rows"]
-    assert first["sparse_pairs"] == 6
-    assert {"ab initio, all frames", "forecast", "linear in time", "spline in time", "mean"} <= set(rows)
-    assert all(np.isfinite(row["lifetime_ns"]) and row["lifetime_ns"] > 0 for row in rows.values())
-    # the mean knows nothing; a spline through samples of a smooth series does
-    assert rows["mean"]["gap_r2"] < 0.2 < rows["spline in time"]["gap_r2"]
-    assert "<svg" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    files = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("electrons.npz")}
-    assert len(files) >= 24
-    example.main(arguments)
-    assert {file: file.stat().st_mtime_ns for file in files} == files
-    again = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert again["forecast"] == pytest.approx(rows["forecast"], rel=1e-9)
+    ase.io.write(folder / "cspbi3.extxyz", atoms)
+    script = (folder / "run.sh").read_text()
+    for old, new in SMALLER:
+        assert re.search(old, script)
+        script = re.sub(old, new, script)
+    (folder / "run.sh").write_text(script)
+    for file in folder.glob("*.toml"):
+        text = file.read_text()
+        for old, new in QUICK:
+            text = text.replace(old, new)
+        file.write_text(text)
+    lines = commands(folder, output)
+    assert [line[0] for line in lines] == ["md", "select", "compute", "run", "select", "compute", "run"]
+    monkeypatch.chdir(output)
+    for line in lines:
+        result = CliRunner().invoke(app, line)
+        assert result.exit_code == 0, (line, result.output, result.exception)
+    sparse, dense = drawn
+    assert sparse.results["electrons"]["n_frames"] == 48
+    assert sparse.results["samples"]["n_pairs"] == 24
+    assert dense.results["electrons"]["n_frames"] == dense.data["n_frames"] == 81
+    assert dense.results["hamiltonians"][0]["lifetime"]["value"] > 0
+    finished = {file: file.stat().st_mtime_ns for file in output.rglob("electrons.npz")}
+    assert len(finished) == 48 + 81
+    for line in commands_again(folder, output):
+        assert line[0] != "md"  # what is there is not made again
+    assert CliRunner().invoke(app, lines[2]).exit_code == 0
+    assert {file: file.stat().st_mtime_ns for file in finished} == finished
+    assert json.loads((output / "forecast" / "run.json").read_text())["status"] == "finished"
+
+
+def commands_again(folder, output):
+    shutil.rmtree(folder / "bin")
+    return commands(folder, output)

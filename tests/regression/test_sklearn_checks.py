@@ -4,7 +4,13 @@ from typing import Any
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hopcast.regression import LaplacianRidge
+from hopcast.regression import ExchangeableRidge, LaplacianRidge, TimeGeometryProcess
+
+# all but the noise, which is chosen: the checks are about the dialect
+HELD = {
+    "rough_variance": 0.1, "rough_length": 1.0, "smooth_variance": 1.0, "smooth_length": 3.0, "geometry_variance": 1.0,
+    "gamma": 0.05, "product_variance": 0.1, "product_length": 10.0,
+}  # fmt: skip
 
 
 @parametrize_with_checks(
@@ -12,6 +18,8 @@ from hopcast.regression import LaplacianRidge
         LaplacianRidge(workers=1),
         LaplacianRidge(alpha=1e-4, gamma=0.2, workers=1),
         LaplacianRidge(alpha=1e-3, gamma=0.5, kernel="matern32", workers=1),
+        ExchangeableRidge(workers=1),
+        TimeGeometryProcess(hyperparameters=HELD, workers=1),
     ]
 )
 def test_scikit_learn_estimator_checks(estimator: Any, check: Any) -> None:

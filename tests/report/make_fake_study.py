@@ -8,6 +8,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from scipy.interpolate import CubicSpline
 
+from hopcast.abinitio import BandEdges, DensityOfStates
 from hopcast.report import estimate, number
 from hopcast.report.study_report import (
     Dephasing,
@@ -51,6 +52,25 @@ def make_forecast(times, truth, stride, names, rng, noise):
         bend = band_limited(times, rng, 2, 8) * np.sin(np.pi * np.arange(len(times)) / stride) ** 2
         models[name] = spline + noise * (1 + 0.4 * index) * np.std(truth) * bend
     return Forecast(times, truth, train, models)
+
+
+def make_sampled_rates(names):
+    """Mean rates as a sparse study has them: plain average, and three readings of each model."""
+
+    def record(name, kind, value, half, **more):
+        low, high = value - half, value + half
+        return {
+            "name": name, "kind": kind, "relative_width": half / 0.006, "ratio": value / 0.02,
+            "rate": estimate(value, low, high, unit="1/ns"), "lifetime": estimate(1 / value, 1 / high, 1 / low, unit="ns"), **more,
+        }  # fmt: skip
+
+    rates = [record("computed pairs", "plain average", 0.02, 0.006)]
+    for name in names:
+        rates += [
+            record(name, "forecast", 0.015, 0.001), record(name, "forecast with its variance", 0.023, 0.001),
+            record(name, "prediction-powered", 0.0205, 0.005, weight=0.4),
+        ]  # fmt: skip
+    return rates
 
 
 def make_scores(name, elements, n_features, target, series, rng, timestep, stride):
@@ -197,6 +217,35 @@ def make_structure(counts, rng):
     return Structure(positions, cell, numbers)
 
 
+def make_electrons(counts, rng, n_frames=60):
+    """Bands of each element as Gaussians below and above a gap of 1.8 eV, band edges on a few atoms."""
+    energies = np.linspace(-6, 6, 601)
+    by_element = {
+        element: sum(
+            8 * n * np.exp(-0.5 * ((energies - centre) / 0.5) ** 2)
+            for centre in rng.uniform([-5, -2, 2.3], [-2, -0.9, 5])
+        )
+        for element, n in counts.items()
+    }
+    n_atoms = sum(counts.values())
+    shares = rng.dirichlet(np.full(n_atoms, 0.3), size=(n_frames, 2))
+    edges = BandEdges(rng.normal(1.8, 0.1, n_frames), shares.mean(axis=0), (shares**2).sum(axis=2))
+    kinds = np.repeat(list(counts), list(counts.values()))
+    record = {
+        "engine": "made up", "n_frames": n_frames, "gap_mean": edges.gaps.mean(), "gap_std": edges.gaps.std(),
+        "gap_min": edges.gaps.min(), "gap_max": edges.gaps.max(),
+        "states": [
+            {
+                "state": name, "participation": edges.participation[:, row].mean(), "participation_std": edges.participation[:, row].std(),
+                "elements": [{"element": e, "share": edges.weights[row, kinds == e].sum()} for e in counts],
+                "atoms": edges.weights[row],
+            }
+            for row, name in enumerate(("VBM", "CBM"))
+        ],
+    }  # fmt: skip
+    return record, DensityOfStates(energies, by_element), edges
+
+
 def make_study(
     counts=None,
     n_frames=756,
@@ -308,6 +357,7 @@ def make_study(
             "z": 0.3,
             "rank": 2,
         }
+    results["rates"] = make_sampled_rates(names)
     results["rate_controls"] = [
         {"name": name, "ratio": estimate(value, 0.7, 1.3, unit="1", parts={"finite_trajectory": 0.3})}
         for name, value in (("plain average", 1.0), ("linear interpolation in time", 0.98))
@@ -325,7 +375,9 @@ def make_study(
         }
         for target, order in itertools.product(("gap", "nac"), (1, 2))
     ]  # fmt: skip
+    results["electrons"], states, edges = make_electrons(counts, np.random.default_rng(seed + 1))
     if bare:
+        del results["electrons"]
         del results["selection"]
         del results["learning_curves"]
         for model in results["models"]:
@@ -339,6 +391,7 @@ def make_study(
             "timings",
             "rate_controls",
             "relaxation",
+            "rates",
         ):
             del results[key]
         for row in results["hamiltonians"]:
@@ -371,5 +424,7 @@ def make_study(
             maps=tuple(maps),
             atoms={target: rng.normal(0, 0.3, sum(counts.values())) for target in ("gap", "nac")},
             relaxation=relaxation,
+            states=states,
+            edges=edges,
         ),
     )  # fmt: skip

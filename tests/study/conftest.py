@@ -12,11 +12,10 @@ import hopcast as hc
 from hopcast.io import write_native
 
 
-def make_material(symbols="MgO", n_frames=240, timestep=2.0, seed=0, **lattice):
+def make_material(symbols="MgO", n_frames=240, timestep=2.0, seed=0, n_modes=12, **lattice):
     rng = np.random.default_rng(seed)
     atoms = bulk(symbols, **(lattice or {"crystalstructure": "rocksalt", "a": 4.21}), cubic=True)
     times = np.arange(n_frames) * timestep
-    n_modes = 12
     frequencies = rng.uniform(0.004, 0.012, n_modes)  # 1/fs: 4 to 12 THz
     vectors = rng.normal(size=(n_modes, len(atoms), 3))
     phases = rng.uniform(0, 2 * np.pi, n_modes)

@@ -289,12 +289,16 @@ class TestBadInput:
         self.check(tmp_path, 2, "exists and is not empty")
         assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
 
-    def test_unknown_couplings(self, tmp_path):
+    def test_too_few_known_pairs(self, tmp_path):
         _, hamiltonian = make_material(n_frames=120)
         nac = hamiltonian.nac.copy()
-        nac[17] = np.nan
+        nac[:100] = np.nan
         self.write(tmp_path, hamiltonian=dataclasses.replace(hamiltonian, nac=nac, nac_known=None))
-        self.check(tmp_path, 3, "1 are unknown (the first coupling: mid-point 17)")
+        self.check(
+            tmp_path,
+            3,
+            "needs at least 20 pairs of frames with energies at both and a coupling between them, but 19 are known",
+        )
 
     def test_not_finite_and_reordered_files_are_refused_on_reading(self, tmp_path):
         import h5py

@@ -41,7 +41,6 @@ from hopcast.abinitio.electrons import (
     DensityOfStates,
     band_edges,
     density_of_states,
-    draw_electrons,
     plan_electrons,
 )
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry, make_engine
@@ -49,10 +48,11 @@ from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
 from hopcast.abinitio.matrices import matrix_couplings
 from hopcast.abinitio.molecular_dynamics import MolecularDynamics, run_md
 from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
+from hopcast.abinitio.settings_file import read_engine_options
 
 __all__ = [
     "BandEdges", "ComputeReport", "DensityOfStates", "Electrons", "ElectronsError", "Engine", "Geometry", "Harvest",
-    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states", "draw_electrons",
-    "harvest_cp2k", "harvest_pairs", "make_engine", "matrix_couplings", "plan_electrons", "read_plan", "run_md",
+    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states",
+    "harvest_cp2k", "harvest_pairs", "make_engine", "matrix_couplings", "plan_electrons", "read_engine_options", "read_plan", "run_md",
     "trajectory_hash", "write_plan",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from hopcast.couplings import derive_couplings
 from hopcast.io.trajectories import read_trajectory
 
 MAX_FAILURES = 10
+SETTINGS_FILE = "engine.json"
 LINK = 0.5
 """Signs are carried from one sample to the next where the state keeps more than this |S_ii|."""
 
@@ -138,26 +140,36 @@ def open_store(plan: Plan, engine: Engine) -> Store:
     InputError
         If results of other settings are there.
     """
-    file = plan.folder / "engine.json"
-    mark = fingerprint(engine.settings())
+    settings = dict(engine.settings())
+    file = plan.folder / SETTINGS_FILE
     if file.is_file():
-        try:
-            before = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            before = {}
-        changed = sorted(
-            key
-            for key in {*before, *engine.settings()}
-            if before.get(key) != dict(engine.settings()).get(key)
-        )
+        before = read_settings(plan)
+        changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
         if changed:
             raise InputError(
                 f"Plan `{plan.folder}` holds results of other settings ({', '.join(changed)} differ), and overlaps need alike ones. "
                 "Use the same settings, or a new plan."
             )
     else:
-        write_text(file, json.dumps(dict(engine.settings()), indent=1, sort_keys=True) + "\n")
-    return Store(plan.folder, mark)
+        write_text(file, json.dumps(settings, indent=1, sort_keys=True) + "\n")
+    return Store(plan.folder, fingerprint(settings))
+
+
+def read_settings(plan: Plan) -> dict[str, Any]:
+    """Return the settings of the engine that computed a plan.
+
+    Raises
+    ------
+    InputError
+        If none did, or the file is damaged.
+    """
+    file = plan.folder / SETTINGS_FILE
+    if not file.is_file():
+        raise InputError(f"Plan `{plan.folder}` holds no results of an engine. Run hopcast compute first.")
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"File `{file}` is damaged ({error}). Delete it, and compute again.") from error
 
 
 def _check_source(plan: Plan) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.units import HARTREE
 
+_STICK_FIGURE = re.compile(r"^ *\* *(?:\\___/|O/\||/\| \||/ \\|\|)")  # beside CP2K's words when it aborts
 Shells = tuple[tuple[int, NDArray[np.float64], NDArray[np.float64]], ...]
 
 
@@ -190,13 +191,15 @@ def output_state(path: str | Path) -> OutputState:
     name = Path(path)
     if not name.is_file():
         return OutputState("absent", "there is no output")
-    text = name.read_text(encoding="utf-8", errors="replace")
+    # CP2K appends to its output: what counts is the last run
+    text = name.read_text(encoding="utf-8", errors="replace").rpartition("PROGRAM STARTED AT")[2]
     if re.search(r"SCF run NOT converged", text):
         return OutputState("not converged", "the self-consistency did not converge")
-    abort = re.search(r"\[ABORT\]\s*\n([\s\S]{0,400})", text)
+    abort = re.search(r"\[ABORT\](.*?)(?:^ *\*{20}|\Z)", text, re.DOTALL | re.MULTILINE)
     if abort:
-        words = " ".join(re.sub(r"[*\\/_|]+", " ", abort.group(1)).split())
-        return OutputState("killed", f"CP2K stopped: {words[:150]}")
+        lines = (_STICK_FIGURE.sub("", line).rstrip(" *") for line in abort.group(1).splitlines())
+        words = " ".join(" ".join(lines).split())
+        return OutputState("killed", f"CP2K stopped: {words[:250]}")
     if "PROGRAM ENDED AT" not in text or "SCF run converged" not in text:
         return OutputState("killed", "the run was killed before its end")
     return OutputState("finished", "")

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.compute import open_store
-from hopcast.abinitio.engine import Electrons, Engine
+from hopcast.abinitio.compute import read_settings
+from hopcast.abinitio.engine import Electrons, fingerprint
 from hopcast.abinitio.plan import read_plan
+from hopcast.abinitio.store import Store
 from hopcast.core.errors import InputError
 
 
@@ -118,53 +119,28 @@ def band_edges(frames: Sequence[Electrons]) -> BandEdges:
     )
 
 
-def plan_electrons(folder: str | Path, engine: Engine) -> list[Electrons]:
-    """Return the electrons of the finished frames of a plan.
+def plan_electrons(folder: str | Path) -> tuple[dict[int, Electrons], dict[str, Any]]:
+    """Return the electrons of the finished frames of a plan, by frame, and the settings they were computed with.
 
     Parameters
     ----------
     folder
         Of the plan.
-    engine
-        The one that computed it.
+
+    Raises
+    ------
+    InputError
+        If nothing was computed.
     """
     plan = read_plan(folder)
-    store = open_store(plan, engine)
-    return [found for frame in plan.frames if (found := store.get_electrons(frame)) is not None]
-
-
-def draw_electrons(frames: Sequence[Electrons]) -> Any:
-    """Return a figure (matplotlib): density of states by element, gaps, weight of each atom, participation.
-
-    Parameters
-    ----------
-    frames
-        Electrons with weights.
-    """
-    from ase.data import chemical_symbols
-    from matplotlib.figure import Figure
-
-    states, edges = density_of_states(frames), band_edges(frames)
-    figure = Figure(figsize=(10, 6.5), layout="constrained")
-    (left, right), (below, last) = figure.subplots(2, 2)
-    left.plot(states.energies, states.total, color="0.6", label="all")
-    for symbol, values in states.by_element.items():
-        left.plot(states.energies, values, label=symbol)
-    left.set(xlabel="energy from the VBM, eV", ylabel="states / eV", title="density of states")
-    left.legend(frameon=False)
-    right.hist(edges.gaps, bins=min(30, max(5, len(frames) // 4)), color="0.5")
-    right.set(xlabel="gap, eV", ylabel="frames", title="gaps")
-    places = np.arange(edges.weights.shape[1])
-    below.bar(places - 0.2, edges.weights[0], 0.4, label="VBM")
-    below.bar(places + 0.2, edges.weights[1], 0.4, label="CBM")
-    labels = [chemical_symbols[number] for number in frames[0].geometry.numbers]
-    below.set_xticks(places, labels, fontsize="small")
-    below.set(ylabel="mean share", title="atoms of the band edges")
-    below.legend(frameon=False)
-    last.plot(edges.participation, label=("VBM", "CBM"))
-    last.set(xlabel="computed frame", ylabel="inverse participation ratio", title="localisation")
-    last.legend(frameon=False)
-    return figure
+    settings = read_settings(plan)
+    store = Store(plan.folder, fingerprint(settings))
+    found = {frame: one for frame in plan.frames if (one := store.get_electrons(frame)) is not None}
+    if not found:
+        raise InputError(
+            f"Plan `{plan.folder}` holds no electrons of a finished frame. Run hopcast compute first."
+        )
+    return found, settings
 
 
 def _weights(frames: Sequence[Electrons]) -> list[NDArray[np.float64]]:

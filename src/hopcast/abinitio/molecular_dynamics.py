@@ -7,17 +7,27 @@ couplings' physics.
 
 from __future__ import annotations
 
+import hashlib
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
+from hopcast.abinitio.engine import ElectronsError
+from hopcast.abinitio.md_state import Frames, MdState, load_state, save_state
 from hopcast.core.errors import ConfigError, InputError, QualityWarning
 from hopcast.core.trajectory import Trajectory
 
 DRIFT_LIMIT = 1e-3
 """eV an atom over the stored frames above which the energy is said to drift."""
+SAVE_EVERY = 30.0
+"""Seconds between two states written to the checkpoint."""
+N_LINES = 20
+"""Lines of progress in a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +62,8 @@ def run_md(
     store_every: int = 1,
     coupling_time: float = 100.0,
     random_state: int = 0,
+    checkpoint: str | Path | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> MolecularDynamics:
     """Run NVT, then NVE, and store every `store_every`-th NVE frame with its velocities.
 
@@ -71,19 +83,26 @@ def run_md(
         Of the thermostat, fs.
     random_state
         Of the first velocities and the thermostat.
+    checkpoint
+        File that keeps the state every half minute and at any end; where it is there, the run goes on from it (from the same
+        positions, momenta and random numbers; forces are computed anew). The caller deletes it.
+    progress
+        Called with a line now and then.
 
     Raises
     ------
     ConfigError
-        If a number is out of range.
+        If a number is out of range, or the checkpoint is of a run with other settings.
     InputError
         If there is no calculator, or the dynamics explodes.
+    ElectronsError
+        If the calculator stops.
     """
     from ase import units
     from ase.md.bussi import Bussi
     from ase.md.verlet import VelocityVerlet
 
-    for name, value in (("temperature", temperature), ("timestep", timestep), ("duration", duration)):
+    for name, value in (("temperature", temperature), ("timestep", timestep), ("duration", duration), ("coupling_time", coupling_time)):  # fmt: skip
         if not value > 0:
             raise ConfigError(f"Argument `{name}` must be positive, but is {value}.")
     if store_every < 1 or equilibration < 0:
@@ -95,34 +114,81 @@ def run_md(
     moving = atoms.copy()
     moving.calc = atoms.calc
     rng = np.random.RandomState(random_state)
-    masses = moving.get_masses()[:, None]
-    momenta = np.sqrt(masses * units.kB * temperature) * rng.normal(size=moving.positions.shape)
-    moving.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())  # at rest as a whole
+    frames = Frames()
     n_hot = round(equilibration / timestep)
-    if n_hot:
-        thermostat = Bussi(
-            moving, timestep * units.fs, temperature_K=temperature, taut=coupling_time * units.fs, rng=rng
-        )
-        thermostat.run(n_hot)
-    positions, velocities, temperatures, energies = [], [], [], []
+    n_steps = n_hot + store_every * round(duration / timestep / store_every)
+    file = None if checkpoint is None else Path(checkpoint)
+    settings = {
+        "structure": _structure_hash(atoms), "calculator": type(atoms.calc).__name__, "temperature": temperature,
+        "timestep": timestep, "equilibration": equilibration, "duration": duration, "store_every": store_every,
+        "coupling_time": coupling_time, "random_state": random_state,
+    }  # fmt: skip
 
     def store() -> None:
-        positions.append(moving.get_positions())
-        velocities.append(moving.get_velocities() * units.fs)
-        temperatures.append(moving.get_temperature())
-        energies.append(moving.get_total_energy())
-        if not np.isfinite(energies[-1]) or temperatures[-1] > 20 * temperature + 1000:
+        frames.positions.append(moving.get_positions())
+        frames.velocities.append(moving.get_velocities() * units.fs)
+        frames.temperatures.append(moving.get_temperature())
+        frames.energies.append(moving.get_total_energy())
+        if not np.isfinite(frames.energies[-1]) or frames.temperatures[-1] > 20 * temperature + 1000:
             raise InputError(
-                f"The molecular dynamics explodes: {temperatures[-1]:.4g} K in frame {len(energies) - 1}. Relax the structure, "
+                f"The molecular dynamics explodes: {frames.temperatures[-1]:.4g} K in frame {len(frames) - 1}. Relax the structure, "
                 "or shorten the time step."
             )
 
+    def state_at(step: int) -> MdState:
+        random = cast(tuple[Any, ...], rng.get_state(legacy=True))
+        return MdState(step, len(frames), moving.get_positions(), moving.get_momenta(), random)
+
+    found = None if file is None else load_state(file, settings)
+    if found is None:
+        masses = moving.get_masses()[:, None]
+        momenta = np.sqrt(masses * units.kB * temperature) * rng.normal(size=moving.positions.shape)
+        moving.set_momenta(momenta - masses * momenta.sum(axis=0) / masses.sum())  # at rest as a whole
+        state = state_at(0)
+    else:
+        state, frames = found
+        moving.set_positions(state.positions)
+        moving.set_momenta(state.momenta)
+        rng.set_state(state.random)
+        if progress is not None:
+            progress(f"goes on from step {state.step} of {n_steps}")
+    hot = {"temperature_K": temperature, "taut": coupling_time * units.fs, "rng": rng}
+    thermostat = Bussi(moving, timestep * units.fs, **hot)
     integrator = VelocityVerlet(moving, timestep * units.fs)
-    store()
-    for _ in range(round(duration / timestep / store_every)):
-        integrator.run(store_every)
-        store()
-    spacing = timestep * store_every
+    saved = time.monotonic()
+    try:
+        if n_hot == 0 and not frames:
+            store()
+        while state.step < n_steps:
+            kind, ahead = (thermostat, 1) if state.step < n_hot else (integrator, store_every)
+            kind.run(ahead)
+            step = state.step + ahead
+            if step >= n_hot:
+                store()
+            state = state_at(step)
+            if file is not None and time.monotonic() - saved > SAVE_EVERY:
+                save_state(file, settings, state, frames)
+                saved = time.monotonic()
+            if progress is not None and step * N_LINES // n_steps > (step - ahead) * N_LINES // n_steps:
+                progress(
+                    f"{'NVT' if step <= n_hot else 'NVE'}, {step * timestep:g} of {n_steps * timestep:g} fs: "
+                    f"{moving.get_temperature():.0f} K"
+                )
+    except RuntimeError as error:  # ASE's calculators fail with it
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise ElectronsError(
+            f"The calculator stopped in step {state.step + 1} of the molecular dynamics: {words}. Relax the structure, or shorten the "
+            "time step."
+        ) from error
+    finally:
+        if file is not None:
+            save_state(file, settings, state, frames)
+    return _result(atoms, frames, timestep * store_every, temperature)
+
+
+def _result(atoms: Any, frames: Frames, spacing: float, temperature: float) -> MolecularDynamics:
+    arrays = frames.arrays(len(frames))
+    temperatures, energies = arrays["temperatures"], arrays["energies"]
     times = np.arange(len(energies)) * spacing
     slope = np.polyfit(times, energies, 1)[0] if len(energies) > 2 else 0.0
     drift = float(slope * times[-1] / len(atoms))
@@ -130,17 +196,24 @@ def run_md(
         warnings.warn(
             f"The total energy drifts by {drift * 1e3:.3g} meV an atom over {times[-1]:g} fs: shorten the time step, or converge "
             "the forces further.",
-            QualityWarning, stacklevel=2,
+            QualityWarning, stacklevel=3,
         )  # fmt: skip
     mean = float(np.mean(temperatures))
     # the temperature of a small cell fluctuates by sqrt(2/3N) of itself; its mean over a short run by nearly as much
     if abs(mean - temperature) > 3 * temperature * np.sqrt(2 / (3 * len(atoms))):
         warnings.warn(
             f"The mean temperature is {mean:.0f} K instead of {temperature:.0f} K: equilibrate longer.",
-            QualityWarning, stacklevel=2,
+            QualityWarning, stacklevel=3,
         )  # fmt: skip
     trajectory = Trajectory(
-        np.array(positions), atoms.cell.array, atoms.numbers, spacing, velocities=np.array(velocities),
+        arrays["positions"], atoms.cell.array, atoms.numbers, spacing, velocities=arrays["velocities"],
         pbc=tuple(bool(p) for p in atoms.pbc),  # type: ignore[arg-type]
     )  # fmt: skip
-    return MolecularDynamics(trajectory, np.array(temperatures), np.array(energies), drift)
+    return MolecularDynamics(trajectory, temperatures, energies, drift)
+
+
+def _structure_hash(atoms: Any) -> str:
+    digest = hashlib.sha256()
+    for array in (atoms.positions, atoms.cell.array, atoms.numbers, atoms.pbc):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ from hopcast.cli import (
     evaluate,
     formats,
     harvest,
+    md,
     rank,
     run,
     select,
@@ -38,6 +39,7 @@ app.command("rank")(rank.rank)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)
 app.command("formats")(formats.formats)
+app.command("md")(md.md)
 app.command("select")(select.select)
 app.command("compute")(compute.compute)
 app.command("harvest")(harvest.harvest)

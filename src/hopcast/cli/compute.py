@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from hopcast.cli.options import EngineSettings
+
 
 def compute(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.", show_default=False)],
     engine: Annotated[str, typer.Option("--engine", help="tblite or cp2k.")] = "tblite",
     bands: Annotated[str, typer.Option("--bands", help="Bands to keep below and above the gap.")] = "8,8",
+    settings: EngineSettings = None,
     part: Annotated[
         str, typer.Option("--part", help="k/n: the k-th (from 0) of n parts, for arrays of jobs.")
     ] = "0/1",
@@ -20,14 +23,15 @@ def compute(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each pair.")] = False,
 ) -> None:
     """Compute the pairs of a plan that are missing, and write hamiltonian.h5; start it again after a kill."""
-    from hopcast.abinitio import assemble_plan, compute_plan, make_engine
+    from hopcast.abinitio import assemble_plan, compute_plan, make_engine, read_engine_options
     from hopcast.core.errors import ConfigError
     from hopcast.io import write_native
 
     if not re.fullmatch(r"\d+/\d+", part) or not re.fullmatch(r"\d+,\d+", bands):
         raise ConfigError(f"Options must be like --part 0/4 and --bands 8,8, but are `{part}` and `{bands}`.")
     low, high = (int(number) for number in bands.split(","))
-    chosen = make_engine(engine, bands=(low, high))
+    options = {} if settings is None else read_engine_options(settings, engine)
+    chosen = make_engine(engine, bands=(low, high), **options)
     index, parts = (int(number) for number in part.split("/"))
     report = compute_plan(
         plan,

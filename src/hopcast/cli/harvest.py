@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hopcast.cli.convert import From, Occupied
+from hopcast.cli.options import EngineSettings
 
 
 def harvest(
@@ -20,9 +21,10 @@ def harvest(
     ] = None,
     form: From = None,
     occupied: Occupied = None,
+    settings: EngineSettings = None,
 ) -> None:
     """Collect CP2K outputs (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
-    from hopcast.abinitio import make_engine, read_plan
+    from hopcast.abinitio import make_engine, read_engine_options, read_plan
     from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
     from hopcast.io import write_native
 
@@ -31,7 +33,8 @@ def harvest(
     if texts or form is not None:
         found = harvest_pairs(plan, format=form, n_occupied=occupied)
     else:
-        found = harvest_cp2k(plan, make_engine("cp2k"))  # type: ignore[arg-type] # the name says which
+        options = {} if settings is None else read_engine_options(settings, "cp2k")
+        found = harvest_cp2k(plan, make_engine("cp2k", **options))  # type: ignore[arg-type] # the name says which
     for frame, reason in found.missing.items():
         typer.echo(f"Frame {frame} is unknown: {reason}", err=True)
     target = output or plan / "hamiltonian.h5"

@@ -19,3 +19,9 @@ Strict = Annotated[
         "--strict", help="Exit with 4 unless every forecast beats the calendar and every verdict is reached."
     ),
 ]
+EngineSettings = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings", help="TOML file with settings of the engine (cp2k: basis, cutoff, ...).", show_default=False
+    ),
+]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hopcast.cli.convert import Cell, From, Timestep
+from hopcast.cli.options import EngineSettings
 
 
 def select(
@@ -26,24 +27,28 @@ def select(
             "--known", help="What is computed already, for `sequential` (our HDF5).", show_default=False
         ),
     ] = None,
+    settings: EngineSettings = None,
     form: From = None,
     timestep: Timestep = None,
     cell: Cell = None,
 ) -> None:
     """Choose the pairs of frames (t, t + dt) to compute and write a plan: geometries, input files, a script for SLURM."""
-    from hopcast.abinitio import write_plan
+    from hopcast.abinitio import read_engine_options, write_plan
     from hopcast.cli.convert import parse_cell
-    from hopcast.core.errors import check_choice
+    from hopcast.core.errors import ConfigError, check_choice
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.selection import select_pairs, write_folders
     from hopcast.selection.folders import CODES
 
     check_choice("engine", engine, CODES)
+    if settings is not None and engine != "cp2k":
+        raise ConfigError(f"Option --settings belongs to the inputs of the engine cp2k, but the engine is `{engine}`.")  # fmt: skip
+    options = {} if settings is None else read_engine_options(settings, engine)
     nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
     before = None if known is None else read_hamiltonian(known)
     pairs = select_pairs(nuclei, budget, strategy, known=before)
     plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
-    write_folders(plan, engine)
+    write_folders(plan, engine, settings=options.get("settings"))
     typer.echo(
         f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."
     )

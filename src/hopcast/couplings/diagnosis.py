@@ -120,7 +120,9 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
 def _lag_one(steps: NDArray[np.int64], series: NDArray[Any]) -> float | None:
     """Autocorrelation at lag one step about zero (a flipping sign has no meaningful mean), of neighbouring steps."""
     neighbours = np.diff(steps) == 1
-    power = float((np.abs(series) ** 2).mean())
-    if neighbours.sum() < 2 or power == 0:
+    now, later = series[:-1][neighbours], series[1:][neighbours]
+    # the mean power of both sides: with that of all steps a growing series would exceed 1
+    power = 0.5 * float((np.abs(now) ** 2 + np.abs(later) ** 2).sum())
+    if len(now) < 2 or power == 0:
         return None
-    return float((series[1:] * series[:-1].conj())[neighbours].real.mean() / power)
+    return float((later * now.conj()).real.sum() / power)

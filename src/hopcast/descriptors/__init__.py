@@ -37,6 +37,11 @@ a cell that changes. At a straight triplet :math:`\sin\theta` has a kink, and th
 is returned. Analytic derivatives avoid the noise of differenced positions, and couplings, odd in the velocities, need
 them.
 
+**Beside them.** `RadialFunctions` count neighbours by element and distance; `StructuralNumbers` put a frame into mean,
+spread and extremes of its bonds and bridge angles, bonds found from the trajectory; `pool_elements` takes means (and
+spreads) over the atoms of an element, which do not depend on the order of atoms or the size of the cell;
+`midpoint_functions` gives values and time derivatives where couplings live.
+
 **Columns.** `SymmetryFunctions.transform` returns [n_frames, n_atoms, n_functions], :math:`R_s` slow and
 :math:`\theta_s` fast; `flatten` makes features of it and `element_columns` finds those of one element.
 
@@ -47,7 +52,13 @@ doi:10.1063/1.3553717 (symmetry functions).
 """
 
 from hopcast.descriptors.columns import element_columns, flatten
+from hopcast.descriptors.pooled import midpoint_functions, pool_elements, take_frames
+from hopcast.descriptors.radial import RadialFunctions
 from hopcast.descriptors.shells import Shells, find_shells
+from hopcast.descriptors.structure import Bond, StructuralNumbers
 from hopcast.descriptors.symmetry_functions import SymmetryFunctions
 
-__all__ = ["Shells", "SymmetryFunctions", "element_columns", "find_shells", "flatten"]
+__all__ = [
+    "Bond", "RadialFunctions", "Shells", "StructuralNumbers", "SymmetryFunctions", "element_columns", "find_shells",
+    "flatten", "midpoint_functions", "pool_elements", "take_frames",
+]  # fmt: skip

@@ -105,7 +105,7 @@ def find_shells(trajectory: Trajectory, *, workers: int | None = None) -> Shells
     elements = trajectory.elements
     like = len(elements) == 1
     kind = np.array([elements.index(symbol) for symbol in trajectory.symbols])
-    nearest = _over_frames(trajectory, _nearest_chunk, (kind, len(elements)), workers).mean(axis=0)
+    nearest = over_frames(trajectory, _nearest_chunk, (kind, len(elements)), workers).mean(axis=0)
     indices = range(len(elements))
     pairs = [(0, 0)] if like else list(itertools.combinations(indices, 2))
     distance = 0.5 * (nearest + nearest.T)
@@ -113,7 +113,7 @@ def find_shells(trajectory: Trajectory, *, workers: int | None = None) -> Shells
         raise InputError(
             "R_s needs neighbours, but the trajectory is one isolated atom. Give `r_s` and `theta_s`."
         )
-    largest = _over_frames(trajectory, _angle_chunk, (kind, distance), workers).sum(axis=0)
+    largest = over_frames(trajectory, _angle_chunk, (kind, distance), workers).sum(axis=0)
     angles, labels = [], []
     for a, b in [(0, 0)] if like else list(itertools.permutations(indices, 2)):
         label = f"{elements[a]}-{elements[b]}-{elements[a]}"
@@ -144,7 +144,7 @@ def find_shells(trajectory: Trajectory, *, workers: int | None = None) -> Shells
     )
 
 
-def _over_frames(
+def over_frames(
     trajectory: Trajectory, kernel: Any, extra: tuple[Any, ...], workers: int | None
 ) -> NDArray[np.float64]:
     """Run `kernel` over chunks of frames, with a radius that grows until every centre has seen enough."""

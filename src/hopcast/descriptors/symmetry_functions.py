@@ -243,7 +243,7 @@ class SymmetryFunctions:
 
     def count_neighbours(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.int64]:
         """Return how many neighbours (images within `r_cut`) each atom has [n_frames, n_atoms]."""
-        geometry = _Geometry(trajectory)
+        geometry = Geometry(trajectory)
         out = np.empty((trajectory.n_frames, trajectory.n_atoms), dtype=np.int64)
 
         def run(frames: slice) -> None:
@@ -262,7 +262,7 @@ class SymmetryFunctions:
                 ),
             )
 
-        map_chunks(run, chunk_slices(trajectory.n_frames, _chunk_frames(trajectory)), workers=workers)
+        map_chunks(run, chunk_slices(trajectory.n_frames, frames_per_chunk(trajectory)), workers=workers)
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -304,7 +304,7 @@ class SymmetryFunctions:
     ) -> NDArray[np.float64]:
         if chunk_frames is not None and chunk_frames < 1:
             raise ConfigError(f"Argument `chunk_frames` must be at least 1, but is {chunk_frames}.")
-        geometry = _Geometry(trajectory)
+        geometry = Geometry(trajectory)
         if self.images == "mic" and self.r_cut > 0.5 * geometry.smallest_width:
             warnings.warn(
                 f"`r_cut` {self.r_cut:.3g} Å exceeds half the smallest width of the cell, {geometry.smallest_width:.3g} Å: "
@@ -328,12 +328,12 @@ class SymmetryFunctions:
             )  # fmt: skip
             geometry.check(frames, found)
 
-        slices = chunk_slices(trajectory.n_frames, chunk_frames or _chunk_frames(trajectory))
+        slices = chunk_slices(trajectory.n_frames, chunk_frames or frames_per_chunk(trajectory))
         map_chunks(run, slices, workers=workers)
         return out
 
 
-class _Geometry:
+class Geometry:
     """Cells of a trajectory as the kernels want them: one, or one a frame."""
 
     def __init__(self, trajectory: Trajectory) -> None:
@@ -362,7 +362,8 @@ class _Geometry:
             raise InputError(coincident_message(self.trajectory, frames.start + found[0], found[1], found[2]))
 
 
-def _chunk_frames(trajectory: Trajectory) -> int:
+def frames_per_chunk(trajectory: Trajectory) -> int:
+    """Return the frames of one unit of work."""
     return max(1, CHUNK_ATOMS // trajectory.n_atoms)
 
 

@@ -27,13 +27,22 @@ trajectory is too short for enough shifts (fewer than 19); otherwise ``not usefu
 Splits
 ------
 `InterleavedSplit`, `BlockedSplit` (contiguous blocks held out, no training frame within the purge, which should be
-twice the correlation time), `TrajectorySplit`. Scores of several folds are those of all held-out forecasts together.
+twice the correlation time), `TrajectorySplit`. Samples of a sparse Hamiltonian, spread unevenly over a trajectory, have
+`NeighbourSplit` (every n-th sample held out, its neighbours train) and `CalendarSplit` (stretches of time held out).
+Scores of several folds are those of all held-out forecasts together.
+
+Choice among models
+-------------------
+`nested_selection` puts representations and learners into one table on whole blocks of time held out. The best row of
+such a table is flattered by being the best; the row "chosen in each fold" is not: there the candidate is chosen inside the
+training blocks, hyperparameters included.
 
 Prediction-powered means
 ------------------------
 An average needs no forecast to be right on every frame. `prediction_powered_mean` adds to the plain average of the
 samples the difference between the forecast's mean over all frames and over the samples, weighted by lambda: near 0
-for a useless forecast, and a division of the variance by 1/(1 - rho^2) for one of correlation rho.
+for a useless forecast (a slope that its own noise explains is shrunk to 0), and a variance of 1 - rho^2 times the plain
+average's for one of correlation rho.
 
 Calibrated error bars
 ---------------------
@@ -41,6 +50,11 @@ Calibrated error bars
 conformal factors from inner blocks of the training frames, which the test never meets. The verdict at 90 % takes
 Wilson's interval at the effective number of frames, tested time over correlation time: ``calibrated`` if 90 % lies
 inside and it is narrower than 25 points, ``not calibrated`` if 90 % lies outside, otherwise ``inconclusive``.
+
+Knowing when not to
+-------------------
+`training_domain` fixes once how far training frames lie from those of other blocks, in feature space and by posterior
+deviation; `extrapolation` judges frames by it, chunk after chunk, and says which lie outside.
 
 Sources
 -------
@@ -51,12 +65,28 @@ Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++,
 
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.calibration import Calibration, calibrate
+from hopcast.evaluation.candidates import (
+    Candidate,
+    CandidateScore,
+    NestedSelection,
+    nested_selection,
+    time_blocks,
+)
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model
+from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
-from hopcast.evaluation.splits import BlockedSplit, InterleavedSplit, TrajectorySplit
+from hopcast.evaluation.splits import (
+    BlockedSplit,
+    CalendarSplit,
+    InterleavedSplit,
+    NeighbourSplit,
+    TrajectorySplit,
+)
 
 __all__ = [
-    "BlockedSplit", "Calibration", "Evaluation", "InterleavedSplit", "PoweredMean", "Score", "TrajectorySplit",
-    "calibrate", "evaluate_model", "interpolate_in_time", "mean_prediction", "prediction_powered_mean", "score",
+    "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
+    "Extrapolation", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
+    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation", "interpolate_in_time",
+    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "time_blocks", "training_domain",
 ]  # fmt: skip

@@ -149,6 +149,7 @@ def evaluate_model(
     min_shift: float,
     n_shifts: int = 20,
     groups: ArrayLike | None = None,
+    times: ArrayLike | None = None,
     random_state: int | None = None,
     workers: int | None = None,
 ) -> Evaluation:
@@ -169,9 +170,13 @@ def evaluate_model(
     min_shift
         Least circular shift, and least distance between shifts, fs: the correlation time.
     n_shifts
-        Shifts wanted. As many as fit are made; fewer than wanted is a note of the result.
+        Shifts wanted. As many as fit are made; fewer than wanted is a note of the result. 0: no control.
     groups
         Trajectory of every frame; shifts are circular within each, interpolation too.
+    times
+        Time of every frame, fs, ascending within each trajectory, where frames are not evenly spaced (computed pairs of
+        a sparse Hamiltonian): interpolation follows it. Shifts move frames by their order; `timestep` is then the
+        typical spacing.
     random_state
         Seed that draws the shifts; None spreads them evenly.
     workers
@@ -180,10 +185,10 @@ def evaluate_model(
     Raises
     ------
     InputError
-        If X and y do not fit or are not finite, the target is constant, the split leaves no frames, or it tests a
+        If X, y and `times` do not fit or are not finite, the target is constant, the split leaves no frames, or it tests a
         frame twice.
     ConfigError
-        If a time or `n_shifts` is not positive.
+        If a time is not positive or `n_shifts` negative.
 
     Notes
     -----
@@ -207,10 +212,11 @@ def evaluate_model(
             f"Argument `groups` must name a trajectory for each of {n_frames} frames, but has {labels.shape}."
         )
     trajectories = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    calendar = _calendar(times, trajectories, n_frames)
     shortest = min(len(frames) for frames in trajectories)
     min_frames = max(1, math.ceil(round(min_shift / timestep, 9)))
-    if n_shifts < 1:
-        raise ConfigError(f"Argument `n_shifts` must be at least 1, but is {n_shifts}.")
+    if n_shifts < 0:
+        raise ConfigError(f"Argument `n_shifts` must not be negative, but is {n_shifts}.")
     shifts = circular_shifts(shortest, n_shifts, min_frames, random_state)
     targets = np.column_stack([target, shifted_targets(target, shifts, trajectories)])
     folds = [(np.asarray(train), np.asarray(test)) for train, test in split.split(features, target, groups)]
@@ -226,7 +232,7 @@ def evaluate_model(
         forecasts[frames] = fit_and_predict_all(model, features, targets, train, frames, workers)
         baselines["mean"][frames] = mean_prediction(target[train], len(frames))
         for kind in ("linear", "cubic"):
-            baselines[kind][frames] = _interpolated(train, target, frames, trajectories, kind)
+            baselines[kind][frames] = _interpolated(train, target, frames, trajectories, calendar, kind)
         for column, shift in enumerate(shifts):
             clear_of_seam[test, column] = ~near_seam(test, train, int(shift), trajectories)
 
@@ -264,6 +270,7 @@ def _interpolated(
     target: NDArray[np.float64],
     frames: NDArray[np.intp],
     trajectories: list[NDArray[np.intp]],
+    calendar: NDArray[np.float64],
     kind: str,
 ) -> NDArray[np.float64]:
     """Interpolate within each trajectory; one without training frames takes the mean of all of them."""
@@ -271,9 +278,28 @@ def _interpolated(
     for members in trajectories:
         positions = np.flatnonzero(np.isin(members, train))
         if len(positions):
-            known = target[members[positions]]
-            whole[members] = interpolate_in_time(positions, known, np.arange(len(members)), kind)
+            known = members[positions]
+            whole[members] = interpolate_in_time(calendar[known], target[known], calendar[members], kind)
     return whole[frames]
+
+
+def _calendar(
+    times: ArrayLike | None, trajectories: list[NDArray[np.intp]], n_frames: int
+) -> NDArray[np.float64]:
+    """Return the time of every frame: as given, or its number within its trajectory."""
+    if times is None:
+        calendar = np.empty(n_frames)
+        for members in trajectories:
+            calendar[members] = np.arange(len(members))
+        return calendar
+    calendar = np.asarray(times, dtype=np.float64)
+    if calendar.shape != (n_frames,):
+        raise InputError(
+            f"Argument `times` must hold a time for each of {n_frames} frames, but has shape {calendar.shape}."
+        )
+    if not all((np.diff(calendar[members]) > 0).all() for members in trajectories):
+        raise InputError("Argument `times` must ascend within each trajectory, but does not.")
+    return calendar
 
 
 def _checked(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
@@ -299,7 +325,7 @@ def _notes(n_made: int, n_wanted: int, n_frames: int, min_frames: int, timestep:
             f"{n_wanted} were asked for."
         )
     needed = math.ceil(1.0 / LEVEL)  # shifts and the model itself
-    if n_made + 1 < needed:
+    if n_wanted and n_made + 1 < needed:
         notes.append(
             f"The least p that {n_made} shifts can reach is {1 / (n_made + 1):.2g}: a verdict at {LEVEL:g} needs "
             f"{needed * min_frames * timestep:g} fs of trajectory (or more shifts)."

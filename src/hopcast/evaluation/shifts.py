@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from hopcast.core.chunks import map_chunks
-from hopcast.regression import LaplacianRidge
+from hopcast.regression.ridge import FrameRidge
 
 
 def shifted_targets(
@@ -33,25 +35,38 @@ def fit_and_predict_all(
     train: NDArray[np.intp],
     frames: NDArray[np.intp],
     workers: int | None,
+    groups: NDArray[np.generic] | None = None,
 ) -> NDArray[np.float64]:
     """Return, for every column of `targets`, the forecast on `frames` of a fresh model fitted on `train`.
 
-    A `LaplacianRidge` takes all columns at once: one factorisation for each pair (gamma, alpha) and one pass over
+    A kernel ridge takes all columns at once: one factorisation for each pair (gamma, alpha) and one pass over
     the distances, for the same result as refitting it to one column after the other. Other models are refitted.
+    `groups` [n_frames] are handed to learners that take them.
     """
-    if isinstance(model, LaplacianRidge):
+    if isinstance(model, FrameRidge):
         ridge = clone(model)
         if workers is not None:
             ridge.set_params(workers=workers)
-        mean = ridge.fit(X[train], targets[train]).predict(X if len(frames) == len(X) else X[frames])
+        labels = None if groups is None else groups[train]
+        mean = ridge.fit(X[train], targets[train], labels).predict(X if len(frames) == len(X) else X[frames])
         return np.asarray(mean, dtype=np.float64)
     training, wanted = X[train], X[frames]
 
     def refit(column: int) -> NDArray[np.float64]:
-        fitted = clone(model).fit(training, targets[train, column])
+        fitted = fit_learner(
+            model, training, targets[train, column], None if groups is None else groups[train]
+        )
         return np.asarray(fitted.predict(wanted), dtype=np.float64)
 
     return np.stack(map_chunks(refit, range(targets.shape[1]), workers=workers), axis=1)
+
+
+def fit_learner(
+    model: object, X: NDArray[np.floating], y: NDArray[np.float64], groups: NDArray[np.generic] | None
+) -> Any:
+    """Return a fitted clone; `groups` only reach a learner whose `fit` takes them."""
+    extra = {"groups": groups} if groups is not None and has_fit_parameter(model, "groups") else {}
+    return clone(model).fit(X, y, **extra)
 
 
 def near_seam(

@@ -1,4 +1,4 @@
-"""Splits that know about time, in scikit-learn's dialect: interleaved, blocked, by trajectory."""
+"""Splits that know about time, in scikit-learn's dialect: interleaved, blocked, by trajectory; of sparse samples too."""
 
 from __future__ import annotations
 
@@ -172,6 +172,115 @@ class BlockedSplit:
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of blocks."""
         return self.n_blocks
+
+
+class NeighbourSplit:
+    """Every n-th sample is held out in turn while its neighbours train: the interleaved score of a sparse series.
+
+    Parameters
+    ----------
+    n_folds
+        How many folds; fold f tests samples f, f + n_folds, ...
+
+    Raises
+    ------
+    ConfigError
+        If `n_folds` is below 2.
+    InputError
+        At `split`, if a fold is left with fewer than two training samples or no test sample.
+
+    Notes
+    -----
+    What a model knows of the geometry shows here only where samples lie further apart than the target's memory;
+    interpolation in time beside it tells. With groups, samples are counted within each trajectory.
+    """
+
+    def __init__(self, n_folds: int = 10) -> None:
+        if n_folds < 2:
+            raise ConfigError(f"Argument `n_folds` must be at least 2, but is {n_folds}.")
+        self.n_folds = n_folds
+
+    def __repr__(self) -> str:
+        return f"NeighbourSplit({self.n_folds} folds)"
+
+    def split(
+        self, X: Any, y: Any = None, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[Frames, Frames]]:
+        """Yield (training samples, test samples)."""
+        trajectories = _trajectories(X, y, groups)
+        position = np.empty(_num_samples(X), dtype=np.intp)
+        for frames in trajectories:
+            position[frames] = np.arange(len(frames))
+        for fold in range(self.n_folds):
+            tested = position % self.n_folds == fold
+            train, test = np.flatnonzero(~tested), np.flatnonzero(tested)
+            _check_fold(fold, train, test, f"{self.n_folds} folds of {len(position)} samples")
+            yield train, test
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds."""
+        return self.n_folds
+
+
+class CalendarSplit:
+    """Stretches of the calendar are held out in turn, with a purge: the blocked split of unevenly spaced samples.
+
+    Parameters
+    ----------
+    times
+        Time of every sample, fs, [n_samples].
+    block_fs
+        Length of a stretch, fs; stretches are counted from time 0, empty ones are skipped.
+    purge_fs
+        No sample within this time of a stretch trains, fs.
+
+    Attributes
+    ----------
+    labels : ndarray [n_samples]
+        Number of the stretch of every sample.
+
+    Raises
+    ------
+    ConfigError
+        If the length is not positive or the purge negative.
+    InputError
+        If the samples lie in fewer than two stretches; at `split`, if a fold is left with fewer than two training samples.
+    """
+
+    def __init__(self, times: ArrayLike, block_fs: float, purge_fs: float = 0.0) -> None:
+        _check_positive(block_fs=block_fs)
+        if not 0.0 <= purge_fs < math.inf:
+            raise ConfigError(f"Argument `purge_fs` must be a time of at least 0 fs, but is {purge_fs}.")
+        self.times = np.asarray(times, dtype=np.float64)
+        self.block_fs = block_fs
+        self.purge_fs = purge_fs
+        self.labels = np.floor(self.times / block_fs).astype(np.intp)
+        if len(np.unique(self.labels)) < 2:
+            raise InputError(
+                f"Argument `block_fs` must divide the samples into at least two stretches, but {block_fs:g} fs hold all "
+                f"{len(self.times)}: choose shorter stretches, or compute samples elsewhere on the trajectory."
+            )
+
+    def __repr__(self) -> str:
+        return f"CalendarSplit({self.get_n_splits()} stretches of {self.block_fs:g} fs, purge={self.purge_fs:g} fs)"
+
+    def training(self, stretch: int) -> Frames:
+        """Return the samples that train where a stretch is held out."""
+        start, stop = stretch * self.block_fs - self.purge_fs, (stretch + 1) * self.block_fs + self.purge_fs
+        return np.flatnonzero((self.times < start) | (self.times >= stop))
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Frames, Frames]]:
+        """Yield (training samples, test samples) of every stretch, in the order of time."""
+        for fold, stretch in enumerate(np.unique(self.labels)):
+            train, test = self.training(int(stretch)), np.flatnonzero(self.labels == stretch)
+            _check_fold(
+                fold, train, test, f"stretches of {self.block_fs:g} fs with a purge of {self.purge_fs:g} fs"
+            )
+            yield train, test
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of stretches that hold samples."""
+        return len(np.unique(self.labels))
 
 
 class TrajectorySplit:

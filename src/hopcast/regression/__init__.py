@@ -50,7 +50,11 @@ Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
 """
 
 from hopcast.regression.blockout import BlockOutSearch
+from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
-from hopcast.regression.ridge import LaplacianRidge
+from hopcast.regression.laplacian import LaplacianRidge
+from hopcast.regression.time_geometry import TimeGeometryProcess
 
-__all__ = ["BlockOutSearch", "LaplacianRidge", "distances", "kernel_matrix"]
+__all__ = [
+    "BlockOutSearch", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances", "kernel_matrix",
+]  # fmt: skip

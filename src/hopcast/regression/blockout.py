@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotri
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import ConfigError, InputError
-from hopcast.regression.kernels import FloatArray, kernel_of_distance
+from hopcast.regression.kernels import FloatArray
 
 
 def blocks_of(n_frames: int, block_length: int | None, groups: ArrayLike | None) -> list[NDArray[np.intp]]:
@@ -186,34 +186,31 @@ class BlockOutSearch:
 
 
 def search(
-    distance: FloatArray,
+    matrix_of: Callable[[float], FloatArray],
     targets: FloatArray,
     blocks: Sequence[NDArray[np.intp]],
     gammas: FloatArray,
     alphas: FloatArray,
-    kernel: str,
     workers: int | None,
 ) -> BlockOutSearch:
     """Return the leave-one-block-out errors of all pairs; one Cholesky factor a pair, whatever the targets.
 
     Parameters
     ----------
-    distance
-        What `hopcast.regression.kernels.distances` returned for the training frames, [n_frames, n_frames].
+    matrix_of
+        The kernel matrix of the training frames [n_frames, n_frames] for a gamma.
     targets
         Centred targets [n_frames, n_targets].
     blocks
         Frame numbers of each block.
     gammas, alphas
         The grid.
-    kernel
-        Name of the kernel.
     workers
         Threads, over gammas.
     """
 
     def errors_of(gamma: float) -> FloatArray:
-        K = kernel_of_distance(distance.copy(), gamma, kernel)
+        K = matrix_of(gamma)
         errors = np.full((len(alphas), targets.shape[1]), np.inf)
         for a, alpha in enumerate(alphas):
             try:

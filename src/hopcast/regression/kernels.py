@@ -8,7 +8,6 @@ reassociated and no bit depends on chunks or workers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -19,7 +18,7 @@ from hopcast.core.errors import check_choice
 
 FloatArray = NDArray[np.float64]
 
-KERNELS = ("laplacian", "matern32")
+KERNELS = ("laplacian", "matern32", "gaussian")
 
 # Training frames of a tile (360 features: 92 kB, near the core), frames and features of one pass over it.
 _TILE = 32
@@ -121,10 +120,10 @@ def kernel_of_distance(distance: FloatArray, gamma: float, kernel: str) -> Float
     """Turn what `distances` returned into kernel values, in place.
 
     ``laplacian``: exp(-gamma r1), r1 the L1 distance. ``matern32``: (1 + s) exp(-s), s = sqrt(3) gamma r2, r2
-    the L2 distance (of which `distances` returns the square).
+    the L2 distance (of which `distances` returns the square). ``gaussian``: exp(-(gamma r2)^2 / 2).
     """
-    if kernel == "laplacian":
-        distance *= -gamma
+    if kernel != "matern32":
+        distance *= -gamma if kernel == "laplacian" else -0.5 * gamma**2
         return np.exp(distance, out=distance)
     np.sqrt(distance, out=distance)
     distance *= math.sqrt(3.0) * gamma
@@ -152,7 +151,7 @@ def tiles_of(X: FloatArray) -> FloatArray:
 
 
 def distance_block(X: FloatArray, tiles: FloatArray, n_columns: int, kernel: str) -> FloatArray:
-    """Return distances of frames to tiled training frames: L1, or squared L2 for ``matern32``."""
+    """Return distances of frames to tiled training frames: L1 for ``laplacian``, otherwise squared L2."""
     out = np.empty((X.shape[0], n_columns))
     (_l1_tiles if kernel == "laplacian" else _squared_l2_tiles)(padded(X), tiles, out)
     return out
@@ -175,7 +174,7 @@ def distances(
     Y
         [n_others, n_features]; None takes `X` itself and computes each pair once.
     kernel
-        ``"laplacian"``: L1 distance; ``"matern32"``: squared L2 distance.
+        ``"laplacian"``: L1 distance; ``"matern32"``, ``"gaussian"``: squared L2 distance.
     workers
         Threads; the result does not depend on them.
 
@@ -225,7 +224,8 @@ def kernel_matrix(
     gamma
         Inverse length, per unit of distance.
     kernel
-        ``"laplacian"`` exp(-gamma |x-y|_1) or ``"matern32"`` (1+s) exp(-s), s = sqrt(3) gamma |x-y|_2.
+        ``"laplacian"`` exp(-gamma |x-y|_1), ``"matern32"`` (1+s) exp(-s), s = sqrt(3) gamma |x-y|_2, or
+        ``"gaussian"`` exp(-(gamma |x-y|_2)^2 / 2).
     workers
         Threads.
 
@@ -235,26 +235,6 @@ def kernel_matrix(
         If `kernel` is unknown.
     """
     return kernel_of_distance(distances(X, Y, kernel=kernel, workers=workers), gamma, kernel)
-
-
-def map_distance_blocks(
-    consume: Callable[[slice, FloatArray], None],
-    X: NDArray[np.floating],
-    prepare: Callable[[NDArray[np.floating]], FloatArray],
-    training: FloatArray,
-    kernel: str,
-    workers: int | None,
-) -> None:
-    """Call ``consume(part, distances to the training frames)`` for chunks of `X`; memory is that of a chunk.
-
-    `consume` owns the block it is given and must only write to what belongs to `part`.
-    """
-    tiles = tiles_of(training)
-
-    def work(part: slice) -> None:
-        consume(part, distance_block(prepare(X[part]), tiles, training.shape[0], kernel))
-
-    map_chunks(work, chunk_slices(X.shape[0], frames_per_chunk(training.shape[0])), workers=workers)
 
 
 def weighted_sums(K: FloatArray, weights: FloatArray) -> FloatArray:

@@ -1,9 +1,11 @@
-"""Kernel ridge regression with the Laplacian kernel, its hyperparameters and its error bars."""
+"""Kernel ridge regression of whole frames: its hyperparameters, its forecast and its error bars."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +14,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.regression.blockout import (
     block_out_posterior,
@@ -23,121 +25,33 @@ from hopcast.regression.blockout import (
     search,
 )
 from hopcast.regression.finite import require_finite
-from hopcast.regression.kernels import (
-    KERNELS,
-    FloatArray,
-    distances,
-    explained_variance,
-    kernel_matrix,
-    kernel_of_distance,
-    map_distance_blocks,
-    weighted_sums,
-)
+from hopcast.regression.frame_kernels import PARITIES, Atoms, FrameKernel, OfGamma, chunk_length
+from hopcast.regression.kernels import KERNELS, FloatArray, explained_variance, weighted_sums
 
 # Descending alpha and ascending gamma: of equal errors the smoother model comes first.
-_ALPHAS = np.logspace(2, -6, 9)
+ALPHAS = np.logspace(2, -6, 9)
 _GAMMA_FACTORS = np.logspace(-2, 1, 7)
 
 _TOO_FEW = "Argument `X` must hold at least two training frames, but n_samples = {}: train on more frames."
 
 
-class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    r"""Kernel ridge regression, by default with the Laplacian kernel, and its Gaussian-process error bars.
+class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    r"""What kernel ridge regressions of whole frames share: fit, search, forecast, posterior and draws.
 
-    .. math::
-
-        \mu(x) = m + \sum_i c_i\, k(z, z_i), \quad c = (K + \alpha)^{-1} (y - m), \quad
-        k(z, z') = e^{-\gamma \|z - z'\|_1}
-
-    with z the features standardised on the training frames and m the mean target of the training frames.
-
-    Parameters
-    ----------
-    alpha
-        Ridge, in units of k(x, x) = 1, taken literally. None: chosen by leave-one-block-out error among 1e-6, 1e-5,
-        ..., 1e2.
-    gamma
-        Inverse length in the distance of the (standardised) features, taken literally; ``"1/n_features"``
-        (scikit-learn's default) is put in at fit. None: chosen by leave-one-block-out error among 0.01, 0.032, ...,
-        10 times 1/n_features (``laplacian``) or 1/sqrt(n_features) (``matern32``).
-    kernel
-        ``"laplacian"``, or ``"matern32"`` = (1 + s) exp(-s), s = sqrt(3) gamma \|z - z'\|_2. The latter is of the L2
-        distance: of the L1 distance it is not positive definite.
-    block_length
-        Consecutive training frames left out together; should be longer than the correlation time. None: a tenth
-        of the training frames, rounded up. Groups given to `fit` take its place.
-    standardize
-        Bring every feature to mean 0 and standard deviation 1 over the training frames (constant ones to 0). If
-        False, features are used as they are.
-    workers
-        Threads for distances, search and prediction; None takes all cores. Results do not depend on it.
-
-    Attributes
-    ----------
-    alpha_, gamma_ : float or numpy.ndarray
-        As used; [n_targets] where they were chosen for several targets, each by its own error.
-    dual_coef_ : numpy.ndarray
-        c, [n_samples] or [n_samples, n_targets].
-    X_fit_ : numpy.ndarray
-        Standardised training features z, [n_samples, n_features].
-    x_mean_, x_scale_ : numpy.ndarray
-        Centre and scale of the features, [n_features].
-    intercept_ : float or numpy.ndarray
-        m, [n_targets] for several targets.
-    signal_variance_ : float or numpy.ndarray
-        s2 = (y - m)^T (K + alpha)^-1 (y - m) / n_samples, in the squared unit of y.
-    search_ : BlockOutSearch or None
-        Errors of every pair tried; None where both numbers were given.
-
-    Raises
-    ------
-    ConfigError
-        At fit, if a parameter is out of range.
-    InputError
-        At fit, if there are fewer than two frames, if X or y is not finite, if a target is constant, or if alpha is
-        too small for frames that repeat each other.
-
-    Notes
-    -----
-    Targets share the distances; a pair (gamma, alpha) shares its Cholesky factor between all targets that chose it.
-    The features are compared in float64, in chunks of frames, so prediction is linear in frames and its memory that
-    of a chunk; equal bits for any chunks and workers.
-
-    References
-    ----------
-    Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006, sections 2.2, 5.4.2.
-    How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (the `paper` mode).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hopcast.regression import LaplacianRidge
-    >>> X = np.linspace(0.0, 1.0, 20)[:, None]
-    >>> model = LaplacianRidge(alpha=1e-6, gamma=0.2).fit(X, np.sin(3.0 * X[:, 0]))
-    >>> mean, std = model.predict([[0.5]], return_std=True)
+    A subclass has the parameters `alpha`, `gamma`, `kernel`, `block_length`, `odd_columns`, `parity`, `workers`; it
+    learns the scaling of its features (`_learn_scaling`), applies it (`_standardise`) and sees the atoms in a frame
+    (`_atoms`).
     """
 
-    def __init__(
-        self,
-        alpha: float | None = None,
-        gamma: float | str | None = None,
-        *,
-        kernel: str = "laplacian",
-        block_length: int | None = None,
-        standardize: bool = True,
-        workers: int | None = None,
-    ) -> None:
-        self.alpha = alpha
-        self.gamma = gamma
-        self.kernel = kernel
-        self.block_length = block_length
-        self.standardize = standardize
-        self.workers = workers
+    alpha: float | None
+    gamma: float | str | None
+    kernel: str
+    block_length: int | None
+    odd_columns: ArrayLike | None
+    parity: str | None
+    workers: int | None
 
-    @classmethod
-    def paper(cls, *, workers: int | None = None) -> Self:
-        """Return the model of the paper: alpha 1e-4, gamma 1/n_features, standardised features, centred target."""
-        return cls(alpha=1e-4, gamma="1/n_features", workers=workers)
+    _alphas: ClassVar[FloatArray] = ALPHAS
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit to training frames.
@@ -174,14 +88,15 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 f"all {n_samples}: there is nothing to learn."
             )
         self._one_dimensional = y.ndim == 1
-        self.x_mean_, self.x_scale_ = _centre_and_scale(frames, self.standardize)
+        self._learn_scaling(frames)
         self.X_fit_ = self._standardise(frames)
-        means = targets.mean(axis=0)
+        # An odd function of velocity has no mean.
+        means = np.zeros(targets.shape[1]) if self.parity == "odd" else targets.mean(axis=0)
         centred = targets - means
         with single_threaded_blas():
-            distance = distances(self.X_fit_, kernel=self.kernel, workers=self.workers)
-            pairs = self._hyperparameters(distance, centred, groups)
-            self._components = _components(distance, pairs, self.kernel)
+            matrix_of = self._frame_kernel().within(self._atoms(self.X_fit_), workers=self.workers)
+            pairs = self._hyperparameters(matrix_of, centred, groups)
+            self._components = _components(matrix_of, pairs)
             dual = np.empty_like(centred)
             for _, _, columns, lower in self._components:
                 dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
@@ -217,7 +132,17 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         mean, std : numpy.ndarray
             [n_frames], or [n_frames, n_targets] if y was two-dimensional.
         """
-        frames = self._validated(X)
+        return self._forecast(
+            self._validated(X), return_std, lambda part: self._atoms(self._standardise(part))
+        )
+
+    def _forecast(
+        self,
+        frames: NDArray[np.floating],
+        return_std: bool,
+        atoms_of: Callable[[NDArray[np.floating]], Atoms],
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and deviation on frames, chunk by chunk; `atoms_of` prepares a chunk for the kernel."""
         dual = np.atleast_2d(self.dual_coef_.T).T
         intercept, signal = np.atleast_1d(self.intercept_), np.atleast_1d(self.signal_variance_)
         mean = np.empty((len(frames), dual.shape[1]))
@@ -226,27 +151,32 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             (gamma, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower))
             for gamma, _, columns, lower in self._components
         ]
+        kernel, training = self._frame_kernel(), self._atoms(self.X_fit_)
+        onto_training = kernel.onto(training)
 
-        def consume(part: slice, distance: FloatArray) -> None:
-            for last, (gamma, columns, weights, contiguous) in enumerate(parts, start=1 - len(parts)):
-                K = kernel_of_distance(distance if last == 0 else distance.copy(), gamma, self.kernel)
+        def work(part: slice) -> None:
+            atoms = atoms_of(frames[part])
+            of_gamma, own = onto_training(atoms), kernel.own(atoms) if return_std else None
+            for gamma, columns, weights, lower in parts:
+                K = of_gamma(gamma)
                 mean[part, columns] = weighted_sums(K, weights) + intercept[columns]
-                if return_std:
-                    left = np.maximum(1.0 - explained_variance(K, contiguous), 0.0)
+                if own is not None:
+                    left = np.maximum(own(gamma) - explained_variance(K, lower), 0.0)
                     std[part, columns] = np.sqrt(left[:, None] * signal[columns])
 
-        map_distance_blocks(consume, frames, self._standardise, self.X_fit_, self.kernel, self.workers)
+        map_chunks(work, chunk_slices(len(frames), chunk_length(training)), workers=self.workers)
         if self._one_dimensional:
             return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
         return (mean, std) if return_std else mean
 
     def posterior_covariance(self, X: ArrayLike, target: int = 0) -> NDArray[np.float64]:
         """Return the joint posterior covariance of a target over frames, [n_frames, n_frames], in its squared unit."""
-        frames = self._standardise(self._validated(X))
+        frames = self._atoms(self._standardise(self._validated(X)))
         gamma, _, _, lower = next(part for part in self._components if target in part[2])
+        kernel = self._frame_kernel()
         with single_threaded_blas():
-            K = kernel_matrix(frames, gamma=gamma, kernel=self.kernel, workers=self.workers)
-            cross = kernel_matrix(self.X_fit_, frames, gamma=gamma, kernel=self.kernel, workers=self.workers)
+            K = kernel.within(frames, workers=self.workers)(gamma)
+            cross = kernel.onto(frames)(self._atoms(self.X_fit_))(gamma)
             solved = solve_triangular(lower, cross, lower=True, overwrite_b=True, check_finite=False)
             K -= solved.T @ solved
         return K * np.atleast_1d(self.signal_variance_)[target]
@@ -365,46 +295,85 @@ class LaplacianRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ConfigError(
                 f'Argument `gamma` must be a positive number, "1/n_features" or None, but is {self.gamma!r}.'
             )
+        if self.parity is not None:
+            check_choice("parity", self.parity, PARITIES)
+            if self.odd_columns is None or np.size(self.odd_columns) == 0:
+                raise ConfigError(
+                    "Argument `odd_columns` must name the columns that change sign with the velocities where `parity` is "
+                    f'"{self.parity}", but names none: add time derivatives of the features.'
+                )
         if self.block_length is not None and not isinstance(self.block_length, Integral):
             raise ConfigError(
                 f"Argument `block_length` must be a whole number or None, but is {self.block_length!r}."
             )
 
     def _hyperparameters(
-        self, distance: FloatArray, centred: FloatArray, groups: ArrayLike | None
+        self, matrix_of: OfGamma, centred: FloatArray, groups: ArrayLike | None
     ) -> list[tuple[float, float]]:
         """Return (gamma, alpha) for every target and keep the search."""
-        n_samples, n_features = self.X_fit_.shape
+        n_samples, n_features = len(self.X_fit_), self._atoms(self.X_fit_[:1])[0].shape[2]
         unit = 1.0 / (n_features if self.kernel == "laplacian" else np.sqrt(n_features))
         gammas: FloatArray
         if isinstance(self.gamma, str):
             gammas = np.array([1.0 / n_features])
         else:
             gammas = unit * _GAMMA_FACTORS if self.gamma is None else np.array([float(self.gamma)])
-        alphas = _ALPHAS if self.alpha is None else np.array([float(self.alpha)])
+        alphas = self._alphas if self.alpha is None else np.array([float(self.alpha)])
         if len(gammas) == len(alphas) == 1:
             self.search_ = None
             return [(float(gammas[0]), float(alphas[0]))] * centred.shape[1]
         blocks = blocks_of(n_samples, self.block_length, groups)
-        self.search_ = search(distance, centred, blocks, gammas, alphas, self.kernel, self.workers)
+        self.search_ = search(matrix_of, centred, blocks, gammas, alphas, self.workers)
         return self.search_.best()
 
+    @abstractmethod
+    def _learn_scaling(self, frames: FloatArray) -> None:
+        """Keep centre and scale of the training features."""
+
+    @abstractmethod
     def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
-        return (X - self.x_mean_) / self.x_scale_
+        """Return features on the scale of the kernel, [n_frames, n_columns]."""
+
+    @abstractmethod
+    def _atoms(self, Z: FloatArray) -> Atoms:
+        """Return standardised features as atoms, element by element."""
+
+    def _frame_kernel(self) -> FrameKernel:
+        return FrameKernel(self.kernel, self.parity, self._reversal(self._atoms(self.X_fit_[:1])[0].shape[2]))
+
+    def _reversal(self, n_functions: int) -> FloatArray | None:
+        """Return what reversed velocities multiply each function by; None without a parity."""
+        if self.parity is None:
+            return None
+        signs = np.ones(n_functions)
+        signs[np.asarray(self.odd_columns)] = -1.0
+        return signs
 
     def _validated(self, X: ArrayLike) -> NDArray[np.floating]:
         """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
         check_is_fitted(self)
+        if isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] != self.n_features_in_:
+            raise InputError(
+                f"Argument `X` must hold the features of the training frames: X has {X.shape[1]} features, but "
+                f"{type(self).__name__} is expecting {self.n_features_in_} features as input. Atoms in a fixed order do not "
+                "go over to a cell with another number of atoms: train an `ExchangeableRidge` for that."
+            )
         frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
         require_finite("X", frames)
         return frames
 
 
-def _centre_and_scale(X: FloatArray, standardize: bool) -> tuple[FloatArray, FloatArray]:
+def centre_and_scale(
+    X: FloatArray, standardize: bool, odd: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard deviation of every column; `odd` columns keep their zero and take the root mean square.
+
+    Columns that do not vary get the scale 1.
+    """
     if not standardize:
         return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    mean = X.mean(axis=0)
-    scale = X.std(axis=0)
+    mean = np.where(odd, 0.0, X.mean(axis=0))
+    scale = np.where(odd, np.sqrt(np.mean(X**2, axis=0)), X.std(axis=0))
     # Rounding leaves a constant feature a standard deviation of some eps |mean|.
     scale[scale <= 10.0 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
     scale[scale == 0.0] = 1.0
@@ -412,15 +381,13 @@ def _centre_and_scale(X: FloatArray, standardize: bool) -> tuple[FloatArray, Flo
 
 
 def _components(
-    distance: FloatArray, pairs: list[tuple[float, float]], kernel: str
+    matrix_of: OfGamma, pairs: list[tuple[float, float]]
 ) -> list[tuple[float, float, NDArray[np.intp], FloatArray]]:
     """Return (gamma, alpha, targets, Cholesky factor) for each distinct pair."""
     parts = []
     for gamma, alpha in dict.fromkeys(pairs):
         columns = np.flatnonzero([pair == (gamma, alpha) for pair in pairs])
-        parts.append(
-            (gamma, alpha, columns, factorise(kernel_of_distance(distance.copy(), gamma, kernel), alpha))
-        )
+        parts.append((gamma, alpha, columns, factorise(matrix_of(gamma), alpha)))
     return parts
 
 

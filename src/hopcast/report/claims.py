@@ -121,6 +121,11 @@ def _judge_models(
             key, claim, said, beside, "not reproduced",
             "On our data the smaller model does not reach the larger one even by the paper's protocol.",
         )  # fmt: skip
+    if all(whole["r2"] <= 0 for whole in wholes.values()):
+        return _record(
+            key, claim, said, beside, "not reproduced",
+            "Neither the smaller nor the larger model does better than the mean.",
+        )  # fmt: skip
     if "not useful" in judged:
         return _record(
             key, claim, said, beside, "does not survive",

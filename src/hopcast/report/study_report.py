@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.abinitio.electrons import BandEdges, DensityOfStates
 from hopcast.core.errors import InputError
 from hopcast.report.schema import plain, validate_results
 from hopcast.report.verdicts import with_verdicts
 
 Array = NDArray[np.float64]
+
+CHOSEN = "chosen"
+"""Name of the model that a sparse study chooses among representations and learners."""
 
 
 def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
@@ -72,19 +76,24 @@ class Forecast:
         Which of them trained the models (interleaved split) [n].
     models
         By name of the model: the forecast at every time, training frames included [n], eV.
+    held_out
+        By name of the model, of a sparse Hamiltonian: the forecast of known values by a model that did not see them, NaN
+        elsewhere [n], eV.
     """
 
     times: Array
     ab_initio: Array
     train: NDArray[np.bool_]
     models: Mapping[str, Array]
+    held_out: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.times),)
         _check_length("ab_initio", self.ab_initio, shape)
         _check_length("train", self.train, shape)
-        for name, values in self.models.items():
-            _check_length(f"models[{name!r}]", values, shape)
+        for kind in ("models", "held_out"):
+            for name, values in getattr(self, kind).items():
+                _check_length(f"{kind}[{name!r}]", values, shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -229,6 +238,8 @@ class Series:
         By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
     relaxation
         One for each carrier.
+    states, edges
+        Density of states and band-edge states of the frames whose orbitals are known.
     """
 
     structure: Structure | None = None
@@ -239,9 +250,13 @@ class Series:
     maps: tuple[InformationMap, ...] = ()
     atoms: Mapping[str, Array] = field(default_factory=dict)
     relaxation: tuple[Relaxation, ...] = ()
+    states: DensityOfStates | None = None
+    edges: BandEdges | None = None
 
     def __post_init__(self) -> None:
         if self.structure is not None:
+            if self.edges is not None:
+                _check_length("edges.weights", self.edges.weights, (2, len(self.structure.numbers)))
             for target, values in self.atoms.items():
                 _check_length(f"atoms[{target!r}]", values, (len(self.structure.numbers),))
 

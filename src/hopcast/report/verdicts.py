@@ -357,6 +357,8 @@ def _summary(results: Mapping[str, Any]) -> list[dict[str, str]]:
     rows = [row for row in results["hamiltonians"] if "verdict" in row]
     if rows:
         lines.append(("Recombination rate", _rates_line(rows)))
+    if results.get("rates"):
+        lines.append(("Rate from the computed pairs", sampled_rate_verdict(results)))
     for target, name in TARGET_NAMES.items():
         entries = [entry for entry in results["information"] if entry["target"] == target]
         if entries:
@@ -365,6 +367,41 @@ def _summary(results: Mapping[str, Any]) -> list[dict[str, str]]:
     if results["checks"]:
         lines.append(("Exact solver and Monte Carlo", _checks_line(results["checks"])))
     return [{"subject": subject, **verdict.record()} for subject, verdict in lines]
+
+
+def sampled_rate_verdict(results: Mapping[str, Any]) -> Verdict:
+    """Judge whether any forecast sharpens the mean rate that the computed pairs give by themselves.
+
+    The forecast that is judged is the one of best R² for the gap on held-out stretches, chosen before its rate is looked
+    at: of many intervals one is narrow by chance. *useful*: its prediction-powered interval is at least
+    `CALENDAR_MARGIN` narrower than the plain average's (which is unbiased whatever the forecast is worth, so width is
+    the whole question) with a positive weight. (A mean over the other stretches lies low where this one lies high, so
+    forecasts that know nothing get negative weights.) *not useful* otherwise.
+    """
+    rates = results["rates"]
+    rate = next(row["rate"] for row in rates if row["kind"] == "plain average")
+    said = f"The computed pairs alone give {rate['value']:.3g} /ns ({rate['low']:.3g} to {rate['high']:.3g})"
+    scores = {
+        m["name"]: m["r2"]
+        for m in results["models"]
+        if m["target"] == "gap" and m["split"] == "blocked" and m["r2"] is not None
+    }
+    powered = {
+        row["name"]: row
+        for row in rates
+        if row["kind"] == "prediction-powered" and row["relative_width"] is not None and row["name"] in scores
+    }
+    if not powered:
+        return Verdict("inconclusive", f"{said}; no forecast was held against it.")
+    best = powered[max(powered, key=lambda name: scores[name])]
+    width = 100 * (best["relative_width"] - 1)
+    beside = (
+        f"the forecast of best score ({best['name']}, weight {best['weight']:.2f}) as control variate "
+        f"{'narrows' if width < 0 else 'widens'} that interval by {abs(width):.0f} %"
+    )
+    if best["relative_width"] <= 1 - CALENDAR_MARGIN and best["weight"] > 0:
+        return Verdict("useful", f"{said}; {beside}.")
+    return Verdict("not useful", f"{said}; {beside}: it adds next to nothing to the average.")
 
 
 def _curve_lines(results: Mapping[str, Any]) -> list[tuple[str, Verdict]]:
@@ -405,7 +442,8 @@ def _models_line(models: Sequence[Mapping[str, Any]], name: str) -> Verdict:
     if useful:
         pieces.append(f"{_of(useful, models)} beat time interpolation, shifted features and the mean")
     if useless:
-        pieces.append(f"{_of(useless, models)} do no better than a calendar would")
+        rival = "the mean" if all((m["r2"] or 0) <= 0 for m in models) else "a calendar would"
+        pieces.append(f"{_of(useless, models)} do no better than {rival}")
     if open_:
         pieces.append(f"{_of(open_, models)} cannot be judged")
     label = "useful" if useful else ("inconclusive" if open_ else "not useful")

@@ -36,8 +36,16 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
         lines.append(("correlation time", shown_length(data["correlation_time"])))
     if data.get("temperature") is not None:
         lines.append(("temperature", f"{data['temperature']:.0f} K"))
-    stride = data.get("train_stride")
-    if stride is not None:
+    samples, stride = report.results.get("samples"), data.get("train_stride")
+    if samples is not None:
+        share = f"{100 * samples['share']:.2g} % of all"
+        lines.append(
+            (
+                "computed pairs",
+                f"{samples['n_pairs']}, typically {shown_length(samples['spacing'])} apart ({share})",
+            )
+        )
+    elif stride is not None:
         lines.append(("training frames", f"every {stride['fs']:g} fs ({stride['frames']} frames)"))
     return lines
 

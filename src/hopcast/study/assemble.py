@@ -23,10 +23,13 @@ from hopcast.report import (
     number,
 )
 from hopcast.study.config import StudyConfig
+from hopcast.study.electrons import electron_series
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
 from hopcast.study.relaxation import relaxation_series
+from hopcast.study.samples import Samples
+from hopcast.study.sparse import coupling_at
 from hopcast.study.stages import StageResult
 
 
@@ -56,9 +59,15 @@ def assemble(
         "timings": [{"stage": name, "seconds": round(spent, 2)} for name, spent in seconds.items()],
     }
     results["selection"] = information.numbers["selection"]
+    electrons = stages.get("electrons")
+    if electrons is not None:
+        results["electrons"] = electrons.numbers["electrons"]
     if "curves" in stages:
         results["learning_curves"] = stages["curves"].numbers["learning_curves"]
-    for key in ("dephasing", "seam", "rate_controls"):
+    if data.samples is not None:
+        results["samples"] = _samples(data.samples, models)
+        results["candidates"] = models.numbers.get("candidates", [])
+    for key in ("dephasing", "seam", "rate_controls", "rates"):
         if key in dynamics.numbers:
             results[key] = dynamics.numbers[key]
     if data.diagnosis is not None:
@@ -70,14 +79,20 @@ def assemble(
     if "relaxation" in stages:
         results["relaxation"] = stages["relaxation"].numbers["relaxation"]
         series = dataclasses.replace(series, relaxation=relaxation_series(stages["relaxation"]))
+    if electrons is not None:
+        series = dataclasses.replace(series, **electron_series(electrons))
     return StudyReport(results, series)
 
 
 def _data(
     config: StudyConfig, data: StudyData, information: StageResult, models: StageResult
 ) -> dict[str, Any]:
-    trajectory, gap, nac = data.trajectory, data.hamiltonian.gap(), data.hamiltonian.coupling()
-    memory = information.numbers["memory"]
+    trajectory, gap, nac = data.trajectory, data.hamiltonian.gap(), np.abs(data.hamiltonian.coupling())
+    memory = (
+        models.numbers["memory"].values()
+        if "memory" in models.numbers
+        else (entry["correlation_time"] for entry in information.numbers["memory"].values())
+    )
     strides = [record["stride"] for record in models.numbers["models"]]
     return {
         "name": config.title or data.name,
@@ -89,12 +104,24 @@ def _data(
         "timestep": trajectory.timestep,
         "duration": trajectory.duration,
         "states": list(data.hamiltonian.state_labels),
-        "gap_mean": float(gap.mean()),
-        "gap_std": float(gap.std()),
-        "nac_rms": float(np.sqrt((np.abs(nac) ** 2).mean())),
-        **number("correlation_time", max(entry["correlation_time"] for entry in memory.values())),
+        "gap_mean": float(np.nanmean(gap)),
+        "gap_std": float(np.nanstd(gap)),
+        "nac_rms": float(np.sqrt(np.nanmean(nac**2))),
+        **number("correlation_time", max(memory)),
         **_temperature(data),
         **({"train_stride": strides[0]} if strides else {}),
+    }
+
+
+def _samples(samples: Samples, models: StageResult) -> dict[str, Any]:
+    held_out: dict[str, Any] = {
+        key: models.numbers[key] for key in ("block", "purge") if key in models.numbers
+    }
+    return {
+        "n_pairs": len(samples),
+        "spacing": samples.spacing,
+        "share": len(samples) / samples.n_steps,
+        **held_out,
     }
 
 
@@ -169,18 +196,27 @@ def _series(
             {name: models.arrays[f"gap/{name}"] for name in names},
         )  # fmt: skip
         forecasts = {
-            name: coupling_of(config.models, data, models.arrays[f"nac/{name}"], models.arrays[f"gap/{name}"])
+            name: dynamics.arrays[f"nac/{name}"]
+            if f"nac/{name}" in dynamics.arrays
+            else coupling_of(config.models, data, models.arrays[f"nac/{name}"], models.arrays[f"gap/{name}"])
             for name in names
         }
         nac = Forecast(middle, np.abs(pair.coupling()), models.arrays["train/nac"], forecasts)
-    if dynamics.numbers["hamiltonians"]:
-        rows = [record["name"] for record in dynamics.numbers["hamiltonians"]]
+    if data.samples is not None and gap is not None and nac is not None:
+        gap, nac = _held_out(config, data, data.samples, models, gap, nac)
+    rows = [
+        record["name"]
+        for record in dynamics.numbers["hamiltonians"]
+        if f"population/{record['name']}" in dynamics.arrays  # separate pairs have no populations
+    ]
+    if rows:
         populations = Populations(
             dynamics.arrays["times"] / FS_PER_NS,
             {name: dynamics.arrays[f"population/{name}"] for name in rows},
             *_band(dynamics),
             monte_carlo=checks.arrays.get("monte_carlo"),
         )
+    if "dephasing/times" in dynamics.arrays:
         dephasing = Dephasing(
             dynamics.arrays["dephasing/times"], dynamics.arrays["dephasing/function"],
             float(dynamics.numbers["dephasing"]["tau"]),
@@ -190,11 +226,30 @@ def _series(
     return Series(structure, gap, nac, dephasing, populations, maps, atoms)
 
 
+def _held_out(
+    config: StudyConfig, data: StudyData, samples: Samples, models: StageResult, gap: Forecast, nac: Forecast
+) -> tuple[Forecast, Forecast]:
+    """Return the series with what models that saw nothing of a stretch say of the computed pairs in it."""
+    unseen_gap, unseen_nac = {}, {}
+    for name in models.numbers["names"]:
+        blocked = models.arrays[f"gap-blocked/{name}"]
+        middle = blocked if data.hamiltonian.energy_grid == "midpoint" else 0.5 * (blocked[1:] + blocked[:-1])
+        coupling = coupling_at(config.models.mode, samples, models.arrays[f"nac-blocked/{name}"], middle)
+        unseen_gap[name] = np.where(gap.train, blocked, np.nan)
+        unseen_nac[name] = np.where(nac.train, coupling, np.nan)
+    return dataclasses.replace(gap, held_out=unseen_gap), dataclasses.replace(nac, held_out=unseen_nac)
+
+
 def _band(dynamics: StageResult) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Return the ends of the ab initio population's interval: that of its rate, P -> 1 - (1 - P)^(k'/k)."""
     first = dynamics.numbers["hamiltonians"][0]
     rate = first["rate"]
-    if not rate["value"] or rate["low"] is None or rate["high"] is None:
+    if (
+        f"population/{first['name']}" not in dynamics.arrays
+        or not rate["value"]
+        or rate["low"] is None
+        or rate["high"] is None
+    ):
         return {}, {}
     survived = 1.0 - dynamics.arrays[f"population/{first['name']}"]
     low, high = (

@@ -99,6 +99,21 @@ class ModelsSection(Section):
     )
 
 
+class SamplesSection(Section):
+    """How forecasts are scored where only pairs of frames are known (a sparse Hamiltonian)."""
+
+    n_folds: Annotated[int, Field(ge=2)] = Field(
+        10, description="Folds in which every n-th pair is held out while its neighbours train."
+    )
+    block: PositiveFloat | None = Field(
+        None,
+        description="fs, stretches of time held out; None: a twentieth of the trajectory, at least 2 correlation times.",
+    )
+    candidates: bool = Field(
+        True, description="Choose among further representations and learners by nested held-out stretches."
+    )
+
+
 class DynamicsSection(Section):
     """Surface hopping on each Hamiltonian."""
 
@@ -159,6 +174,12 @@ class RelaxationSection(Section):
     n_states: Annotated[int, Field(ge=2)] = Field(8, description="Most bands on either side of the gap.")
 
 
+class ElectronsSection(Section):
+    """Orbitals to look at: density of states by element, band-edge states."""
+
+    plan: Path | None = Field(None, description="Folder of a plan that hopcast compute worked on.")
+
+
 class StudyConfig(Section):
     """A whole study."""
 
@@ -173,10 +194,12 @@ class StudyConfig(Section):
     features: FeaturesSection = Field(default_factory=FeaturesSection)
     information: InformationSection = Field(default_factory=InformationSection)
     models: ModelsSection = Field(default_factory=ModelsSection)
+    samples: SamplesSection = Field(default_factory=SamplesSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
     relaxation: RelaxationSection = Field(default_factory=RelaxationSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
+    electrons: ElectronsSection = Field(default_factory=ElectronsSection)
 
     @model_validator(mode="before")
     @classmethod
@@ -223,6 +246,7 @@ def read_config(path: str | Path) -> StudyConfig:
         update={
             "data": _beside(name.parent, config.data),
             "more_data": [_beside(name.parent, one) for one in config.more_data],
+            "electrons": ElectronsSection(plan=config.electrons.plan and name.parent / config.electrons.plan),
         }
     )
 

@@ -23,6 +23,7 @@ from hopcast.evaluation import (
     evaluate_model,
 )
 from hopcast.evaluation.calibration import leave_one_out_scale
+from hopcast.evaluation.evaluate import Splitter
 from hopcast.information import correlation_time
 from hopcast.regression import LaplacianRidge
 from hopcast.report import number
@@ -76,11 +77,14 @@ class ModelSpec:
 
     def select(self, symbols: tuple[str, ...], target: Target) -> Array:
         """Return the features of a target that the model sees, [n, n_features]."""
-        n_columns = target.n_columns
-        chosen = self.columns(symbols, n_columns // len(symbols), target.name)
-        if target.features.shape[1] > n_columns:  # velocities follow positions
+        return self.columns_of(symbols, target.name, target.features, target.n_columns)
+
+    def columns_of(self, symbols: tuple[str, ...], target: str, features: Array, n_columns: int) -> Array:
+        """Return what the model sees of features whose first `n_columns` columns are positions, [n, n_features]."""
+        chosen = self.columns(symbols, n_columns // len(symbols), target)
+        if features.shape[1] > n_columns:  # velocities follow positions
             chosen = np.concatenate([chosen, chosen + n_columns])
-        return np.ascontiguousarray(target.features[:, chosen])
+        return np.ascontiguousarray(features[:, chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +209,7 @@ def learner(
     return LaplacianRidge(block_length=max(1, min(math.ceil(memory / stride), n_train // 4)), workers=workers)
 
 
-def smallest_training_set(splits: Iterable[InterleavedSplit | BlockedSplit | None], n: int) -> int:
+def smallest_training_set(splits: Iterable[Splitter | None], n: int) -> int:
     """Return the least number of training frames among the folds of some splits of `n` frames."""
     frames = np.empty((n, 1))
     return min(len(train) for split in splits if split is not None for train, _ in split.split(frames))
@@ -269,7 +273,7 @@ def run_models(
                 "min_shift": target.memory, "n_shifts": section.n_shifts, "random_state": seed, "workers": workers,
             }  # fmt: skip
             found = evaluate_model(model, X, target.values, interleaved, data.trajectory.timestep, **settings)
-            records.append(_record(common, "interleaved", found, model, ""))
+            records.append(model_record(common, "interleaved", found, model, ""))
             forecast, scale = _forecast(target, spec.name, found, model, X, section.n_samples, seed)
             arrays |= forecast
             records[-1] |= number("variance_scale", scale, TOO_MANY)
@@ -280,7 +284,7 @@ def run_models(
                 records.append(_missing(common, "blocked", note))
             else:
                 found = evaluate_model(model, X, target.values, blocked, data.trajectory.timestep, **settings)
-                records.append(_record(common, "blocked", found, model, note))
+                records.append(model_record(common, "blocked", found, model, note))
                 arrays[f"{target.name}-blocked/{spec.name}"] = found.predictions
                 if affordable(len(X), max(len(train) for train in found.training_frames)):
                     calibration = calibrate(
@@ -300,7 +304,9 @@ def run_models(
                     data.trajectory.timestep, groups=np.repeat(np.arange(len(family)), [len(one.values) for one in family]),
                     **settings | {"min_shift": max(one.memory for one in family)},
                 )  # fmt: skip
-                records.append(_record(common, "trajectory", found, model, f"{len(family)} trajectories"))
+                records.append(
+                    model_record(common, "trajectory", found, model, f"{len(family)} trajectories")
+                )
     return StageResult({"models": records, "names": [spec.name for spec in specs]}, arrays)
 
 
@@ -386,11 +392,16 @@ def blocked_split(
     return split, note
 
 
-def _record(
+def model_record(
     common: dict[str, Any], split: str, found: Evaluation, model: LaplacianRidge, note: str
 ) -> dict[str, Any]:
+    """Return the record of `results.json` of a model on a split."""
     shifted = found.shifted
-    short = f"only {len(shifted)} shifts fit into the trajectory"
+    short = (
+        f"only {len(shifted)} shifts fit into the trajectory"
+        if found.n_shifts_wanted
+        else "not shifted: the control stands beside the interleaved score"
+    )
     low, high = np.quantile(shifted, [0.025, 0.975]) if len(shifted) else (math.nan, math.nan)
     mae, rmse = (_median([getattr(one, key) for one in found.shifted_scores]) for key in ("mae", "rmse"))
     return {

@@ -15,6 +15,7 @@ from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overl
 from hopcast.datasets import load
 from hopcast.io import read_hamiltonian, read_trajectory
 from hopcast.study.config import DataSection, StudyConfig
+from hopcast.study.samples import Samples, samples_of
 from hopcast.study.stages import array_hash
 
 
@@ -38,6 +39,8 @@ class StudyData:
         Hash of everything above.
     others
         Further trajectories of the same material, each by itself.
+    samples
+        The computed pairs of a sparse Hamiltonian; None where every frame is known.
     """
 
     name: str
@@ -48,6 +51,7 @@ class StudyData:
     diagnosis: OverlapDiagnosis | None
     fingerprint: str
     others: tuple[StudyData, ...] = ()
+    samples: Samples | None = None
 
 
 def read_data(config: StudyConfig) -> StudyData:
@@ -56,8 +60,8 @@ def read_data(config: StudyConfig) -> StudyData:
     Raises
     ------
     InputError
-        If a file cannot be read, the trajectory and the Hamiltonian do not belong together, couplings are
-        missing, the states do not exist, or several trajectories are not of the same material.
+        If a file cannot be read, the trajectory and the Hamiltonian do not belong together, too few pairs of
+        frames are known, the states do not exist, or several trajectories are not of the same material.
     """
     first = _read(config, config.data)
     others = tuple(_read(config, section) for section in config.more_data)
@@ -72,6 +76,12 @@ def read_data(config: StudyConfig) -> StudyData:
             raise InputError(
                 f"Trajectory {number} of the study must have the time step of the first, {first.trajectory.timestep:g} "
                 f"fs, but has {other.trajectory.timestep:g} fs."
+            )
+        if first.samples is not None or other.samples is not None:
+            raise InputError(
+                "A study of several trajectories needs every frame of each computed, but "
+                f"{'the first' if first.samples is not None else f'trajectory {number}'} has unknown frames. "
+                "Study it alone."
             )
         if other.hamiltonian.energy_grid != first.hamiltonian.energy_grid:
             raise InputError(f"Trajectory {number} of the study must hold its energies where the first does.")
@@ -103,18 +113,12 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         window = derive_couplings(
             window, tracking=config.couplings.tracking, derivative=config.couplings.derivative
         )
-    if not window.is_complete:
-        missing = int((~window.energy_known).sum() + (~window.nac_known).sum())
-        raise InputError(
-            f"A study needs energies and couplings at every frame to judge its forecasts, but {missing} are unknown "
-            f"(the first coupling: mid-point {int(np.argmin(window.nac_known))})."
-        )
     pair = window.frontier() if section.states is None else window.select(_states(window, section.states))
     gap = pair.gap()
-    if gap.min() <= 0:
+    if np.nanmin(gap, initial=np.inf) <= 0:
         raise InputError(
-            f"The gap between states {' and '.join(pair.state_labels)} must stay open, but is {gap.min():.4g} eV at "
-            f"frame {int(gap.argmin())}. Name the lower state first, or take states that do not cross."
+            f"The gap between states {' and '.join(pair.state_labels)} must stay open, but is {np.nanmin(gap):.4g} eV at "
+            f"frame {int(np.nanargmin(gap))}. Name the lower state first, or take states that do not cross."
         )
     if np.iscomplexobj(pair.nac):
         raise InputError("A study forecasts real couplings, but these are complex (spinors or k-points).")
@@ -122,7 +126,8 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         trajectory.positions, trajectory.velocities, trajectory.cell, trajectory.numbers,
         window.energies, window.nac, np.array([trajectory.timestep]), pair.gap(),
     )  # fmt: skip
-    return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint)
+    samples = None if pair.is_complete else samples_of(pair)
+    return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples)
 
 
 def check_alike(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> None:

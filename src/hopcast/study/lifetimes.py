@@ -115,7 +115,7 @@ def run_lifetimes(
     stage.advance(AB_INITIO)
     exact = run_dynamics(reference, method="exact", dephasing_time=tau, **settings)
     records = [
-        _record(
+        hamiltonian_record(
             AB_INITIO,
             reference.timestep,
             exact,
@@ -142,7 +142,9 @@ def run_lifetimes(
             forecast, own, coupling_interpolation=section.coupling_interpolation, workers=workers
         )
         own_ratio = ratio_of_rates(own_rate, exact.local_rate, reference.timestep, **bootstrap)
-        record = _record(name, reference.timestep, found, ratio, spread, tau, own, convention, own_ratio)
+        record = hamiltonian_record(
+            name, reference.timestep, found, ratio, spread, tau, own, convention, own_ratio
+        )
         context = _Context(data, models, forecasts, tau, exact, settings, bootstrap)
         record |= {
             "calibrated": _with_variance(context, name, gap, nac)
@@ -165,7 +167,7 @@ def run_lifetimes(
     numbers = {
         "hamiltonians": records,
         "dephasing": {"tau": tau, "convention": convention, "by_convention": conventions},
-        "seam": _seam(exact),
+        "seam": seam_record(exact),
         "rate_controls": controls,
     }
     return StageResult(numbers, arrays)
@@ -403,7 +405,7 @@ def _model_part(
     return float(1.96 * rates.std(ddof=1) / rates.mean())
 
 
-def _record(
+def hamiltonian_record(
     name: str,
     timestep: float,
     found: DynamicsResult,
@@ -414,6 +416,7 @@ def _record(
     convention: str,
     own_ratio: Estimate | None,
 ) -> dict[str, Any]:
+    """Return the record of `results.json` of dynamics on a Hamiltonian."""
     n_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
 
     def with_model(number: Estimate) -> Estimate:
@@ -480,7 +483,8 @@ def _control(name: str, ratio: Estimate) -> dict[str, Any]:
     }
 
 
-def _seam(found: DynamicsResult) -> dict[str, Any]:
+def seam_record(found: DynamicsResult) -> dict[str, Any]:
+    """Return the record of `results.json` of the jump where the loop closes; empty without a loop."""
     if found.seam is None:
         return {}
     return {

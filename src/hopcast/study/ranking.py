@@ -27,16 +27,45 @@ from hopcast.study.stages import StageResult
 TARGETS = ("gap", "nac")
 
 
+InformationSeries = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Features [n, n_atoms, n_functions] and values [n] of each target."""
+
+
+def information_series(data: StudyData, G: NDArray[np.float64]) -> InformationSeries:
+    """Return what is ranked, as the paper does: features of a frame against the gap there and |NAC| after it."""
+    pair = data.hamiltonian
+    return {
+        "gap": (G if pair.energy_grid == "frame" else G[:-1], pair.gap()),
+        "nac": (G[:-1], np.abs(pair.coupling())),
+    }
+
+
 def run_information(
     section: InformationSection,
     seed: int,
-    data: StudyData,
+    symbols: tuple[str, ...],
+    timestep: float,
     functions: SymmetryFunctions,
-    G: NDArray[np.float64],
+    series: InformationSeries,
     stage: Stage,
     workers: int | None,
 ) -> StageResult:
-    """Rank elements and functions for both targets, as the paper does: features of a frame against |NAC| after it.
+    """Rank elements and functions for both targets.
+
+    Parameters
+    ----------
+    section, seed
+        Settings.
+    symbols
+        Of the atoms.
+    timestep
+        Between values, fs.
+    functions
+        What the features are.
+    series
+        Features and values by target.
+    stage, workers
+        Progress and threads.
 
     Returns
     -------
@@ -44,12 +73,6 @@ def run_information(
         ``information`` and ``best_features``: records of `results.json`; ``best``: function by element and target;
         ``memory``: correlation times. Arrays ``{raw,null,corrected}/{target}/{element}`` [n_r_s, n_theta_s].
     """
-    pair, timestep = data.hamiltonian, data.trajectory.timestep
-    gap = pair.gap()
-    series = {
-        "gap": (G if pair.energy_grid == "frame" else G[:-1], gap),
-        "nac": (G[:-1], np.abs(pair.coupling())),
-    }
     information: list[dict[str, Any]] = []
     best_features: list[dict[str, Any]] = []
     best: dict[str, dict[str, int]] = {}
@@ -67,7 +90,7 @@ def run_information(
         if section.theiler_window is not None:
             window = max(1, round(section.theiler_window / timestep))
         ranking = rank_elements(
-            features, data.trajectory.symbols, values, timestep, n_neighbors=section.n_neighbors,
+            features, symbols, values, timestep, n_neighbors=section.n_neighbors,
             theiler_window=window, random_state=seed, workers=workers,
         )  # fmt: skip
         info = ranking.information
@@ -79,7 +102,7 @@ def run_information(
         }
         flat = features.reshape(len(values), -1)
         interval = _interval(flat, values, ranking, section, seed, workers)
-        selections += _selection(flat, values, ranking, section, functions, data, target, seed, workers)
+        selections += _selection(flat, values, ranking, section, functions, symbols, target, seed, workers)
         for entry in ranking.elements:
             information.append(
                 _information_record(entry, target, ranking) | _interval_record(entry, interval, info.reason)
@@ -101,6 +124,15 @@ def run_information(
         "selection": selections,
     }
     return StageResult(numbers, arrays)
+
+
+def best_functions(information: StageResult) -> dict[tuple[str, str], int]:
+    """Return the function of the largest information by (element, target)."""
+    return {
+        (element, target): function
+        for element, targets in information.numbers["best"].items()
+        for target, function in targets.items()
+    }
 
 
 def _interval(
@@ -143,7 +175,7 @@ def _selection(
     ranking: ElementRanking,
     section: InformationSection,
     functions: SymmetryFunctions,
-    data: StudyData,
+    symbols: tuple[str, ...],
     target: str,
     seed: int,
     workers: int | None,
@@ -163,7 +195,7 @@ def _selection(
         radial, angular = divmod(function, len(functions.theta_s))
         records.append({
             "target": target, "order": order + 1, "method": found.method, "atom": atom,
-            "element": data.trajectory.symbols[atom], "r_s": functions.r_s[radial], "theta_s": functions.theta_s[angular],
+            "element": symbols[atom], "r_s": functions.r_s[radial], "theta_s": functions.theta_s[angular],
             "r_pair": functions.r_s_labels[radial], "theta_pair": functions.theta_s_labels[angular],
             "relevance": float(found.relevance[order]), "redundancy": float(found.redundancy[order]),
             "score": float(found.score[order]), "conditional": float(found.conditional[order]),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hopcast.core.errors import HopcastError, QualityWarning
+from hopcast.core.errors import HopcastError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.descriptors import SymmetryFunctions
 from hopcast.io import write_native
@@ -18,14 +16,24 @@ from hopcast.study.assemble import assemble
 from hopcast.study.checks import run_checks
 from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.curves import n_points, run_curves
+from hopcast.study.electrons import orbitals_signature, run_electrons
 from hopcast.study.forecasts import run_models
 from hopcast.study.inputs import StudyData, read_data
-from hopcast.study.lifetimes import AB_INITIO, forecast_hamiltonian, run_lifetimes
-from hopcast.study.progress import Reporter, Stage
-from hopcast.study.ranking import run_information
+from hopcast.study.lifetimes import forecast_hamiltonian, run_lifetimes
+from hopcast.study.progress import Reporter
+from hopcast.study.ranking import (
+    InformationSeries,
+    best_functions,
+    information_series,
+    run_information,
+)
 from hopcast.study.record import prepare_folder, provenance, write_record
 from hopcast.study.relaxation import relaxes, run_relaxation
-from hopcast.study.stages import StageResult, cached, stage_key
+from hopcast.study.runner import StageRunner, with_notes
+from hopcast.study.sparse import run_sample_features, sample_series
+from hopcast.study.sparse_models import run_sample_models
+from hopcast.study.sparse_rates import run_sample_lifetimes
+from hopcast.study.stages import StageResult
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -130,22 +138,15 @@ def compute(
     config: StudyConfig, data: StudyData, folder: Path, reporter: Reporter, workers: int | None
 ) -> tuple[SymmetryFunctions, dict[str, StageResult]]:
     """Run the stages in order, each found in `folder` where it was computed before."""
-    seed = config.seed
-    stages: dict[str, StageResult] = {}
-    keys = {"data": stage_key("data", {"fingerprint": data.fingerprint})}
-
-    def run(
-        name: str, needs: tuple[str, ...], settings: Any, total: int, work: Callable[[Stage], StageResult]
-    ) -> StageResult:
-        inputs = {"settings": settings, "seed": seed} | {need: keys[need] for need in needs}
-        keys[name] = stage_key(name, inputs)
-        with reporter.stage(name, total) as stage:
-            stages[name], found = cached(folder, name, keys[name], lambda: _with_notes(work, stage))
-            stage.note = "from the earlier run" if found else ""
-        for note in stages[name].numbers["notes"]:
-            reporter.note(note)
-        return stages[name]
-
+    runner = StageRunner(folder, reporter, config.seed, data.fingerprint)
+    plan = config.electrons.plan
+    if plan is not None:  # first: what is wrong with it should not show after hours
+        runner.run(
+            "electrons", ("data",), orbitals_signature(plan), 1, lambda stage: run_electrons(plan, data)
+        )
+    if data.samples is not None:
+        return compute_sparse(config, data, runner, workers), runner.results
+    seed, run = config.seed, runner.run
     section = config.features
     result = run(
         "features", ("data",), section.model_dump(), 1, lambda stage: run_features(config, data, workers)
@@ -154,13 +155,12 @@ def compute(
     G_others = [result.arrays[f"G{number}"] for number in range(2, 2 + len(data.others))]
     information = run(
         "information", ("features",), config.information.model_dump(), 2,
-        lambda stage: run_information(config.information, seed, data, functions, G, stage, workers),
+        lambda stage: run_information(
+            config.information, seed, data.trajectory.symbols, data.trajectory.timestep, functions,
+            information_series(data, G), stage, workers,
+        ),
     )  # fmt: skip
-    best = {
-        (element, target): function
-        for element, targets in information.numbers["best"].items()
-        for target, function in targets.items()
-    }
+    best = best_functions(information)
     n_sets = 2 * 2 * (1 + len(data.trajectory.elements))
     forecasts = run(
         "models", ("features", "information"), config.models.model_dump(), n_sets,
@@ -192,19 +192,7 @@ def compute(
             "checks", ("dynamics",), config.checks.model_dump(), 6,
             lambda stage: run_checks(config.checks, config.dynamics, seed, data, lifetimes.numbers, stage, workers),
         )  # fmt: skip
-    return functions, stages
-
-
-def _with_notes(work: Callable[[Stage], StageResult], stage: Stage) -> StageResult:
-    """Run a stage and keep its quality warnings with its result, so that a resumed run repeats them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", QualityWarning)
-        result = work(stage)
-    notes = [str(one.message) for one in caught if issubclass(one.category, QualityWarning)]
-    for one in caught:
-        if not issubclass(one.category, QualityWarning):
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    return StageResult({**result.numbers, "notes": list(dict.fromkeys(notes))}, result.arrays)
+    return functions, runner.results
 
 
 def run_features(config: StudyConfig, data: StudyData, workers: int | None) -> StageResult:
@@ -243,16 +231,68 @@ def rank_study(
     with reporter.stage("data"):
         data = read_data(config)
     with reporter.stage("features") as stage:
-        features = _with_notes(lambda _: run_features(config, data, workers), stage)
+        features = with_notes(
+            lambda _: (
+                run_features(config, data, workers)
+                if data.samples is None
+                else run_sample_features(config.features, data, workers)
+            ),
+            stage,
+        )
     functions = SymmetryFunctions.from_dict(features.numbers["functions"])
+    series, timestep = _ranked(data, features)
     with reporter.stage("information", 2) as stage:
         information = run_information(
-            config.information, config.seed, data, functions, features.arrays["G"], stage, workers
+            config.information,
+            config.seed,
+            data.trajectory.symbols,
+            timestep,
+            functions,
+            series,
+            stage,
+            workers,
         )
     for note in features.numbers["notes"]:
         reporter.note(note)
     stages = {"features": features, "information": information}
     return assemble(config, data, functions, stages, _provenance(config, data), reporter.seconds)
+
+
+def compute_sparse(
+    config: StudyConfig, data: StudyData, runner: StageRunner, workers: int | None
+) -> SymmetryFunctions:
+    """Run the stages of a study whose Hamiltonian is known on pairs of frames only."""
+    seed, run = config.seed, runner.run
+    features = run(
+        "features", ("data",), config.features.model_dump(), 1,
+        lambda stage: run_sample_features(config.features, data, workers),
+    )  # fmt: skip
+    functions = SymmetryFunctions.from_dict(features.numbers["functions"])
+    series, timestep = _ranked(data, features)
+    information = run(
+        "information", ("features",), config.information.model_dump(), 2,
+        lambda stage: run_information(
+            config.information, seed, data.trajectory.symbols, timestep, functions, series, stage, workers
+        ),
+    )  # fmt: skip
+    n_sets = 2 * (1 + len(data.trajectory.elements))
+    settings = [config.models.model_dump(), config.samples.model_dump()]
+    forecasts = run(
+        "models", ("features", "information"), settings, 2 * n_sets + 3,
+        lambda stage: run_sample_models(config, seed, data, features, best_functions(information), stage, workers),
+    )  # fmt: skip
+    run(
+        "dynamics", ("models",), [config.dynamics.model_dump(), config.models.mode], n_sets,
+        lambda stage: run_sample_lifetimes(config, seed, data, forecasts, stage, workers),
+    )  # fmt: skip
+    return functions
+
+
+def _ranked(data: StudyData, features: StageResult) -> tuple[InformationSeries, float]:
+    """Return what is ranked and the time between its values."""
+    if data.samples is None:
+        return information_series(data, features.arrays["G"]), data.trajectory.timestep
+    return sample_series(data, features), data.samples.spacing
 
 
 def _configuration(study: StudyConfig | str | Path | dict[str, Any]) -> StudyConfig:
@@ -270,8 +310,9 @@ def _provenance(config: StudyConfig, data: StudyData) -> dict[str, Any]:
 
 
 def _hamiltonians(data: StudyData, dynamics: StageResult) -> dict[str, VibronicHamiltonian]:
-    result = {AB_INITIO: data.hamiltonian}
-    for record in dynamics.numbers["hamiltonians"][1:]:
+    first, *forecasts = dynamics.numbers["hamiltonians"]
+    result = {first["name"]: data.hamiltonian}
+    for record in forecasts:
         name = record["name"]
         result[name] = forecast_hamiltonian(
             data, dynamics.arrays[f"gap/{name}"], dynamics.arrays[f"nac/{name}"], name

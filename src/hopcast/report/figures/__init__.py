@@ -13,9 +13,11 @@ from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.dephasing import draw_dephasing
+from hopcast.report.figures.electrons import draw_gaps, draw_states
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
 from hopcast.report.figures.population import draw_fits, draw_populations
+from hopcast.report.figures.rates import draw_rates
 from hopcast.report.figures.relaxation import draw_relaxation
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import draw_structure
@@ -53,7 +55,17 @@ FIGURES: Final = (
     ),
     FigureSpec(
         "gap-and-coupling", "Gap and coupling over time, and their spectra",
-        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed).", draw_series,
+        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.", draw_series,
+    ),
+    FigureSpec(
+        "gap-distribution", "How the gap is distributed",
+        "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.", draw_gaps,
+    ),
+    FigureSpec(
+        "figure-1-electrons", "Figure 1, continued. Density of states and band edges",
+        "Averaged over the computed frames; energies from the valence band maximum of each frame, weights of atoms from Löwdin "
+        "orbitals. Localisation: sum of the squared shares of the atoms, 1 on one atom; dashed: spread evenly over all.",
+        draw_states,
     ),
     FigureSpec(
         "information-bars", "Information by element",
@@ -79,7 +91,8 @@ FIGURES: Final = (
     FigureSpec(
         "figure-2-forecast", "Figure 2. Forecast against ab initio",
         "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
-        "and circles for the best one, with the number of features an atom and R².",
+        "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
+        "pairs in stretches of time that were held out.",
         draw_forecast,
     ),
     FigureSpec(
@@ -100,6 +113,13 @@ FIGURES: Final = (
         "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
         "95 % interval of the sampling.",
         draw_relaxation,
+    ),
+    FigureSpec(
+        "rates", "The mean rate from the computed pairs",
+        "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
+        "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
+        "the average with the forecast of held-out stretches as control variate; a forecast helps where these are narrower than the band.",
+        draw_rates,
     ),
     FigureSpec(
         "learning-curves", "From which training stride on does the model know more than the calendar?",
@@ -124,6 +144,6 @@ FIGURES: Final = (
 """All figures in the order of the report."""
 
 __all__ = [
-    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_relaxation", "draw_series", "draw_structure", "draw_trust", "spectrum",
+    "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_gaps", "draw_information_atoms",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_relaxation", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hopcast.report.study_report import Forecast, StudyReport
+from hopcast.report.study_report import CHOSEN, Forecast, StudyReport
 from hopcast.report.style import (
     AB_INITIO,
     FAINT,
@@ -90,12 +90,16 @@ def _groups(report: StudyReport, series: Forecast) -> list[tuple[str, list[str]]
     """Return models by the elements they use, the one with most features first."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in series.models:
-        groups.setdefault(tuple(sorted(report.elements_of(name))), []).append(name)
+        key = (CHOSEN,) if name == CHOSEN else tuple(sorted(report.elements_of(name)))
+        groups.setdefault(key, []).append(name)
     ordered = [sorted(names, key=lambda n: -report.features_of(n)) for names in groups.values()]
-    return [
-        ("all elements" if names[0].startswith("all") else f"{report.elements_of(names[0])[0]} only", names)
-        for names in ordered
-    ]
+    return [(_title(report, names[0]), names) for names in ordered]
+
+
+def _title(report: StudyReport, name: str) -> str:
+    if name == CHOSEN:
+        return "chosen"
+    return "all elements" if name.startswith("all") else f"{report.elements_of(name)[0]} only"
 
 
 def _stretch(series: Forecast) -> slice:
@@ -116,18 +120,18 @@ def _draw_stretch(upper: Axes, lower: Axes, report: StudyReport, series: Forecas
     lower.axhline(0, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1)
     error_scale = scale if target == "nac" else 1e3
     for name, values in series.models.items():
+        if series.held_out and is_small(name, report):
+            continue  # forecasts that do not agree fill a panel: those of all features are enough
         colour, dash = model_colour(name, report), model_dash(name, report)
         upper.plot(times, values[part] * scale, color=colour, ls=dash, lw=0.9, zorder=2)
-        lower.plot(
-            times,
-            (values[part] - series.ab_initio[part]) * error_scale,
-            color=colour,
-            ls=dash,
-            lw=0.9,
-            zorder=2,
-        )
+        error = (series.held_out.get(name, values)[part] - series.ab_initio[part]) * error_scale
+        if name in series.held_out:
+            lower.plot(times, error, "o", ms=2.8, color=colour, zorder=3)
+        else:
+            lower.plot(times, error, color=colour, ls=dash, lw=0.9, zorder=2)
     upper.plot(times[train], truth[train], "o", ms=3.4, color=AB_INITIO, zorder=4)
-    lower.plot(times[train], np.zeros(int(train.sum())), "o", ms=2.6, color=AB_INITIO, zorder=4)
+    if not series.held_out:
+        lower.plot(times[train], np.zeros(int(train.sum())), "o", ms=2.6, color=AB_INITIO, zorder=4)
     upper.set(ylabel=f"{label} ({unit})", xlim=(times[0], times[-1]))
     upper.tick_params(labelbottom=False)
     upper.locator_params(axis="x", nbins=4)
@@ -158,19 +162,20 @@ def _draw_parity(
     lines = []
     for name in reversed(names):
         small = is_small(name, report)
-        test = np.flatnonzero(
-            ~series.train & np.isfinite(series.ab_initio) & np.isfinite(series.models[name])
-        )
+        forecast = series.held_out.get(name, series.models[name])
+        known = np.isfinite(series.ab_initio) & np.isfinite(forecast)
+        test = np.flatnonzero(known if name in series.held_out else known & ~series.train)
         test = test[:: max(-(-len(test) // _MAX_POINTS), 1)]
         colour = model_colour(name, report)
         ax.plot(
-            series.ab_initio[test] * scale, series.models[name][test] * scale, "o", ms=2.2, mec=colour, mew=0.4,
+            series.ab_initio[test] * scale, forecast[test] * scale, "o", ms=2.2, mec=colour, mew=0.4,
             mfc="none" if small else colour, alpha=0.6, zorder=2 if small else 3,
         )  # fmt: skip
-        model = report.model(name, target, "interleaved")
+        model = report.model(name, target, "blocked" if series.held_out else "interleaved")
         if model is not None and model["r2"] is not None:
             mark = "○" if small else "●"
-            lines.append(f"{mark} {report.features_of(name)}: {shown_r2(model['r2'])}")
+            features = "" if name == CHOSEN else f" {report.features_of(name)}:"
+            lines.append(f"{mark}{features} {shown_r2(model['r2'])}")
     ax.text(
         0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3
     )

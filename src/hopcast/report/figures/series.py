@@ -59,9 +59,14 @@ def draw_series(report: StudyReport) -> Figure | None:
 
 
 def _draw_time(ax: Axes, series: Forecast, label: str, unit: str, scale: float) -> None:
-    times, values = thin(series.times, series.ab_initio * scale)
+    known = np.isfinite(series.ab_initio)
+    sparse = known.mean() < 0.5  # separate values make no line
+    if sparse:
+        times, values = series.times[known], series.ab_initio[known] * scale
+    else:
+        times, values = thin(series.times, series.ab_initio * scale)
     long = float(series.times[-1]) > 2e5
-    ax.plot(times / (1e6 if long else 1e3), values, color=AB_INITIO, lw=0.8)
+    ax.plot(times / (1e6 if long else 1e3), values, "o" if sparse else "-", color=AB_INITIO, lw=0.8, ms=2.2)
     ax.set(xlabel=f"Time ({'ns' if long else 'ps'})", ylabel=f"{label} ({unit})")
     ax.margins(x=0.01)
     if label != "Gap":

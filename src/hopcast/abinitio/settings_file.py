@@ -1,0 +1,61 @@
+"""A file with an engine's settings, so that the command line reaches all that Python does."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hopcast.abinitio.cp2k_input import Cp2kSettings
+from hopcast.core.errors import ConfigError, nearest
+
+
+def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
+    """Return the options of `make_engine` from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The file: one key a line, for tblite the arguments of `TbliteEngine` (method, accuracy, temperature, max_iterations), for
+        cp2k those of `Cp2kSettings` and temperature.
+    engine
+        "tblite" or "cp2k".
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, not TOML, or a key or the type of a value is wrong.
+    """
+    name = Path(path)
+    try:
+        values = tomllib.loads(name.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"File `{name}` cannot be read: {error.strerror or error}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"File `{name}` is not valid TOML: {error}.") from error
+    known = _defaults(engine)
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(
+                f"File `{name}` has the unknown key `{key}` for the engine {engine}.{nearest(key, known)}"
+            )
+        kind = type(known[key])
+        if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+            raise ConfigError(
+                f"File `{name}`, `{key}` must be like {known[key]!r}, but is {value!r}."
+            )  # fmt: skip
+    if engine == "tblite":
+        return values
+    own = {"temperature": values.pop("temperature")} if "temperature" in values else {}
+    return {**own, "settings": Cp2kSettings(**values)}
+
+
+def _defaults(engine: str) -> dict[str, Any]:
+    if engine == "cp2k":
+        return {**dataclasses.asdict(Cp2kSettings()), "temperature": 300.0}
+    from hopcast.abinitio.tblite_engine import TbliteEngine
+
+    parameters = inspect.signature(TbliteEngine).parameters
+    return {key: one.default for key, one in parameters.items() if key != "bands"}

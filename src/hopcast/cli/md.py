@@ -1,0 +1,79 @@
+"""`hopcast md`: ground-state molecular dynamics from a structure file, for those who have no trajectory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.convert import Cell, From
+from hopcast.cli.options import Overwrite
+
+
+def md(
+    structure: Annotated[
+        Path, typer.Argument(metavar="STRUCTURE", help="CIF, POSCAR, xyz, ...", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write (our HDF5).")] = Path("md.h5"),
+    temperature: Annotated[float, typer.Option("--temperature", help="K.")] = 300.0,
+    timestep: Annotated[float, typer.Option("--timestep", help="fs.")] = 2.0,
+    equilibration: Annotated[
+        float, typer.Option("--equilibration", help="fs with the thermostat, not stored.")
+    ] = 2000.0,
+    duration: Annotated[float, typer.Option("--duration", help="fs without it, stored.")] = 3000.0,
+    store_every: Annotated[int, typer.Option("--store-every", help="Steps between stored frames.")] = 1,
+    coupling_time: Annotated[float, typer.Option("--coupling-time", help="Of the thermostat, fs.")] = 100.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the first velocities and the thermostat.")] = 0,
+    method: Annotated[
+        str, typer.Option("--method", help="GFN1-xTB, IPEA1-xTB; GFN2-xTB for molecules.")
+    ] = "GFN1-xTB",
+    molecule: Annotated[
+        bool, typer.Option("--molecule", help="In vacuum: the file needs no cell, and one it has is not repeated.")
+    ] = False,
+    form: From = None,
+    cell: Cell = None,
+    overwrite: Overwrite = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:  # fmt: skip
+    """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
+    from hopcast.abinitio import Geometry, make_engine, run_md
+    from hopcast.cli.convert import parse_cell
+    from hopcast.core.chunks import single_threaded_blas
+    from hopcast.core.errors import ConfigError, OutputError
+    from hopcast.io import read_trajectory, write_native
+    from hopcast.io.native import SUFFIXES
+
+    if output.suffix not in SUFFIXES:
+        raise ConfigError(f"Option --output must end in .h5 or .hdf5, but is `{output}`.")
+    if output.exists() and not overwrite:
+        raise OutputError(f"`{output}` exists. Choose another name, or replace it (--overwrite).")
+    engine = make_engine("tblite", method=method)
+    nuclei = read_trajectory(
+        structure, timestep=timestep, cell=parse_cell(cell), format=form, pbc=False if molecule else None
+    )
+    geometry = Geometry.from_frame(nuclei, nuclei.n_frames - 1)
+    engine.check(geometry.numbers)
+
+    from ase import Atoms
+    from tblite.ase import TBLite
+
+    atoms = Atoms(geometry.numbers, geometry.positions, cell=geometry.cell, pbc=geometry.periodic)
+    atoms.calc = TBLite(method=method, verbosity=0)
+    checkpoint = output.with_name(f"{output.stem}.unfinished{output.suffix}")
+    with single_threaded_blas():
+        found = run_md(
+            atoms, temperature=temperature, timestep=timestep, equilibration=equilibration, duration=duration,
+            store_every=store_every, coupling_time=coupling_time, random_state=seed, checkpoint=checkpoint,
+            progress=None if quiet else typer.echo,
+        )  # fmt: skip
+    write_native(
+        output, trajectory=found.trajectory,
+        description=f"hopcast md: {method}, {temperature:g} K, NVT {equilibration:g} fs, NVE {duration:g} fs, time step {timestep:g} fs, seed {seed}",
+    )  # fmt: skip
+    checkpoint.unlink(missing_ok=True)
+    typer.echo(
+        f"Wrote {output}: {found.trajectory!r}; {found.temperatures.mean():.0f} K on average, the total energy drifts by "
+        f"{found.drift * 1e3:.2g} meV an atom."
+    )
+    typer.echo(f"Next: hopcast select {output} --budget 20")

@@ -1,0 +1,239 @@
+"""`RadialFunctions`: how many neighbours of each element every atom has at every distance, and how fast that changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core import ConfigError, InputError, Trajectory
+from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.errors import check_choice, nearest
+from hopcast.descriptors.angular import cutoff
+from hopcast.descriptors.angular_rates import image_velocities
+from hopcast.descriptors.neighbours import N_ROWS, R, bin_frame, frame_buffers, gather, wrap_frame
+from hopcast.descriptors.shells import default_r_cut
+from hopcast.descriptors.symmetry_functions import Geometry, Images, frames_per_chunk
+
+
+@dataclass(frozen=True)
+class RadialFunctions:
+    r"""Radial symmetry functions of every atom, one set for each element of its neighbours.
+
+    .. math:: G_i^{B}(R_s) = \sum_{j \in B} e^{-\eta (R_{ij} - R_s)^2} f_c(R_{ij})
+
+    Parameters
+    ----------
+    elements
+        Elements B of the neighbours.
+    r_s
+        Centres, Å.
+    eta
+        Width, Å⁻².
+    r_cut
+        Cutoff radius, Å.
+    images
+        "all" for every periodic image within `r_cut`, "mic" for the shortest image of each other atom.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is out of range.
+
+    References
+    ----------
+    Behler, J. Chem. Phys. 2011, 134, 074106, doi:10.1063/1.3553717 (G2).
+
+    Examples
+    --------
+    >>> from hopcast.descriptors import RadialFunctions
+    >>> RadialFunctions(elements=("Pb", "I"), r_s=(3.0, 4.0, 5.0), eta=4.0, r_cut=6.0).n_functions
+    6
+    """
+
+    elements: tuple[str, ...]
+    r_s: tuple[float, ...]
+    eta: float
+    r_cut: float
+    images: Images = "all"
+
+    def __post_init__(self) -> None:
+        if not self.elements or len(set(self.elements)) != len(self.elements):
+            raise ConfigError(
+                f"Argument `elements` must name each element once, but is {list(self.elements)}."
+            )
+        centres = tuple(float(r) for r in self.r_s)
+        if not centres or not all(math.isfinite(r) and r >= 0 for r in centres):
+            raise ConfigError(f"Argument `r_s` must hold distances in Å, but is {list(self.r_s)}.")
+        for name, value in (("eta", self.eta), ("r_cut", self.r_cut)):
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"Argument `{name}` must be a positive number, but is {value}.")
+        check_choice("images", self.images, ("all", "mic"))
+        object.__setattr__(self, "elements", tuple(self.elements))
+        object.__setattr__(self, "r_s", centres)
+
+    @classmethod
+    def from_trajectory(
+        cls,
+        trajectory: Trajectory,
+        *,
+        n_centres: int = 12,
+        r_cut: float | None = None,
+        shortest: float = 2.0,
+        images: Images = "all",
+    ) -> RadialFunctions:
+        """Return functions with evenly spaced centres from `shortest` to the cutoff, as wide as they are apart.
+
+        Parameters
+        ----------
+        trajectory
+            Gives the elements and, unless `r_cut` is given, the cutoff: half the body diagonal, at most 9.1 Å.
+        n_centres
+            Number of centres; eta = 1 / (2 spacing^2).
+        r_cut, images
+            See the class.
+        shortest
+            First centre, Å.
+        """
+        reach = default_r_cut(trajectory, "default") if r_cut is None else r_cut
+        if n_centres < 2 or reach <= shortest:
+            raise ConfigError(
+                f"Arguments `n_centres` and `r_cut` must allow two centres from {shortest:g} Å on, but are {n_centres} and {reach:g}."
+            )
+        spacing = (reach - shortest) / n_centres
+        centres = tuple(float(shortest + spacing * k) for k in range(n_centres))
+        return cls(trajectory.elements, centres, eta=0.5 / spacing**2, r_cut=float(reach), images=images)
+
+    @property
+    def n_functions(self) -> int:
+        """Number of functions an atom, ``len(elements) * len(r_s)``."""
+        return len(self.elements) * len(self.r_s)
+
+    @property
+    def function_labels(self) -> tuple[tuple[str, str], ...]:
+        """Element and centre of each function, elements slow."""
+        return tuple((element, f"{r:.4g} Å") for element in self.elements for r in self.r_s)
+
+    def transform(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.float64]:
+        """Return the functions of every atom in every frame, [n_frames, n_atoms, n_functions], elements slow, centres fast.
+
+        Raises
+        ------
+        InputError
+            If two atoms coincide, or an element has no function.
+        """
+        return self._run(trajectory, False, workers)
+
+    def transform_derivative(
+        self, trajectory: Trajectory, *, workers: int | None = None
+    ) -> NDArray[np.float64]:
+        """Return dG/dt per fs from the velocities of the trajectory (or differences of its positions), as `transform`."""
+        return self._run(trajectory.with_velocities(), True, workers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for a run record."""
+        return {
+            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
+            for field in fields(self)
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RadialFunctions:
+        """Return the functions that `to_dict` wrote."""
+        names = [field.name for field in fields(cls)]
+        for key in data:
+            if key not in names:
+                raise ConfigError(f"Radial functions have no parameter `{key}`.{nearest(key, names)}")
+        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**arguments)
+
+    def _run(self, trajectory: Trajectory, rate: bool, workers: int | None) -> NDArray[np.float64]:
+        for symbol in trajectory.elements:
+            if symbol not in self.elements:
+                raise InputError(
+                    f"The trajectory must hold only {', '.join(self.elements)}, for which these radial functions were made, "
+                    f"but holds {symbol}: make functions of its own (`RadialFunctions.from_trajectory`)."
+                )
+        geometry = Geometry(trajectory)
+        kind = np.array([self.elements.index(symbol) for symbol in trajectory.symbols])
+        out = np.empty((trajectory.n_frames, trajectory.n_atoms, self.n_functions))
+        r_s = np.array(self.r_s)
+        unused = np.empty((0, 0, 3))
+
+        def run(frames: slice) -> None:
+            positions, cells, inverses, width, cell_velocities = geometry.part(frames)
+            velocities = unused
+            if rate:
+                velocities = np.array(trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
+            found = _chunk_radial(
+                positions, velocities, cells, inverses, width, cell_velocities, geometry.periodic,
+                self.images == "mic", kind, r_s, self.r_cut, self.eta, rate, out[frames],
+            )  # fmt: skip
+            geometry.check(frames, found)
+
+        map_chunks(run, chunk_slices(trajectory.n_frames, frames_per_chunk(trajectory)), workers=workers)
+        return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _chunk_radial(
+    positions: Any,
+    velocities: Any,
+    cells: Any,
+    inverses: Any,
+    widths: Any,
+    cell_velocities: Any,
+    periodic: Any,
+    shortest: bool,
+    kind: Any,
+    r_s: Any,
+    r_cut: float,
+    eta: float,
+    rate: bool,
+    out: Any,
+) -> Any:  # pragma: no cover - compiled
+    """Write the functions, or their time derivatives, of a chunk; (-1, 0, 0), or frame and two atoms that coincide."""
+    n_frames, n_atoms, _ = positions.shape
+    n_r = r_s.shape[0]
+    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
+    capacity = 128
+    index, near, rates = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity)), np.empty((4, capacity))
+    out[:] = 0.0
+    for f in range(n_frames):
+        c = f if cells.shape[0] > 1 else 0
+        wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
+        bin_frame(wrapped, widths[c], periodic, r_cut, n_bins, place, start, order)
+        for i in range(n_atoms):
+            while True:
+                n = gather(
+                    i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
+                    n_bins, place, start, order, candidates, index, near,
+                )  # fmt: skip
+                if n <= capacity:
+                    break
+                capacity = 2 * n
+                index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+                rates = np.empty((4, capacity))
+            if n < 0:
+                return f, i, -1 - n
+            if rate:
+                image_velocities(i, n, index, near, velocities[f], cell_velocities[c], rates)
+            for k in range(n):
+                r = near[R, k]
+                fc = cutoff(r, r_cut)
+                slope = -0.5 * math.pi / r_cut * math.sin(math.pi * r / r_cut)
+                first = kind[index[k]] * n_r
+                for s in range(n_r):
+                    distance = r - r_s[s]
+                    value = math.exp(-eta * distance * distance)
+                    if rate:
+                        value *= (slope - 2.0 * eta * distance * fc) * rates[3, k]
+                    else:
+                        value *= fc
+                    out[f, i, first + s] += value
+    return -1, 0, 0

@@ -1,0 +1,87 @@
+"""Electrons of the study: density of states and band edges of the frames whose orbitals a plan holds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hopcast.abinitio import (
+    BandEdges,
+    DensityOfStates,
+    band_edges,
+    density_of_states,
+    plan_electrons,
+    read_plan,
+)
+from hopcast.core.errors import QualityWarning
+from hopcast.study.inputs import StudyData
+from hopcast.study.stages import StageResult
+
+SAME_GAP = 1e-3
+"""eV by which the gaps of the plan may differ from the study's before the report says that they are of another calculation."""
+
+
+def orbitals_signature(plan: Path) -> list[list[Any]]:
+    """Return which orbitals a plan holds and when they were written: what the stage depends on."""
+    files = sorted((plan / "frames").glob("*/electrons.npz"))
+    return [[file.parent.name, file.stat().st_mtime_ns] for file in files]
+
+
+def run_electrons(plan: Path, data: StudyData) -> StageResult:
+    """Average the electrons of a plan's computed frames.
+
+    Raises
+    ------
+    InputError
+        If the plan is of another trajectory, or nothing of it was computed.
+    """
+    read_plan(plan).check_trajectory(data.trajectory, "that of the study")
+    found, settings = plan_electrons(plan)
+    frames = list(found.values())
+    edges = band_edges(frames)
+    grid = np.linspace(-6.0, float(edges.gaps.max()) + 4.0, 1001)
+    states = density_of_states(frames, grid)
+    if data.hamiltonian.energy_grid == "frame":
+        off = np.nanmax(np.abs(data.hamiltonian.gap()[list(found)] - edges.gaps))
+        if off > SAME_GAP:
+            warnings.warn(
+                f"The gaps of plan `{plan}` differ from those of the study by up to {off:.3g} eV: its orbitals are of another "
+                "calculation, or the study's states are not VBM and CBM.",
+                QualityWarning, stacklevel=2,
+            )  # fmt: skip
+    symbols = np.array(data.trajectory.symbols)
+    record = {
+        "engine": " ".join(str(settings[key]) for key in ("engine", "method", "functional", "basis") if key in settings),
+        "n_frames": len(frames), "gap_mean": float(edges.gaps.mean()), "gap_std": float(edges.gaps.std()),
+        "gap_min": float(edges.gaps.min()), "gap_max": float(edges.gaps.max()),
+        "states": [
+            {
+                "state": name, "participation": float(edges.participation[:, row].mean()),
+                "participation_std": float(edges.participation[:, row].std()),
+                "elements": [
+                    {"element": element, "share": float(edges.weights[row, symbols == element].sum())}
+                    for element in data.trajectory.elements
+                ],
+                "atoms": edges.weights[row].tolist(),
+            }
+            for row, name in enumerate(("VBM", "CBM"))
+        ],
+    }  # fmt: skip
+    arrays = {"energies": states.energies, "gaps": edges.gaps, "weights": edges.weights, "participation": edges.participation}  # fmt: skip
+    arrays |= {f"states/{element}": values for element, values in states.by_element.items()}
+    return StageResult({"electrons": record}, arrays)
+
+
+def electron_series(stage: StageResult) -> dict[str, Any]:
+    """Return the series of the report that a finished stage holds."""
+    arrays = stage.arrays
+    by_element = {
+        name.removeprefix("states/"): values for name, values in arrays.items() if name.startswith("states/")
+    }
+    return {
+        "states": DensityOfStates(arrays["energies"], by_element),
+        "edges": BandEdges(arrays["gaps"], arrays["weights"], arrays["participation"]),
+    }

@@ -1,0 +1,75 @@
+"""From a structure file to a sparse Hamiltonian by commands alone, with the embedded engine."""
+
+import subprocess
+import sys
+import time
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import molecule
+from typer.testing import CliRunner
+
+from hopcast.cli.app import app
+from hopcast.io import read_hamiltonian, read_trajectory
+
+pytest.importorskip("tblite", reason="needs tblite: pip install 'hopcast[tblite]'")
+pytestmark = pytest.mark.filterwarnings("ignore::hopcast.QualityWarning", "ignore::DeprecationWarning")
+
+
+def run(*words):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def structure(tmp_path):
+    atoms = molecule("H2CO")
+    atoms.set_cell(np.eye(3) * 8)
+    atoms.center()
+    atoms.pbc = True
+    ase.io.write(tmp_path / "h2co.extxyz", atoms)
+    return tmp_path / "h2co.extxyz"
+
+
+def test_a_structure_becomes_a_sparse_hamiltonian(structure, tmp_path):
+    md, plan = tmp_path / "md.h5", tmp_path / "plan"
+    text = run(
+        "md", structure, "-o", md, "--equilibration", 10, "--duration", 40, "--timestep", 1, "--seed", 3
+    )
+    assert "NVT, 10 of 50 fs" in text
+    assert "drifts by" in text
+    assert not list(tmp_path.glob("*unfinished*"))
+    trajectory = read_trajectory(md)
+    assert (trajectory.n_frames, trajectory.timestep, trajectory.velocities is None) == (41, 1.0, False)
+    run("select", md, "--budget", 3, "-o", plan)
+    text = run("compute", plan, "--bands", "2,2")
+    assert "3 of 3 pairs are finished" in text
+    sparse = read_hamiltonian(plan / "hamiltonian.h5")
+    assert (sparse.n_frames, sparse.n_states, int(sparse.nac_known.sum())) == (41, 4, 3)
+
+
+def test_a_killed_md_command_goes_on(structure, tmp_path):
+    words = ["md", str(structure), "-o", str(tmp_path / "md.h5"), "--equilibration", "0", "--duration", "60", "--timestep", "1"]  # fmt: skip
+    script = (
+        "import sys; from hopcast.abinitio import molecular_dynamics as md; md.SAVE_EVERY = 0.0; "
+        f"from hopcast.cli.app import main; sys.argv = ['hopcast', *{words!r}]; main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    unfinished = tmp_path / "md.unfinished.h5"
+    while not unfinished.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "md.h5").exists()
+    text = run(*words)
+    assert "goes on from step" in text
+    assert read_trajectory(tmp_path / "md.h5").n_frames == 61
+    assert not unfinished.exists()
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "exists. Choose another name" in process.stderr
