@@ -49,6 +49,7 @@ def sparse_material(every=6, n_frames=480, **options):
 
 # images all around have no jumps, and no warning of them
 TEXT = '[features]\nmode = "default"\n[samples]\nn_folds = 5\nblock = 96.0\n[information]\nn_select = 2\n'
+QUICK = TEXT.replace("n_folds", "candidates = false\nn_folds")
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_paper_mode_and_energies_on_midpoints(tmp_path, no_drawing):
     middle = dataclasses.replace(
         sparse, energies=sparse.midpoint_energies, energy_grid="midpoint", energy_known=None
     )
-    study = write_sparse(tmp_path / "in", (trajectory, middle), mode="paper")
+    study = write_sparse(tmp_path / "in", (trajectory, middle), text=QUICK, mode="paper")
     result = run_study(study, tmp_path / "out")
     assert result.hamiltonians["all-2"].energy_grid == "midpoint"
     assert result.hamiltonians["all-2"].is_complete

@@ -48,6 +48,22 @@ Of the Gaussian process of the same mean, with its signal scale,
 so the standard deviation has the unit of y and scales with it. `LaplacianRidge.sample` draws whole series from the
 joint posterior. Regression shrinks variance, so a rate formed from V^2 needs mu^2 + sigma^2.
 
+Time and geometry
+-----------------
+`TimeGeometryProcess` is a Gaussian process whose kernel is a sum of a part in time, the kernel above in the geometry, and
+their product,
+
+.. math:: v_r M_{3/2}(\tau/l_r) + v_s M_{5/2}(\tau/l_s) + [v_g + v_p M_{5/2}(\tau/l_p)]\, k_\gamma(z, z') + v_n \delta
+
+(M_nu Matern kernels of the time difference). Between samples closer than the lengths it is a spline, far from all of
+them the geometric model. Its nine hyperparameters maximise the marginal likelihood
+
+.. math:: \log p = -\tfrac12 y^T A^{-1} y - \tfrac12 \log\det A - \tfrac n2 \log 2\pi, \qquad
+          \partial_\theta \log p = \tfrac12 \mathrm{tr}[(c c^T - A^{-1})\, \partial_\theta A], \quad c = A^{-1} y
+
+times weak priors: lengths near the periods of a lattice, little noise (an electronic-structure code repeats its
+digits), and two nats to be earned by geometry and by product.
+
 Cost
 ----
 Distances take 3 operations a feature and pair (difference, modulus, sum) in Numba tiles; a fit n^2 d + n^3 for each

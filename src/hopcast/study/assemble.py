@@ -65,6 +65,7 @@ def assemble(
         results["learning_curves"] = stages["curves"].numbers["learning_curves"]
     if data.samples is not None:
         results["samples"] = _samples(data.samples, models)
+        results["candidates"] = models.numbers.get("candidates", [])
     for key in ("dephasing", "seam", "rate_controls", "rates"):
         if key in dynamics.numbers:
             results[key] = dynamics.numbers[key]

@@ -109,6 +109,9 @@ class SamplesSection(Section):
         None,
         description="fs, stretches of time held out; None: a twentieth of the trajectory, at least 2 correlation times.",
     )
+    candidates: bool = Field(
+        True, description="Choose among further representations and learners by nested held-out stretches."
+    )
 
 
 class DynamicsSection(Section):

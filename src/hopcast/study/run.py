@@ -269,7 +269,7 @@ def compute_sparse(
     n_sets = 2 * (1 + len(data.trajectory.elements))
     settings = [config.models.model_dump(), config.samples.model_dump()]
     forecasts = run(
-        "models", ("features", "information"), settings, 2 * n_sets + 1,
+        "models", ("features", "information"), settings, 2 * n_sets + 3,
         lambda stage: run_sample_models(config, seed, data, features, best_functions(information), stage, workers),
     )  # fmt: skip
     run(
