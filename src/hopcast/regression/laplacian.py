@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.regression.frame_kernels import Atoms
+from hopcast.regression.frame_model import centre_and_scale
 from hopcast.regression.kernels import FloatArray
-from hopcast.regression.ridge import FrameRidge, centre_and_scale
+from hopcast.regression.ridge import FrameRidge
 
 
 class LaplacianRidge(FrameRidge):
