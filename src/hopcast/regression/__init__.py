@@ -53,8 +53,9 @@ from hopcast.regression.blockout import BlockOutSearch
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
+from hopcast.regression.low_rank import LowRankRidge
 from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances", "kernel_matrix",
+    "BlockOutSearch", "ExchangeableRidge", "LaplacianRidge", "LowRankRidge", "TimeGeometryProcess", "distances", "kernel_matrix",
 ]  # fmt: skip
