@@ -185,7 +185,7 @@ def open_scheduler(
         if address == "local":
             target = stack.enter_context(
                 LocalCluster(
-                    n_workers=resolve_workers(workers), threads_per_worker=1, processes=True, dashboard_address=None,
+                    n_workers=resolve_workers(workers), threads_per_worker=1, processes=True, dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
             )  # fmt: skip
@@ -244,11 +244,17 @@ def slurm_cluster(options_file: str | Path | None) -> Any:
             raise ConfigError(
                 f"File `{name}` has the unknown key `{key}` for the scheduler slurm.{nearest(key, known)}"
             )
-    for key in ("cores", "memory"):
-        if key not in options:
-            raise ConfigError(f"File `{name}` must have the key `{key}` (of a job), but does not.")
+    for key, kind, words in (
+        ("cores", int, "the cores of a job"),
+        ("memory", str, 'the memory of a job, like "8GB"'),
+    ):
+        if not isinstance(options.get(key), kind):
+            found = f"it is {options[key]!r}" if key in options else "does not"
+            raise ConfigError(f"File `{name}` must have the key `{key}`, {words}, but {found}.")
     try:
-        return SLURMCluster(**options, silence_logs=logging.CRITICAL)
+        # a free port for the dashboard, whatever else runs on this machine
+        own = {"dashboard_address": ":0", **options.pop("scheduler_options", {})}
+        return SLURMCluster(**options, scheduler_options=own, silence_logs=logging.CRITICAL)
     except (TypeError, ValueError, OSError) as error:
         raise ConfigError(
             f"File `{name}` must hold options that Dask-Jobqueue accepts, but it says: {error}"
