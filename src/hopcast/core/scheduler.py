@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import time
 import tomllib
 from collections import deque
@@ -21,7 +22,9 @@ LOSSES = 20
 PATIENCE = 60.0
 # Units of work a thread that are handed over ahead of the one that is asked for.
 _AHEAD = 4
+# Seconds between looks at a unit that is not finished, and between counts of the workers.
 _POLL = 0.5
+_RECOUNT = 2.0
 
 _INSTALL = 'Schedulers need Dask: install it with `pip install "hopcast[dask]"`.'
 # what `open_scheduler` decides itself, and old names that Dask-Jobqueue warns about
@@ -68,9 +71,12 @@ class Scheduler:
         """
         held = self._submit(_held, fn)
         waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        ahead, counted = 0, -math.inf
         for item in zip(*iterables, strict=True):
             waiting.append((self._submit(_call, held, *item), item))
-            if len(waiting) > _AHEAD * max(self.n_threads, 1):
+            if time.monotonic() - counted > _RECOUNT:  # workers come and go; to count them takes some ms
+                ahead, counted = _AHEAD * max(self.n_threads, 1), time.monotonic()
+            if len(waiting) > ahead:
                 yield self._result(waiting.popleft(), held)
         while waiting:
             yield self._result(waiting.popleft(), held)
