@@ -67,8 +67,13 @@ def map_chunks(
         Where to run instead of threads of our own. On other processes `function` and items travel, and nothing that
         `function` writes comes back: it must return its result.
     """
-    n_workers = min(resolve_workers(workers), len(items)) or 1
-    return list(stream_chunks(function, items, workers=n_workers, executor=executor))
+    if executor is not None:
+        return list(executor.map(function, items))
+    n_workers = min(resolve_workers(workers), len(items))
+    if n_workers <= 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(n_workers) as pool:
+        return list(pool.map(function, items))
 
 
 def stream_chunks(

@@ -186,7 +186,12 @@ def open_scheduler(
         raise ConfigError(_INSTALL) from None
 
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": LOSSES - 1}))
+        settings = {
+            "distributed.scheduler.allowed-failures": LOSSES - 1,
+            # what is under way is bounded here: workers need not come back to the scheduler for every unit
+            "distributed.scheduler.worker-saturation": "inf",
+        }
+        stack.enter_context(dask.config.set(settings))
         target: Any = address
         if address == "local":
             target = stack.enter_context(

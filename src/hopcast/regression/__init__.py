@@ -43,6 +43,8 @@ Distances take 3 operations a feature and pair (difference, modulus, sum) in Num
 pair tried; prediction n d a frame, in chunks whose memory does not grow with the trajectory. The sums over features
 run in one fixed order, equal for any chunks and workers.
 
+`LowRankRidge` replaces all pairs of n training frames by n pairs with m landmarks: n m d + n m^2.
+
 Sources
 -------
 How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
