@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core import hdf5
-from hopcast.core.chunks import chunk_slices, map_chunks, resolve_workers
+from hopcast.core.chunks import Mapper, chunk_slices, stream_chunks
 from hopcast.core.errors import InputError, OutputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
@@ -29,14 +27,13 @@ from hopcast.io.native import put_hamiltonian
 CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
 
-AHEAD = 2
-"""Chunks under way for each worker."""
-
 UNITS = {
     "gap": "eV", "gap_std": "eV", "relative_std": "1", "distance": "1", "outside": "1", "coupling": "eV", "coupling_std": "eV",
 }  # fmt: skip
 
 Arrays = dict[str, NDArray[Any]]
+
+_Item = tuple[Path, Trajectory | None, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +72,7 @@ def predict_stream(
     timestep: float | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     workers: int | None = None,
-    executor: Executor | None = None,
+    executor: Mapper | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> StreamedForecast:
     r"""Forecast a trajectory into an HDF5 file, reading and computing a chunk of frames at a time.
@@ -103,7 +100,7 @@ def predict_stream(
     workers
         Threads.
     executor
-        Where to compute instead (any `concurrent.futures.Executor`; the chunks travel to it).
+        Where to compute instead: what `hopcast.core.scheduler.open_scheduler` gives, or any `concurrent.futures.Executor`.
     progress
         Called with (chunks done, chunks).
 
@@ -169,31 +166,25 @@ def _computed(
     parts: Path,
     signature: str,
     workers: int | None,
-    executor: Executor | None,
+    executor: Mapper | None,
 ) -> Iterator[tuple[Path, Arrays | None]]:
     """Yield the file of every chunk in order, with its arrays where they had to be computed."""
-    work = partial(_forecast, forecaster)
-    at_once = AHEAD * (resolve_workers(workers) if executor is None else 16)
-    waiting = iter(chunks)
-    while wave := list(islice(waiting, at_once)):
-        items, names = [], []
-        for part in wave:
+
+    def items() -> Iterator[_Item]:
+        for part in chunks:
             stop = min(
                 part.stop + 1, source.n_frames
             )  # the mid-point after the last frame needs the next one
             geometries = source.frames(part.start, stop)
             name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
-            names.append(name)
-            items.append(None if _is_whole(name) else (geometries, part.stop - part.start))
-        results = iter(
-            map_chunks(work, [one for one in items if one is not None], workers=workers, executor=executor)
-        )
-        for name, item in zip(names, items, strict=True):
-            yield name, None if item is None else next(results)
+            yield (name, None, 0) if _is_whole(name) else (name, geometries, part.stop - part.start)
+
+    return stream_chunks(partial(_forecast, forecaster), items(), workers=workers, executor=executor)
 
 
-def _forecast(forecaster: Forecaster, item: tuple[Trajectory, int]) -> Arrays:
-    return forecast_chunk(forecaster, *item)
+def _forecast(forecaster: Forecaster, item: _Item) -> tuple[Path, Arrays | None]:
+    name, geometries, n_frames = item
+    return name, None if geometries is None else forecast_chunk(forecaster, geometries, n_frames)
 
 
 def _key(signature: str, part: slice, geometries: Trajectory) -> str:
