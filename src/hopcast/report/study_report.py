@@ -11,6 +11,7 @@ What a study has to supply:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,22 @@ class Structure:
     def __post_init__(self) -> None:
         _check_length("positions", self.positions, (len(self.numbers), 3))
         _check_length("cell", self.cell, (3, 3))
+
+    @property
+    def has_cell(self) -> bool:
+        """Whether the lattice vectors span a cell; a molecule in vacuum may have none."""
+        return abs(float(np.linalg.det(self.cell))) > 1e-9
+
+    @property
+    def box(self) -> Array:
+        """The cell, or a box around the atoms where there is none: vectors as rows [3, 3], Å."""
+        return self.cell if self.has_cell else np.diag(np.ptp(self.positions, axis=0) + 1.0)
+
+    @property
+    def corners(self) -> Array:
+        """Corners of the box [8, 3], Å, the last vector fast."""
+        origin = np.zeros(3) if self.has_cell else self.positions.min(axis=0) - 0.5
+        return origin + np.array(list(itertools.product((0.0, 1.0), repeat=3))) @ self.box
 
 
 @dataclass(frozen=True, eq=False, repr=False)
