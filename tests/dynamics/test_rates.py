@@ -77,7 +77,7 @@ def test_bootstrap_means_against_the_plain_loop() -> None:
 
 @pytest.mark.parametrize("kind", ["gaussian", "log-normal"])
 def test_interval_covers_the_long_run_rate(kind) -> None:
-    # Ornstein-Uhlenbeck motion, 30 and 60 correlation times: 93 to 96 % for a Gaussian rate, 90 % for a skew one
+    # Ornstein-Uhlenbeck motion, 30 and 60 correlation times: about 93 % for a Gaussian rate, 90 % for a skew one
     n, truth = 150, 3.0 if kind == "gaussian" else np.exp(0.125)
     for memory in (40, 20):
         covered = 0

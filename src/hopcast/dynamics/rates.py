@@ -177,7 +177,7 @@ def bootstrap_rate(
     timestep
         Time between its values, fs.
     block
-        Length of a block, fs; None takes twice the correlation time (at least one value).
+        Length of a block, fs; None takes 1.5 times the correlation time (at least one value).
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -221,7 +221,7 @@ def ratio_of_rates(
     timestep
         Time between values, fs.
     block
-        Length of a block, fs; None takes twice the longer of the two correlation times.
+        Length of a block, fs; None takes 1.5 times the longer of the two correlation times.
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -262,12 +262,12 @@ def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def block_length(series: list[NDArray[np.float64]], timestep: float, block: float | None) -> int:
-    """Return the length of a bootstrap block in values: `block` fs, or twice the longest correlation time."""
+    """Return the length of a bootstrap block in values: `block` fs, or 1.5 times the longest correlation time."""
     if block is not None and not block > 0:
         raise InputError(f"Argument `block` must be a positive number of fs, but is {block}.")
     if series[0].size < 4:
         return 1
-    length = 2.0 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
+    length = 1.5 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
     return int(np.clip(np.ceil(length / timestep), 1, series[0].size))
 
 
