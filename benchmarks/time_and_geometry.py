@@ -1,8 +1,8 @@
 """Spline, geometry, and both: where a clock forecasts the shipped CsPbI3, where the geometry does, and whether one process
 that knows both is ever worse than the better of the two.
 
-Run as ``python benchmarks/time_and_geometry.py [--quick] [--figure STEM]``; prints the tables of docs/beyond-time.md and
-draws its figure (STEM.svg, STEM.png).
+Run as ``python benchmarks/time_and_geometry.py [--quick] [--figure STEM] [PART ...]`` (parts: dense, sparse, outside);
+prints the tables of docs/beyond-time.md and draws its figure (STEM.svg, STEM.png).
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import sys
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
-from sklearn.base import clone
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 import hopcast as hc
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.descriptors import flatten
-from hopcast.evaluation import interpolate_in_time
+from hopcast.evaluation import extrapolation, interpolate_in_time, training_domain
 from hopcast.regression import LaplacianRidge, TimeGeometryProcess
 from hopcast.report.style import ALL, ELEMENT_COLOURS, MUTED, WIDE, panel_label, save_figure, style
 
 STRIDES = (8, 12, 16, 24, 32, 48, 64, 80, 100, 136, 200, 400, 800)  # fs
 N_BLOCKS = 20  # of the bootstrap: 151 fs of the dense, 5 ps of the long trajectory
 N_DRAWS = 2000
-METHODS = ("linear", "spline", "geometry", "both")
+METHODS = ("linear", "spline", "clock", "geometry", "both")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+DRAWN = ("linear", "spline", "geometry", "both")
 LABELS = {
     "linear": "linear in time",
     "spline": "cubic spline in time",
@@ -35,7 +36,7 @@ LABELS = {
 LOOKS = {
     "linear": {"color": MUTED, "ls": (0, (1, 1.2)), "marker": "", "lw": 1.0},
     "spline": {"color": ELEMENT_COLOURS[0], "ls": (0, (4, 1.5)), "marker": "s", "lw": 1.2},
-    "geometry": {"color": ELEMENT_COLOURS[1], "ls": (0, (1, 1)), "marker": "^", "lw": 1.2},
+    "geometry": {"color": ELEMENT_COLOURS[1], "ls": (0, (1, 1.2)), "marker": "^", "lw": 1.2},
     "both": {"color": ALL, "ls": "-", "marker": "o", "lw": 1.6},
 }
 
@@ -79,16 +80,21 @@ def targets(name):
 
 
 def forecasts(target, train, test):
-    """Return the forecast of each method on the test frames, and the process."""
+    """Return the forecast of each method on the test frames, and the process that knows both.
+
+    ``clock`` is that process without the geometry: what is left between the two is what the geometry adds.
+    """
     times, values = target.times[train], target.values[train]
     out = {
         "linear": interpolate_in_time(times, values, target.times[test], "linear"),
         "spline": interpolate_in_time(times, values, target.times[test], "cubic", max_gap=np.inf),
-        "geometry": LaplacianRidge().fit(target.features[train], values).predict(target.features[test]),
+        "geometry": LaplacianRidge(workers=1)
+        .fit(target.features[train], values)
+        .predict(target.features[test]),
     }
     X = np.c_[target.times, target.features]
-    process = clone(TimeGeometryProcess()).fit(X[train], values)
-    return out | {"both": process.predict(X[test])}, process
+    clock, process = (TimeGeometryProcess(workers=1).fit(X[train, :k], values) for k in (1, X.shape[1]))
+    return out | {"clock": clock.predict(X[test, :1]), "both": process.predict(X[test])}, process
 
 
 class Errors:
@@ -111,17 +117,19 @@ class Errors:
 
     def summary(self):
         """Return unexplained variance of each method, its 90 % interval, and that of both over the better of spline and
-        geometry (blocks of time resampled whole, the same for all)."""
+        geometry and over the clock (blocks of time resampled whole, the same for all)."""
         draws = np.random.default_rng(0).multinomial(N_BLOCKS, np.full(N_BLOCKS, 1 / N_BLOCKS), size=N_DRAWS)
         values = {m: s.sum() / self.spread.sum() for m, s in self.squares.items()}
         drawn = {m: (draws @ s) / (draws @ self.spread) for m, s in self.squares.items()}
         better = min(("spline", "geometry"), key=values.__getitem__)
-        ratio = drawn["both"] / drawn[better]
+
+        def ratio(other):
+            return values["both"] / values[other], *np.quantile(drawn["both"] / drawn[other], [0.05, 0.95])
+
         return {
             "value": values,
             "interval": {m: np.quantile(d, [0.05, 0.95]) for m, d in drawn.items()},
-            "better": better,
-            "ratio": (values["both"] / values[better], *np.quantile(ratio, [0.05, 0.95])),
+            "ratios": {better: ratio(better), "clock": ratio("clock")},
         }
 
 
@@ -163,56 +171,126 @@ def sparse(quick):
             show(f"{target.name}, {n} pairs of the long trajectory, {words}", errors.summary())
 
 
+def outside():
+    """Print which frames lie outside of two training sets, and what the error is on either side."""
+    short, long = hc.load("cspbi3"), hc.load("cspbi3-long")
+    functions = hc.SymmetryFunctions.from_trajectory(short.trajectory)
+    pairs = long.hamiltonian.frontier()
+    known = np.flatnonzero(pairs.energy_known)
+    G, along = (flatten(functions.transform(t)) for t in (short.trajectory, long.trajectory[::10]))
+    sampled = flatten(
+        functions.transform(
+            dataclasses.replace(
+                long.trajectory, positions=long.trajectory.positions[known], velocities=None,
+                cell=long.trajectory.cell if long.trajectory.cell.ndim == 2 else long.trajectory.cell[known],
+            )
+        )
+    )  # fmt: skip
+    gap = np.diff(short.hamiltonian.frontier().energies, axis=1)[:, 0]
+    true = np.diff(pairs.energies[known], axis=1)[:, 0]
+    for words, X, y, others in (
+        ("the dense trajectory, every 24 fs", G[::6], gap[::6],
+         {"its frames between": (G[3::6], gap[3::6]), "the long trajectory, every 40 fs": (along, None),
+          "the long trajectory where it is known": (sampled, true)}),
+        ("145 pairs of the long trajectory", sampled[::2], true[::2],
+         {"the long trajectory, every 40 fs": (along, None), "the dense trajectory": (G, gap)}),
+    ):  # fmt: skip
+        model = LaplacianRidge(workers=1).fit(X, y)
+        domain = training_domain(model)
+        print(
+            f"gap, trained on {words}: limits {domain.distance_limit:.3f} in distance, {domain.std_limit[0]:.3f} in deviation"
+        )
+        for name, (new, values) in others.items():
+            mean, std = model.predict(new, return_std=True)
+            found = extrapolation(domain, new, std=std)
+            far = found.distance > domain.distance_limit
+            print(f"    {name}: {found.verdict} By distance alone {100 * far.mean():.1f} %.")
+            if values is not None:
+                error = np.abs(values - mean)
+                parts = [
+                    f"{w} {error[k].mean():.3f} eV" for w, k in (("near", ~far), ("far", far)) if k.any()
+                ]
+                print(
+                    f"        mean absolute error {', '.join(parts)}; the mean would have {np.abs(values - y.mean()).mean():.3f} eV"
+                )
+
+
 def show(title, summary):
     """Print unexplained variance and R2 of each method with 90 % intervals, and the ratio to the better of two."""
     print(title)
     for method in METHODS:
         value, (low, high) = summary["value"][method], summary["interval"][method]
         print(f"    {method:9s} unexplained {value:9.3g} [{low:.3g}, {high:.3g}]   R2 {1 - value:.6f}")
-    ratio, low, high = summary["ratio"]
-    print(f"    both / {summary['better']} = {ratio:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    for other, (ratio, low, high) in summary["ratios"].items():
+        print(f"    both / {other} = {ratio:.3f} [{low:.3f}, {high:.3f}]", flush=True)
 
 
 def draw(found):
-    """Return the figure: unexplained variance against the stride, a panel for each target."""
+    """Return the figure: unexplained variance against the stride, and that of both over the better of spline and geometry."""
     names = list(dict.fromkeys(name for name, _ in found))
-    figure = Figure(figsize=(WIDE + 0.6, 2.7))
-    axes = figure.subplots(1, len(names), sharex=True, sharey=True)
-    figure.subplots_adjust(left=0.105, right=0.985, top=0.83, bottom=0.16, wspace=0.08)
-    for ax, name in zip(axes, names, strict=True):
+    figure = Figure(figsize=(WIDE + 0.6, 3.7))
+    axes = figure.subplots(2, len(names), sharex=True, sharey="row", height_ratios=(2.4, 1))
+    figure.subplots_adjust(left=0.115, right=0.985, top=0.88, bottom=0.115, wspace=0.08, hspace=0.14)
+    for (ax, below), name in zip(axes.T, names, strict=True):
         strides = [stride for other, stride in found if other == name]
-        for method in METHODS:
-            cells = [found[name, stride] for stride in strides]
+        cells = [found[name, stride] for stride in strides]
+        for method in DRAWN:
             ax.plot(
-                strides, [c["value"][method] for c in cells], ms=3, mec="white", mew=0.4,
+                strides, [c["value"][method] for c in cells], ms=3.2, mec="white", mew=0.4,
                 label=LABELS[method], zorder=3 if method == "both" else 2, **LOOKS[method],
             )  # fmt: skip
-            if method == "both":
-                low, high = np.array([c["interval"][method] for c in cells]).T
-                ax.fill_between(strides, low, high, color=ALL, alpha=0.18, lw=0)
+        low, high = np.array([c["interval"]["both"] for c in cells]).T
+        ax.fill_between(strides, low, high, color=ALL, alpha=0.18, lw=0)
         ax.axhline(1.0, color=MUTED, lw=0.6)
-        ax.set(xscale="log", yscale="log", xlabel="Time between samples (fs)")
-        ax.xaxis.set_major_locator(FixedLocator([8, 16, 32, 64, 136, 400, 800]))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xticklabels(["8", "16", "32", "64", "136", "400", "800"])
-        panel_label(ax, {"gap": "Gap", "|NAC|": "|NAC|"}[name])
-    axes[0].set_ylabel("Unexplained variance, 1 - R²")
-    axes[0].text(8, 1.12, "the mean", fontsize=6.5, color=MUTED, va="bottom")
-    handles, labels = axes[0].get_legend_handles_labels()
+        ax.set(xscale="log", yscale="log")
+        ax.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"10{str(round(np.log10(value))).translate(RAISED)}")
+        )
+        ax.yaxis.set_minor_locator(NullLocator())
+        panel_label(ax, name if name.startswith("|") else name.capitalize())
+        ratios = np.array([next(iter(c["ratios"].values())) for c in cells])
+        below.errorbar(
+            strides, ratios[:, 0], np.abs(ratios[:, 1:] - ratios[:, :1]).T, color=ALL, fmt="o", ms=3.2, mec="white",
+            mew=0.4, elinewidth=0.9,
+        )  # fmt: skip
+        below.axhline(1.0, color=MUTED, lw=0.6)
+        below.set(yscale="log", xlabel="Time between samples (fs)", ylim=(0.55, 1.7))
+        below.yaxis.set_major_locator(FixedLocator([0.6, 0.8, 1.0, 1.25, 1.6]))
+        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        below.xaxis.set_major_locator(FixedLocator([8, 16, 32, 64, 136, 400, 800]))
+        below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        for axis in (below.xaxis, below.yaxis):
+            axis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylabel("Unexplained variance, 1 − R²")
+    axes[1, 0].set_ylabel("Both / the better")
+    axes[0, 0].text(8, 1.25, "the mean", fontsize=6.5, color=MUTED, va="bottom")
+    figure.align_ylabels(axes[:, 0])
+    handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=4)
     return figure
 
 
 def main(arguments):
     quick = "--quick" in arguments
+    stem = arguments[arguments.index("--figure") + 1] if "--figure" in arguments else None
+    parts = [word for word in arguments if not word.startswith("-") and word != stem] or [
+        "dense",
+        "sparse",
+        "outside",
+    ]
     with single_threaded_blas():
-        print("unexplained variance, 1 - R2, between samples of the dense trajectory")
-        found = dense(quick)
-        print("\npairs of the long trajectory")
-        sparse(quick)
-    if "--figure" in arguments:
-        with style():
-            save_figure(draw(found), arguments[arguments.index("--figure") + 1])
+        if "dense" in parts:
+            print("unexplained variance, 1 - R2, between samples of the dense trajectory")
+            found = dense(quick)
+            if stem is not None:
+                with style():
+                    save_figure(draw(found), stem)
+        if "sparse" in parts:
+            print("\npairs of the long trajectory")
+            sparse(quick)
+        if "outside" in parts:
+            print("\nframes outside of a training set")
+            outside()
 
 
 if __name__ == "__main__":

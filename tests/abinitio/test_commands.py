@@ -10,8 +10,10 @@ import pytest
 from ase.build import molecule
 from typer.testing import CliRunner
 
+import hopcast as hc
 from hopcast.cli.app import app
-from hopcast.io import read_hamiltonian, read_trajectory
+from hopcast.core.errors import ConfigError
+from hopcast.io import read_hamiltonian, read_trajectory, write_native
 
 pytest.importorskip("tblite", reason="needs tblite: pip install 'hopcast[tblite]'")
 pytestmark = pytest.mark.filterwarnings("ignore::hopcast.QualityWarning", "ignore::DeprecationWarning")
@@ -66,6 +68,8 @@ def test_a_killed_md_command_goes_on(structure, tmp_path):
     process.kill()
     process.wait()
     assert not (tmp_path / "md.h5").exists()
+    refused = CliRunner().invoke(app, [*words, "--method", "IPEA1-xTB"])
+    assert "calculator differ" in str(refused.exception)
     text = run(*words)
     assert "goes on from step" in text
     assert read_trajectory(tmp_path / "md.h5").n_frames == 61
@@ -73,3 +77,40 @@ def test_a_killed_md_command_goes_on(structure, tmp_path):
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert process.returncode == 2
     assert "exists. Choose another name" in process.stderr
+
+
+def test_metallic_frames_are_named_and_too_many_bands_refused(tmp_path):
+    bond = np.array([0.74, 0.75, 5.0, 5.1])
+    positions = np.zeros((4, 2, 3))
+    positions[:, 1, 0] = bond
+    write_native(
+        tmp_path / "h2.h5", trajectory=hc.Trajectory(positions + 3, np.eye(3) * 14, np.array([1, 1]), 1.0)
+    )
+    plan = tmp_path / "plan"
+    run("select", tmp_path / "h2.h5", "-n", 3, "-o", plan)
+    words = ["compute", str(plan), "--bands"]
+    refused = CliRunner().invoke(app, [*words, "1,500"])
+    assert isinstance(refused.exception, ConfigError)
+    text = run(*words, "1,1")
+    assert "Frame 2 is unknown: the gap is 0.005472 eV, below kT = 0.0259 eV at 300 K: metallic" in text
+    assert "1 of 3 pairs are finished" in text
+    for bad in ("1", "a,b"):
+        assert isinstance(CliRunner().invoke(app, [*words, bad]).exception, ConfigError)
+
+
+def test_the_array_script_computes_every_part(structure, tmp_path):
+    md, plan = tmp_path / "md.h5", tmp_path / "plan"
+    run("md", structure, "-o", md, "--equilibration", 0, "--duration", 8, "--timestep", 1, "--quiet")
+    run("select", md, "--budget", 3, "-o", plan)
+    script = (plan / "array.slurm").read_text()
+    assert "#SBATCH --array=0-2\n" in script
+    line = next(line for line in script.splitlines() if line.startswith("hopcast compute"))
+    for task in range(3):
+        words = (
+            line.replace("$SLURM_ARRAY_TASK_ID", str(task))
+            .replace('"', "")
+            .replace(" . ", f" {plan} ")
+            .split()
+        )
+        assert "1 of 1 pairs are finished" in run(*words[1:], "--bands", "2,2")
+    assert int(read_hamiltonian(plan / "hamiltonian.h5").nac_known.sum()) == 3

@@ -202,6 +202,15 @@ def test_results_of_other_settings_are_not_mixed(plan):
     assert Store(plan.folder, "another").get_electrons(3) is None
 
 
+def test_settings_without_results_bind_nobody(plan):
+    failing = engine_for(plan, level=5.0, fails=range(60))
+    assert compute_plan(plan.folder, failing).finished == 0
+    assert compute_plan(plan.folder, engine_for(plan), retry=True).finished == 4
+    (plan.folder / "engine.json").write_text("{")
+    with pytest.raises(InputError, match=r"engine\.json` is damaged"):
+        compute_plan(plan.folder, engine_for(plan))
+
+
 def test_broken_plans_say_so(tmp_path, plan):
     with pytest.raises(InputError, match=r"holds no plan.json"):
         read_plan(tmp_path)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from ase import units
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.data import atomic_masses
 
 import hopcast as hc
 from hopcast.abinitio import (
@@ -15,6 +17,7 @@ from hopcast.abinitio import (
     run_md,
 )
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.io import write_native
 
 
 def copper(rattle=0.02):
@@ -24,6 +27,7 @@ def copper(rattle=0.02):
     return atoms
 
 
+@pytest.mark.filterwarnings("ignore:The mean temperature")
 def test_velocities_are_those_of_the_positions_and_energy_is_kept():
     md = run_md(copper(), temperature=300, timestep=2, equilibration=200, duration=60, coupling_time=20)
     trajectory = md.trajectory
@@ -32,6 +36,10 @@ def test_velocities_are_those_of_the_positions_and_energy_is_kept():
     assert np.abs(central - trajectory.velocities[1:-1]).max() < 0.02 * np.abs(central).max()
     assert np.ptp(md.energies) < 0.02 * 3 / 2 * 32 * 8.6e-5 * 300
     assert 150 < md.temperatures.mean() < 450
+    mass = atomic_masses[29] * units._amu / units._e * 1e10  # eV fs^2 / Å^2
+    np.testing.assert_allclose(trajectory.velocities.sum(axis=1), 0.0, atol=1e-10)
+    kinetic = 0.5 * mass * (trajectory.velocities**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(md.temperatures, 2 * kinetic / (3 * 31 * units.kB), rtol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_frames_and_the_atoms_stay():
@@ -73,6 +81,10 @@ def test_bad_requests_say_why():
         run_md(atoms, timestep=0)
     with pytest.raises(ConfigError, match=r"`store_every`"):
         run_md(atoms, store_every=0)
+    one = bulk("Cu")
+    one.calc = EMT()
+    with pytest.raises(InputError, match=r"at least two atoms"):
+        run_md(one)
     atoms.calc = None
     with pytest.raises(InputError, match=r"Set `atoms.calc`"):
         run_md(atoms)
@@ -104,6 +116,10 @@ def test_a_stopped_run_goes_on_with_the_same_frames(tmp_path, at, done):
     atoms.calc = Stopping(-1, None)
     with pytest.raises(ConfigError, match=r"other settings \(calculator, temperature differ\)"):
         run_md(copper(), **options, checkpoint=file, temperature=250)
+    other = tmp_path / "other.h5"
+    write_native(other, trajectory=whole.trajectory)
+    with pytest.raises(InputError, match=r"keeps no unfinished"):
+        run_md(atoms, **options, checkpoint=other)
     found = run_md(atoms, **options, checkpoint=file, progress=lines.append)
     assert lines[0] == f"goes on from step {done} of 45"
     assert atoms.calc.calls == 45 - done + 1  # what was done is not done again

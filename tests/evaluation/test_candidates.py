@@ -36,7 +36,7 @@ def test_the_informed_candidate_is_chosen_and_beats_its_control() -> None:
     found = nested_selection(
         [
             Candidate("line", X, LinearRegression()),
-            Candidate("kernel on noise", noise, LaplacianRidge(kernel="gaussian")),
+            Candidate("kernel on noise", noise, LaplacianRidge(gamma=0.3, kernel="gaussian")),
             Candidate("trees on noise", noise, ExtraTreesRegressor(3, random_state=0)),
         ],
         y, TIMES, BLOCKS,
@@ -59,14 +59,17 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     X, noise, _ = data()
     y = np.random.default_rng(9).normal(size=N)
     found = nested_selection(
-        [Candidate("a", X, LaplacianRidge()), Candidate("b", noise, LinearRegression())], y, TIMES, BLOCKS
+        [Candidate("a", X, LaplacianRidge(gamma=0.3)), Candidate("b", noise, LinearRegression())],
+        y,
+        TIMES,
+        BLOCKS,
     )
     assert not found.is_useful
 
 
 def test_forecasts_are_those_of_refits_without_the_block_and_the_purge() -> None:
     X, _, y = data()
-    model = LaplacianRidge(kernel="matern32")
+    model = LaplacianRidge(gamma=0.3, kernel="matern32")
     found = nested_selection([Candidate("m", X, model)], y, TIMES, BLOCKS, n_shifts=0, purge=900.0)
     for block in (0, 3, int(BLOCKS.max())):
         test = np.flatnonzero(block == BLOCKS)
@@ -76,6 +79,8 @@ def test_forecasts_are_those_of_refits_without_the_block_and_the_purge() -> None
         expected = model.fit(X[train], y[train], BLOCKS[train]).predict(X[test])
         np.testing.assert_allclose(found.rows[0].forecast[test], expected, rtol=1e-10)
     assert found.rows[0].score == score(y, found.rows[0].forecast)
+    assert not found.is_useful  # nothing was controlled
+    assert "no shifts, so no verdict" in str(found)
 
 
 class Recorder(RegressorMixin, BaseEstimator):
@@ -106,7 +111,10 @@ def test_no_model_of_a_fold_ever_sees_its_block() -> None:
 
 def test_threads_change_no_bit() -> None:
     X, _, y = data()
-    several = [Candidate("k", X, LaplacianRidge()), Candidate("t", X, ExtraTreesRegressor(2, random_state=0))]
+    several = [
+        Candidate("k", X, LaplacianRidge(gamma=0.3)),
+        Candidate("t", X, ExtraTreesRegressor(2, random_state=0)),
+    ]
     one, three = (nested_selection(several, y, TIMES, BLOCKS, n_shifts=1, workers=w) for w in (1, 3))
     assert str(one) == str(three)
     np.testing.assert_array_equal(one.forecast, three.forecast)

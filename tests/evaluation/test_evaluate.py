@@ -259,8 +259,8 @@ def test_bad_arguments_are_named() -> None:
         evaluate_model(model, X, y, split, STEP, min_shift=100.0, groups=[1])
     with pytest.raises(ConfigError, match=r"must be positive times in fs, but are 4\.0 and 0\.0"):
         evaluate_model(model, X, y, split, STEP, min_shift=0.0)
-    with pytest.raises(ConfigError, match="`n_shifts` must be at least 1, but is 0"):
-        evaluate_model(model, X, y, split, STEP, min_shift=100.0, n_shifts=0)
+    with pytest.raises(ConfigError, match="`n_shifts` must not be negative, but is -1"):
+        evaluate_model(model, X, y, split, STEP, min_shift=100.0, n_shifts=-1)
 
     class Twice:
         def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
@@ -297,3 +297,14 @@ def test_uneven_samples_are_interpolated_in_their_own_time() -> None:
             min_shift=48.0,
             times=-times,
         )
+
+
+def test_without_shifts_there_is_no_control() -> None:
+    rng = np.random.default_rng(1)
+    found = evaluate_model(
+        LaplacianRidge.paper(), rng.normal(size=(40, 2)), rng.normal(size=40), NeighbourSplit(4), STEP, min_shift=8.0,
+        n_shifts=0,
+    )  # fmt: skip
+    assert len(found.shifts) == 0
+    assert np.isnan(found.shifted_median)
+    assert found.notes == ()

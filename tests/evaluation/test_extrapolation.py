@@ -47,7 +47,9 @@ def test_frames_of_the_same_kind_are_inside_and_others_outside() -> None:
     far = extrapolation(model, shifted)
     assert far.share == 1.0
     assert far.extrapolates
-    assert far.verdict.startswith("1000 of 1000 frames (100.0 %) lie outside of the training set")
+    assert far.verdict.startswith(
+        "1000 of 1000 frames (100.0 %) lie outside of what the training set tells of"
+    )
     assert far.verdict.endswith("the forecast extrapolates.")
     # far from everything the posterior is the prior
     np.testing.assert_allclose(extrapolation(model, same + 1e5 * X.std(axis=0)).relative_std, 1.0, rtol=1e-9)
@@ -71,6 +73,18 @@ def test_relative_deviation_is_the_models_and_its_limit_that_of_blocks_left_out(
     std = model.predict(new, return_std=True)[1]
     found = extrapolation(model, new)
     np.testing.assert_allclose(found.relative_std, std / np.sqrt(model.signal_variance_))
+
+
+def test_a_model_that_knows_nothing_says_so_of_every_frame() -> None:
+    X, _ = training(n=100)
+    model = LaplacianRidge(alpha=100.0, gamma=2.0).fit(X, np.random.default_rng(0).normal(size=100))
+    found = extrapolation(model, training(1, 50)[0])
+    assert found.share == 1.0
+    assert (
+        "over 0.95 on 50, of which the model knows next to nothing: the forecast extrapolates."
+        in found.verdict
+    )
+    assert extrapolation(X, training(1, 50)[0]).share < 0.1  # though the frames are of the same kind
 
 
 def test_chunks_and_workers_do_not_matter() -> None:

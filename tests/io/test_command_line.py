@@ -96,8 +96,33 @@ def test_check_exit_codes(source, tmp_path):
     assert "neither a file or folder nor a shipped data set" in run("check", tmp_path / "none", code=2)
 
 
+def test_check_asks_for_an_option_that_is_missing(tmp_path):
+    (tmp_path / "EIGTXT").write_text("0 1\n0 1\n0 1\n")
+    (tmp_path / "NATXT").write_text("0 0.1 -0.1 0\n0 0.1 -0.1 0\n")
+    assert "Give `timestep` in fs" in run("check", tmp_path, code=3)
+
+
 def test_check_names_what_cannot_be_read(tmp_path):
     (tmp_path / "EIGTXT").write_text("0 1\n0 1\n0 1\n")
     (tmp_path / "NATXT").write_text("0 0.1 0.1 0\n0 0.1 0.1 0\n")
     text = run("check", tmp_path, "--timestep", "1", code=4)
     assert "BAD     antisymmetry" in text
+
+
+def test_data_known_at_few_frames(tmp_path):
+    """Of the long shipped data one frame in eighty is known: what needs a series is skipped or refused, and says why."""
+    ham = hc.load("cspbi3-long").hamiltonian[:1201]
+    ham.write(tmp_path / "long.h5")
+    text = run("check", tmp_path / "long.h5", "--occupied", "8")
+    assert f"{int((~ham.energy_known).sum())} frames have no energies" in text
+    for name in ("dephasing", "decay", "energy drift", "autocorrelation"):
+        assert f"SKIPPED {name}" in text
+    for name in ("hefei", "libra-npz"):
+        said = run("convert", tmp_path / "long.h5", tmp_path / name, "--to", name, code=3)
+        assert f"Format `{name}` must know every number, but the energies of frame 2 (" in said
+        assert not (tmp_path / name).exists()
+    assert "Nothing is lost" in run("convert", tmp_path / "long.h5", tmp_path / "copy.h5")
+    assert (
+        hc.read_hamiltonian(tmp_path / "copy.h5").nac_known.sum()
+        == ham.overlaps[:, 0, 0].size - np.isnan(ham.overlaps[:, 0, 0]).sum()
+    )

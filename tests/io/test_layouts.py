@@ -45,7 +45,7 @@ def test_coupcar_first_index_fastest(tmp_path, words):
     d = np.array([[0, 1, 2], [-1, 0, 3], [-2, -3, 0.0]])  # d[i, j]
     records = [np.concatenate([d.ravel(order="F") * k, [k, k + 1.0, k + 2.0]]) for k in (1, 2)]
     np.concatenate([first, *records]).tofile(tmp_path / "COUPCAR")
-    ham = hc.read_hamiltonian(tmp_path)
+    ham = hc.read_hamiltonian(tmp_path, format="hefei-namd")
     assert_allclose(ham.nac, [d * FACTOR])
     assert_allclose(ham.energies, [[1, 2, 3], [2, 3, 4]])
 
@@ -54,7 +54,8 @@ def test_empty_coupcar_means_the_text(tmp_path):
     (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
     (tmp_path / "NATXT").write_text("0 1 -1 0\n")
     (tmp_path / "COUPCAR").write_bytes(b"")
-    assert hc.read_hamiltonian(tmp_path, timestep=0.5).provenance["format"] == "hefei"
+    for name in (None, "hefei", "hefei-namd"):
+        assert hc.read_hamiltonian(tmp_path, timestep=0.5, format=name).provenance["format"] == "hefei"
     with pytest.raises(hc.InputError, match="the text holds the data"):
         hc.read_hamiltonian(tmp_path / "COUPCAR", format="hefei-coupcar")
 
@@ -148,7 +149,9 @@ def test_nanoqmflows_schemes_and_numbering(tmp_path):
     for step in (0, 1):
         (tmp_path / f"Ham_{step}_re").write_text("-1.00000e+00 0.00000e+00\n0.00000e+00 5.00000e-01\n")
         (tmp_path / f"Ham_{step + 7}_im").write_text(matrix)
-    ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
+    with pytest.raises(hc.InputError, match="does not say how its couplings were made"):
+        hc.read_hamiltonian(tmp_path, timestep=1.0)
+    ham = hc.read_hamiltonian(tmp_path, timestep=1.0, scheme="3points")
     assert_allclose(ham.coupling(), [0.002] * 2)
     assert "paired in order" in ham.provenance["format"]
     levine = hc.read_hamiltonian(tmp_path, timestep=1.0, scheme="levine")
@@ -165,13 +168,42 @@ def test_nanoqmflows_hdf5(tmp_path):
             file[f"coefficients/point_{k}"] = np.ones((5, 2), dtype=np.float32)
             if k < 2:
                 file[f"overlaps_{k}/mtx_sji_t0"] = overlap
-                file[f"overlaps_{k}/mtx_sji_t0_corrected"] = np.abs(overlap)
-                file[f"coupling_{k}"] = np.array([[0, 1e-3], [-1e-3, 0]])
+                file[f"overlaps_{k}/mtx_sji_t0_corrected"] = overlap * [[1], [-1]] * [1, -1]
     ham = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0)
     assert_allclose(ham.overlaps, [overlap] * 2)
     assert_allclose(ham.gap(), 0.3 * HA, rtol=1e-6)
-    trusted = hc.read_hamiltonian(tmp_path / "run.hdf5", timestep=1.0, couplings="source")
-    assert_allclose(trusted.coupling(), HBAR * 1e-3 * 41.341373)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "factor"), [("3points", 1.0), ("levine", -4 / np.pi), (None, 0.5), (None, -1.0)]
+)
+def test_nanoqmflows_couplings_against_overlaps(tmp_path, scheme, factor):
+    import h5py
+
+    from hopcast.core.units import ATOMIC_TIME
+
+    rng = np.random.default_rng(0)
+    d = rng.normal(size=(3, 2, 2)) * 0.02
+    d -= d.swapaxes(1, 2)
+    for k, stored in enumerate(factor * HBAR * d / 0.5):
+        numbered(tmp_path, f"Ham_{k}", [[-1, 0], [0, 0.5]], stored)
+    with h5py.File(tmp_path / "run.hdf5", "w") as file:
+        for k in range(4):
+            file[f"eigenvalues/point_{k}"] = [-0.1, 0.2]
+            if k < 3:
+                file[f"overlaps_{k}/mtx_sji_t0"] = np.eye(2) + d[k]
+                file[f"coupling_{k}"] = factor * d[k] / 0.5 * ATOMIC_TIME
+    for place in (tmp_path, tmp_path / "run.hdf5"):
+        if scheme is None:
+            with pytest.raises(hc.InputError, match=f"follow with a slope of {factor:g} "):
+                hc.read_hamiltonian(place, timestep=0.5, couplings="source")
+        else:
+            ham = hc.read_hamiltonian(place, timestep=0.5, couplings="source", format="nano-qmflows")
+            assert_allclose(ham.nac, HBAR * d / 0.5, rtol=1e-4)
+            assert (
+                f"{scheme}, told by the overlaps" in ham.provenance["sign"]
+                or f"({scheme}, told" in ham.provenance["sign"]
+            )
 
 
 def test_namd_lmi(tmp_path):
@@ -190,6 +222,10 @@ def test_namd_lmi(tmp_path):
     assert_allclose(ham.energies, [[2, 3], [6, 7]])
     with pytest.raises(hc.InputError, match="`spin` must lie between 0 and 1"):
         hc.read_hamiltonian(tmp_path / "NAC.h5", spin=2)
+    with h5py.File(tmp_path / "NAC.h5", "a") as file:
+        file["potim"][...] = 5e-324  # found by fuzzing
+    with pytest.raises(hc.InputError, match=r"time step of .* must be a number of fs between"):
+        hc.read_hamiltonian(tmp_path / "NAC.h5")
 
 
 def test_canac_text_and_arrays(tmp_path):
@@ -320,4 +356,126 @@ def test_vasprun(tmp_path):
     )  # fmt: skip
     path = hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert path.n_frames == 2
+    text = (tmp_path / "vasprun.xml").read_text()
+    (tmp_path / "vasprun.xml").write_text(
+        text.replace("<modeling>", '<modeling><incar><i name="IBRION"> 0</i><i name="POTIM"> 0.5</i></incar>')
+    )
+    assert hc.read_trajectory(tmp_path / "vasprun.xml").timestep == 0.5
+    assert (
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=2.0).timestep == 2.0
+    )  # written every fourth step
+    with pytest.raises(hc.InputError, match=r"POTIM = 0\.5 fs, but `timestep` is 0\.7 fs"):
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=0.7)
+    (tmp_path / "vasprun.xml").write_text(text[:-30])
+    with pytest.raises(hc.InputError, match="cut short or damaged after 2 frames"):
+        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert_allclose(path.positions[0, 0], [0.4, 2, 2])
+
+
+PWSCF = """
+     Program PWSCF v.7.2 starts on 25Nov2026
+     lattice parameter (alat)  =      10.0000  a.u.
+     number of atoms/cell      =            2
+     crystal axes: (cart. coord. in units of alat)
+               a(1) = (   1.000000   0.000000   0.000000 )
+               a(2) = (   0.000000   1.000000   0.000000 )
+               a(3) = (   0.000000   0.000000   1.200000 )
+     site n.     atom                  positions (alat units)
+         1           Si  tau(   1) = (   0.1000000   0.2000000   0.3000000  )
+         2           O1  tau(   2) = (   0.5000000   0.5000000   0.5000000  )
+     Time step             =      20.67 a.u.,      1.0000 femto-seconds
+ATOMIC_POSITIONS (crystal)
+Si   0.1 0.2 0.25
+O1   0.5 0.5 0.5    0   0   0
+ATOMIC_POSITIONS (bohr)
+Si   1.0 2.0 3.0
+O1   5.0 5.0 6.0
+ATOMIC_POSITIONS (alat)
+Si   0.1 0.2 0.3
+O1   0.5 0.5 0.6
+"""
+
+
+def test_espresso_units_cell_and_timestep(tmp_path):
+    bohr = 0.529177210903
+    (tmp_path / "md.out").write_text(PWSCF)
+    path = hc.read_trajectory(tmp_path / "md.out")
+    assert (path.n_frames, path.timestep, list(path.numbers)) == (4, 1.0, [14, 8])
+    assert_allclose(path.cell, np.diag([10, 10, 12]) * bohr, rtol=1e-9)
+    assert_allclose(path.positions[:, 0], [[bohr, 2 * bohr, 3 * bohr]] * 4, rtol=1e-9)
+    assert_allclose(path.positions[1:, 1], [[5 * bohr, 5 * bohr, 6 * bohr]] * 3, rtol=1e-9)
+    with pytest.raises(hc.InputError, match=r"time step of 1 fs, but `timestep` is 0\.5 fs"):
+        hc.read_trajectory(tmp_path / "md.out", timestep=0.5)
+    (tmp_path / "md.out").write_text(
+        PWSCF
+        + "CELL_PARAMETERS (angstrom)\n 6 0 0\n 0 6 0\n 0 0 6\nATOMIC_POSITIONS (angstrom)\nSi 1 1 1\nO1 2 2 2\n"
+    )
+    moving = hc.read_trajectory(tmp_path / "md.out", unwrap=False)
+    assert_allclose(moving.cell[-1], 6 * np.eye(3))
+    assert_allclose(moving.positions[-1, 1], [2, 2, 2])
+    (tmp_path / "md.out").write_text(PWSCF[:-40])
+    with pytest.raises(hc.InputError, match="frame 3 must hold 2 lines of ATOMIC_POSITIONS"):
+        hc.read_trajectory(tmp_path / "md.out")
+
+
+def test_poscar_scale_cartesian_and_selective(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "POSCAR").write_text(
+        "x\n 2.0\n 2 0 0\n 0 2 0\n 0 0 2\n Si O\n 1 1\nSelective dynamics\nCartesian\n 0.5 0.5 0.5 T T T\n 1 1 1 F F F\n"
+    )
+    path = hc.read_trajectory(tmp_path, timestep=1.0)
+    assert_allclose(path.cell, 4 * np.eye(3))
+    assert_allclose(path.positions, [[[1, 1, 1], [2, 2, 2]]])
+
+
+class TestPyxaidOutputs:
+    """As `namd.cpp` of the code prints them."""
+
+    def test_populations(self, tmp_path):
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.75 \n")
+        (tmp_path / "me_pop0").write_text(
+            "time 0 P(0)= 1e-05  P(1)= 0.99999  Total= 1\ntime 1 P(0)= 0.2  P(1)= 0.8  Total= 1\n"
+        )
+        found = hc.io.read_pyxaid_populations(tmp_path / "out0")
+        assert_array_equal(found.steps, [0, 1])
+        assert_array_equal(found.values, [[0, 1], [0.25, 0.75]])
+        assert_array_equal(
+            hc.io.read_pyxaid_populations(tmp_path / "me_pop0").values, [[1e-5, 0.99999], [0.2, 0.8]]
+        )
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.5 \n")
+        with pytest.raises(
+            hc.InputError, match=r"line 2 must hold populations that add up to 1, .* up to 0\.75"
+        ):
+            hc.io.read_pyxaid_populations(tmp_path / "out0")
+        (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= nan P(1)= 0.5 \n")
+        with pytest.raises(
+            hc.InputError, match="line 2, column 2 must hold a finite number, but holds `nan`"
+        ):
+            hc.io.read_pyxaid_populations(tmp_path / "out0")
+
+    def test_energies(self, tmp_path):
+        (tmp_path / "me_energies0").write_text(
+            "t= 5  E[0]= -1.5  E[0]-E[0]= 0  E[1]-E[0]= 1.5  \nt= 6  E[0]= -1.4  E[0]-E[0]= 0  E[1]-E[0]= 1.6  \n"
+        )
+        found = hc.io.read_pyxaid_energies(tmp_path / "me_energies0")
+        assert_array_equal(found.steps, [5, 6])
+        assert_array_equal(found.values, [[0, 1.5], [0, 1.6]])
+
+    def test_rates_become_times_that_dynamics_takes(self, tmp_path):
+        file = tmp_path / "decoherence_rates_icond0.txt"
+        file.write_text("0 0.05 0.1 \n0.05 0 0.2 \n0.1 0.2 0 \n")
+        times = hc.io.read_pyxaid_rates(file)
+        assert_allclose(times, [[0, 20, 10], [20, 0, 5], [10, 5, 0]])
+        rng = np.random.default_rng(0)
+        nac = 1e-3 * rng.normal(size=(60, 3, 3))
+        ham = hc.VibronicHamiltonian(np.sort(rng.normal(size=(61, 3))), nac - nac.swapaxes(1, 2), 1.0)
+        result = hc.run_dynamics(
+            ham, duration=20.0, dephasing_time=times, n_trajectories=2, n_times=3, absorbing=False
+        )
+        assert np.isfinite(result.populations).all()
+        file.write_text("0 0 \n0 0 \n")
+        with pytest.raises(hc.InputError, match="line 1, column 2 must hold a positive rate"):
+            hc.io.read_pyxaid_rates(file)
+        file.write_text("0 0.1 \n0.2 0 \n")
+        with pytest.raises(hc.InputError, match="symmetric"):
+            hc.io.read_pyxaid_rates(file)

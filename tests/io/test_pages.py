@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,8 @@ from typer.testing import CliRunner
 import hopcast as hc
 from hopcast.cli.app import app
 from hopcast.io import write_native
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
 FOLDER = Path(__file__).parents[2] / "docs" / "formats"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -65,6 +68,18 @@ def fixtures(folder):
     (folder / "run-pos-1.xyz").write_text(
         "".join(f"1\n i = {k}, time = {k}.000\nSi 0.0 0.0 {k / 100}\n" for k in range(5))
     )
+    from seeds import PWSCF, SEEDS, VASPRUN
+
+    (folder / "vasprun.xml").write_text(VASPRUN)
+    (folder / "md.out").write_text(PWSCF)
+    SEEDS["extxyz"](folder)
+    (folder / "a.extxyz").rename(folder / "md.extxyz")
+    (folder / "folder").mkdir()
+    SEEDS["poscars"](folder / "folder")
+    (folder / "scratch").mkdir()
+    (folder / "scratch" / "decoherence_rates_icond0.txt").write_text("0 0.05 \n0.05 0 \n")
+    (folder / "scratch" / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.75 \n")
+    (folder / "DEPHTIME").write_text(" 0.0 5.5\n 5.5 0.0\n")
     (folder / "SHPROP.1").write_text("1.0 0.5 0.25 0.75\n2.0 0.4 0.5 0.5\n")
 
 
@@ -79,11 +94,12 @@ def prepared(tmp_path_factory):
 def test_a_page_runs(page, prepared, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    scope = {"__name__": "docs"}
     if blocks:
         shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     for language, text in blocks:
         if language == "python":
-            exec(compile(text, page.name, "exec"), {"__name__": "docs"})
+            exec(compile(text, page.name, "exec"), scope)
             continue
         assert language == "console"
         for line in text.splitlines():

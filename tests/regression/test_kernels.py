@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
-from sklearn.gaussian_process.kernels import Matern
+from sklearn.gaussian_process.kernels import RBF, Matern
 from sklearn.metrics.pairwise import laplacian_kernel
 
 from hopcast.core import ConfigError
@@ -18,13 +18,16 @@ def draw(n_frames: int, n_features: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(1, 1, 1), (5, 33, 7), (40, 31, 8), (37, 64, 19), (601, 70, 3)])
-@pytest.mark.parametrize(("kernel", "metric"), [("laplacian", "cityblock"), ("matern32", "sqeuclidean")])
+@pytest.mark.parametrize(
+    ("kernel", "metric"),
+    [("laplacian", "cityblock"), ("matern32", "sqeuclidean"), ("gaussian", "sqeuclidean")],
+)
 def test_distances_are_those_of_scipy(n: int, m: int, d: int, kernel: str, metric: str) -> None:
     X, Y = draw(n, d), draw(m, d, seed=1)
     np.testing.assert_allclose(distances(X, Y, kernel=kernel), cdist(X, Y, metric), rtol=1e-13)
 
 
-@pytest.mark.parametrize("kernel", ["laplacian", "matern32"])
+@pytest.mark.parametrize("kernel", ["laplacian", "matern32", "gaussian"])
 def test_symmetric_distances_equal_the_full_ones_bit_by_bit(kernel: str) -> None:
     X = draw(530, 11)
     once = distances(X, kernel=kernel)
@@ -46,6 +49,12 @@ def test_matern_kernel_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(ours, Matern(length_scale=1.0 / 0.2, nu=1.5)(X, Y), rtol=1e-12)
 
 
+def test_gaussian_kernel_is_that_of_scikit_learn() -> None:
+    X, Y = draw(50, 30), draw(70, 30, seed=1)
+    ours = kernel_matrix(X, Y, gamma=0.2, kernel="gaussian")
+    np.testing.assert_allclose(ours, RBF(length_scale=1.0 / 0.2)(X, Y), rtol=1e-12)
+
+
 def test_matern_of_the_l1_distance_would_be_no_kernel() -> None:
     corners = 0.1 * np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]])
     s = np.sqrt(3.0) * distances(corners)
@@ -54,7 +63,7 @@ def test_matern_of_the_l1_distance_would_be_no_kernel() -> None:
     assert np.linalg.eigvalsh(kernel_matrix(corners, gamma=1.0))[0] > 0
 
 
-@pytest.mark.parametrize("kernel", ["laplacian", "matern32"])
+@pytest.mark.parametrize("kernel", ["laplacian", "matern32", "gaussian"])
 def test_workers_and_cuts_change_no_bit(kernel: str) -> None:
     X, Y = draw(1200, 13), draw(45, 13, seed=1)
     whole = kernel_matrix(X, Y, gamma=0.1, kernel=kernel, workers=1)

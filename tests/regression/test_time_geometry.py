@@ -132,6 +132,18 @@ def test_the_geometry_alone_where_time_carries_nothing() -> None:
     )
 
 
+def test_better_than_either_where_both_tell() -> None:
+    X, y = trajectory(15, 300)
+    train, test = np.arange(0, 300, 3), np.setdiff1d(np.arange(298), np.arange(0, 300, 3))
+    process = unexplained(y[test], TimeGeometryProcess(workers=1).fit(X[train], y[train]).predict(X[test]))
+    ridge = unexplained(y[test], LaplacianRidge(workers=1).fit(X[train, 1:], y[train]).predict(X[test, 1:]))
+    clock = unexplained(
+        y[test], TimeGeometryProcess(workers=1).fit(X[train, :1], y[train]).predict(X[test, :1])
+    )
+    spline = unexplained(y[test], CubicSpline(X[train, 0], y[train])(X[test, 0]))
+    assert process < 0.5 * min(ridge, clock, spline)
+
+
 def test_far_from_every_sample_only_the_geometry_is_left() -> None:
     X, y = trajectory(5, 80)
     model = TimeGeometryProcess(workers=1).fit(X, y)

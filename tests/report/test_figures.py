@@ -18,7 +18,14 @@ from hopcast.report import (
     StudyReport,
     save_figure,
 )
-from hopcast.report.figures import draw_populations, draw_series, draw_structure, draw_trust, spectrum
+from hopcast.report.figures import (
+    draw_information_atoms,
+    draw_populations,
+    draw_series,
+    draw_structure,
+    draw_trust,
+    spectrum,
+)
 from hopcast.report.figures.structure import _bonds, _with_border_atoms
 from hopcast.report.style import (
     AB_INITIO,
@@ -210,3 +217,21 @@ def test_arrays_of_the_wrong_length_are_refused():
         InformationMap("Cs", "gap", np.ones(3), np.ones(6), np.ones((3, 6)), np.ones((6, 3)))
     with pytest.raises(InputError, match="`positions` must have the shape"):
         Structure(np.zeros((2, 3)), np.eye(3), np.array([1]))
+
+
+def test_a_molecule_without_a_cell_is_drawn(study):
+    atoms = Structure(
+        np.array([[5.0, 5, 5], [5.96, 5, 5], [4.76, 5.93, 5]]),
+        np.zeros((3, 3)),
+        np.array([55, 82, 53]),
+        (False,) * 3,
+    )
+    series = Series(structure=atoms, atoms={"gap": np.array([0.1, -0.1, 0.2])})
+    report = StudyReport(study.results, series)
+    with style():
+        for draw in (draw_structure, draw_information_atoms):
+            figure = draw(report)
+            figure.draw_without_rendering()
+            assert not figure.axes[0].lines or len(figure.axes[0].patches) >= 3
+    assert not atoms.has_cell
+    assert (atoms.corners.min(axis=0) < atoms.positions.min(axis=0)).all()

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from hopcast.cli import main
-from hopcast.study.config import parse_config
-from hopcast.study.curves import strides_in_frames
+from hopcast.study.config import parse_config, read_config
+from hopcast.study.curves import run_curves, strides_in_frames
+from hopcast.study.inputs import read_data
 from hopcast.study.lifetimes import pairs_of_shifts
+from hopcast.study.progress import Reporter
+from hopcast.study.run import run_features
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import write_study
@@ -124,3 +127,22 @@ def test_pairs_of_shifts_are_nearest():
     assert pairs_of_shifts(np.array([100, 200]), np.array([90, 140, 210])) == [(0, 0), (1, 2)]
     assert pairs_of_shifts(np.array([90, 140, 210]), np.array([100])) == [(0, 0)]
     assert pairs_of_shifts(np.array([], dtype=int), np.array([100])) == []
+
+
+@pytest.mark.filterwarnings("ignore::hopcast.QualityWarning")
+def test_a_fold_with_nothing_to_train_on_leaves_a_point_out_with_its_reason(tmp_path):
+    config = read_config(write_study(tmp_path))
+    sections = {
+        "evaluation": config.evaluation.model_copy(update={"strides": [160.0]}),
+        "models": config.models.model_copy(update={"purge": 80.0}),
+    }
+    config = config.model_copy(update=sections)
+    data = read_data(config)
+    G = run_features(config, data, 1).arrays["G"]
+    with Reporter(None).stage("curves", 1) as stage:
+        best = {(element, target): (0, 0) for element in ("Mg", "O") for target in ("gap", "nac")}
+        curves = run_curves(config, data, G, best, stage, 1).numbers["learning_curves"]
+    reasons = {
+        p["reason"] for p in curves["left_out"] if p["split"] == "blocked" and p["stride"]["fs"] == 160
+    }
+    assert any("at least two training frames" in reason for reason in reasons), reasons

@@ -133,7 +133,7 @@ def compute_plan(
 
 
 def open_store(plan: Plan, engine: Engine) -> Store:
-    """Return the store of a plan for an engine; the first call fixes the engine's settings.
+    """Return the store of a plan for an engine; the first result fixes the engine's settings.
 
     Raises
     ------
@@ -142,15 +142,14 @@ def open_store(plan: Plan, engine: Engine) -> Store:
     """
     settings = dict(engine.settings())
     file = plan.folder / SETTINGS_FILE
-    if file.is_file():
-        before = read_settings(plan)
-        changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
-        if changed:
+    before = read_settings(plan) if file.is_file() else {}
+    if before != settings:
+        if any((plan.folder / "frames").glob("*/electrons.npz")):
+            changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
             raise InputError(
                 f"Plan `{plan.folder}` holds results of other settings ({', '.join(changed)} differ), and overlaps need alike ones. "
                 "Use the same settings, or a new plan."
             )
-    else:
         write_text(file, json.dumps(settings, indent=1, sort_keys=True) + "\n")
     return Store(plan.folder, fingerprint(settings))
 

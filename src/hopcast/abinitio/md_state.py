@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core import hdf5
-from hopcast.core.errors import ConfigError
+from hopcast.core.errors import ConfigError, InputError
 
 
 @dataclass
 class Frames:
-    """The frames stored so far, in ASE's order of atoms: Å, Å/fs, K and eV."""
+    """The frames stored so far: Å, Å/fs, K and eV."""
 
     positions: list[NDArray[np.float64]] = field(default_factory=list)
     velocities: list[NDArray[np.float64]] = field(default_factory=list)
@@ -97,6 +97,8 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[MdState, Frames
     if not path.exists():
         return None
     with hdf5.open_file(path) as file:
+        if "settings" not in file.attrs:
+            raise InputError(f"File `{path}` keeps no unfinished molecular dynamics. Move it away.")
         before = json.loads(file.attrs["settings"])
         changed = sorted(key for key in {*before, *settings} if before.get(key) != settings.get(key))
         if changed:

@@ -15,9 +15,11 @@ from hopcast.cli import (
     demo,
     dynamics,
     evaluate,
+    fit,
     formats,
     harvest,
     md,
+    predict,
     rank,
     run,
     select,
@@ -34,6 +36,8 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
+app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.command("dynamics")(dynamics.dynamics)
 app.command("rank")(rank.rank)
 app.command("check")(check.check)

@@ -101,6 +101,8 @@ def check(
             title=said.getvalue().strip() or data,
         )
     except InputError as error:
+        if "Give `" in str(error) or "Name its `format`" in str(error):
+            raise  # what is missing is an option, and not a fault of the data
         diagnosis = unreadable(data, error)
     typer.echo(json_module.dumps(diagnosis.to_dict(), indent=2) if json else diagnosis.to_text(), nl=json)
     if html is not None:

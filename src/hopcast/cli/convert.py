@@ -55,15 +55,13 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
 
     form = options.pop("format", None)
     cell = options.pop("cell", None)
-    names = {kind: {each.name for each in list_formats(kind)} for kind in ("hamiltonian", "trajectory")}
+    names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
     if not path.exists():
         raise InputError(f"File `{path}` does not exist. Check the path.")
     held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()
     ours = bool(held)
     wants_hamiltonian = (
-        "hamiltonian" in held
-        if ours
-        else (form in names["hamiltonian"] if form else _any(path, "hamiltonian"))
+        "hamiltonian" in held if ours else (form in names if form else _any(path, "hamiltonian"))
     )
     wants_trajectory = "trajectory" in held if ours else (not wants_hamiltonian)
     hamiltonian = trajectory = None
@@ -167,6 +165,7 @@ def convert(
     from hopcast.core.hdf5 import write_text
     from hopcast.couplings import coupling_log, derive_couplings, log_to_csv
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
+    from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
 
     goal = writable(to, "hamiltonian")
@@ -196,6 +195,7 @@ def convert(
         typer.echo(
             f"Derived couplings from raw overlaps ({derivative}, tracking {tracking}, phases made consistent)."
         )
+    require_complete(hamiltonian, goal)
     times = None
     if dephasing and goal.name == "hefei" and hamiltonian.n_states > 1:
         from hopcast.dynamics import dephasing_matrix

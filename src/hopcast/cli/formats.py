@@ -16,4 +16,5 @@ def formats() -> None:
         for each in known:
             if each.kind == kind:
                 ways = "read, write" if each.write is not None else "read"
-                typer.echo(f"  {each.name:<{width}}  {ways:<11}  {each.title} ({each.files})")
+                also = f"; also called {each.code}" if each.code else ""
+                typer.echo(f"  {each.name:<{width}}  {ways:<11}  {each.title} ({each.files}){also}")

@@ -13,7 +13,7 @@ from hopcast.cli.options import Overwrite
 
 def md(
     structure: Annotated[
-        Path, typer.Argument(metavar="STRUCTURE", help="CIF, POSCAR, xyz, ...", show_default=False)
+        Path, typer.Argument(metavar="STRUCTURE", help="CIF, POSCAR, xyz, ...; of several frames the last.", show_default=False)
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write (our HDF5).")] = Path("md.h5"),
     temperature: Annotated[float, typer.Option("--temperature", help="K.")] = 300.0,

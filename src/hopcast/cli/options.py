@@ -25,3 +25,15 @@ EngineSettings = Annotated[
         "--settings", help="TOML file with settings of the engine (cp2k: basis, cutoff, ...).", show_default=False
     ),
 ]  # fmt: skip
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", help="Compute elsewhere: tcp://host:port of a Dask scheduler, slurm, or local.", show_default=False
+    ),
+]  # fmt: skip
+SchedulerOptions = Annotated[
+    Path | None,
+    typer.Option(
+        "--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False
+    ),
+]

@@ -7,6 +7,7 @@ so that a killed run leaves either the old file or the new one.
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,6 +87,54 @@ def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
         temporary.write_bytes(image.getbuffer())
 
 
+_HEAP = b"GCOL"
+
+
+def checked_file(path: Path) -> Any:
+    """Open an HDF5 file for reading after a look at its strings.
+
+    They lie in heaps, and the HDF5 library trusts the sizes that stand there: it never ends where one is zero, and
+    allocates whatever a string claims.
+
+    Raises
+    ------
+    InputError
+        If a heap is damaged, or a string claims more than the file.
+    OSError
+        If it is not HDF5.
+    """
+    import h5py
+
+    size = path.stat().st_size
+    with path.open("rb") as raw:
+        content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    at = content.find(_HEAP)
+    while at >= 0:
+        begin, end = at + 16, at + _integer(content, at + 8, 8)
+        strings = set()
+        while begin + 16 <= min(end, size):
+            index, length = _integer(content, begin, 2), _integer(content, begin + 8, 8)
+            step = 16 + (length + 7) // 8 * 8 if index else length
+            # the library makes room for no more objects than fit
+            if step == 0 or step > end - begin or index > (end - at) // 16 + 1:
+                raise InputError(f"File `{path}` is damaged at byte {begin} (strings). Write it again.")
+            strings.add(index)
+            begin += step
+        # a string is stored as its length, the place of its heap, and its number there
+        here = at.to_bytes(8, "little")
+        user = content.find(here)
+        while user >= 4:
+            if _integer(content, user - 4, 4) > size and _integer(content, user + 8, 4) in strings - {0}:
+                raise InputError(f"File `{path}` is damaged at byte {user - 4} (a string). Write it again.")
+            user = content.find(here, user + 1)
+        at = content.find(_HEAP, at + len(_HEAP))
+    return h5py.File(path, "r")
+
+
+def _integer(content: Any, at: int, size: int) -> int:
+    return int.from_bytes(content[at : at + size], "little")
+
+
 @contextmanager
 def open_file(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file of ours for reading.
@@ -95,24 +144,22 @@ def open_file(path: str | Path) -> Iterator[Any]:
     InputError
         If it is missing, not HDF5, or of another program or a newer version.
     """
-    import h5py
-
     name = Path(path)
     if not name.is_file():
         raise InputError(f"File `{name}` does not exist or is not a file. Check the path.")
     try:
-        file = h5py.File(name, "r")
+        file = checked_file(name)
     except OSError as error:
         raise InputError(
             f"File `{name}` cannot be read as HDF5 ({error}). It may be cut short: write it again."
         ) from error
     with file:
-        if file.attrs.get("format") != FORMAT_NAME:
+        if get_attribute(file, "format") != FORMAT_NAME:
             raise InputError(f"File `{name}` is HDF5, but not hopcast's own form. Name its format.")
-        if int(file.attrs.get("format_version", 0)) > FORMAT_VERSION:
+        version = int(get_attribute(file, "format_version") or 0)
+        if version > FORMAT_VERSION:
             raise InputError(
-                f"File `{name}` has format version {file.attrs['format_version']}, but this hopcast reads up to "
-                f"{FORMAT_VERSION}. Update hopcast."
+                f"File `{name}` has format version {version}, but this hopcast reads up to {FORMAT_VERSION}. Update hopcast."
             )
         yield file
 
@@ -140,12 +187,38 @@ def get_array(group: Any, name: str) -> NDArray[Any]:
     """
     if name not in group:
         raise InputError(f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not.")
+    if group[name].dtype.kind not in "fciub":
+        raise InputError(
+            f"File `{group.file.filename}` must hold numbers at `{group.name}/{name}`. It is damaged."
+        )
     return np.asarray(group[name][()])
 
 
 def get_optional_array(group: Any, name: str) -> NDArray[Any] | None:
     """Load an array, or return None where it is absent."""
     return get_array(group, name) if name in group else None
+
+
+def get_attribute(group: Any, key: str) -> Any:
+    """Load an attribute, or return None where it is absent; only numbers and text are read.
+
+    Raises
+    ------
+    InputError
+        If it is of another type, or of another size than its type and shape say: the HDF5 library would crash.
+    """
+    from h5py import h5t
+
+    if key not in group.attrs:
+        return None
+    stored = group.attrs.get_id(key)
+    kind, count = stored.get_type(), int(np.prod(stored.shape or (1,), dtype=np.float64))
+    known = kind.get_class() in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING)
+    # a string of any length is stored as its length and place
+    width = 16 if kind.get_class() == h5t.STRING and kind.is_variable_str() else kind.get_size()
+    if not known or count > 1_000_000 or stored.get_storage_size() != count * width:
+        raise InputError(f"File `{group.file.filename}` is damaged (attribute `{key[:40]}`). Write it again.")
+    return group.attrs[key]
 
 
 def put_attributes(group: Any, attributes: Mapping[str, Any]) -> None:

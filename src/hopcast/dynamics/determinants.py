@@ -33,7 +33,7 @@ def read_determinants(source: str | Path | Iterable[Sequence[int]]) -> list[Dete
     if not path.is_file():
         raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         text = line.split("#")[0].split("!")[0].strip()
         if not text:
             continue

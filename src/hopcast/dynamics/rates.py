@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HBAR
-from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval
 from hopcast.dynamics.maps import stationary, step_maps
@@ -167,7 +167,7 @@ def bootstrap_rate(
     """Return the mean of a local rate with the interval that the finite trajectory leaves.
 
     Moving-block bootstrap (`block_bootstrap_means`), blocks longer than the correlation time of the rate; quantiles
-    widened for few blocks (`draws_interval`). With fewer than ten blocks the interval is a lower bound and says so:
+    widened for few blocks (`draws_interval`) and for the memory that blocks cut short (`memory_widening`). With fewer than ten blocks the interval is a lower bound and says so:
     slow motion that the trajectory never showed is in no block.
 
     Parameters
@@ -191,7 +191,7 @@ def bootstrap_rate(
     draws = block_bootstrap_means(series[None], length, n_draws, random_state)[:, 0]
     n_blocks = series.size / length
     mean = float(series.mean())
-    part = draws_interval(mean, draws, n_blocks, level)
+    part = draws_interval(mean, draws, n_blocks, level, memory_widening(series, length))
     scaled = Interval(part.low * FS_PER_NS, part.high * FS_PER_NS)
     return Estimate(
         mean * FS_PER_NS, scaled.low, scaled.high, "1/ns", {"finite_trajectory": scaled},
@@ -246,7 +246,8 @@ def ratio_of_rates(
     draws = block_bootstrap_means(np.stack([top, bottom]), length, n_draws, random_state)
     n_blocks = top.size / length
     value = float(top.mean() / bottom.mean())
-    part = draws_interval(value, draws[:, 0] / np.maximum(draws[:, 1], 1e-300), n_blocks, level)
+    ratios = draws[:, 0] / np.maximum(draws[:, 1], 1e-300)
+    part = draws_interval(value, ratios, n_blocks, level, memory_widening(top - value * bottom, length))
     note = TOO_SHORT if n_blocks < MIN_BLOCKS else ""
     return Estimate(value, part.low, part.high, "", {"finite_trajectory": part}, note)
 

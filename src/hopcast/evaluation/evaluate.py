@@ -170,7 +170,7 @@ def evaluate_model(
     min_shift
         Least circular shift, and least distance between shifts, fs: the correlation time.
     n_shifts
-        Shifts wanted. As many as fit are made; fewer than wanted is a note of the result.
+        Shifts wanted. As many as fit are made; fewer than wanted is a note of the result. 0: no control.
     groups
         Trajectory of every frame; shifts are circular within each, interpolation too.
     times
@@ -188,7 +188,7 @@ def evaluate_model(
         If X, y and `times` do not fit or are not finite, the target is constant, the split leaves no frames, or it tests a
         frame twice.
     ConfigError
-        If a time or `n_shifts` is not positive.
+        If a time is not positive or `n_shifts` negative.
 
     Notes
     -----
@@ -215,8 +215,8 @@ def evaluate_model(
     calendar = _calendar(times, trajectories, n_frames)
     shortest = min(len(frames) for frames in trajectories)
     min_frames = max(1, math.ceil(round(min_shift / timestep, 9)))
-    if n_shifts < 1:
-        raise ConfigError(f"Argument `n_shifts` must be at least 1, but is {n_shifts}.")
+    if n_shifts < 0:
+        raise ConfigError(f"Argument `n_shifts` must not be negative, but is {n_shifts}.")
     shifts = circular_shifts(shortest, n_shifts, min_frames, random_state)
     targets = np.column_stack([target, shifted_targets(target, shifts, trajectories)])
     folds = [(np.asarray(train), np.asarray(test)) for train, test in split.split(features, target, groups)]
@@ -325,7 +325,7 @@ def _notes(n_made: int, n_wanted: int, n_frames: int, min_frames: int, timestep:
             f"{n_wanted} were asked for."
         )
     needed = math.ceil(1.0 / LEVEL)  # shifts and the model itself
-    if n_made + 1 < needed:
+    if n_wanted and n_made + 1 < needed:
         notes.append(
             f"The least p that {n_made} shifts can reach is {1 / (n_made + 1):.2g}: a verdict at {LEVEL:g} needs "
             f"{needed * min_frames * timestep:g} fs of trajectory (or more shifts)."

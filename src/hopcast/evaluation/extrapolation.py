@@ -14,10 +14,14 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.regression import LaplacianRidge
 from hopcast.regression.blockout import blocks_of
 from hopcast.regression.finite import require_finite
+from hopcast.regression.frame_model import centre_and_scale
 from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""
+
+UNINFORMED = 0.95
+"""A posterior deviation above this share of the prior's (so 10 % of the variance explained at most) tells nothing of a frame."""
 
 TOLERATED = 0.05
 """A forecast with a larger share of frames outside extrapolates (`Extrapolation.extrapolates`)."""
@@ -38,7 +42,8 @@ class Extrapolation:
     outside
         Whether `distance` or `relative_std` exceeds its limit, [n_frames].
     distance_limit, std_limit
-        The limits: what the share `level` of the training frames stays below, each seen from the other blocks.
+        The limits: what the share `level` of the training frames stays below, each seen from the other blocks; that of the
+        deviation is 0.95 at most, whatever the training frames say of each other.
     level
         As used.
     """
@@ -83,11 +88,15 @@ class Extrapolation:
     def verdict(self) -> str:
         """One sentence for a log or a report."""
         text = (
-            f"{int(self.outside.sum())} of {len(self.outside)} frames ({100 * self.share:.1f} %) lie outside of the training set "
-            f"(about {100 * (1 - self.level):.1f} % of its own kind would)"
+            f"{int(self.outside.sum())} of {len(self.outside)} frames ({100 * self.share:.1f} %) lie outside of what the training "
+            f"set tells of (about {100 * (1 - self.level):.1f} % of its own kind would)"
         )
         if self.relative_std is not None and len(self.relative_std):
+            blind = int((self.relative_std.reshape(len(self.outside), -1) > UNINFORMED).any(axis=1).sum())
             text += f"; posterior over prior standard deviation {float(np.median(self.relative_std)):.2f} in the median"
+            text += (
+                f", over {UNINFORMED:g} on {blind}, of which the model knows next to nothing" if blind else ""
+            )
         return text + (": the forecast extrapolates." if self.extrapolates else ".")
 
 
@@ -137,7 +146,8 @@ def training_domain(
     .. math:: d_i = \min_{j \notin B(i)} \frac{1}{n_f} \sum_f \frac{|x_{if} - x_{jf}|}{s_f}, \qquad
               r_i = \sqrt{\mathrm{var}_{-B(i)}(x_i) / s^2}
 
-    and the `level` quantiles of both are the limits. (Frames of one block lie closer to each other than any new
+    and the `level` quantiles of both are the limits, that of r at most 0.95: a posterior as wide as the prior knows nothing,
+    however alike the training frames are. (Frames of one block lie closer to each other than any new
     frame would: frames 25 fs apart are nearly copies.)
 
     Parameters
@@ -175,12 +185,12 @@ def training_domain(
         signal, alpha = np.atleast_1d(reference.signal_variance_), np.atleast_1d(reference.alpha_)
         # the deviation of a measured target holds the noise alpha s2, that of the function does not
         latent = np.maximum(std.reshape(len(std), len(signal)) ** 2 / signal - alpha, 0.0)
-        prior_std, std_limit = np.sqrt(signal), np.quantile(np.sqrt(latent), level, axis=0)
+        prior_std = np.sqrt(signal)
+        std_limit = np.minimum(np.quantile(np.sqrt(latent), level, axis=0), UNINFORMED)
     else:
         raw = _table(reference)
-        mean, scale = raw.mean(axis=0), raw.std(axis=0)
-        # a feature that never varied is compared in its own unit: any change of it is far
-        scale = np.where(scale > 10.0 * np.finfo(np.float64).eps * np.abs(mean), scale, 1.0)
+        # one that never varied is compared in its own unit: any change of it is far
+        mean, scale = centre_and_scale(raw, True, np.zeros(raw.shape[1], dtype=np.bool_))
         features = (raw - mean) / scale
     labels = np.empty(len(features), dtype=np.intp)
     for label, block in enumerate(blocks_of(len(features), block_length, groups)):
@@ -221,8 +231,8 @@ def extrapolation(
 
     Notes
     -----
-    A frame near the training set is no promise: the nearest frame can be as near as training frames are to each other and the
-    target still be unlearnt. A frame outside is a warning: no training frame tells of it.
+    A frame outside is a warning: no training frame tells of it. A frame inside is no promise: the target can be unlearnt
+    however near the nearest training frame is.
     """
     if isinstance(reference, LaplacianRidge) and std is None:
         std = reference.predict(X, return_std=True)[1]

@@ -104,8 +104,8 @@ def prediction_powered_mean(
     its slope is noise of order n^-1/2. The factor leaves a third of that and costs a good forecast next to nothing.
 
     At each end the interval is the wider of the studentised block bootstrap's, which follows the skewness of rates
-    but is short of tails for few blocks, and Student's t with a degree of freedom each for the mean and lambda; with
-    fewer than five blocks only the latter, which covers less than it promises for skewed rates.
+    but is short of tails for few blocks, and Student's t; with fewer than five blocks only the latter, which covers less
+    than it promises for skewed rates.
 
     The factor 1 + n/N is that of N frames apart from the n samples (PPI++); where the samples are among the N, the
     least variance is without it. The loss is (n/N)^2/(1 + n/N)^2 of what the forecast gains, so 1 % at n/N = 1/9.
@@ -157,9 +157,7 @@ def prediction_powered_mean(
     )
     shift, error, weight = (float(part[0]) for part in problem.estimate(sums.sum(axis=0)[None]))
     tail = 0.5 * (1.0 - level)
-    # One degree of freedom for the mean, one for lambda.
-    free = max(n_blocks - 1 - (sums[:, _MM].sum() > n * problem.least_variance), 1)
-    upper, lower = t.ppf([1.0 - tail, tail], free) * np.sqrt((n_blocks - 1) / free)
+    upper, lower = t.ppf([1.0 - tail, tail], n_blocks - 1)
     if n_blocks >= _FEWEST_FOR_BOOTSTRAP:
         random = np.random.default_rng(random_state)
         picks = (
@@ -175,8 +173,8 @@ def prediction_powered_mean(
             upper, lower = max(upper, high), min(lower, low)
     value = centre_y + shift
     return PoweredMean(
-        value=float(value), low=float(value - error * upper), high=float(value - error * lower), weight=weight, plain=float(centre_y),
-        level=level, n_samples=n, n_blocks=n_blocks,
+        value=float(value), low=float(value - error * upper), high=float(value - error * lower), weight=weight,
+        plain=float(centre_y), level=level, n_samples=n, n_blocks=n_blocks,
     )  # fmt: skip
 
 

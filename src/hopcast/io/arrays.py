@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.core.hdf5 import atomic_path, checked_file
 
 MAX_RATIO = 1100
 """Deflate cannot compress better than 1032 to 1: what claims more is damaged, or made to fill the memory."""
@@ -116,8 +117,6 @@ def save_sparse(path: Path, matrix: NDArray[Any]) -> None:
     """Write a matrix as `scipy.sparse.save_npz` does (csc), atomically."""
     from scipy.sparse import csc_array, save_npz
 
-    from hopcast.core.hdf5 import atomic_path
-
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         save_npz(file, csc_array(matrix))
 
@@ -131,12 +130,10 @@ def foreign_hdf5(path: Path) -> Iterator[Any]:
     InputError
         If it is missing or damaged.
     """
-    import h5py
-
     if not path.is_file():
         raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
     try:
-        with h5py.File(path, "r") as file:
+        with checked_file(path) as file:
             yield file
     except InputError:
         raise

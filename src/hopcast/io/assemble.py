@@ -14,6 +14,9 @@ from hopcast.core.units import HARTREE, HBAR, RYDBERG
 from hopcast.io.registry import ReadOptions
 
 UNITS = {"eV": 1.0, "Ry": RYDBERG, "Ha": HARTREE}
+SCHEMES = {"3points": 1.0, "levine": -np.pi / 4.0}
+"""hbar d over what nano-qmflows stores, by the scheme that made it."""
+TIMESTEPS = (1e-6, 1e6)
 ASYMMETRY = 1e-4
 """Larger deviations from antisymmetry, relative to the largest coupling, are refused; smaller ones are rounding."""
 
@@ -24,12 +27,14 @@ def need_timestep(name: object, timestep: float | None) -> float:
     Raises
     ------
     InputError
-        If it is None, or no positive number.
+        If it is None, or no plausible number.
     """
     if timestep is None:
         raise InputError(f"`{name}` does not say how far apart its frames are. Give `timestep` in fs.")
-    if not (np.isfinite(timestep) and timestep > 0):
-        raise InputError(f"The time step of `{name}` must be a positive number of fs, but is {timestep:g}.")
+    if not TIMESTEPS[0] <= timestep <= TIMESTEPS[1]:
+        raise InputError(
+            f"The time step of `{name}` must be a number of fs between {TIMESTEPS[0]:g} and {TIMESTEPS[1]:g}, but is {timestep:g}."
+        )
     return float(timestep)
 
 
@@ -57,6 +62,47 @@ def differences_to_nac(difference: NDArray[Any], timestep: float) -> NDArray[Any
 def nac_to_differences(nac: NDArray[Any], timestep: float) -> NDArray[Any]:
     """Return S - S^dagger from hbar d."""
     return nac * (2.0 * timestep / HBAR)
+
+
+def against_overlaps(
+    name: object, nac: NDArray[np.float64], overlaps: NDArray[Any], timestep: float
+) -> tuple[str, float]:
+    r"""Return the scheme of nano-qmflows that made couplings, and what they must be multiplied by, told by overlaps.
+
+    The regression of the couplings on :math:`\hbar(S - S^\dagger)/2\Delta t` has the slope 1 (``3points``) or
+    :math:`-4/\pi` (``levine``).
+
+    Parameters
+    ----------
+    name
+        The data, for messages.
+    nac
+        What is stored, in eV [n_steps, n_states, n_states].
+    overlaps
+        Of the same steps, phases as they were when the couplings were made.
+    timestep
+        fs.
+
+    Raises
+    ------
+    InputError
+        If the couplings follow the overlaps in neither way.
+    """
+    expected = differences_to_nac(overlaps - overlaps.conj().swapaxes(1, 2), timestep).real
+    power = float((expected**2).sum() * (nac**2).sum())
+    if power == 0:
+        raise InputError(
+            f"The couplings of `{name}` must be told from its overlaps, but one of them is zero. Say how they were made (`scheme`)."
+        )
+    slope = float((nac * expected).sum() / (expected**2).sum())
+    correlation = float((nac * expected).sum() / np.sqrt(power))
+    for scheme, factor in SCHEMES.items():
+        if abs(correlation) > 0.8 and abs(slope * factor - 1.0) < 0.15:
+            return scheme, factor
+    raise InputError(
+        f"The couplings of `{name}` must follow its overlaps, with a slope of 1 (3points) or -4/pi (levine), but follow with a slope of "
+        f"{slope:.3g} (correlation {correlation:.3g}). Derive them from the overlaps (`couplings` = overlaps), and check the time step."
+    )
 
 
 def real_couplings(nac: NDArray[Any]) -> NDArray[np.float64]:

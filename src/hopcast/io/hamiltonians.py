@@ -9,7 +9,7 @@ import numpy as np
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.registry import ReadOptions, WriteOptions, find_format, recognise, writable
+from hopcast.io.registry import Format, ReadOptions, WriteOptions, find_format, reading, recognise, writable
 
 
 def read_hamiltonian(
@@ -66,15 +66,13 @@ def read_hamiltonian(
     name = Path(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
-    found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian")
+    found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
     options = ReadOptions(
         timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
         n_occupied=n_occupied, workers=workers,
     )  # fmt: skip
-    try:
+    with reading(name, found):
         hamiltonian: VibronicHamiltonian = found.read(name, options)
-    except (OSError, MemoryError) as error:
-        raise InputError(f"`{name}` cannot be read as `{found.name}` ({error}).") from error
     return hamiltonian
 
 
@@ -105,15 +103,26 @@ def write_hamiltonian(
     """
     target = writable(format, "hamiltonian")
     assert target.write is not None
-    if not target.holds.unknown and not hamiltonian.is_complete:
-        missing = int(np.argmin(hamiltonian.energy_known)), int(np.argmin(hamiltonian.nac_known))
-        what = (
-            f"an energy of frame {missing[0]}"
-            if not hamiltonian.energy_known.all()
-            else f"the coupling of step {missing[1]}"
-        )
-        raise InputError(
-            f"Format `{format}` must know every number, but {what} is unknown. Forecast it, derive couplings from overlaps, "
-            "or cut the Hamiltonian."
-        )
+    require_complete(hamiltonian, target)
     target.write(hamiltonian, Path(path), WriteOptions(**options))
+
+
+def require_complete(hamiltonian: VibronicHamiltonian, target: Format) -> None:
+    """Refuse to write unknown numbers into a format that must know all.
+
+    Raises
+    ------
+    InputError
+        Naming the first frame or step that is unknown.
+    """
+    if target.holds.unknown or hamiltonian.is_complete:
+        return
+    if not hamiltonian.energy_known.all():
+        unknown = ~hamiltonian.energy_known
+        what = f"the energies of frame {int(unknown.argmax())} ({int(unknown.sum())} frames in all) are"
+    else:
+        what = f"the coupling of step {int(np.argmin(hamiltonian.nac_known))} is"
+    raise InputError(
+        f"Format `{target.name}` must know every number, but {what} unknown. Forecast what is missing (`hopcast run`), derive "
+        "couplings from overlaps, or write `hopcast`, which keeps unknown frames."
+    )

@@ -58,9 +58,9 @@ def get_trajectory(group: Any) -> Trajectory:
         positions=hdf5.get_array(group, "positions"),
         cell=hdf5.get_array(group, "cell"),
         numbers=hdf5.get_array(group, "numbers"),
-        timestep=float(group.attrs["timestep"]),
+        timestep=float(hdf5.get_attribute(group, "timestep")),
         velocities=hdf5.get_optional_array(group, "velocities"),
-        pbc=tuple(bool(p) for p in group.attrs["pbc"]),  # type: ignore[arg-type]
+        pbc=tuple(bool(p) for p in hdf5.get_attribute(group, "pbc")),  # type: ignore[arg-type]
     )
 
 
@@ -89,18 +89,20 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
 
 def get_hamiltonian(group: Any) -> VibronicHamiltonian:
     """Load a Hamiltonian from an HDF5 group."""
-    occupied = group.attrs.get("n_occupied")
+    occupied = hdf5.get_attribute(group, "n_occupied")
     return VibronicHamiltonian(
         energies=hdf5.get_array(group, "energies"),
         nac=hdf5.get_array(group, "nac"),
-        timestep=float(group.attrs["timestep"]),
+        timestep=float(hdf5.get_attribute(group, "timestep")),
         overlaps=hdf5.get_optional_array(group, "overlaps"),
         n_occupied=None if occupied is None else int(occupied),
-        state_labels=tuple(str(label) for label in group.attrs["state_labels"]),
-        energy_grid=str(group.attrs["energy_grid"]),  # type: ignore[arg-type]
+        state_labels=tuple(str(label) for label in hdf5.get_attribute(group, "state_labels")),
+        energy_grid=str(hdf5.get_attribute(group, "energy_grid")),  # type: ignore[arg-type]
         energy_known=hdf5.get_array(group, "energy_known"),
         nac_known=hdf5.get_array(group, "nac_known"),
-        provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
+        provenance={
+            key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs
+        },
     )
 
 
@@ -118,7 +120,7 @@ def read_native(path: str | Path, part: str) -> Any:
                 raise InputError(
                     f"File `{path}` must hold a {part}, but holds {', '.join(file) or 'nothing'}."
                 )
-            _check_sizes(path, file[part])
+            _check_members(path, file, part)
             return get_trajectory(file[part]) if part == "trajectory" else get_hamiltonian(file[part])
     except InputError:
         raise
@@ -128,14 +130,22 @@ def read_native(path: str | Path, part: str) -> Any:
         ) from error
 
 
-def _check_sizes(path: str | Path, group: Any) -> None:
-    for name in group.keys():  # noqa: SIM118
-        link = group.get(name, getlink=True)
-        member = group[name] if type(link).__name__ == "HardLink" else None
-        claimed = getattr(member, "nbytes", 0)
+def _check_members(path: str | Path, file: Any, part: str) -> None:
+    """Refuse what lies in another file, and arrays that claim more than the file can hold."""
+    if type(file.get(part, getlink=True)).__name__ != "HardLink":
+        raise InputError(
+            f"File `{path}` keeps its {part} elsewhere, which hopcast does not follow. Copy it in."
+        )
+    for name in file[part].keys():  # noqa: SIM118
+        is_own = type(file[part].get(name, getlink=True)).__name__ == "HardLink"
+        member = file[part][name] if is_own else None
+        if member is None or getattr(member, "external", None) or getattr(member, "is_virtual", False):
+            raise InputError(
+                f"File `{path}` keeps `{part}/{name}` elsewhere, which hopcast does not follow. Copy it in."
+            )
         # deflate cannot compress better than 1032 to 1
-        if member is None or claimed > 1100 * Path(path).stat().st_size:
-            raise InputError(f"File `{path}` is damaged: `{name}` cannot be in it. Write it again.")
+        if getattr(member, "nbytes", 0) > 1100 * Path(path).stat().st_size:
+            raise InputError(f"File `{path}` is damaged: `{part}/{name}` cannot be in it. Write it again.")
 
 
 def parts_of(path: str | Path) -> tuple[str, ...]:
@@ -146,13 +156,11 @@ def parts_of(path: str | Path) -> tuple[str, ...]:
     InputError
         If there is no such file.
     """
-    import h5py
-
     if not Path(path).is_file():
         raise InputError(f"File `{path}` does not exist or is not a file. Check the path.")
     try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != hdf5.FORMAT_NAME:
+        with hdf5.checked_file(Path(path)) as file:
+            if hdf5.get_attribute(file, "format") != hdf5.FORMAT_NAME:
                 return ()
             return tuple(part for part in ("hamiltonian", "trajectory") if part in file)
     except Exception:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -158,6 +160,8 @@ class Format:
         Writes it; None where the format is only read.
     holds
         What a Hamiltonian keeps when it is written and read again.
+    code
+        Another name, shared by all formats of a code; the files decide which of them it is.
     """
 
     name: str
@@ -168,6 +172,7 @@ class Format:
     read: Callable[[Path, ReadOptions], Any]
     write: Callable[[Any, Path, WriteOptions], None] | None = None
     holds: Holds = field(default_factory=Holds)
+    code: str = ""
 
 
 def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:
@@ -187,16 +192,49 @@ def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:
     return tuple(sorted(found, key=lambda each: (each.kind, each.name)))
 
 
-def find_format(name: str, kind: Kind) -> Format:
-    """Return a format by its name.
+@contextmanager
+def reading(path: Path, form: Format) -> Iterator[None]:
+    """Make every error of a reader one that names the file.
+
+    Raises
+    ------
+    InputError
+        For what the reader refuses, what the system refuses, and what the numbers of a file cannot be.
+    """
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise InputError(f"`{path}` cannot be read as `{form.name}` ({error}).") from error
+    except InputError as error:
+        if str(path) in str(error) or re.search(r"\b(Files?|Folder) `", str(error)):
+            raise
+        raise InputError(f"`{path}` cannot be read as `{form.name}`: {error}") from error
+
+
+def find_format(name: str, kind: Kind, path: Path | None = None) -> Format:
+    """Return a format by its name, or by that of its code.
+
+    Parameters
+    ----------
+    name
+        As `format=` gives it.
+    kind
+        "hamiltonian" or "trajectory".
+    path
+        The files, which decide between several formats of one code.
 
     Raises
     ------
     ConfigError
         If there is none of this name.
     """
-    known = {each.name: each for each in list_formats(kind)}
-    return known[check_choice("format", name, known)]
+    formats = list_formats(kind)
+    of_code = [each for each in formats if each.code and each.code == name]
+    if of_code:
+        return next((each for each in of_code if path is not None and each.sniff(path)), of_code[0])
+    known = {each.name: each for each in formats}
+    check_choice("format", name, [*known, *sorted({each.code for each in formats} - {"", *known})])
+    return known[name]
 
 
 def recognise(path: Path, kind: Kind) -> Format:

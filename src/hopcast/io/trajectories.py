@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.native import SUFFIXES, write_native
-from hopcast.io.registry import Format, ReadOptions, find_format, list_formats, recognise
+from hopcast.io.registry import Format, ReadOptions, find_format, list_formats, reading, recognise
 
 
 def read_trajectory(
@@ -71,10 +71,8 @@ def read_trajectory(
         timestep=timestep, cell=cell, unwrap=unwrap, pbc=pbc, ase_format=ase_format, workers=workers,
         velocities=None if velocities is None else Path(velocities),
     )  # fmt: skip
-    try:
+    with reading(name, found):
         trajectory: Trajectory = found.read(name, options)
-    except (OSError, MemoryError) as error:
-        raise InputError(f"`{name}` cannot be read as `{found.name}` ({error}).") from error
     return trajectory
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import InputError, QualityWarning
+from hopcast.core.trajectory import Trajectory
+from hopcast.io.registry import ReadOptions
+from hopcast.io.unwrap import to_cartesian, unwrap_fractional, unwrap_positions
 
 
 def given_cell(cell: ArrayLike, name: object) -> NDArray[np.float64]:
@@ -87,3 +90,112 @@ def no_cell(path: Path) -> InputError:
     return InputError(
         f"File `{path}` has no cell. Give `cell` (three lengths or lattice vectors in Å), or `pbc=False` for a molecule."
     )
+
+
+def check_same_atoms(name: Path, frame: int, first: NDArray[Any], numbers: NDArray[Any]) -> None:
+    """Refuse a frame with other atoms than the first.
+
+    Raises
+    ------
+    InputError
+        Naming frame and atom.
+    """
+    if len(numbers) != len(first):
+        raise InputError(
+            f"File `{name}` must hold the same atoms in every frame, but frame {frame} has {len(numbers)} "
+            f"instead of {len(first)}."
+        )
+    changed = np.flatnonzero(numbers != first)
+    if changed.size:
+        from ase.data import chemical_symbols
+
+        atom = changed[0]
+        raise InputError(
+            f"File `{name}` must keep the order of the atoms, but in frame {frame} atom {atom} is "
+            f"{chemical_symbols[numbers[atom]]} instead of {chemical_symbols[first[atom]]}. Sort the frames alike."
+        )
+
+
+def joined_cells(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one cell [3, 3] where all frames [n_frames, 3, 3] have the same."""
+    return cells[0].copy() if len(cells) and np.all(cells == cells[0]) else cells
+
+
+def from_cartesian(
+    path: Path,
+    positions: NDArray[np.float64],
+    cells: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    *,
+    timestep: float,
+    velocities: NDArray[np.float64] | None,
+    periodic: tuple[bool, bool, bool] | None,
+    options: ReadOptions,
+) -> Trajectory:
+    """Return the trajectory of Cartesian positions, unwrapped in place where it is periodic.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    positions
+        [n_frames, n_atoms, 3], Å.
+    cells
+        [n_frames, 3, 3], or [0, 3, 3] where the file has none.
+    numbers
+        [n_atoms].
+    timestep
+        fs.
+    velocities
+        [n_frames, n_atoms, 3], Å/fs, or None.
+    periodic
+        What the file says of its periodicity, or None.
+    options
+        The user's cell and periodicity come before those of the file.
+
+    Raises
+    ------
+    InputError
+        If a cell is needed and there is none.
+    """
+    pbc = periodic or flags(True)
+    if options.cell is not None:
+        cell, pbc = given_cell(options.cell, path), flags(True)
+    else:
+        cell = joined_cells(cells) if len(cells) else np.zeros((3, 3))
+    if options.pbc is not None:
+        pbc = flags(options.pbc)
+    spans = bool(np.all(np.abs(np.linalg.det(cell)) > 1e-8))
+    if not spans and (any(pbc) or (options.pbc is None and not np.any(cell))):
+        raise no_cell(path)
+    if options.unwrap and any(pbc):
+        unwrap_positions(positions, cell, pbc)
+    return Trajectory(
+        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc,
+    )  # fmt: skip
+
+
+def from_fractional(
+    path: Path,
+    fractional: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    *,
+    timestep: float,
+    options: ReadOptions,
+) -> Trajectory:
+    """Return the trajectory of fractional coordinates [n_frames, n_atoms, 3], made Cartesian in place.
+
+    Raises
+    ------
+    InputError
+        If a coordinate is not finite.
+    """
+    if not np.isfinite(fractional).all():
+        raise InputError(f"File `{path}` holds coordinates that are not finite. It is damaged.")
+    cells = cell if options.cell is None else given_cell(options.cell, path)
+    pbc = flags(True if options.pbc is None else options.pbc)
+    if options.unwrap and any(pbc):
+        unwrap_fractional(fractional, pbc)
+    to_cartesian(fractional, cells)
+    return Trajectory(positions=fractional, cell=cells, numbers=numbers, timestep=timestep, pbc=pbc)

@@ -13,6 +13,7 @@ even and the odd functions of velocity: gaps and squared couplings, and coupling
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,9 @@ import numpy as np
 from numba import njit
 
 from hopcast.core.chunks import chunk_slices
+from hopcast.descriptors.elementary import exp_small
 from hopcast.regression.kernels import (
+    KERNELS,
     FloatArray,
     distance_block,
     distances,
@@ -38,6 +41,8 @@ PARITIES = ("even", "odd")
 
 # Distances between atoms that are kept rather than computed anew: 128 MB.
 _KEPT = 2**24
+# Kernels further out are zero in any sum.
+_FARTHEST = 700.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +107,7 @@ class FrameKernel:
         if sum(len(part) ** 2 * part.shape[1] ** 2 for part in frames) <= _KEPT:
             return block(frames)
         # Distances of all pairs of atoms would not fit: they are computed anew for every gamma, over which threads run.
-        parts = chunk_slices(n_frames, chunk_length(frames))
+        parts = chunk_slices(n_frames, chunk_length(frames, frames))
 
         def matrix(gamma: float) -> FloatArray:
             return np.concatenate([block([part[rows] for part in frames])(gamma) for rows in parts])
@@ -110,9 +115,12 @@ class FrameKernel:
         return matrix
 
 
-def chunk_length(training: Atoms) -> int:
-    """Return how many frames are taken at a time, so that a chunk's distances between atoms stay near 4 MB."""
-    return frames_per_chunk(max(len(part) * part.shape[1] ** 2 for part in training))
+def chunk_length(training: Atoms, frames: Atoms) -> int:
+    """Return how many frames like `frames` are taken at a time, so that a chunk's distances between atoms stay near 4 MB."""
+    if _single(training) and _single(frames):
+        return frames_per_chunk(len(training[0]))
+    most = max(len(one) * one.shape[1] * part.shape[1] for one, part in zip(training, frames, strict=True))
+    return max(1, min(512, 2**19 // most))
 
 
 def _single(frames: Atoms) -> bool:
@@ -145,8 +153,15 @@ def _block(training: Atoms, shape: str) -> Callable[[Atoms], OfGamma]:
         def of_gamma(gamma: float) -> FloatArray:
             out = np.zeros((len(frames[0]), n_training))
             for distance, part, own in zip(atoms, frames, training, strict=True):
-                K = kernel_of_distance(distance.copy(), gamma, shape)
-                _add_means(K, part.shape[1], own.shape[1], 1.0 / len(training), out)
+                _add_means(
+                    distance,
+                    part.shape[1],
+                    own.shape[1],
+                    gamma,
+                    KERNELS.index(shape),
+                    1.0 / len(training),
+                    out,
+                )
             return out
 
         return of_gamma
@@ -169,16 +184,28 @@ def _own(frames: Atoms, others: Atoms, shape: str) -> OfGamma:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_means(K: FloatArray, p: int, q: int, share: float, out: FloatArray) -> None:
-    """``out[i, j] += share * mean(K[p i : p (i + 1), q j : q (j + 1)])``."""
+def _add_means(
+    distance: FloatArray, p: int, q: int, gamma: float, shape: int, share: float, out: FloatArray
+) -> None:
+    """``out[i, j] += share * mean of k over distance[p i : p (i + 1), q j : q (j + 1)]``; `shape` numbers the kernels."""
     factor = share / (p * q)
-    for i in range(out.shape[0]):
+    n_columns = distance.shape[1]
+    values = np.empty(n_columns)
+    for r in range(distance.shape[0]):
+        row = distance[r]
+        if shape == 1:
+            for c in range(n_columns):
+                s = min(math.sqrt(3.0 * row[c]) * gamma, _FARTHEST)
+                values[c] = (1.0 + s) * exp_small(-s)
+        else:
+            scale = gamma if shape == 0 else 0.5 * gamma * gamma
+            for c in range(n_columns):
+                values[c] = exp_small(-min(scale * row[c], _FARTHEST))
         for j in range(out.shape[1]):
             total = 0.0
-            for a in range(p):
-                for b in range(q):
-                    total += K[i * p + a, j * q + b]
-            out[i, j] += factor * total
+            for b in range(q):
+                total += values[j * q + b]
+            out[r // p, j] += factor * total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -108,7 +108,8 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     left = np.maximum(own(gamma) - self._explained(K, alpha, lower), 0.0)
                     std[part, columns] = np.sqrt(left[:, None] * signal[columns])
 
-        map_chunks(work, chunk_slices(len(frames), chunk_length(training)), workers=self.workers)
+        length = chunk_length(training, atoms_of(frames[:1]))
+        map_chunks(work, chunk_slices(len(frames), length), workers=self.workers)
         if self._one_dimensional:
             return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
         return (mean, std) if return_std else mean
@@ -155,8 +156,8 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 out[:, :, target] = mean[:, target] + random.standard_normal((n, len(mean))) @ root.T
         return out[:, :, 0] if self._one_dimensional else out
 
-    def _prepare(self, X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Check training data and learn the scaling; return standardised frames, centred targets and their means."""
+    def _prepare(self, X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Check training data and learn the scaling; return standardised frames and targets [n_samples, n_targets]."""
         self._check_parameters()
         if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
             raise InputError(TOO_FEW.format(0))
@@ -180,9 +181,11 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         self._one_dimensional = y.ndim == 1
         self._learn_scaling(frames)
-        # An odd function of velocity has no mean.
-        means = np.zeros(targets.shape[1]) if self.parity == "odd" else targets.mean(axis=0)
-        return self._standardise(frames), targets - means, means
+        return self._standardise(frames), targets
+
+    def _means(self, targets: FloatArray) -> FloatArray:
+        """Return the mean of each target; an odd function of velocity has none."""
+        return np.zeros(targets.shape[1]) if self.parity == "odd" else targets.mean(axis=0)
 
     def _conclude(
         self, pairs: list[tuple[float, float]], means: FloatArray, dual: FloatArray, signal: FloatArray

@@ -129,7 +129,9 @@ class LowRankRidge(FixedOrder):
             Label of the block every frame belongs to, [n_samples]; None: blocks of `block_length`. Only used where
             alpha or gamma is chosen.
         """
-        frames, centred, means = self._prepare(X, y)
+        frames, targets = self._prepare(X, y)
+        means = self._means(targets)
+        centred = targets - means
         self.landmarks_ = farthest_frames(frames, min(self.n_landmarks, len(frames)), self.kernel)
         self.X_fit_ = frames[self.landmarks_]
         with single_threaded_blas():
@@ -137,7 +139,7 @@ class LowRankRidge(FixedOrder):
             onto_landmarks = kernel.onto(atoms)
             parts = map_chunks(
                 lambda part: onto_landmarks(self._atoms(frames[part])),
-                chunk_slices(len(frames), chunk_length(atoms)),
+                chunk_slices(len(frames), chunk_length(atoms, atoms)),
                 workers=self.workers,
             )
             own = kernel.own(self._atoms(frames))

@@ -39,17 +39,22 @@ class FrameRidge(FrameModel):
             Label of the block every frame belongs to, [n_samples]; None: blocks of `block_length`. Only used where
             alpha or gamma is chosen.
         """
-        self.X_fit_, centred, means = self._prepare(X, y)
+        self.X_fit_, targets = self._prepare(X, y)
         with single_threaded_blas():
             matrix_of = self._frame_kernel().within(self._atoms(self.X_fit_), workers=self.workers)
-            pairs = self._hyperparameters(matrix_of, centred, groups)
-            self._components = _components(matrix_of, pairs)
-            dual = np.empty_like(centred)
-            for _, _, columns, lower in self._components:
-                dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
-        signal = np.einsum("ij,ij->j", centred, dual) / len(centred)
-        self._conclude(pairs, means, dual, signal)
+            self._solve(matrix_of, targets, groups)
         return self
+
+    def _solve(self, matrix_of: OfGamma, targets: FloatArray, groups: ArrayLike | None) -> None:
+        """Choose hyperparameters and keep what forecasts need, for targets [n_samples, n_targets]."""
+        means = self._means(targets)
+        centred = targets - means
+        pairs = self._hyperparameters(matrix_of, centred, groups)
+        self._components = _components(matrix_of, pairs)
+        dual = np.empty_like(centred)
+        for _, _, columns, lower in self._components:
+            dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
+        self._conclude(pairs, means, dual, np.einsum("ij,ij->j", centred, dual) / len(targets))
 
     def block_out_residuals(
         self, groups: ArrayLike | None = None, *, block_length: int | None = None

@@ -18,7 +18,7 @@ from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError, check_choice, nearest
 from hopcast.regression.blockout import factorise, inverse_of
 from hopcast.regression.finite import require_finite
-from hopcast.regression.frame_model import TOO_FEW, root_of
+from hopcast.regression.frame_model import TOO_FEW, centre_and_scale, root_of
 from hopcast.regression.kernels import (
     FloatArray,
     distance_block,
@@ -31,10 +31,10 @@ from hopcast.regression.kernels import (
 from hopcast.regression.time_kernels import (
     GEOMETRY_KERNELS,
     HYPERPARAMETERS,
+    LOG_LIMITS,
     Prior,
     covariance,
     derivatives,
-    limits,
 )
 
 _VARIANCES = [index for index, name in enumerate(HYPERPARAMETERS) if name.endswith("_variance")]
@@ -63,8 +63,8 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         Values to hold, by name (`hopcast.regression.time_kernels.HYPERPARAMETERS`): variances in units of the training
         target's variance (0 leaves a part out), lengths in fs, gamma per unit of distance. What is not named is chosen.
     time_scale
-        Where lengths in time are expected, fs, within a factor e: the prior's centre. Vibrations of a lattice; on the shipped
-        CsPbI3 the likelihood of dense samples alone gives 97 fs for the gap and 50 to 70 fs for the coupling.
+        Where lengths in time are expected, fs, within a factor e: the prior's centre. Vibrations of a lattice; 125 samples
+        24 fs apart of the shipped CsPbI3 put it at 110 fs for the gap and at 59 to 65 fs for the coupling.
     standardize
         Bring every feature to mean 0 and standard deviation 1 over the training frames.
     workers
@@ -97,12 +97,12 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
     -----
     The first column of X is the time in fs, the others are features (of the geometry, and of the velocities where the target
     needs them); with the time alone it is a process in time. Hyperparameters maximise the marginal likelihood times weak
-    priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The priors matter below
-    some thirty samples, where the likelihood alone cannot tell fast motion from noise: it took 30 samples of a
-    coupling 100 fs apart for noise and lost to a straight line. The noise is a parameter like the others,
+    priors (`hopcast.regression.time_kernels.Prior`), by L-BFGS-B with analytic gradients from three fixed starts. The
+    priors matter below some thirty samples, where the likelihood alone cannot tell fast motion from noise: it takes 30 samples of a
+    coupling 100 fs apart for noise and loses to a straight line. The noise is a parameter like the others,
     at least 1e-9 of the variance: no jitter is added beside it.
 
-    A step costs n^3/2 operations; predictions are linear in frames, in chunks whose memory does not grow with them.
+    A step costs n^3 operations for all nine; predictions are linear in frames, in chunks whose memory does not grow with them.
 
     References
     ----------
@@ -151,7 +151,9 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
                 "nothing to learn."
             )
         self.time_fit_ = np.ascontiguousarray(frames[:, 0])
-        self.x_mean_, self.x_scale_ = _standards(frames[:, 1:], self.standardize)
+        features = frames[:, 1:]
+        odd = np.zeros(features.shape[1], dtype=np.bool_)
+        self.x_mean_, self.x_scale_ = centre_and_scale(features, self.standardize, odd)
         self.X_fit_ = self._standardise(frames)
         self.intercept_, self.scale_ = float(target.mean()), float(target.std())
         with single_threaded_blas():
@@ -190,12 +192,11 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         mean = np.empty(len(frames))
         std = np.empty_like(mean) if return_std else mean[:0]
         prior = float(self.theta_[_VARIANCES[:-1]].sum())
-
         tiles = tiles_of(self.X_fit_)
 
         def forecast(part: slice) -> None:
             distance = distance_block(self._standardise(frames[part]), tiles, len(self.X_fit_), self.kernel)
-            lag = np.abs(frames[part, 0, None] - self.time_fit_)
+            lag = np.abs(frames[part, 0, None].astype(np.float64) - self.time_fit_)
             K = covariance(self.theta_, lag, distance, self.kernel)
             mean[part] = self.intercept_ + self.scale_ * weighted_sums(K, self.dual_coef_[:, None])[:, 0]
             if return_std:
@@ -275,7 +276,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         free = np.array([index for index in range(len(fixed)) if index not in held], dtype=np.intp)
         if len(free) == 0:
             return fixed
-        bounds = limits()[free]
+        bounds = LOG_LIMITS[free]
 
         def objective(logs: FloatArray) -> tuple[float, FloatArray]:
             theta = fixed.copy()
@@ -302,18 +303,11 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         return np.ascontiguousarray((X[:, 1:] - self.x_mean_) / self.x_scale_)
 
     def _validated(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
         check_is_fitted(self)
-        frames = validate_data(self, X, dtype=np.float64, reset=False, ensure_all_finite=False)
+        frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
         require_finite("X", frames)
         return np.asarray(frames)
-
-
-def _standards(X: FloatArray, standardize: bool) -> tuple[FloatArray, FloatArray]:
-    """Return centre and scale of the features; one that is constant but for rounding is only centred."""
-    if not standardize:
-        return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    mean, scale = X.mean(axis=0), X.std(axis=0)
-    return mean, np.where(scale > 10.0 * np.finfo(np.float64).eps * np.abs(mean), scale, 1.0)
 
 
 class _Evidence:

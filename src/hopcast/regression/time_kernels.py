@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hopcast.regression.kernels import FloatArray, kernel_of_distance
 
@@ -18,16 +17,13 @@ HYPERPARAMETERS = (
 )  # fmt: skip
 """Variances in units of the training target's, lengths in fs, gamma as in `LaplacianRidge`."""
 
-_LIMITS = {"variance": (1e-8, 1e2), "length": (1.0, 1e6), "gamma": (1e-6, 1e3), "noise": (1e-9, 1.0)}
+_VARIANCE, _LENGTH, _GAMMA, _NOISE = (1e-8, 1e2), (1.0, 1e6), (1e-6, 1e3), (1e-9, 1.0)
+LOG_LIMITS = np.log([_VARIANCE, _LENGTH, _VARIANCE, _LENGTH, _VARIANCE, _GAMMA, _VARIANCE, _LENGTH, _NOISE])
+"""Logarithms of the least and the largest value of each hyperparameter, [9, 2]."""
+
 # Means of the exponential priors of variances. In time it only keeps them from growing without bound; geometry and product
 # must each earn two nats for explaining everything, one for each of their two parameters (as in Akaike's criterion).
 _MEANS = np.array([10.0, np.inf, 10.0, np.inf, 0.5, np.inf, 0.5, np.inf, np.inf])
-
-
-def limits() -> NDArray[np.float64]:
-    """Return the logarithms of the least and the largest value of each hyperparameter, [9, 2]."""
-    kinds = [name.split("_")[0 if name.startswith("noise") else -1] for name in HYPERPARAMETERS]
-    return np.log([_LIMITS[kind] for kind in kinds])
 
 
 class Prior:

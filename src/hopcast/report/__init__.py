@@ -34,10 +34,12 @@ from hopcast.report.paper import CITATIONS, PAPER_RATIOS, paper_ratio
 from hopcast.report.records import estimate, number
 from hopcast.report.schema import SCHEMA_VERSION, results_schema, to_json, validate_results
 from hopcast.report.study_report import (
+    CHOSEN,
     Dephasing,
     Forecast,
     InformationMap,
     Populations,
+    Relaxation,
     Series,
     Structure,
     StudyReport,
@@ -55,8 +57,8 @@ from hopcast.report.tables import (
 from hopcast.report.verdicts import Verdict, with_verdicts
 
 __all__ = [
-    "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "FigureSpec", "Forecast",
-    "InformationMap", "Populations", "Series", "Structure", "StudyReport", "Table", "Verdict", "best_feature_table",
+    "CHOSEN", "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "FigureSpec", "Forecast",
+    "InformationMap", "Populations", "Relaxation", "Series", "Structure", "StudyReport", "Table", "Verdict", "best_feature_table",
     "calibrated_rate_table", "calibration_table", "claim_table", "claims", "estimate", "hamiltonian_table", "information_table", "learning_table", "model_table", "number", "paper_ratio", "render_html",
     "results_schema", "save_figure", "study_tables", "to_json", "trust_table", "validate_results", "with_verdicts",
     "write_report",

@@ -11,6 +11,7 @@ What a study has to supply:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ from hopcast.report.schema import plain, validate_results
 from hopcast.report.verdicts import with_verdicts
 
 Array = NDArray[np.float64]
+
+CHOSEN = "chosen"
+"""Name of the model that a sparse study chooses among representations and learners."""
 
 
 def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
@@ -57,6 +61,22 @@ class Structure:
     def __post_init__(self) -> None:
         _check_length("positions", self.positions, (len(self.numbers), 3))
         _check_length("cell", self.cell, (3, 3))
+
+    @property
+    def has_cell(self) -> bool:
+        """Whether the lattice vectors span a cell; a molecule in vacuum may have none."""
+        return abs(float(np.linalg.det(self.cell))) > 1e-9
+
+    @property
+    def box(self) -> Array:
+        """The cell, or a box around the atoms where there is none: vectors as rows [3, 3], Å."""
+        return self.cell if self.has_cell else np.diag(np.ptp(self.positions, axis=0) + 1.0)
+
+    @property
+    def corners(self) -> Array:
+        """Corners of the box [8, 3], Å, the last vector fast."""
+        origin = np.zeros(3) if self.has_cell else self.positions.min(axis=0) - 0.5
+        return origin + np.array(list(itertools.product((0.0, 1.0), repeat=3))) @ self.box
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +204,40 @@ class InformationMap:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Relaxation:
+    """A carrier on its way through its bands, by one or more methods.
+
+    Parameters
+    ----------
+    name, carrier
+        As in `results["relaxation"]`.
+    states
+        Bands, the edge where the carrier ends first.
+    times
+        [n], fs.
+    populations
+        By method [n, n_states].
+    energy, energy_error
+        Energy above the edge and the 95 % half-width of its sampling, by method [n], eV.
+    """
+
+    name: str
+    carrier: str
+    states: tuple[str, ...]
+    times: Array
+    populations: Mapping[str, Array]
+    energy: Mapping[str, Array]
+    energy_error: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        n = len(self.times)
+        for method, values in self.populations.items():
+            _check_length(f"populations[{method!r}]", values, (n, len(self.states)))
+            _check_length(f"energy[{method!r}]", self.energy[method], (n,))
+            _check_length(f"energy_error[{method!r}]", self.energy_error[method], (n,))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """The arrays behind the figures. None (or empty): the figure is left out and the report says so.
 
@@ -199,6 +253,8 @@ class Series:
         One for each element and target.
     atoms
         By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
+    relaxation
+        One for each carrier.
     states, edges
         Density of states and band-edge states of the frames whose orbitals are known.
     """
@@ -210,6 +266,7 @@ class Series:
     populations: Populations | None = None
     maps: tuple[InformationMap, ...] = ()
     atoms: Mapping[str, Array] = field(default_factory=dict)
+    relaxation: tuple[Relaxation, ...] = ()
     states: DensityOfStates | None = None
     edges: BandEdges | None = None
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hopcast.core.hdf5 import atomic_path, write_text
-from hopcast.report.study_report import StudyReport
+from hopcast.report.study_report import CHOSEN, StudyReport
 
 SINGLE: Final = 3.4
 """Width of a figure with one panel, inches (a journal's column)."""
@@ -29,6 +29,7 @@ MUTED: Final = "#6b6b6b"
 FAINT: Final = "#d9d9d9"
 AB_INITIO: Final = "#1b1b1b"
 ALL: Final = "#0072B2"
+CHOICE: Final = "#5D3A9B"
 ELEMENT_COLOURS: Final = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
 """Okabe and Ito's palette without blue (all elements), black (ab initio) and yellow (too pale for a line)."""
 
@@ -65,6 +66,8 @@ def model_colour(name: str, report: StudyReport) -> str:
     """Return the colour of a model: ab initio, all elements, or its first element's."""
     if report.results["hamiltonians"] and name == report.results["hamiltonians"][0]["name"]:
         return AB_INITIO
+    if name == CHOSEN:
+        return CHOICE
     used = report.elements_of(name)
     if name.startswith("all") or (len(used) > 1 and set(used) >= set(report.elements)):
         return ALL

@@ -14,6 +14,7 @@ from hopcast.report.evaluation_tables import (
     selection_table,
 )
 from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
+from hopcast.report.relaxation_tables import relaxation_table
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.report.verdicts import TARGET_NAMES
@@ -141,6 +142,34 @@ def _shared_baseline(report: StudyReport, target: str, split: str, key: str) -> 
     ]
     values = {record["r2"] for record in records}
     return dict(records[0]) if len(values) == 1 else None
+
+
+def candidate_table(report: StudyReport) -> Table:
+    """Return what a sparse study chose among: representations and learners on the same held-out stretches of time."""
+    columns = (
+        Column("target", "Target", style="text"),
+        Column("name", "Representation and learner", style="text"),
+        Column("r2", "R²", "", "r2"),
+        Column("mae", "MAE", "meV", "number", 3),
+        Column("rmse", "RMSE", "meV", "number", 3),
+        Column("n_chosen", "Chosen for", "stretches"),
+    )
+    entries = report.results.get("candidates", ())
+    rows = tuple(
+        (
+            Cell(TARGET_NAMES[entry["target"]]), Cell(entry["name"]), _cell(entry, "r2"), _cell(entry, "mae", _MEV),
+            _cell(entry, "rmse", _MEV), Cell(entry["n_chosen"] or None, reason="never chosen, or nothing to choose"),
+        )
+        for entry in entries
+    )  # fmt: skip
+    notes = (
+        "Each stretch of time is forecast by models that saw nothing of it. The best row of many is too good by chance: the score "
+        "of choosing, made without the stretch that is forecast, is the one to believe.",
+    )
+    return Table(
+        "candidates", "Representations and learners", columns, rows, notes,
+        tuple(list(TARGET_NAMES).index(entry["target"]) for entry in entries),
+    )  # fmt: skip
 
 
 def best_feature_table(report: StudyReport) -> Table:
@@ -429,9 +458,10 @@ def electron_table(report: StudyReport) -> Table:
 def study_tables(report: StudyReport) -> dict[str, Table]:
     """Return all tables of the report by name, in its order."""
     tables = (
-        trust_table(report), information_table(report), model_table(report), best_feature_table(report),
+        trust_table(report), information_table(report), model_table(report), candidate_table(report), best_feature_table(report),
         hamiltonian_table(report), interval_table(report), rate_control_table(report), sampled_rate_table(report), own_tau_table(report),
         method_table(report), check_table(report), claim_table(report), calibration_table(report),
         calibrated_rate_table(report), learning_table(report), selection_table(report), electron_table(report),
+        relaxation_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

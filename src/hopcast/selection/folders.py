@@ -87,7 +87,10 @@ def poscar(geometry: Geometry, title: str) -> str:
 
 
 def qe_input(geometry: Geometry) -> str:
-    """Return an input of pw.x at Gamma; the names of the pseudopotentials follow SSSP's habit and are to be checked.
+    """Return an input of pw.x at Gamma; names and cutoffs of the pseudopotentials are to be checked.
+
+    The slight smearing (1.4 meV) makes pw.x compute bands above the gap, a fifth of the occupied ones and at least four, which
+    fixed occupations would not; give ``nbnd`` for more.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ def qe_input(geometry: Geometry) -> str:
     cell = "\n".join(_row(row) for row in geometry.cell)
     return (
         "&CONTROL\n calculation='scf', prefix='frame', outdir='./out', pseudo_dir='../../pseudo', wf_collect=.true.\n/\n"
-        f"&SYSTEM\n ibrav=0, nat={len(symbols)}, ntyp={len(kinds)}, ecutwfc=50, ecutrho=400, occupations='fixed'\n/\n"
+        f"&SYSTEM\n ibrav=0, nat={len(symbols)}, ntyp={len(kinds)}, ecutwfc=50, ecutrho=400,\n occupations='smearing', smearing='gaussian', degauss=1e-4\n/\n"
         f"&ELECTRONS\n conv_thr=1e-9\n/\nATOMIC_SPECIES\n{species}\nATOMIC_POSITIONS angstrom\n{atoms}\n"
         f"CELL_PARAMETERS angstrom\n{cell}\nK_POINTS gamma\n"
     )

@@ -134,9 +134,12 @@ def _point(
                     f"{FEWEST_BLOCKS} are needed"
                 )
             else:
-                chosen, note = blocked_split(
-                    config.models, timestep, n, target.memory, stride * timestep, n_blocks
-                )
+                try:
+                    chosen, note = blocked_split(
+                        config.models, timestep, n, target.memory, stride * timestep, n_blocks
+                    )
+                except (InputError, ConfigError) as error:  # a purge of the user's own leaves too little here
+                    note = str(error)
                 if chosen is None:
                     reason = note
                 else:

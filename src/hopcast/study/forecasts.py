@@ -397,7 +397,11 @@ def model_record(
 ) -> dict[str, Any]:
     """Return the record of `results.json` of a model on a split."""
     shifted = found.shifted
-    short = f"only {len(shifted)} shifts fit into the trajectory"
+    short = (
+        f"only {len(shifted)} shifts fit into the trajectory"
+        if found.n_shifts_wanted
+        else "not shifted: the control stands beside the interleaved score"
+    )
     low, high = np.quantile(shifted, [0.025, 0.975]) if len(shifted) else (math.nan, math.nan)
     mae, rmse = (_median([getattr(one, key) for one in found.shifted_scores]) for key in ("mae", "rmse"))
     return {

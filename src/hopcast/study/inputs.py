@@ -113,7 +113,7 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         window = derive_couplings(
             window, tracking=config.couplings.tracking, derivative=config.couplings.derivative
         )
-    pair = window.frontier() if section.states is None else window.select(_states(window, section.states))
+    pair = window.frontier() if section.states is None else chosen_states(window, section.states)
     gap = pair.gap()
     if np.nanmin(gap, initial=np.inf) <= 0:
         raise InputError(
@@ -150,14 +150,23 @@ def check_alike(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> Non
         )
 
 
-def _states(hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]) -> list[int]:
+def chosen_states(
+    hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]
+) -> VibronicHamiltonian:
+    """Return the Hamiltonian of two states, by label or by number from 0, lower first.
+
+    Raises
+    ------
+    InputError
+        If there is no such state.
+    """
     labels = hamiltonian.state_labels
-    result = []
+    index = []
     for state in states:
         if isinstance(state, int):
-            result.append(state)
+            index.append(state)
         elif state in labels:
-            result.append(labels.index(state))
+            index.append(labels.index(state))
         else:
             raise InputError(f"State `{state}` must be one of the states {', '.join(labels)}.")
-    return result
+    return hamiltonian.select(index)

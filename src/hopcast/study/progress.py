@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -63,6 +63,32 @@ class Reporter:
         if self.console is not None:
             note = f"  {stage.note}" if stage.note else ""
             self.console.print(f"{name:<12} {self.seconds[name]:7.1f} s{note}", highlight=False, markup=False)
+
+    @contextmanager
+    def counted(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Show work whose units are counted as they are done: a live bar, or a plain line every tenth of it."""
+        start = time.perf_counter()
+        if self.console is not None and self.console.is_terminal:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn(name), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                task = progress.add_task(name, total=None)
+                yield lambda done, total: progress.update(task, completed=done, total=total)
+        else:
+            shown = 0
+
+            def line(done: int, total: int) -> None:
+                nonlocal shown
+                if self.console is not None and (10 * done) // total > shown:
+                    shown = (10 * done) // total
+                    spent = time.perf_counter() - start
+                    self.console.print(
+                        f"{name:<12} {spent:7.1f} s  {done} of {total}", highlight=False, markup=False
+                    )
+
+            yield line
+        self.seconds[name] = time.perf_counter() - start
 
     def note(self, text: str) -> None:
         """Print a remark that a reader of the result should know."""

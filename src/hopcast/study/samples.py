@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.information import correlation_time
 
@@ -82,16 +80,6 @@ def samples_of(pair: VibronicHamiltonian) -> Samples:
             )
     times = pair.timestep * (steps.astype(np.float64) + 0.5)
     return Samples(steps, times, gap, coupling, float(np.median(np.diff(times))), pair.n_steps)
-
-
-def at_frames(trajectory: Trajectory, frames: NDArray[np.intp]) -> Trajectory:
-    """Return chosen frames of a trajectory, as geometries: its time step means nothing."""
-    return dataclasses.replace(
-        trajectory,
-        positions=trajectory.positions[frames],
-        velocities=None if trajectory.velocities is None else trajectory.velocities[frames],
-        cell=trajectory.cell if trajectory.cell.ndim == 2 else trajectory.cell[frames],
-    )
 
 
 def static_dephasing_times(samples: Samples) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,16 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices
-from hopcast.descriptors import SymmetryFunctions, flatten
+from hopcast.core.errors import InputError
+from hopcast.core.trajectory import Trajectory
+from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
+from hopcast.evaluation import CalendarSplit
 from hopcast.information import correlation_time
-from hopcast.study.config import FeaturesSection
+from hopcast.study.config import FeaturesSection, StudyConfig
 from hopcast.study.forecasts import Target
 from hopcast.study.inputs import StudyData
 from hopcast.study.ranking import InformationSeries
-from hopcast.study.samples import FRAMES_OF_MEMORY, Samples, at_frames
+from hopcast.study.samples import FRAMES_OF_MEMORY, Samples
 from hopcast.study.stages import StageResult
 
 Array = NDArray[np.float64]
+
+STRETCHES = 20
+"""Stretches of time held out in turn, where the study does not say how long they are."""
 
 CHUNK_FRAMES = 1024
 """Frames whose features are held at a time."""
@@ -45,7 +52,7 @@ def run_sample_features(section: FeaturesSection, data: StudyData, workers: int 
         eta=section.eta, zeta=section.zeta, images=section.images, workers=workers,
     )  # fmt: skip
     arrays = {
-        name: functions.transform(at_frames(data.trajectory, samples.steps + later), workers=workers)
+        name: functions.transform(take_frames(data.trajectory, samples.steps + later), workers=workers)
         for name, later in (("G", 0), ("G_next", 1))
     }
     spread = data.trajectory[:: max(1, -(-data.trajectory.n_frames // FRAMES_OF_MEMORY))]
@@ -81,6 +88,32 @@ def sample_targets(mode: str, data: StudyData, features: StageResult) -> list[Ta
     ]  # fmt: skip
 
 
+def calendar_of(config: StudyConfig, data: StudyData, memory: float) -> CalendarSplit:
+    """Return the stretches of time that are held out, with a purge of twice the correlation time."""
+    block = config.samples.block or max(data.trajectory.duration / STRETCHES, 2.0 * memory)
+    purge = 2.0 * memory if config.models.purge is None else config.models.purge
+    return CalendarSplit(samples_in(data).times, block, purge)
+
+
+def stretches_of(data: StudyData, calendar: CalendarSplit) -> range:
+    """Return the numbers of all stretches of the trajectory, those without a computed pair too.
+
+    Raises
+    ------
+    InputError
+        If holding one out leaves fewer than two pairs to train.
+    """
+    stretches = range(math.floor(data.trajectory.duration / calendar.block_fs) + 1)
+    for stretch in stretches:
+        left = len(calendar.training(stretch))
+        if left < 2:
+            raise InputError(
+                f"Holding out {calendar.block_fs:g} fs with a purge of {calendar.purge_fs:g} fs must leave computed pairs to "
+                f"train, but leaves {left} beside stretch {stretch}: set a shorter `samples.block` or `models.purge`."
+            )
+    return stretches
+
+
 def coupling_at(mode: str, samples: Samples, values: Array, gap: Array) -> Array:
     """Return |NAC| from what the models learn of it and the gap at the same mid-points."""
     return values if mode == "paper" else values * samples.gap.mean() / gap
@@ -98,12 +131,15 @@ class FeatureChunk:
         Features of the frames, or of the mid-points where the energies live there, [n, n_columns].
     nac
         Features of the mid-points.
+    geometries
+        The frames, and the one that ends the last mid-point.
     """
 
     frames: slice
     steps: slice
     gap: Array
     nac: Array
+    geometries: Trajectory
 
 
 def feature_chunks(
@@ -115,12 +151,17 @@ def feature_chunks(
         stop = min(
             part.stop + 1, trajectory.n_frames
         )  # the mid-point after the last frame needs the next one
-        flat = flatten(functions.transform(trajectory[part.start : stop], workers=workers))
+        geometries = trajectory[part.start : stop]
+        flat = flatten(functions.transform(geometries, workers=workers))
         now, later = flat[:-1], flat[1:]
         at_midpoints = data.hamiltonian.energy_grid == "midpoint"
         gap = 0.5 * (now + later) if at_midpoints else flat[: part.stop - part.start]
         yield FeatureChunk(
-            part, slice(part.start, stop - 1), gap, _coupling_features(mode, now, later, trajectory.timestep)
+            part,
+            slice(part.start, stop - 1),
+            gap,
+            _coupling_features(mode, now, later, trajectory.timestep),
+            geometries,
         )
 
 

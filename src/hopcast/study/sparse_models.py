@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from hopcast.core.errors import InputError
 from hopcast.descriptors import SymmetryFunctions
 from hopcast.evaluation import CalendarSplit, NeighbourSplit, calibrate, evaluate_model
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.regression import LaplacianRidge
-from hopcast.report import number
+from hopcast.report import CHOSEN, number
+from hopcast.study.choice import Choices
 from hopcast.study.config import StudyConfig
 from hopcast.study.forecasts import (
     TOO_MANY,
@@ -30,30 +31,34 @@ from hopcast.study.forecasts import (
 )
 from hopcast.study.inputs import StudyData
 from hopcast.study.progress import Stage
-from hopcast.study.sparse import feature_chunks, sample_targets, samples_in
+from hopcast.study.sparse import (
+    FeatureChunk,
+    calendar_of,
+    feature_chunks,
+    sample_targets,
+    samples_in,
+    stretches_of,
+)
 from hopcast.study.stages import StageResult
 
 Array = NDArray[np.float64]
 
-STRETCHES = 20
-"""Stretches of time held out in turn, where the study does not say how long they are."""
-
-
-def calendar_of(config: StudyConfig, data: StudyData, memory: float) -> CalendarSplit:
-    """Return the stretches of time that are held out, with a purge of twice the correlation time."""
-    block = config.samples.block or max(data.trajectory.duration / STRETCHES, 2.0 * memory)
-    purge = 2.0 * memory if config.models.purge is None else config.models.purge
-    return CalendarSplit(samples_in(data).times, block, purge)
+Columns = Callable[[FeatureChunk], Array]
+"""What a model sees of a chunk of the trajectory."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Fitted:
-    """A model of all pairs, and one for each stretch of time that knows nothing of it."""
+    """A model of all pairs, and one for each stretch of time that knows nothing of it.
 
-    spec: ModelSpec
+    `columns` gives what the models see of a chunk; those of a stretch may be of another kind than the whole's.
+    """
+
+    name: str
     target: Target
-    whole: LaplacianRidge
-    stretches: dict[int, LaplacianRidge]
+    whole: Any
+    columns: Columns
+    stretches: Mapping[int, tuple[Any, Columns]]
     scale: float | None
 
 
@@ -73,7 +78,7 @@ def run_sample_models(
     Returns
     -------
     StageResult
-        ``models``: records of `results.json`; ``names``; ``block``, ``purge``: fs. Arrays ``gap/{name}`` on the grid of the
+        ``models``, ``candidates``: records of `results.json`; ``names``; ``block``, ``purge``: fs. Arrays ``gap/{name}`` on the grid of the
         energies and ``nac/{name}`` on mid-points: the forecast, with ab initio values where they are known;
         ``{target}-std/{name}`` scaled posterior deviations; ``{target}-blocked/{name}``: every stretch by the model that
         saw nothing of it, at the computed pairs too.
@@ -112,11 +117,23 @@ def run_sample_models(
             fitted.append(_fit(spec, target, X, model, calendar, data, enough=enough))
             records[-2] |= number("variance_scale", fitted[-1].scale, TOO_MANY)
     functions = SymmetryFunctions.from_dict(features.numbers["functions"])
+    candidates: list[dict[str, Any]] = []
+    if config.samples.candidates:
+        choices = Choices(data, functions, calendar, neighbours, workers)
+        for target in wanted:
+            stage.advance(f"{CHOSEN}, {target.name}")
+            chosen = choices.choose(target, stride, config.models.n_shifts, seed)
+            candidates += chosen.table
+            records += chosen.records
+            fitted.append(
+                _Fitted(CHOSEN, target, chosen.whole, chosen.columns, chosen.stretches, chosen.scale)
+            )
     stage.advance("the whole trajectory")
     arrays = _along(config, data, functions, fitted, calendar, workers)
     numbers = {
         "models": records,
-        "names": [spec.name for spec in specs],
+        "names": list(dict.fromkeys(one.name for one in fitted)),
+        "candidates": candidates,
         "block": calendar.block_fs,
         "purge": calendar.purge_fs,
         "memory": {target.name: target.memory for target in wanted},
@@ -135,16 +152,17 @@ def _fit(
     enough: bool,
 ) -> _Fitted:
     whole = clone(model).fit(X, target.values)
+
+    def columns(chunk: FeatureChunk) -> Array:
+        inputs = chunk.gap if target.name == "gap" else chunk.nac
+        return spec.columns_of(data.trajectory.symbols, target.name, inputs, target.n_columns)
+
     stretches = {}
-    for stretch in range(math.floor(data.trajectory.duration / calendar.block_fs) + 1):
+    for stretch in stretches_of(data, calendar):
         train = calendar.training(stretch)
-        if len(train) < 2:
-            raise InputError(
-                f"Holding out {calendar.block_fs:g} fs with a purge of {calendar.purge_fs:g} fs must leave computed pairs to "
-                f"train, but leaves {len(train)} beside stretch {stretch}: set a shorter `samples.block` or `models.purge`."
-            )
-        stretches[stretch] = clone(model).fit(X[train], target.values[train])
-    return _Fitted(spec, target, whole, stretches, leave_one_out_scale(whole) if enough else None)
+        stretches[stretch] = (clone(model).fit(X[train], target.values[train]), columns)
+    scale = leave_one_out_scale(whole) if enough else None
+    return _Fitted(spec.name, target, whole, columns, stretches, scale)
 
 
 def _along(
@@ -163,28 +181,33 @@ def _along(
     for one in fitted:
         kinds = ("", "-blocked") if one.scale is None else ("", "-blocked", "-std")
         for kind in kinds:
-            arrays[f"{one.target.name}{kind}/{one.spec.name}"] = np.empty(lengths[one.target.name])
+            arrays[f"{one.target.name}{kind}/{one.name}"] = np.empty(lengths[one.target.name])
     for chunk in feature_chunks(config.models.mode, data, functions, workers):
+        seen: dict[Columns, Array] = {}  # models share what they see
         for one in fitted:
-            name, model = one.target.name, one.spec.name
-            inputs = chunk.gap if name == "gap" else chunk.nac
-            start = chunk.frames.start
-            part = slice(start, start + len(inputs))
-            X = one.spec.columns_of(data.trajectory.symbols, name, inputs, one.target.n_columns)
+            name = one.target.name
+            X = _once(seen, one.columns, chunk)
+            part = slice(chunk.frames.start, chunk.frames.start + len(X))
             if one.scale is None:
-                arrays[f"{name}/{model}"][part] = one.whole.predict(X)
+                arrays[f"{name}/{one.name}"][part] = one.whole.predict(X)
             else:
                 mean, std = one.whole.predict(X, return_std=True)
-                arrays[f"{name}/{model}"][part] = mean
-                arrays[f"{name}-std/{model}"][part] = math.sqrt(one.scale) * std
+                arrays[f"{name}/{one.name}"][part] = mean
+                arrays[f"{name}-std/{one.name}"][part] = math.sqrt(one.scale) * std
             times = (np.arange(part.start, part.stop) + offset[name]) * data.trajectory.timestep
             labels = np.floor(times / calendar.block_fs).astype(np.intp)
             for stretch in np.unique(labels):
                 inside = labels == stretch
-                arrays[f"{name}-blocked/{model}"][part][inside] = one.stretches[int(stretch)].predict(
-                    X[inside]
-                )
+                model, columns = one.stretches[int(stretch)]
+                unseen = model.predict(_once(seen, columns, chunk)[inside])
+                arrays[f"{name}-blocked/{one.name}"][part][inside] = unseen
     return _with_known(data, fitted, arrays)
+
+
+def _once(seen: dict[Columns, Array], columns: Columns, chunk: FeatureChunk) -> Array:
+    if columns not in seen:
+        seen[columns] = columns(chunk)
+    return seen[columns]
 
 
 def _with_known(
@@ -194,7 +217,7 @@ def _with_known(
     pair, samples = data.hamiltonian, samples_in(data)
     gap_known = np.flatnonzero(pair.energy_known)
     for one in fitted:
-        name = one.spec.name
+        name = one.name
         if one.target.name == "gap":
             arrays[f"gap/{name}"][gap_known] = pair.gap()[gap_known]
             known = gap_known

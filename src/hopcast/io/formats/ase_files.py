@@ -1,8 +1,10 @@
-"""Everything else that ASE reads without running or unpickling anything; numbered folders of POSCAR."""
+"""Trajectories that ASE reads without running or unpickling anything."""
 
 from __future__ import annotations
 
-import re
+import json
+import math
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,29 +15,21 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.trajectory import Trajectory
-from hopcast.io.formats import xdatcar, xyz
-from hopcast.io.numbered import consecutive, names_in
+from hopcast.io.assemble import need_timestep
+from hopcast.io.formats import espresso, extxyz, vasprun, xdatcar, xyz
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import head
-from hopcast.io.trajectory_parts import flags, given_cell, no_cell
-from hopcast.io.unwrap import unwrap_positions
+from hopcast.io.trajectory_parts import check_same_atoms, flags, from_cartesian
 
-SAFE = (
-    "extxyz", "xyz", "traj", "vasp", "vasp-xdatcar", "vasp-xml", "vasp-out", "espresso-out", "espresso-in", "aims-output",
-    "lammps-dump-text", "lammps-dump-binary", "proteindatabank", "cif", "gromacs", "gromos", "xsf", "netcdftrajectory",
-    "castep-md", "castep-castep", "siesta-xv", "cp2k-dcd", "cp2k-restart", "json",
-)  # fmt: skip
-"""ASE's names of formats that hold data only (others may unpickle, import or connect)."""
+SAFE = ("traj", "lammps-dump-text", "proteindatabank", "xsf")
+"""ASE's names of formats that hold data only and survive `make fuzz` (others may unpickle, import, connect or fill the memory)."""
 
 
 def sniff(path: Path) -> bool:
-    """Whether ASE recognises it as one of the formats that hold data only, and no fast reader of ours does."""
-    if (
-        not path.is_file()
-        or path.suffix in (".h5", ".hdf5", ".npz", ".npy")
-        or xdatcar.sniff(path)
-        or xyz.sniff(path)
-    ):
+    """Whether ASE recognises it as one of the formats that hold data only, and no reader of ours does."""
+    if not path.is_file() or path.suffix in (".h5", ".hdf5", ".npz", ".npy"):
+        return False
+    if any(each.sniff(path) for each in (xdatcar, xyz, extxyz, vasprun, espresso)):
         return False
     # guesses by content need content: text of numbers must not become a molecule
     return _guess(path) in SAFE
@@ -52,50 +46,71 @@ def _guess(path: Path) -> str | None:
         return None
 
 
-def poscar_folders(path: Path) -> dict[int, Path]:
-    """Return the POSCAR (or CONTCAR) of each numbered folder."""
-    found = {}
-    for name in names_in(path):
-        hit = re.fullmatch(r"\D*(\d{1,9})", name)
-        if hit:
-            for file in ("POSCAR", "CONTCAR"):
-                if (path / name / file).is_file():
-                    found[int(hit.group(1))] = path / name / file
-                    break
-    return found
-
-
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read frame by frame through ASE."""
     name = options.ase_format or _guess(path)
-    if name is not None and name not in SAFE:
+    if options.ase_format and name not in SAFE:
         raise ConfigError(
-            f"Argument `format` must be a format that holds data only ({', '.join(SAFE)}), but is `{name}`. Convert the file "
-            "with ASE to extxyz first."
+            f"Argument `format` must be a name of `hopcast formats`, or one of {', '.join(SAFE)} (formats of ASE that hold data only), "
+            f"but is `{name}`. Convert the file with ASE to extxyz first."
         )
+    if name not in SAFE:
+        raise InputError(
+            f"File `{path}` cannot be read as a trajectory: it is in no format that hopcast recognises"
+            f"{'' if name is None else f' (`{name}` for ASE)'}. Name its `format` (see `hopcast formats`), or convert it with ASE to extxyz."
+        )
+    if name == "traj":
+        check_ulm(path)
     import ase.io
 
     return collect(path, ase.io.iread(str(path), index=":", format=name), options)
 
 
-def images_of(files: list[Path]) -> Iterator[Any]:
-    """Yield the structure of each POSCAR."""
-    import ase.io
+def check_ulm(path: Path) -> None:
+    """Hold the sizes that an ASE ``.traj`` claims against the size of the file, so that nothing larger is allocated.
 
-    for file in files:
-        try:
-            yield ase.io.read(str(file), format="vasp")
-        except Exception as error:  # ASE's readers raise whatever their parsers raise
-            raise InputError(
-                f"File `{file}` cannot be read as a POSCAR ({type(error).__name__}: {error})."
-            ) from error
+    Raises
+    ------
+    InputError
+        If it is damaged.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            _, n_items, offset = struct.unpack("<qqq", file.read(48)[24:])
+            if not (0 < n_items <= size // 8 and 0 < offset <= size - 8 * n_items):
+                raise ValueError(f"it claims {n_items} frames")
+            file.seek(offset)
+            for start in struct.unpack(f"<{n_items}q", file.read(8 * n_items)):
+                file.seek(start)
+                (length,) = struct.unpack("<q", file.read(8))
+                if not 0 < length <= size - start - 8:
+                    raise ValueError(f"a frame claims {length} bytes")
+                for shape, kind, place in _arrays(json.loads(file.read(length))):
+                    claimed = math.prod(shape) * np.dtype(kind).itemsize
+                    if (
+                        min(shape, default=0) < 0
+                        or place < 0
+                        or place + claimed > size
+                        or np.dtype(kind).kind not in "fiub"
+                    ):
+                        raise ValueError(f"an array claims {claimed} bytes")
+    except (ValueError, TypeError, KeyError, OSError, RecursionError, struct.error) as error:
+        raise InputError(f"File `{path}` is damaged ({str(error)[:200]}): write it again.") from error
 
 
-def read_poscars(path: Path, options: ReadOptions) -> Trajectory:
-    """Read a folder of numbered folders."""
-    found = poscar_folders(path)
-    numbers = consecutive(path, found, "numbered folders with a POSCAR")
-    return collect(path, images_of([found[number] for number in numbers]), options)
+def _arrays(content: Any) -> Iterator[tuple[list[int], str, int]]:
+    """Yield shape, type and place of every array that JSON of ASE's names."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if key == "ndarray":
+                shape, kind, place = value
+                yield [int(n) for n in shape], str(kind), int(place)
+            else:
+                yield from _arrays(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _arrays(value)
 
 
 def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajectory:
@@ -106,23 +121,20 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
     InputError
         If a frame cannot be read, atoms change, or cell or time step are missing.
     """
-    if options.timestep is None:
-        raise InputError(f"File `{path}` does not say how far apart its frames are. Give `timestep` in fs.")
+    timestep = need_timestep(path, options.timestep)
     from ase import units
 
     positions: list[NDArray[Any]] = []
     cells: list[NDArray[Any]] = []
     velocities: list[NDArray[Any]] = []
     numbers: NDArray[Any] | None = None
-    periodic: Any = options.pbc
+    periodic: tuple[bool, bool, bool] | None = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ASE warns about headers that do not concern positions
             for frame, atoms in enumerate(images):
                 if numbers is None:
-                    numbers = atoms.numbers.copy()
-                    if periodic is None:
-                        periodic = atoms.pbc.copy() if options.cell is None else True
+                    numbers, periodic = atoms.numbers.copy(), flags(atoms.pbc)
                 check_same_atoms(path, frame, numbers, atoms.numbers)
                 positions.append(atoms.positions.copy())
                 cells.append(atoms.cell.array.copy())
@@ -139,60 +151,16 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
         ) from error
     if numbers is None:
         raise InputError(f"File `{path}` holds no frames.")
-    if options.cell is not None:
-        frames = given_cell(options.cell, path)
-    elif not np.any(cells[0]) and (options.pbc is None or np.any(options.pbc)):
-        raise no_cell(path)
-    else:
-        frames = np.stack(cells)
-        if np.all(frames == frames[0]):
-            frames = frames[0]
     if velocities and len(velocities) != len(positions):
         raise InputError(
             f"File `{path}` has velocities in {len(velocities)} of its {len(positions)} frames only."
         )
-    stacked = np.stack(positions).astype(float)
-    pbc = flags(periodic)
-    if options.unwrap and any(pbc):
-        determinants = np.linalg.det(frames)
-        if not np.all(np.abs(determinants) > 1e-8):
-            raise no_cell(path)
-        unwrap_positions(stacked, frames, pbc)
-    return Trajectory(
-        positions=stacked,
-        cell=frames,
-        numbers=numbers,
-        timestep=options.timestep,
-        velocities=np.stack(velocities) if velocities and np.any(velocities) else None,
-        pbc=pbc,
-    )
-
-
-def check_same_atoms(name: Path, frame: int, first: NDArray[Any], numbers: NDArray[Any]) -> None:
-    """Refuse a frame with other atoms than the first.
-
-    Raises
-    ------
-    InputError
-        Naming frame and atom.
-    """
-    if len(numbers) != len(first):
-        raise InputError(
-            f"File `{name}` must hold the same atoms in every frame, but frame {frame} has {len(numbers)} "
-            f"instead of {len(first)}."
-        )
-    changed = np.flatnonzero(numbers != first)
-    if changed.size:
-        from ase.data import chemical_symbols
-
-        atom = changed[0]
-        raise InputError(
-            f"File `{name}` must keep the order of the atoms, but in frame {frame} atom {atom} is "
-            f"{chemical_symbols[numbers[atom]]} instead of {chemical_symbols[first[atom]]}. Sort the frames alike."
-        )
+    return from_cartesian(
+        path, np.array(positions, dtype=float), np.array(cells, dtype=float), numbers, timestep=timestep,
+        velocities=np.array(velocities) if velocities and np.any(velocities) else None, periodic=periodic, options=options,
+    )  # fmt: skip
 
 
 FORMAT = Format(
-    "ase", "what else ASE reads: vasprun.xml, extxyz, .traj, QE output, ...", "trajectory",
-    "vasprun.xml, *.extxyz, *.traj, ...", sniff, read,
+    "ase", "what ASE reads: .traj, LAMMPS dumps, PDB, XSF", "trajectory", "*.traj, *.lammpstrj, *.pdb, *.xsf", sniff, read,
 )  # fmt: skip

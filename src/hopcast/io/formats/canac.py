@@ -131,5 +131,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 FORMAT = Format(
     "canac", "CA-NAC text, or .npy in the folder of each step", "hamiltonian",
-    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy", sniff, read, write, Holds("frame", complex=True),
+    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy", sniff, read, write, Holds("frame", complex=True), code="ca-nac",
 )  # fmt: skip

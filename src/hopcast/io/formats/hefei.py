@@ -101,5 +101,5 @@ def write_rows(path: Path, rows: NDArray[np.float64], form: str = "%24.16e") -> 
 
 FORMAT = Format(
     "hefei", "Hefei-NAMD text with inp, INICON and DEPHTIME; NATXT and NATXT_RE/_IM", "hamiltonian",
-    "EIGTXT, NATXT, NATXT_RE, NATXT_IM", sniff, read, write, Holds("frame", complex=True, timestep=True),
+    "EIGTXT, NATXT, NATXT_RE, NATXT_IM", sniff, read, write, Holds("frame", complex=True, timestep=True), code="hefei-namd",
 )  # fmt: skip

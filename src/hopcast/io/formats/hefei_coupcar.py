@@ -9,7 +9,13 @@ import numpy as np
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import atomic_path
-from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences, real_couplings
+from hopcast.io.assemble import (
+    assemble,
+    differences_to_nac,
+    nac_to_differences,
+    need_timestep,
+    real_couplings,
+)
 from hopcast.io.formats.hefei import folder_of
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import head
@@ -61,8 +67,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             f"File `{file}` must hold {int(nsw)} records of {length} bytes (NSW), but has {size} bytes, {size / length:.6g} records. "
             "It is cut short or of another NBANDS: write it again."
         )
-    if potim <= 0 or not np.isfinite(potim):
-        raise InputError(f"File `{file}` must state a positive time step POTIM, but states {potim:g} fs.")
+    need_timestep(file, potim)
     if options.timestep is not None and not np.isclose(potim, options.timestep, rtol=1e-6):
         raise InputError(
             f"File `{file}` has POTIM = {potim:g} fs, but `timestep` is {options.timestep:g} fs. Correct the wrong one."
@@ -91,8 +96,10 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
     n_steps = hamiltonian.n_steps
     rows = np.zeros((n_steps + 1, n_states * n_states + n_states))
     rows[0, :4] = (8.0 * rows.shape[1], n_states, n_steps + 1, hamiltonian.timestep)
-    if n_states < 2:
-        raise InputError("A COUPCAR needs at least two states, but the Hamiltonian has one.")
+    if n_states < 2 or n_steps < 2:
+        raise InputError(
+            f"A COUPCAR needs at least two states and at least three frames, but the Hamiltonian has {n_states} and {n_steps + 1}."
+        )
     difference = real_couplings(nac_to_differences(hamiltonian.nac, hamiltonian.timestep))
     rows[1:, : n_states * n_states] = difference.swapaxes(1, 2).reshape(n_steps, -1)
     rows[1:, n_states * n_states :] = hamiltonian.energies[:n_steps]
@@ -103,5 +110,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 FORMAT = Format(
     "hefei-coupcar", "Hefei-NAMD binary couplings of all bands; the last frame and its coupling do not fit", "hamiltonian",
-    "COUPCAR", sniff, read, write, Holds("frame", timestep=True, last=False, digits=17),
+    "COUPCAR", sniff, read, write, Holds("frame", timestep=True, last=False, digits=17), code="hefei-namd",
 )  # fmt: skip

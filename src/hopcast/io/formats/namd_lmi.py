@@ -10,7 +10,7 @@ import numpy as np
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.arrays import dataset, foreign_hdf5
-from hopcast.io.assemble import assemble, differences_to_nac
+from hopcast.io.assemble import assemble, differences_to_nac, need_timestep
 from hopcast.io.registry import Format, ReadOptions
 
 
@@ -48,11 +48,11 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             f"File `{path}` must hold `eigs` [step, spin, i] and `olaps` [step, spin, i, j], but their shapes are "
             f"{energies.shape}, {real.shape} and {imaginary.shape}."
         )
-    if arrays["potim"].size != 1 or not arrays["potim"].item() > 0:
+    if arrays["potim"].size != 1 or arrays["potim"].dtype.kind not in "fiu":
         raise InputError(
-            f"File `{path}` must hold one positive time step `potim`, but holds {arrays['potim'].ravel()[:3]}."
+            f"File `{path}` must hold one time step `potim`, but holds {arrays['potim'].ravel()[:3]}."
         )
-    potim = float(arrays["potim"].item())
+    potim = need_timestep(path, float(arrays["potim"].item()))
     if options.timestep is not None and not np.isclose(potim, options.timestep, rtol=1e-6):
         raise InputError(
             f"File `{path}` has potim = {potim:g} fs, but `timestep` is {options.timestep:g} fs. Correct the wrong one."

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
-from hopcast.core.errors import check_choice
-from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.assemble import assemble, need_timestep, unit_of
-from hopcast.io.numbered import consecutive, numbered_files, read_vibronic_pair, split_vibronic
-from hopcast.io.registry import Format, ReadOptions
+import numpy as np
+from numpy.typing import NDArray
 
-SCHEMES = {"3points": 1.0, "levine": -math.pi / 4.0}
-"""hbar d over what is stored."""
+from hopcast.core.errors import InputError, check_choice
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.io.arrays import foreign_hdf5
+from hopcast.io.assemble import SCHEMES, against_overlaps, assemble, need_timestep, unit_of
+from hopcast.io.formats import nanoqmflows_hdf5
+from hopcast.io.numbered import consecutive, names_in, numbered_files, read_vibronic_pair, split_vibronic
+from hopcast.io.registry import Format, ReadOptions
 
 
 def sniff(path: Path) -> bool:
@@ -26,9 +27,8 @@ def sniff(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
-    """Read the matrices; `options.scheme` says how the couplings were made ("3points" by default)."""
+    """Read the matrices; `options.scheme`, or overlaps beside them, says how the couplings were made."""
     timestep = need_timestep(path, options.timestep)
-    scheme = check_choice("scheme", options.scheme or "3points", SCHEMES)
     unit, scale = unit_of(str(path), options.unit, "eV")
     real, imaginary = numbered_files(path, r"Ham_(\d+)_re"), numbered_files(path, r"Ham_(\d+)_im")
     shifted = ""
@@ -42,15 +42,41 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         imaginary = {a: imaginary[b] for a, b in zip(re_numbers, im_numbers, strict=True)}
     re_parts, im_parts, first = read_vibronic_pair(path, real, imaginary, "`Ham_<step>`")
     energies, negative = split_vibronic(re_parts * scale, im_parts * scale)
+    stored = -negative.real
+    scheme = options.scheme or _told_by_overlaps(path, stored, im_numbers, timestep)
+    factor = SCHEMES[check_choice("scheme", scheme, SCHEMES)]
+    told = "" if options.scheme else ", told by the overlaps"
     return assemble(
-        path, energies, -SCHEMES[scheme] * negative.real, timestep=timestep, grid="midpoint", options=options, first=first,
+        path, energies, factor * stored, timestep=timestep, grid="midpoint", options=options, first=first,
         provenance={
             "format": f"nanoqmflows{shifted}", "units": unit,
-            "sign": "Im H = +hbar d (3points)" if scheme == "3points" else "Im H = -4/pi hbar d (levine); check it against S",
+            "sign": f"Im H = hbar d times {1 / factor:.4g} ({scheme}{told})",
         },
     )  # fmt: skip
 
 
+def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int], timestep: float) -> str:
+    """Return the scheme that an HDF5 of the code in the same folder tells."""
+    beside = [path / name for name in sorted(names_in(path)) if nanoqmflows_hdf5.sniff(path / name)]
+    if len(beside) != 1:
+        raise InputError(
+            f"Folder `{path}` does not say how its couplings were made, which decides their sign and scale. Give `scheme` (3points or "
+            "levine, `algorithm` in the input of the run), put its HDF5 here to tell it, or read the overlaps of the HDF5 instead."
+        )
+    with foreign_hdf5(beside[0]) as file:
+        overlaps, _ = nanoqmflows_hdf5.read_overlaps(
+            beside[0], nanoqmflows_hdf5.home_of(file), corrected=True
+        )
+    rows = [row for row, number in enumerate(numbers) if number in overlaps]
+    paired = [overlaps[numbers[row]] for row in rows]
+    if not rows or any(matrix.shape != stored.shape[1:] for matrix in paired):
+        raise InputError(
+            f"File `{beside[0]}` must hold the overlaps of the states and steps of `Ham_<step>_im` beside it, but does not. "
+            "Give `scheme` (3points or levine)."
+        )
+    return against_overlaps(path, stored[rows], np.array(paired), timestep)[0]
+
+
 FORMAT = Format(
-    "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read,
+    "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read, code="nano-qmflows",
 )  # fmt: skip

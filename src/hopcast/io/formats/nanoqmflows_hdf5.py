@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import ATOMIC_TIME, HARTREE, HBAR
 from hopcast.io.arrays import dataset, foreign_hdf5
-from hopcast.io.assemble import assemble, from_overlaps, need_timestep
+from hopcast.io.assemble import SCHEMES, against_overlaps, assemble, from_overlaps, need_timestep
 from hopcast.io.registry import Format, ReadOptions
 
 SUFFIXES = (".h5", ".hdf5")
 
 
-def _home(file: Any) -> Any:
+def home_of(file: Any) -> Any:
     """Return the group with the eigenvalues: the file, or one group in it."""
     import h5py
 
@@ -38,7 +39,7 @@ def _home(file: Any) -> Any:
 
 def looks_like(file: Any) -> bool:
     """Whether an open HDF5 file is nano-qmflows'."""
-    return _home(file) is not None
+    return home_of(file) is not None
 
 
 def sniff(path: Path) -> bool:
@@ -66,11 +67,33 @@ def _numbers(group: Any, pattern: str, path: Path, what: str) -> dict[int, str]:
     return {number: found[number] for number in numbers}
 
 
+def read_overlaps(path: Path, home: Any, *, corrected: bool) -> tuple[dict[int, NDArray[Any]], str]:
+    """Return overlaps by number (raw where they are, or with the code's phases), and the name of the kind.
+
+    Raises
+    ------
+    InputError
+        If one is missing or damaged.
+    """
+    groups = _numbers(home, r"overlaps_(\d{1,9})", path, "`overlaps_<step>`")
+    kinds = ["mtx_sji_t0", "mtx_sji_t0_corrected"]
+    held = [kind for kind in kinds if all(_has(home, name, kind) for name in groups.values())]
+    kind = (held[-1] if corrected else held[0]) if held else kinds[0]
+    return {number: dataset(home, f"{name}/{kind}") for number, name in groups.items()}, kind
+
+
+def _has(home: Any, name: str, kind: str) -> bool:
+    import h5py
+
+    is_own = isinstance(home.get(name, getlink=True), h5py.HardLink)
+    return is_own and isinstance(home[name], h5py.Group) and kind in home[name].keys()  # noqa: SIM118
+
+
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read eigenvalues and overlaps (or, where the source is trusted, its couplings)."""
     timestep = need_timestep(path, options.timestep)
     with foreign_hdf5(path) as file:
-        home = _home(file)
+        home = home_of(file)
         if home is None:
             raise InputError(
                 f"File `{path}` must hold `eigenvalues`, but does not. Is it nano-qmflows' HDF5?"
@@ -87,39 +110,46 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
                 f"File `{path}` must hold as many eigenvalues at every step, but holds {sorted(sizes)[:4]}."
             )
         energies = np.array(rows, dtype=float) * HARTREE
-        overlaps = _numbers(home, r"overlaps_(\d{1,9})", path, "`overlaps_<step>`")
         couplings = _numbers(home, r"coupling_(\d{1,9})", path, "`coupling_<step>`")
+        overlaps, kind = read_overlaps(
+            path, home, corrected=options.couplings == "source" and bool(couplings)
+        )
         trust = options.couplings == "source" and bool(couplings)
-        chosen = couplings if trust else overlaps
-        if not chosen:
+        if not (couplings if trust else overlaps):
             raise InputError(
                 f"File `{path}` must hold `overlaps_<step>` or `coupling_<step>`, but holds neither."
             )
-        first = min(points)
-        if min(chosen) != first:
-            raise InputError(
-                f"File `{path}` numbers eigenvalues from {first} and couplings from {min(chosen)}: they do not pair."
-            )
-        kind = "coupling" if trust else "mtx_sji_t0"
-        if trust:
-            stack = [dataset(home, name) for name in couplings.values()]
-        else:
-            if any("mtx_sji_t0" not in home[name].keys() for name in overlaps.values()):  # noqa: SIM118
-                kind = "mtx_sji_t0_corrected"
-            stack = [dataset(home[name], kind) for name in overlaps.values()]
+        stack = {number: dataset(home, name) for number, name in couplings.items()} if trust else overlaps
+        kind = "coupling" if trust else kind
+    first = min(points)
+    if min(stack) != first:
+        raise InputError(
+            f"File `{path}` numbers eigenvalues from {first} and couplings from {min(stack)}: they do not pair."
+        )
     shape = (energies.shape[1], energies.shape[1])
-    for number, matrix in zip(chosen, stack, strict=True):
+    for number, matrix in (*stack.items(), *overlaps.items()):
         if matrix.shape != shape:
             raise InputError(
                 f"File `{path}`, step {number}: `{kind}` must have the shape {shape} of the eigenvalues, but has {matrix.shape}."
             )
-    matrices = np.array(stack)
+    matrices = np.array(list(stack.values()))
     matrices = matrices.astype(complex if np.iscomplexobj(matrices) else float)
     provenance = {"format": f"nanoqmflows-hdf5, {kind}", "units": "Ha, 1/atomic time"}
     if trust:
+        nac = matrices * (HBAR / ATOMIC_TIME)
+        sign, factor = "d; there are no overlaps to check it", 1.0
+        common = [number for number in stack if number in overlaps]
+        if options.scheme is not None:
+            factor = SCHEMES[check_choice("scheme", options.scheme, SCHEMES)]
+            sign = f"{options.scheme}: d times {1 / factor:.4g}"
+        elif common:
+            at = [list(stack).index(number) for number in common]
+            paired = np.array([overlaps[number] for number in common])
+            scheme, factor = against_overlaps(path, nac[at].real, paired, timestep)
+            sign = f"{scheme}, told by the overlaps: d times {1 / factor:.4g}"
         return assemble(
-            path, energies, matrices * (HBAR / ATOMIC_TIME), timestep=timestep, grid="frame", options=options, first=first,
-            provenance={**provenance, "sign": "d"},
+            path, energies, nac * factor, timestep=timestep, grid="frame", options=options, first=first,
+            provenance={**provenance, "sign": sign},
         )  # fmt: skip
     return from_overlaps(
         path, energies, matrices, timestep=timestep, options=options, first=first,
@@ -129,5 +159,5 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 FORMAT = Format(
     "nanoqmflows-hdf5", "nano-qmflows' HDF5: raw overlaps or couplings", "hamiltonian", "*.hdf5 with eigenvalues/point_<step>",
-    sniff, read,
+    sniff, read, code="nano-qmflows",
 )  # fmt: skip

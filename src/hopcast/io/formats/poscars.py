@@ -2,15 +2,127 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from hopcast.io.formats.ase_files import poscar_folders, read_poscars
-from hopcast.io.registry import Format
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.trajectory import Trajectory
+from hopcast.io.assemble import need_timestep
+from hopcast.io.formats.xdatcar import read_header
+from hopcast.io.numbered import consecutive, names_in
+from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.text import read_bytes
+from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, from_cartesian
+
+
+def poscar_folders(path: Path) -> dict[int, Path]:
+    """Return the POSCAR (or CONTCAR) of each numbered folder.
+
+    Raises
+    ------
+    InputError
+        If two folders have the same number (``1`` and ``0001``).
+    """
+    found: dict[int, Path] = {}
+    for name in names_in(path):
+        hit = re.fullmatch(r"\D*(\d{1,9})", name)
+        file = next((path / name / f for f in ("POSCAR", "CONTCAR") if (path / name / f).is_file()), None)
+        if hit is None or file is None:
+            continue
+        number = int(hit.group(1))
+        if number in found:
+            raise InputError(
+                f"Folder `{path}` has step {number} twice: `{found[number]}` and `{file}`. Move one elsewhere."
+            )
+        found[number] = file
+    return found
 
 
 def sniff(path: Path) -> bool:
     """Whether a folder has numbered folders with a POSCAR."""
-    return path.is_dir() and not (path / "XDATCAR").is_file() and bool(poscar_folders(path))
+    if not path.is_dir() or (path / "XDATCAR").is_file():
+        return False
+    try:
+        return bool(poscar_folders(path))
+    except InputError:
+        return True
 
 
-FORMAT = Format("poscars", "numbered folders of POSCAR", "trajectory", "<step>/POSCAR", sniff, read_poscars)
+def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return cell [3, 3] (Å), atomic numbers and Cartesian positions (Å) of a POSCAR (VASP 5: with its line of elements).
+
+    Raises
+    ------
+    InputError
+        If it is cut short, or something in it is no number.
+    """
+    data = read_bytes(path)
+    lines = data.split(b"\n")
+    cell, symbols, counts = read_header(path, b"\n".join(lines[:7]) + b"\n", frame)
+    n_atoms = sum(counts)
+    row = 8 if lines[7:8] and lines[7].strip()[:1].upper() == b"S" else 7
+    kind = lines[row].strip()[:1].upper() if row < len(lines) else b""
+    if kind not in (b"D", b"C", b"K"):
+        raise InputError(f"File `{path}` must say Direct or Cartesian in line {row + 1}, but does not.")
+    if n_atoms > len(data) // 6:  # a coordinate and its blank take at least two bytes
+        raise InputError(
+            f"File `{path}` must hold {n_atoms} atoms, but has {len(data)} bytes. It is cut short."
+        )
+    places = []
+    for atom, line in enumerate(lines[row + 1 : row + 1 + n_atoms]):
+        try:
+            place = [float(word) for word in line.split()[:3]]
+        except ValueError:
+            place = []
+        if len(place) != 3 or not np.isfinite(place).all():
+            raise InputError(
+                f"File `{path}`, line {row + 2 + atom} must hold three coordinates of atom {atom}, but holds "
+                f"`{line[:60].decode('utf-8', 'replace')}`."
+            )
+        places.append(place)
+    if len(places) != n_atoms:
+        raise InputError(
+            f"File `{path}` must hold {n_atoms} atoms, but holds {len(places)}. It is cut short."
+        )
+    # positions in Cartesian form are multiplied by the scale too, which read_header has done with the cell
+    scale = float(np.linalg.norm(cell[0]) / (np.linalg.norm(_vector(lines[2])) or 1.0))
+    positions = np.array(places) @ cell if kind == b"D" else np.array(places) * scale
+    numbers = np.repeat([atomic_number(symbol, path) for symbol in symbols], counts)
+    return cell, numbers, positions
+
+
+def _vector(line: bytes) -> list[float]:
+    return [float(word) for word in line.decode("utf-8", "replace").split()[:3]]
+
+
+def read(path: Path, options: ReadOptions) -> Trajectory:
+    """Read a folder of numbered folders, in the order of their numbers."""
+    timestep = need_timestep(path, options.timestep)
+    found = poscar_folders(path)
+    numbered = consecutive(path, found, "numbered folders with a POSCAR")
+    positions, cells = [], []
+    first: NDArray[np.int64] | None = None
+    for frame, number in enumerate(numbered):
+        cell, numbers, places = read_poscar(found[number], frame)
+        if first is None:
+            first = numbers
+        check_same_atoms(found[number], frame, first, numbers)
+        positions.append(places)
+        cells.append(cell)
+    assert first is not None
+    return from_cartesian(
+        path,
+        np.array(positions),
+        np.array(cells),
+        first,
+        timestep=timestep,
+        velocities=None,
+        periodic=None,
+        options=options,
+    )
+
+
+FORMAT = Format("poscars", "numbered folders of POSCAR", "trajectory", "<step>/POSCAR", sniff, read)

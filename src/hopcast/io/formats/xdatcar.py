@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
+from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import CHUNK, head, parse_frames, read_range
-from hopcast.io.trajectory_parts import atomic_number, flags, given_cell, warn_of_numbering
-from hopcast.io.unwrap import to_cartesian, unwrap_fractional
+from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
 
 _MARK = b"irect configuration="
 _LINE = 256
@@ -44,7 +44,7 @@ def _marks(path: Path, size: int) -> NDArray[np.int64]:
     return np.array(found, dtype=np.int64)
 
 
-def _header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64], list[str], list[int]]:
+def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64], list[str], list[int]]:
     """Return cell, symbols and counts of a header."""
     lines = text.decode("utf-8", "replace").rstrip("\n").split("\n")[-7:]
     try:
@@ -85,8 +85,7 @@ def frame_numbers(path: Path) -> NDArray[np.int64]:
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read all frames; direct coordinates are unwrapped by minimum image unless `options.unwrap` is off."""
     file = file_of(path)
-    if options.timestep is None:
-        raise InputError(f"File `{file}` does not say how far apart its frames are. Give `timestep` in fs.")
+    timestep = need_timestep(file, options.timestep)
     if not file.is_file():
         raise InputError(f"File `{file}` does not exist or is not a file. Check the path.")
     size = file.stat().st_size
@@ -99,7 +98,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         raise InputError(
             f"File `{file}` must begin with a header, but its first frame comes after {marks[0]} bytes."
         )
-    cell, symbols, counts = _header(file, read_range(file, 0, int(marks[0])), 0)
+    cell, symbols, counts = read_header(file, read_range(file, 0, int(marks[0])), 0)
     n_atoms = sum(counts)
     if 6 * n_atoms * len(marks) > size:  # a coordinate and its blank take at least two bytes
         raise InputError(
@@ -141,31 +140,23 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                 raise InputError(
                     f"File `{file}` has text after its last frame: it is cut short within a header. Remove it."
                 )
-            new_cell, new_symbols, new_counts = _header(file, text, frame)
+            new_cell, new_symbols, new_counts = read_header(file, text, frame)
             if (new_symbols, new_counts) != (symbols, counts):
                 raise InputError(
                     f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
                     f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}."
                 )
             cells[frame] = new_cell
-    if not np.isfinite(positions).all():
-        raise InputError(f"File `{file}` holds coordinates that are not finite. It is damaged.")
     warn_of_numbering(file, numbers)
     frames_cell: NDArray[np.float64] = cell
-    if options.cell is not None:
-        frames_cell = given_cell(options.cell, file)
-    elif any(np.any(other != cell) for other in cells.values()):
+    if any(np.any(other != cell) for other in cells.values()):
         frames_cell = np.empty((len(marks), 3, 3))
         order = sorted(cells)
         for start, stop in zip(order, [*order[1:], len(marks)], strict=True):
             frames_cell[start:stop] = cells[start]
-    pbc = flags(True if options.pbc is None else options.pbc)
-    if options.unwrap and any(pbc):
-        unwrap_fractional(positions, pbc)
-    to_cartesian(positions, frames_cell)
-    return Trajectory(
-        positions=positions, cell=frames_cell, numbers=np.repeat(elements, counts), timestep=options.timestep, pbc=pbc,
-    )  # fmt: skip
+    return from_fractional(
+        file, positions, frames_cell, np.repeat(elements, counts), timestep=timestep, options=options
+    )
 
 
 def _groups(edges: NDArray[np.int64]) -> list[slice]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -12,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from hopcast.report.figures.structure import _radii, _view
+from hopcast.report.figures.structure import _radii, _view, draw_cell
 from hopcast.report.study_report import Structure, StudyReport
 from hopcast.report.style import INK, MUTED, WIDE, panel_label
 
@@ -29,10 +27,9 @@ def draw_information_atoms(report: StudyReport) -> Figure | None:
     reach = max(float(np.nanmax(np.abs(values))) for values in known.values()) or 1.0
     norm = TwoSlopeNorm(0.0, -reach, reach)
     points = _wrapped(structure)
-    lengths = np.linalg.norm(structure.cell, axis=1)
-    frame = _view(structure.cell, int(np.argmin(lengths)))
-    corners = np.array(list(itertools.product((0, 1), repeat=3))) @ structure.cell
-    flat = np.vstack([points, corners]) @ frame.T
+    lengths = np.linalg.norm(structure.box, axis=1)
+    frame = _view(structure.box, int(np.argmin(lengths)))
+    flat = np.vstack([points, structure.corners]) @ frame.T
     low, high = flat[:, :2].min(axis=0) - 1.2, flat[:, :2].max(axis=0) + 1.2
     width = (WIDE - 0.75) / 2
     height = min(width * (high[1] - low[1]) / (high[0] - low[0]), 3.6) + 0.45
@@ -52,9 +49,9 @@ def draw_information_atoms(report: StudyReport) -> Figure | None:
 
 
 def _wrapped(structure: Structure) -> NDArray[np.float64]:
-    fractional = structure.positions @ np.linalg.inv(structure.cell)
+    fractional = structure.positions @ np.linalg.inv(structure.box)
     inside = np.where(np.array(structure.pbc), fractional % 1.0, fractional)
-    return np.asarray(inside @ structure.cell)
+    return np.asarray(inside @ structure.box)
 
 
 def _draw(
@@ -67,11 +64,7 @@ def _draw(
 ) -> None:
     from ase.data import chemical_symbols
 
-    corners = np.array(list(itertools.product((0, 1), repeat=3)))
-    for first, second in itertools.combinations(range(8), 2):
-        if np.abs(corners[first] - corners[second]).sum() == 1:
-            ends = (corners[[first, second]] @ structure.cell) @ frame.T
-            ax.plot(ends[:, 0], ends[:, 1], color=INK, lw=0.5, zorder=0.5, alpha=0.5)
+    draw_cell(ax, structure, frame)
     radii = _radii(np.asarray(structure.numbers)) * 1.25
     for rank, atom in enumerate(np.argsort(flat[:, 2], kind="stable")):
         colour = scale.to_rgba(values[atom]) if np.isfinite(values[atom]) else (1.0, 1.0, 1.0, 1.0)

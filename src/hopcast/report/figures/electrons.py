@@ -35,8 +35,8 @@ def _draw_density(ax: Axes, states: DensityOfStates, gap: float, elements: tuple
     shown = (states.energies >= low) & (states.energies <= high)
     energies = states.energies[shown]
     ax.axvspan(0, gap, color=MUTED, alpha=0.12, lw=0)
-    for element, values in states.by_element.items():
-        colour = element_colour(element, elements)
+    for element in elements:
+        values, colour = states.by_element[element], element_colour(element, elements)
         ax.fill_between(energies, values[shown], color=colour, alpha=0.25, lw=0)
         ax.plot(energies, values[shown], color=colour, label=element)
     total = states.total[shown]
@@ -81,7 +81,7 @@ def _draw_participation(ax: Axes, edges: BandEdges) -> None:
     even = 1 / edges.weights.shape[1]
     ax.set(xlabel="Inverse participation ratio", ylabel="Frames", xlim=(min(even, low) * 0.9, None))
     ax.axvline(even, color=MUTED, lw=0.7, ls=(0, (2, 2)))
-    ax.legend(loc="upper right")
+    ax.legend(loc="best")
     panel_label(ax, "Localisation")
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hopcast.report.study_report import Forecast, StudyReport
+from hopcast.report.study_report import CHOSEN, Forecast, StudyReport
 from hopcast.report.style import (
     AB_INITIO,
     FAINT,
@@ -90,12 +90,16 @@ def _groups(report: StudyReport, series: Forecast) -> list[tuple[str, list[str]]
     """Return models by the elements they use, the one with most features first."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in series.models:
-        groups.setdefault(tuple(sorted(report.elements_of(name))), []).append(name)
+        key = (CHOSEN,) if name == CHOSEN else tuple(sorted(report.elements_of(name)))
+        groups.setdefault(key, []).append(name)
     ordered = [sorted(names, key=lambda n: -report.features_of(n)) for names in groups.values()]
-    return [
-        ("all elements" if names[0].startswith("all") else f"{report.elements_of(names[0])[0]} only", names)
-        for names in ordered
-    ]
+    return [(_title(report, names[0]), names) for names in ordered]
+
+
+def _title(report: StudyReport, name: str) -> str:
+    if name == CHOSEN:
+        return "chosen"
+    return "all elements" if name.startswith("all") else f"{report.elements_of(name)[0]} only"
 
 
 def _stretch(series: Forecast) -> slice:
@@ -170,7 +174,8 @@ def _draw_parity(
         model = report.model(name, target, "blocked" if series.held_out else "interleaved")
         if model is not None and model["r2"] is not None:
             mark = "○" if small else "●"
-            lines.append(f"{mark} {report.features_of(name)}: {shown_r2(model['r2'])}")
+            features = "" if name == CHOSEN else f" {report.features_of(name)}:"
+            lines.append(f"{mark}{features} {shown_r2(model['r2'])}")
     ax.text(
         0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3
     )

@@ -30,7 +30,7 @@ def draw_populations(report: StudyReport) -> Figure | None:
         return None
     fig = Figure(figsize=(SINGLE + 0.2, 2.9))
     ax = fig.subplots()
-    fig.subplots_adjust(left=0.15, right=0.8, top=0.97, bottom=0.15)
+    fig.subplots_adjust(left=0.19, right=0.82, top=0.97, bottom=0.15)
     reference = report.results["hamiltonians"][0]["name"]
     ends = []
     for name, values in series.values.items():

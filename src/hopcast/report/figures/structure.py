@@ -32,17 +32,16 @@ def draw_structure(report: StudyReport) -> Figure | None:
     from ase.data import chemical_symbols
 
     points, kinds = _with_border_atoms(structure)
-    lengths = np.linalg.norm(structure.cell, axis=1)
+    lengths = np.linalg.norm(structure.box, axis=1)
     views = [int(np.argmin(lengths)), int(np.argmax(lengths))]
     if views[0] == views[1]:
         views = [1, 2]
-    frames = [_view(structure.cell, axis) for axis in views]
-    corners = np.array(list(itertools.product((0, 1), repeat=3))) @ structure.cell
+    frames = [_view(structure.box, axis) for axis in views]
     radii = _radii(kinds)
     pad = 0.35 + radii.max()
     extents = []
     for frame in frames:
-        flat = np.vstack([points, corners]) @ frame.T
+        flat = np.vstack([points, structure.corners]) @ frame.T
         extents.append((flat.min(axis=0) - pad, flat.max(axis=0) + pad))
     widths = [high[0] - low[0] for low, high in extents]
     heights = [high[1] - low[1] for low, high in extents]
@@ -83,7 +82,7 @@ def _radii(kinds: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _with_border_atoms(structure: Structure) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    inverse = np.linalg.inv(structure.cell)
+    inverse = np.linalg.inv(structure.box)
     fractional = structure.positions @ inverse
     periodic = np.array(structure.pbc)
     fractional = np.where(periodic, fractional % 1.0, fractional)
@@ -96,7 +95,7 @@ def _with_border_atoms(structure: Structure) -> tuple[NDArray[np.float64], NDArr
         inside = np.all((image > -_BORDER) & (image < 1 + _BORDER), axis=1)
         points.append(image[inside])
         kinds.append(np.asarray(structure.numbers)[inside])
-    return np.vstack(points) @ structure.cell, np.concatenate(kinds)
+    return np.vstack(points) @ structure.box, np.concatenate(kinds)
 
 
 def _view(cell: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -106,6 +105,16 @@ def _view(cell: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     across = across - (across @ towards) * towards
     across = across / np.linalg.norm(across)
     return np.array([across, np.cross(towards, across), towards])
+
+
+def draw_cell(ax: Axes, structure: Structure, frame: NDArray[np.float64]) -> None:
+    """Draw the edges of the cell, where there is one, seen along the third row of `frame`."""
+    if not structure.has_cell:
+        return
+    corners = structure.corners @ frame.T
+    for first, second in itertools.combinations(range(8), 2):
+        if (first ^ second).bit_count() == 1:  # corners are numbered by three bits: an edge changes one
+            ax.plot(*corners[[first, second], :2].T, color=INK, lw=0.6, zorder=0.5, alpha=0.55)
 
 
 def _draw_view(
@@ -122,11 +131,7 @@ def _draw_view(
     depth = flat[:, 2]
     span = max(float(np.ptp(depth)), 1e-9)
     near = (depth - depth.min()) / span
-    corners = np.array(list(itertools.product((0, 1), repeat=3)))
-    for first, second in itertools.combinations(range(8), 2):
-        if np.abs(corners[first] - corners[second]).sum() == 1:
-            ends = (corners[[first, second]] @ structure.cell) @ frame.T
-            ax.plot(ends[:, 0], ends[:, 1], color=INK, lw=0.6, zorder=0.5, alpha=0.55)
+    draw_cell(ax, structure, frame)
     radii = _radii(kinds)
     colours = [
         _faded(element_colour(chemical_symbols[kind], report.elements), float(depth_share))

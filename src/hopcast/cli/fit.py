@@ -1,0 +1,77 @@
+"""`hopcast fit`: a forecaster from the frames that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hopcast.cli.options import Workers
+
+
+def fit(
+    trajectory: Annotated[
+        str, typer.Argument(help="Trajectory, or the name of a shipped data set.", show_default=False)
+    ],
+    hamiltonian: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Hamiltonian, all frames or pairs of them (plan/hamiltonian.h5).", show_default=False
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of the forecaster.")] = Path(
+        "forecaster.h5"
+    ),
+    states: Annotated[
+        str | None,
+        typer.Option(
+            "--states",
+            help="The two states, lower first, by name; the band edges by default.",
+            show_default=False,
+        ),
+    ] = None,
+    timestep: Annotated[
+        float | None, typer.Option("--timestep", help="fs, for files that do not say it.", show_default=False)
+    ] = None,
+    stride: Annotated[
+        float | None,
+        typer.Option("--stride", help="fs between training samples; all by default.", show_default=False),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
+    workers: Workers = None,
+) -> None:
+    """Fit a forecaster of gap and coupling, and say how it does on samples left out in blocks."""
+    import warnings
+
+    from hopcast.core.errors import ConfigError, OutputError, QualityWarning
+    from hopcast.couplings import derive_couplings
+    from hopcast.datasets.shipped import DATASETS, load
+    from hopcast.forecast import fit_forecaster, save_forecaster
+    from hopcast.io import read_hamiltonian, read_trajectory
+    from hopcast.report.verdicts import shown_r2
+    from hopcast.study.inputs import chosen_states
+
+    if output.exists() and not overwrite:
+        raise OutputError(f"File `{output}` exists. Choose another name, or replace it with --overwrite.")
+    if trajectory in DATASETS and hamiltonian is None:
+        data = load(trajectory)
+        nuclei, window = data.trajectory, data.hamiltonian
+    elif hamiltonian is None:
+        raise ConfigError(
+            f"Give the Hamiltonian after the trajectory: `hopcast fit {trajectory} plan/hamiltonian.h5`."
+        )
+    else:
+        window = read_hamiltonian(hamiltonian, timestep=timestep)
+        window = window if window.overlaps is None else derive_couplings(window)
+        nuclei = read_trajectory(trajectory, timestep=timestep)
+    low, _, high = (states or "").partition(",")
+    pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
+    forecaster = fit_forecaster(nuclei, pair, stride=stride, workers=workers)
+    save_forecaster(forecaster, output)
+    typer.echo(f"Learnt {' and '.join(pair.state_labels)} from {forecaster.provenance['training samples']}.")
+    for name, r2 in forecaster.scores.items():
+        typer.echo(f"  {name}: R² {shown_r2(r2)} on samples left out in blocks (0 is the mean)")
+    if forecaster.doubt:
+        warnings.warn(forecaster.doubt, QualityWarning, stacklevel=2)
+    typer.echo(f"Wrote {output}. Next: hopcast predict {output} TRAJECTORY")

@@ -1,0 +1,145 @@
+"""Extended xyz: lattice, periodicity and the meaning of the columns stand in the comment of each frame."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from array import array
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.trajectory import Trajectory
+from hopcast.io.assemble import need_timestep
+from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.text import head
+from hopcast.io.trajectory_parts import (
+    atomic_number,
+    check_same_atoms,
+    flags,
+    from_cartesian,
+)
+
+_KEY = re.compile(r"""([A-Za-z_]\w*)=(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|(\S+))""")
+_MAX_LINE = 1 << 16
+ASE_MOMENTUM = 0.09822694788464065
+"""1 (u eV)^1/2 over u, in Å/fs: the unit of momenta that ASE writes."""
+
+
+def sniff(path: Path) -> bool:
+    """Whether its first comment has a Lattice or names the columns."""
+    lines = head(path).split(b"\n") if path.is_file() else []
+    return (
+        len(lines) > 2
+        and lines[0].strip().isdigit()
+        and (b"Lattice=" in lines[1] or b"Properties=" in lines[1])
+    )
+
+
+def _columns(properties: str, path: Path, frame: int) -> dict[str, tuple[int, int]]:
+    """Return where each property begins and how many columns it takes."""
+    parts = properties.split(":")
+    found, start = {}, 0
+    for name, _, count in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
+        width = int(count) if re.fullmatch(r"[1-9]\d{0,3}", count) else 0
+        if not width:
+            break
+        found[name] = (start, width)
+        start += width
+    if (
+        len(parts) % 3
+        or len(found) != len(parts) // 3
+        or found.get("pos", (0, 0))[1] != 3
+        or "species" not in found
+    ):
+        raise InputError(
+            f"File `{path}`, frame {frame} must name its columns as `Properties=species:S:1:pos:R:3:...`, but has "
+            f"`{properties[:60]}`."
+        )
+    return found
+
+
+def read(path: Path, options: ReadOptions) -> Trajectory:
+    """Read positions (Å), cells, and velocities from ASE's momenta, frame by frame."""
+    timestep = need_timestep(path, options.timestep)
+    positions, momenta, cells = array("d"), array("d"), array("d")
+    first: NDArray[np.int64] | None = None
+    periodic: tuple[bool, bool, bool] | None = None
+    frame = 0
+    with path.open("rb") as file:
+        while line := file.readline(_MAX_LINE):
+            if not line.strip():
+                continue
+            count = line.strip().decode("ascii", "replace")
+            n_atoms = int(count) if re.fullmatch(r"\d{1,9}", count) else 0
+            if not n_atoms:
+                raise InputError(
+                    f"File `{path}`, frame {frame} must begin with a number of atoms, but begins with `{count[:40]}`. "
+                    "The frame before may have lost or gained lines."
+                )
+            entries = {
+                hit[0]: next((text for text in hit[1:] if text), "")
+                for hit in _KEY.findall(file.readline(_MAX_LINE).decode("utf-8", "replace"))
+            }
+            columns = _columns(entries.get("Properties", "species:S:1:pos:R:3"), path, frame)
+            at, species = columns["pos"][0], columns["species"][0]
+            moving = columns.get("momenta", (0, 0))
+            symbols = []
+            for atom in range(n_atoms):
+                words = file.readline(_MAX_LINE).decode("utf-8", "replace").split()
+                try:
+                    symbols.append(words[species])
+                    positions.extend(float(word) for word in words[at : at + 3])
+                    if moving[1] == 3:
+                        momenta.extend(float(word) for word in words[moving[0] : moving[0] + 3])
+                    complete = len(words) == sum(width for _, width in columns.values())
+                except (ValueError, IndexError):
+                    complete = False
+                if not complete:
+                    found = " ".join(words)[:60] or "nothing"
+                    raise InputError(
+                        f"File `{path}`, frame {frame}, atom {atom} must hold the columns that its frame names "
+                        f"({', '.join(columns)}), but holds `{found}`. The file is cut short or damaged: remove this frame."
+                    )
+            known = {symbol: atomic_number(symbol, path) for symbol in set(symbols)}
+            numbers = np.array([known[symbol] for symbol in symbols])
+            if first is None:
+                first = numbers
+                letters = entries.get("pbc", "T T T" if "Lattice" in entries else "F F F").split()
+                if len(letters) == 3:
+                    periodic = flags([letter[0] in "Tt1" for letter in letters])
+            check_same_atoms(path, frame, first, numbers)
+            if "Lattice" in entries:
+                with contextlib.suppress(ValueError):
+                    cells.extend(float(word) for word in entries["Lattice"].split())
+                if len(cells) != 9 * (frame + 1):
+                    raise InputError(
+                        f"File `{path}`, frame {frame} must have nine numbers as its Lattice, but has "
+                        f"`{entries['Lattice'][:60]}`, or frames before it have none."
+                    )
+            frame += 1
+    if first is None:
+        raise InputError(f"File `{path}` holds no frames.")
+    if len(cells) not in (0, 9 * frame):
+        raise InputError(
+            f"File `{path}` has a Lattice in some of its frames only. Write it in all, or in none."
+        )
+    if len(momenta) not in (0, len(positions)):
+        raise InputError(
+            f"File `{path}` has momenta in some of its frames only. Write them in all, or in none."
+        )
+    velocities = None
+    if momenta and any(momenta):
+        from ase.data import atomic_masses
+
+        velocities = np.frombuffer(momenta).reshape(frame, len(first), 3) / atomic_masses[first][:, None]
+        velocities *= ASE_MOMENTUM
+    return from_cartesian(
+        path, np.frombuffer(positions).reshape(frame, len(first), 3), np.frombuffer(cells).reshape(-1, 3, 3), first,
+        timestep=timestep, velocities=velocities, periodic=periodic, options=options,
+    )  # fmt: skip
+
+
+FORMAT = Format("extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read)

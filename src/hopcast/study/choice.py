@@ -1,0 +1,173 @@
+"""The model of a sparse study that is chosen among representations and learners, without looking at what it is scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from hopcast.core.trajectory import Trajectory
+from hopcast.descriptors import SymmetryFunctions, take_frames
+from hopcast.evaluation import (
+    CalendarSplit,
+    Candidate,
+    NeighbourSplit,
+    Score,
+    evaluate_model,
+    nested_selection,
+)
+from hopcast.evaluation.calibration import leave_one_out_scale
+from hopcast.report import CHOSEN, number
+from hopcast.study.candidates import Option, options, target_columns
+from hopcast.study.forecasts import Target, model_record
+from hopcast.study.inputs import StudyData
+from hopcast.study.sparse import FeatureChunk, samples_in, stretches_of
+
+Array = NDArray[np.float64]
+
+NO_POSTERIOR = "this learner has no posterior"
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The model of least error inside the training stretches.
+
+    Attributes
+    ----------
+    records
+        Of `models` in `results.json`, interleaved and blocked.
+    table
+        Of `candidates`: every option on the same held-out stretches, the choice, and what needs no model.
+    whole, columns
+        The option to use, fitted to all pairs, and what it sees of a chunk.
+    stretches
+        The same for each stretch of time, chosen and fitted without it.
+    scale
+        Leave-one-out scale of the posterior variance; None where the learner has none.
+    """
+
+    records: list[dict[str, Any]]
+    table: list[dict[str, Any]]
+    whole: Any
+    columns: Callable[[FeatureChunk], Array]
+    stretches: dict[int, tuple[Any, Callable[[FeatureChunk], Array]]]
+    scale: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Choices:
+    """The options of a study, their columns at the computed pairs, and the stretches they are scored on."""
+
+    data: StudyData
+    functions: SymmetryFunctions
+    calendar: CalendarSplit
+    neighbours: NeighbourSplit
+    workers: int | None
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """What is chosen among."""
+        return options(self.data.trajectory, self.functions, self.workers)
+
+    @cached_property
+    def _pairs(self) -> list[tuple[Array, Array]]:
+        """Columns of both frames of every pair, of each option's representation."""
+        steps = samples_in(self.data).steps
+        ends = [take_frames(self.data.trajectory, steps + later) for later in (0, 1)]
+        found: dict[int, tuple[Array, Array]] = {}
+        for option in self.options:
+            key = id(option.representation)
+            if key not in found:
+                now, later = (option.representation.of_frames(frames, self.workers) for frames in ends)
+                found[key] = now, later
+        return [found[id(option.representation)] for option in self.options]
+
+    def choose(self, target: Target, stride: dict[str, Any], n_shifts: int, seed: int) -> Chosen:
+        """Choose for a target; nothing of a held-out stretch is used for what forecasts it."""
+        timestep = self.data.trajectory.timestep
+        candidates = [
+            Candidate(option.name, target_columns(target.name, *ends, timestep), option.learner)
+            for option, ends in zip(self.options, self._pairs, strict=True)
+        ]
+        by_name = {option.name: option for option in self.options}
+        X_of = {candidate.name: candidate.features for candidate in candidates}
+        found = nested_selection(
+            candidates, target.values, target.times, self.calendar.labels, n_shifts=0, purge=self.calendar.purge_fs,
+            workers=self.workers,
+        )  # fmt: skip
+        final = by_name[found.final]
+        X = X_of[final.name]
+        records = []
+        common = {
+            "name": CHOSEN, "elements": list(self.data.trajectory.elements), "features": self.functions.n_functions, "target": target.name,
+            "n_features": int(X.shape[1]), "stride": stride,
+        }  # fmt: skip
+        # the control costs a fit for each shift and fold: one split of it is enough
+        for name, split, controls in (
+            ("interleaved", self.neighbours, n_shifts), ("blocked", self.calendar, 0),
+        ):  # fmt: skip
+            scored = evaluate_model(
+                final.learner, X, target.values, split, stride["fs"], times=target.times, min_shift=target.memory,
+                n_shifts=controls, random_state=seed, workers=self.workers,
+            )  # fmt: skip
+            records.append(model_record(common, name, scored, final.learner, f"{final.name}"))
+        # the choice itself is scored by nested stretches: the best of many is too good by chance
+        records[-1] |= _score(found.selected)
+        records[-1]["note"] = f"chosen anew without each stretch, of all pairs: {final.name}"
+        picks = dict(
+            zip((int(label) for label in np.unique(self.calendar.labels)), found.chosen, strict=True)
+        )
+        stretches = {}
+        for stretch in stretches_of(self.data, self.calendar):
+            option = by_name[picks.get(stretch, final.name)]
+            train = self.calendar.training(stretch)
+            model = clone(option.learner).fit(X_of[option.name][train], target.values[train])
+            stretches[stretch] = (model, self._columns(option, target.name))
+        whole = clone(final.learner).fit(X, target.values)
+        scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
+        records[-2] |= number("variance_scale", scale, NO_POSTERIOR)
+        table = [
+            {"target": target.name, "name": row.name, **_score(row.score), "n_chosen": row.n_chosen} for row in found.rows
+        ]  # fmt: skip
+        table.append({
+            "target": target.name, "name": "chosen without the held-out stretch", **_score(found.selected),
+            "n_chosen": found.n_blocks,
+        })  # fmt: skip
+        table += [
+            {"target": target.name, "name": words, **_score(one), "n_chosen": 0}
+            for words, one in (
+                ("mean", found.mean), ("linear in time", found.linear), ("cubic spline in time", found.cubic),
+            )
+        ]  # fmt: skip
+        return Chosen(records, table, whole, self._columns(final, target.name), stretches, scale)
+
+    def _columns(self, option: Option, target: str) -> Callable[[FeatureChunk], Array]:
+        """Return the function that turns a chunk into what an option sees; one function for each option and target."""
+        key = (option.name, target)
+        if key not in self._made:
+            at_midpoints = target == "nac" or self.data.hamiltonian.energy_grid == "midpoint"
+            representation = option.representation
+
+            def columns(chunk: FeatureChunk) -> Array:
+                geometries: Trajectory = chunk.geometries
+                frames = representation.of_frames(geometries, self.workers)
+                if at_midpoints:
+                    return target_columns(target, frames[:-1], frames[1:], geometries.timestep)
+                n_frames = chunk.frames.stop - chunk.frames.start
+                return frames[:n_frames].reshape(n_frames, -1)
+
+            self._made[key] = columns
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, str], Callable[[FeatureChunk], Array]]:
+        return {}
+
+
+def _score(found: Score) -> dict[str, float]:
+    return {"r2": found.r2, "mae": found.mae, "rmse": found.rmse}

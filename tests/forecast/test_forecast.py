@@ -1,0 +1,275 @@
+"""A forecaster keeps its bits through its file, along streams of any chunks, and after a kill."""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+from ase.build import bulk
+
+import hopcast as hc
+from hopcast.core import hdf5
+from hopcast.descriptors import flatten
+from hopcast.forecast import fit_forecaster, load_forecaster, predict_stream, save_forecaster
+from hopcast.io import read_hamiltonian, write_native
+
+
+def make_material(n_frames=400, n_known=60, timestep=2.0):
+    """Rock-salt MgO on two phonons; gap and coupling are functions of what the forecaster sees."""
+    rng = np.random.default_rng(3)
+    atoms = bulk("MgO", crystalstructure="rocksalt", a=4.21, cubic=True)
+    times = np.arange(n_frames) * timestep
+    frequencies = rng.uniform(0.004, 0.012, 2)
+    vectors, phases = rng.normal(size=(2, len(atoms), 3)), rng.uniform(0, 6, 2)
+    waves = np.cos(2 * np.pi * frequencies * times[:, None] + phases)
+    trajectory = hc.Trajectory(
+        atoms.positions + 0.04 * np.einsum("tm,mai->tai", waves, vectors),
+        atoms.cell.array,
+        atoms.numbers,
+        timestep,
+    )
+    G = flatten(hc.SymmetryFunctions.from_trajectory(trajectory).transform(trajectory))
+    slow = (G[:, 0] - G[:, 0].mean()) / G[:, 0].std()
+    gap = 1.0 + 0.1 * slow
+    nac = np.full((n_frames - 1, 2, 2), np.nan)
+    energies = np.full((n_frames, 2), np.nan)
+    steps = np.sort(rng.choice(n_frames - 1, n_known, replace=False))
+    coupling = 2e-3 * (1 + 0.3 * slow[:-1])
+    nac[steps] = 0.0
+    nac[steps, 0, 1], nac[steps, 1, 0] = coupling[steps], -coupling[steps]
+    for frames in (steps, steps + 1):
+        energies[frames, 0], energies[frames, 1] = 0.0, gap[frames]
+    return trajectory, hc.VibronicHamiltonian(energies, nac, timestep, n_occupied=1), gap
+
+
+@pytest.fixture(scope="module")
+def material():
+    return make_material()
+
+
+@pytest.fixture(scope="module")
+def forecaster(material):
+    return fit_forecaster(*material[:2], workers=1)
+
+
+def contents(path):
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(
+            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+        )
+    return found
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    for key in one:
+        np.testing.assert_array_equal(one[key], other[key])
+
+
+def test_a_forecaster_finds_what_it_can_see(forecaster, material, tmp_path):
+    trajectory, _, gap = material
+    assert forecaster.scores["gap"] > 0.8
+    assert forecaster.doubt == ""
+    found = predict_stream(forecaster, trajectory, tmp_path / "f.h5")
+    ham = read_hamiltonian(found.path)
+    assert np.corrcoef(ham.gap(), gap)[0, 1] > 0.95
+    assert not found.extrapolation.extrapolates
+    with h5py.File(found.path) as file:
+        mean, spread = file["forecast/coupling"][()], file["forecast/coupling_std"][()]
+    np.testing.assert_allclose(ham.coupling(), np.sqrt(mean**2 + spread**2), rtol=1e-12)
+    assert not found.path.with_name("f.h5.parts").exists()
+
+
+def test_what_knows_nothing_says_so(material):
+    trajectory, hamiltonian, _ = material
+    noise = np.random.default_rng(0).normal(size=trajectory.n_frames)
+    energies = hamiltonian.energies.copy()
+    energies[:, 1] += 0.5 * (noise - noise.min())
+    poor = fit_forecaster(trajectory, dataclasses.replace(hamiltonian, energies=energies))
+    assert poor.scores["gap"] <= 0.3
+    blind = dataclasses.replace(poor, scores={"gap": -0.1, "coupling": 0.4})
+    assert "gap (R² -0.1) is no better than the mean" in blind.doubt
+
+
+def test_a_file_keeps_every_bit(forecaster, material, tmp_path):
+    save_forecaster(forecaster, tmp_path / "model.h5")
+    again = load_forecaster(tmp_path / "model.h5")
+    assert again.functions == forecaster.functions
+    assert (again.symbols, again.scores, again.provenance) == (
+        forecaster.symbols, forecaster.scores, forecaster.provenance,
+    )  # fmt: skip
+    one = predict_stream(forecaster, material[0], tmp_path / "one.h5")
+    other = predict_stream(again, material[0], tmp_path / "other.h5")
+    same(contents(one.path), contents(other.path))
+
+
+@pytest.mark.parametrize(("chunk", "workers"), [(7, 1), (64, 2), (5000, 1)])
+def test_chunks_workers_and_sources_change_nothing(forecaster, material, tmp_path, chunk, workers):
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    write_native(tmp_path / "md.h5", trajectory=material[0])
+    cut = predict_stream(
+        forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=chunk, workers=workers
+    )
+    same(contents(whole.path), contents(cut.path))
+
+
+def test_processes_of_dask_give_the_same_bits(forecaster, material, tmp_path):
+    pytest.importorskip("distributed", reason="Dask is not installed (extra `dask`)")
+    from hopcast.core.scheduler import open_scheduler
+
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    with open_scheduler("local", workers=1) as executor:
+        far = predict_stream(forecaster, material[0], tmp_path / "far.h5", chunk_frames=90, executor=executor)
+    same(contents(whole.path), contents(far.path))
+
+
+SCRIPT = """
+import sys
+from hopcast.forecast import load_forecaster, predict_stream
+predict_stream(load_forecaster(sys.argv[1]), sys.argv[2], sys.argv[3], chunk_frames=4, workers=1, resume=True,
+               progress=lambda done, total: print(done, flush=True))
+"""
+
+
+def test_killed_at_random_it_goes_on_with_the_same_bits(forecaster, material, tmp_path):
+    save_forecaster(forecaster, tmp_path / "model.h5")
+    write_native(tmp_path / "md.h5", trajectory=material[0])
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    dice = random.Random(1)
+    command = [
+        sys.executable,
+        "-c",
+        SCRIPT,
+        *(str(tmp_path / name) for name in ("model.h5", "md.h5", "cut.h5")),
+    ]
+    n_done = 0
+    for _ in range(3):
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
+        run.stdout.readline()  # it is at work
+        time.sleep(dice.uniform(0.0, 0.02))
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        run.stdout.close()
+        n_done = len(list((tmp_path / "cut.h5.parts").glob("*.h5")))
+        assert n_done > 0
+    assert not (tmp_path / "cut.h5").exists()
+    found = predict_stream(
+        forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=4, workers=1, resume=True
+    )
+    assert found.n_found == n_done
+    same(contents(whole.path), contents(found.path))
+
+
+def test_a_full_disk_says_so_and_keeps_finished_chunks(forecaster, material, tmp_path, monkeypatch):
+    import hopcast.forecast.stream as module
+
+    real, written = hdf5.write_file, []
+
+    def full(path, fill):
+        if len(written) == 5:
+            raise hc.OutputError(
+                f"Cannot write `{path}`: No space left on device. Free space or choose another place."
+            )
+        written.append(path)
+        real(path, fill)
+
+    monkeypatch.setattr(module.hdf5, "write_file", full)
+    with pytest.raises(hc.OutputError, match="No space left on device"):
+        predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1)
+    assert not (tmp_path / "f.h5").exists()
+    monkeypatch.setattr(module.hdf5, "write_file", real)
+    with pytest.raises(hc.OutputError, match="Continue it with --resume"):
+        predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1)
+    found = predict_stream(
+        forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1, resume=True
+    )
+    assert found.n_found == 5
+
+
+def test_other_kinds_of_trajectories_are_refused(forecaster, material, tmp_path):
+    trajectory = material[0]
+    other = dataclasses.replace
+    swapped = np.arange(8)[::-1]
+    cases = [
+        (other(trajectory, numbers=np.full(8, 14)), "must see the same atoms in the same order, but the trajectory has 8 Si"),
+        (other(trajectory, numbers=trajectory.numbers[swapped]), "in another order"),
+        (other(trajectory, timestep=1.0), "fitted at 2 fs between frames"),
+        (other(trajectory, cell=1.1 * trajectory.cell), "must see a like one"),
+        (other(trajectory, positions=trajectory.positions[:, :4], numbers=trajectory.numbers[:4]), "the same atoms"),
+        (trajectory[:1], "at least two frames"),
+    ]  # fmt: skip
+    for wrong, words in cases:
+        with pytest.raises(hc.InputError, match=words):
+            predict_stream(forecaster, wrong, tmp_path / "f.h5", overwrite=True)
+
+
+def test_frames_far_from_the_training_set_are_marked(forecaster, material, tmp_path):
+    trajectory = material[0]
+    rng = np.random.default_rng(5)
+    hot = dataclasses.replace(
+        trajectory, positions=trajectory.positions + rng.normal(0, 0.2, trajectory.positions.shape)
+    )
+    found = predict_stream(forecaster, hot, tmp_path / "hot.h5")
+    assert found.extrapolation.share > 0.9
+    assert found.extrapolation.extrapolates
+
+
+def test_what_cannot_be_learnt_from_is_refused(material):
+    trajectory, hamiltonian, _ = material
+    with pytest.raises(hc.InputError, match="but 9 are known"):
+        fit_forecaster(trajectory, hamiltonian, stride=80.0)
+    with pytest.raises(hc.InputError, match="must have the same frames"):
+        fit_forecaster(trajectory[:100], hamiltonian)
+    with pytest.raises(hc.ConfigError, match="`stride` must be a positive time"):
+        fit_forecaster(trajectory, hamiltonian, stride=0.0)
+
+
+def test_files_that_hold_no_forecaster(tmp_path, material, forecaster):
+    write_native(tmp_path / "md.h5", trajectory=material[0])
+    with pytest.raises(hc.InputError, match="must hold a forecaster"):
+        load_forecaster(tmp_path / "md.h5")
+    save_forecaster(forecaster, tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        file["forecaster/gap"].attrs["learner"] = "Popen"
+    with pytest.raises(hc.InputError, match="holds a learner `Popen`"):
+        load_forecaster(tmp_path / "model.h5")
+
+
+def test_the_commands(material, tmp_path):
+    trajectory, hamiltonian, _ = material
+    write_native(tmp_path / "md.h5", trajectory=trajectory)
+    write_native(tmp_path / "ham.h5", hamiltonian=hamiltonian)
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "hopcast", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run("fit", "md.h5", "ham.h5", "-o", "model.h5")
+    assert done.returncode == 0, done.stderr
+    assert "gap: R²" in done.stdout
+    done = run("predict", "model.h5", "md.h5", "-o", "f.h5", "--strict")
+    assert done.returncode == 0, done.stderr
+    assert "--dephasing" in done.stdout
+    again = run("predict", "model.h5", "md.h5", "-o", "f.h5")
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    rng = np.random.default_rng(5)
+    hot = dataclasses.replace(
+        trajectory, positions=trajectory.positions + rng.normal(0, 0.2, trajectory.positions.shape)
+    )
+    write_native(tmp_path / "hot.h5", trajectory=hot)
+    strict = run("predict", "model.h5", "hot.h5", "-o", "hot-f.h5", "--strict")
+    assert strict.returncode == 4
+    assert "the forecast extrapolates" in strict.stderr
