@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 
+import ase.io
 import h5py
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 
 import hopcast as hc
@@ -211,6 +213,72 @@ def test_other_kinds_of_trajectories_are_refused(forecaster, material, tmp_path)
             predict_stream(forecaster, wrong, tmp_path / "f.h5", overwrite=True)
 
 
+def test_what_was_there_stays_until_the_new_forecast_is_whole(forecaster, material, tmp_path):
+    trajectory = material[0]
+    write_native(tmp_path / "md.h5", trajectory=trajectory)
+    before = (tmp_path / "md.h5").read_bytes()
+    with pytest.raises(hc.OutputError, match="is the trajectory itself"):
+        predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "md.h5", overwrite=True)
+    assert (tmp_path / "md.h5").read_bytes() == before
+    predict_stream(forecaster, trajectory, tmp_path / "f.h5", workers=1)
+    before = (tmp_path / "f.h5").read_bytes()
+    with pytest.raises(hc.InputError, match="must see a like one"):
+        predict_stream(
+            forecaster,
+            dataclasses.replace(trajectory, cell=1.1 * trajectory.cell),
+            tmp_path / "f.h5",
+            overwrite=True,
+        )
+    assert (tmp_path / "f.h5").read_bytes() == before
+    predict_stream(forecaster, trajectory[:50], tmp_path / "f.h5", overwrite=True, workers=1)
+    assert len(contents(tmp_path / "f.h5")["forecast/gap"]) == 50
+
+
+def test_killed_while_it_clears_its_chunks_it_goes_on(forecaster, material, tmp_path, monkeypatch):
+    import hopcast.forecast.stream as module
+
+    def killed(folder, **_):
+        next(folder.iterdir()).unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=64, workers=1)
+    whole = contents(tmp_path / "f.h5")
+    found = predict_stream(
+        forecaster, material[0], tmp_path / "f.h5", chunk_frames=64, workers=1, resume=True
+    )
+    assert (found.n_found, found.n_chunks) == (6, 7)
+    same(whole, contents(tmp_path / "f.h5"))
+    assert not (tmp_path / "f.h5.parts").exists()
+
+
+def test_files_of_trajectories_that_cannot_be_used(forecaster, material, tmp_path, monkeypatch):
+    import hopcast.forecast.source as module
+
+    trajectory = material[0]
+    write_native(tmp_path / "md.h5", trajectory=trajectory)
+    with pytest.raises(hc.InputError, match="has frames 2 fs apart, but `timestep` is 1 fs"):
+        predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "f.h5", timestep=1.0)
+    with h5py.File(tmp_path / "md.h5", "a") as file:
+        file["trajectory/positions"][70, 3, 1] = np.nan
+    with pytest.raises(hc.InputError, match=r"frames counted from 64: .* frame 6, atom 3"):
+        predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "f.h5", chunk_frames=64, overwrite=True)
+    with h5py.File(tmp_path / "md.h5", "a") as file:
+        del file["trajectory/positions"]
+    with pytest.raises(hc.InputError, match="is damaged"):
+        predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "f.h5", overwrite=True)
+    frames = [
+        Atoms(numbers=trajectory.numbers, positions=one, cell=trajectory.cell, pbc=True)
+        for one in trajectory.positions[:60]
+    ]
+    ase.io.write(tmp_path / "md.xyz", frames, format="extxyz")
+    monkeypatch.setattr(module, "LARGE", 1000)
+    with pytest.warns(hc.QualityWarning, match="is read whole .* `hopcast convert`"):
+        predict_stream(forecaster, tmp_path / "md.xyz", tmp_path / "f.h5", timestep=2.0, overwrite=True)
+
+
 def test_frames_far_from_the_training_set_are_marked(forecaster, material, tmp_path):
     trajectory = material[0]
     rng = np.random.default_rng(5)
@@ -263,6 +331,13 @@ def test_the_commands(material, tmp_path):
     done = run("predict", "model.h5", "md.h5", "-o", "f.h5", "--strict")
     assert done.returncode == 0, done.stderr
     assert "--dephasing" in done.stdout
+    for command in (
+        ("predict", "model.h5", "md.h5", "-o", "model.h5", "--overwrite"),
+        ("fit", "md.h5", "ham.h5", "-o", "ham.h5", "--overwrite"),
+    ):
+        refused = run(*command)
+        assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+        assert "Choose another name" in refused.stderr
     again = run("predict", "model.h5", "md.h5", "-o", "f.h5")
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
     rng = np.random.default_rng(5)

@@ -52,6 +52,8 @@ def fit(
     from hopcast.report.verdicts import shown_r2
     from hopcast.study.inputs import chosen_states
 
+    if output.resolve() in [Path(one).resolve() for one in (trajectory, hamiltonian) if one is not None]:
+        raise OutputError(f"File `{output}` is what is learnt from. Choose another name for the forecaster.")
     if output.exists() and not overwrite:
         raise OutputError(f"File `{output}` exists. Choose another name, or replace it with --overwrite.")
     if trajectory in DATASETS and hamiltonian is None:

@@ -46,12 +46,14 @@ def predict(
 
     from rich.console import Console
 
-    from hopcast.core.errors import GateError, QualityWarning
+    from hopcast.core.errors import GateError, OutputError, QualityWarning
     from hopcast.core.scheduler import open_scheduler
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.study.progress import Reporter
 
+    if output.resolve() == model.resolve():
+        raise OutputError(f"File `{output}` is the forecaster itself. Choose another name for the forecast.")
     forecaster = load_forecaster(model)
     source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
     elsewhere = (

@@ -92,7 +92,7 @@ def predict_stream(
     resume
         Take finished chunks of an earlier run of the same forecaster and trajectory.
     overwrite
-        Replace `output`, and what an earlier run left.
+        Replace `output` when the forecast is whole, and what an earlier run left.
     timestep
         fs between frames, for files that do not say it.
     chunk_frames
@@ -109,16 +109,19 @@ def predict_stream(
     InputError
         If the trajectory is of another kind than the training set's (`Forecaster.check`), or the forecast closes the gap.
     OutputError
-        If `output` or its parts exist and neither `resume` nor `overwrite` is given, or a file cannot be written; finished
-        chunks stay.
+        If `output` or its parts exist and neither `resume` nor `overwrite` is given, `output` is the trajectory, or a file
+        cannot be written; finished chunks stay.
     """
     path = Path(output)
     parts = path.with_name(path.name + ".parts")
-    _prepare(path, parts, resume=resume, overwrite=overwrite)
+    if not isinstance(trajectory, Trajectory) and path.resolve() == Path(trajectory).resolve():
+        raise OutputError(f"File `{path}` is the trajectory itself. Choose another name for the forecast.")
+    _refuse_leftovers(path, parts, resume=resume, overwrite=overwrite)
     with open_source(trajectory, timestep=timestep) as source:
         if source.n_frames < 2:
             raise InputError("A forecast needs at least two frames, but the trajectory has one.")
         forecaster.check(source.frames(0, 1))
+        _prepare(parts, afresh=overwrite)
         signature = fingerprint(forecaster)
         chunks = chunk_slices(source.n_frames, chunk_frames)
         n_found = 0
@@ -143,16 +146,22 @@ def predict_stream(
     return StreamedForecast(path, n_frames, n_found, len(chunks), found)
 
 
-def _prepare(path: Path, parts: Path, *, resume: bool, overwrite: bool) -> None:
+def _refuse_leftovers(path: Path, parts: Path, *, resume: bool, overwrite: bool) -> None:
     if overwrite:
-        path.unlink(missing_ok=True)
-        shutil.rmtree(parts, ignore_errors=True)
-    if path.exists():
+        return
+    # file and chunks both: killed while it cleared its chunks, or while it was to replace an older file
+    if path.exists() and not (resume and parts.exists()):
         raise OutputError(f"File `{path}` exists. Choose another name, or replace it with --overwrite.")
     if parts.exists() and not resume:
         raise OutputError(
             f"Folder `{parts}` holds chunks of an earlier run. Continue it with --resume, or start anew with --overwrite."
         )
+
+
+def _prepare(parts: Path, *, afresh: bool) -> None:
+    """Make the folder of finished chunks; the old forecast stays until the new one is whole."""
+    if afresh:
+        shutil.rmtree(parts, ignore_errors=True)
     try:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -20,13 +20,23 @@ def sniff(path: Path) -> bool:
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read the trajectory of our file."""
     trajectory: Trajectory = read_native(path, "trajectory")
-    timestep = options.timestep
-    if timestep is not None and not np.isclose(timestep, trajectory.timestep, rtol=1e-6):
+    check_timestep(path, trajectory.timestep, options.timestep)
+    return trajectory
+
+
+def check_timestep(path: object, found: float, wanted: float | None) -> None:
+    """Refuse another time step than the file's.
+
+    Raises
+    ------
+    InputError
+        If they differ.
+    """
+    if wanted is not None and not np.isclose(wanted, found, rtol=1e-6):
         raise InputError(
-            f"File `{path}` has frames {trajectory.timestep:g} fs apart, but `timestep` is {timestep:g} fs. "
+            f"File `{path}` has frames {found:g} fs apart, but `timestep` is {wanted:g} fs. "
             "Leave `timestep` out to use the file's."
         )
-    return trajectory
 
 
 def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
