@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Workers
+from hopcast.cli.options import Scheduler, SchedulerOptions, Workers
 
 
 def predict(
@@ -30,6 +30,8 @@ def predict(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    scheduler_options: SchedulerOptions = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -40,20 +42,30 @@ def predict(
 ) -> None:
     """Forecast gap and coupling along a trajectory, chunk by chunk; a killed run goes on with --resume."""
     import warnings
+    from contextlib import ExitStack
 
     from rich.console import Console
 
-    from hopcast.core.errors import GateError, QualityWarning
+    from hopcast.core.errors import ConfigError, GateError, QualityWarning
+    from hopcast.core.scheduler import open_scheduler
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.study.progress import Reporter
 
     forecaster = load_forecaster(model)
     source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
-    with Reporter(Console(stderr=True)).counted("predict") as advance:
+    if scheduler_options is not None and scheduler is None:
+        raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
+    with ExitStack() as stack:
+        executor = None
+        if scheduler is not None:
+            executor = stack.enter_context(
+                open_scheduler(scheduler, options_file=scheduler_options, workers=workers)
+            )
+        advance = stack.enter_context(Reporter(Console(stderr=True)).counted("predict"))
         found = predict_stream(
             forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
-            chunk_frames=chunk, workers=workers, progress=advance,
+            chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
         )  # fmt: skip
     earlier = f" ({found.n_found} of {found.n_chunks} chunks from the earlier run)" if found.n_found else ""
     typer.echo(f"Forecast {found.n_frames} frames{earlier}. {found.extrapolation.verdict}")

@@ -1,17 +1,28 @@
-"""Work cut into chunks and mapped over threads; results never depend on the number of either."""
+"""Work cut into chunks and mapped over threads, or over other machines; results never depend on the number of either."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hopcast.core.errors import ConfigError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# chunks a thread that are computed ahead of the one that is asked for
+_AHEAD = 2
+
+
+class Mapper(Protocol):
+    """Whatever maps a function over items in their order: any `concurrent.futures.Executor`, or `open_scheduler`'s."""
+
+    def map(self, fn: Callable[..., Any], /, *iterables: Iterable[Any]) -> Iterator[Any]:
+        """Return the results in the order of the items."""
 
 
 def resolve_workers(workers: int | None) -> int:
@@ -39,7 +50,7 @@ def map_chunks(
     items: Sequence[T],
     *,
     workers: int | None = None,
-    executor: Executor | None = None,
+    executor: Mapper | None = None,
 ) -> list[R]:
     """Return ``[function(item) for item in items]``, computed by threads, in the order of the items.
 
@@ -53,7 +64,8 @@ def map_chunks(
     workers
         Number of threads; None takes the cores of the process.
     executor
-        Where to run instead of threads of our own (any `concurrent.futures.Executor`).
+        Where to run instead of threads of our own. On other processes `function` and items travel, and nothing that
+        `function` writes comes back: it must return its result.
     """
     if executor is not None:
         return list(executor.map(function, items))
@@ -62,6 +74,41 @@ def map_chunks(
         return [function(item) for item in items]
     with ThreadPoolExecutor(n_workers) as pool:
         return list(pool.map(function, items))
+
+
+def stream_chunks(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int | None = None,
+    executor: Mapper | None = None,
+) -> Iterator[R]:
+    """Yield what `map_chunks` returns, one after the other, in memory that does not grow with their number.
+
+    Parameters
+    ----------
+    function, workers, executor
+        As for `map_chunks`.
+    items
+        Units of work; taken only as far as they are worked on (except by executors that take all at once).
+    """
+    n_workers = resolve_workers(workers)
+    if executor is not None:
+        yield from executor.map(function, items)
+    elif n_workers == 1:
+        yield from map(function, items)
+    else:
+        waiting: deque[Future[R]] = deque()
+        pool = ThreadPoolExecutor(n_workers)
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > _AHEAD * n_workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core import hdf5
-from hopcast.core.chunks import chunk_slices, map_chunks, resolve_workers
+from hopcast.core.chunks import Mapper, chunk_slices, stream_chunks
 from hopcast.core.errors import InputError, OutputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
@@ -28,9 +28,6 @@ from hopcast.io.native import put_hamiltonian
 
 CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
-
-AHEAD = 2
-"""Chunks under way for each worker."""
 
 UNITS = {
     "gap": "eV", "gap_std": "eV", "relative_std": "1", "distance": "1", "outside": "1", "coupling": "eV", "coupling_std": "eV",
@@ -75,7 +72,7 @@ def predict_stream(
     timestep: float | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     workers: int | None = None,
-    executor: Executor | None = None,
+    executor: Mapper | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> StreamedForecast:
     r"""Forecast a trajectory into an HDF5 file, reading and computing a chunk of frames at a time.
@@ -103,7 +100,7 @@ def predict_stream(
     workers
         Threads.
     executor
-        Where to compute instead (any `concurrent.futures.Executor`; the chunks travel to it).
+        Where to compute instead: `core.scheduler.open_scheduler`'s, or any `concurrent.futures.Executor` (which takes all chunks at once).
     progress
         Called with (chunks done, chunks).
 
@@ -122,11 +119,10 @@ def predict_stream(
         if source.n_frames < 2:
             raise InputError("A forecast needs at least two frames, but the trajectory has one.")
         forecaster.check(source.frames(0, 1))
-        signature = fingerprint(forecaster)
         chunks = chunk_slices(source.n_frames, chunk_frames)
         n_found = 0
         kept: list[Path] = []
-        for name, arrays in _computed(forecaster, source, chunks, parts, signature, workers, executor):
+        for name, arrays in _computed(forecaster, source, chunks, parts, workers, executor):
             kept.append(name)
             if arrays is None:
                 n_found += 1
@@ -167,29 +163,41 @@ def _computed(
     source: Source,
     chunks: list[slice],
     parts: Path,
-    signature: str,
     workers: int | None,
-    executor: Executor | None,
+    executor: Mapper | None,
 ) -> Iterator[tuple[Path, Arrays | None]]:
     """Yield the file of every chunk in order, with its arrays where they had to be computed."""
-    work = partial(_forecast, forecaster)
-    at_once = AHEAD * (resolve_workers(workers) if executor is None else 16)
-    waiting = iter(chunks)
-    while wave := list(islice(waiting, at_once)):
-        items, names = [], []
-        for part in wave:
-            stop = min(
-                part.stop + 1, source.n_frames
-            )  # the mid-point after the last frame needs the next one
-            geometries = source.frames(part.start, stop)
+    signature = fingerprint(forecaster)
+    names: deque[tuple[Path, bool]] = (
+        deque()
+    )  # of the chunks that were looked at, and whether an earlier run finished them
+
+    def missing() -> Iterator[tuple[Trajectory, int]]:
+        for part in chunks:
+            # the mid-point after the last frame needs the next one
+            geometries = source.frames(part.start, min(part.stop + 1, source.n_frames))
             name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
-            names.append(name)
-            items.append(None if _is_whole(name) else (geometries, part.stop - part.start))
-        results = iter(
-            map_chunks(work, [one for one in items if one is not None], workers=workers, executor=executor)
-        )
-        for name, item in zip(names, items, strict=True):
-            yield name, None if item is None else next(results)
+            names.append((name, _is_whole(name)))
+            if not names[-1][1]:
+                yield geometries, part.stop - part.start
+
+    def earlier() -> Iterator[tuple[Path, None]]:
+        while names and names[0][1]:
+            yield names.popleft()[0], None
+
+    work = partial(_forecast, _serial(forecaster))
+    for arrays in stream_chunks(work, missing(), workers=workers, executor=executor):
+        yield from earlier()
+        yield names.popleft()[0], arrays
+    yield from earlier()
+
+
+def _serial(forecaster: Forecaster) -> Forecaster:
+    """Return the forecaster for one thread, its domain known: chunks are what threads and other machines share."""
+    gap, coupling = (copy(learner).set_params(workers=1) for learner in (forecaster.gap, forecaster.coupling))
+    serial = replace(forecaster, gap=gap, coupling=coupling)
+    vars(serial)["domain"] = forecaster.domain
+    return serial
 
 
 def _forecast(forecaster: Forecaster, item: tuple[Trajectory, int]) -> Arrays:
