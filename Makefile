@@ -10,7 +10,7 @@ SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycach
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
-	@echo "make example from a structure file to a lifetime with GFN1-xTB, pip packages only (about ten minutes)"
+	@echo "make example from a structure file to a lifetime with GFN1-xTB, pip packages only (about ten minutes on a free core)"
 	@echo "make test    install with the test tools and run the tests"
 	@echo "make test-cp2k  reproduce 20 frames of the shipped data with CP2K, where it is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"

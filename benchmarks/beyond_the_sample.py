@@ -365,6 +365,10 @@ def rates(samples: Samples, near: np.ndarray, far: np.ndarray, n_subsets: int) -
         ("mean gap, true V^2", known_coupling),
     ):
         print(f"rho^2 with the local rate: {np.corrcoef(truth[1], m)[0, 1] ** 2:.3f} ({name})")
+    error = truth[1].std(ddof=1) / np.sqrt(n) / truth[1].mean()
+    print(
+        f"standard error of the plain average rate {100 * error:.0f} %; 5 % would take {n * (error / 0.05) ** 2:.0f} pairs"
+    )
     found = {}
     for size in SIZES:
         inside = np.zeros((2, 3))
@@ -456,7 +460,7 @@ def draw_rates(errors: dict[int, np.ndarray], folder: Path) -> None:
     axes.axhline(0.0, color=MUTED, lw=0.6)
     axes.set(xlabel="pairs sampled", ylabel="error of the rate, %", xlim=(-0.5, len(errors) - 0.5))
     axes.set_xticks(range(len(errors)), [str(size) for size in errors])
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0, handletextpad=0.2)
     save(figure, folder, "beyond-rates")
 
 

@@ -13,7 +13,7 @@ mkdir -p "$folder"
 cp "$here"/*.toml "$folder"
 cd "$folder"
 
-[ -f md.h5 ] || hopcast md "$here/cspbi3.extxyz" --equilibration 1000 --coupling-time 30 --duration 1000 --store-every 2
+[ -f md.h5 ] || hopcast md "$here/cspbi3.extxyz" --equilibration 400 --coupling-time 30 --duration 1000 --store-every 2
 hopcast select md.h5 --budget 25 -o sparse
 hopcast compute sparse --bands 4,4 --quiet
 hopcast run sparse.toml -o forecast --resume

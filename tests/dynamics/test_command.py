@@ -87,7 +87,7 @@ def test_conventions_and_scissor(source, ladder, tmp_path, capsys) -> None:
         (
             ("ham.h5", "--states", "0,1", "--initial-state", "7"),
             3,
-            "--initial-state must be one of 0, 1, but is `7`",
+            "--initial-state must be one of 0, 1, or thermal, but is `7`",
         ),
         (("ham.h5", "--states", "0,1", "-m", "fsshh"), 2, "Did you mean `fssh`"),
         (("ham.h5", "--states", "0-2", "-m", "exact"), 2, "`exact` needs two states"),

@@ -7,7 +7,7 @@ from scipy.linalg import expm
 from hopcast.core import ConfigError, InputError, VibronicHamiltonian
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import hole_hamiltonian, propagators, run_dynamics, substep_grid
-from hopcast.dynamics.loop import Window, half_propagators, running_products
+from hopcast.dynamics.loop import Halves, Window, running_products
 from hopcast.dynamics.methods import METHODS, flux, global_flux, markov
 from hopcast.dynamics.methods.landau_zener import crossing_probabilities
 from hopcast.dynamics.problem import prepare
@@ -62,7 +62,7 @@ def test_second_order_in_the_substep(ladder, split) -> None:  # T12
 
 def test_running_products(ladder) -> None:
     grid = substep_grid(ladder(n_states=5, n_frames=101))
-    real, imag = running_products(half_propagators(grid))
+    real, imag = running_products(Halves(grid).of(0, grid.n_steps))
     p = np.eye(5, dtype=complex)
     for s, u in enumerate(propagators(grid).reshape(-1, 5, 5)):
         p = u @ p
@@ -96,7 +96,7 @@ def test_populations_equal_the_amplitudes(ladder, method, imaginary) -> None:  #
 def ensemble_error(ham, method, substeps: int) -> float:
     """Largest deviation of a method's expected populations from |c|^2, without sampling."""
     grid = substep_grid(ham, substeps=substeps)
-    halves = half_propagators(grid)
+    halves = Halves(grid).of(0, grid.n_steps)
     path = [np.eye(ham.n_states, dtype=complex)[2]]
     for u in halves:
         path += [u @ path[-1], u @ u @ path[-1]]
@@ -104,7 +104,7 @@ def ensemble_error(ham, method, substeps: int) -> float:
     energies, nac = grid.interpolate(0, grid.n_steps)
     k = ham.n_states
     window = Window(
-        path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps, grid
+        path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps
     )
     p, worst = np.eye(k)[2], 0.0
     for s, g in enumerate(method.hop_probabilities(window)):
@@ -394,3 +394,17 @@ def test_flipped_states_are_repaired_from_overlaps(method) -> None:  # T13
         )  # fmt: skip
     np.testing.assert_allclose(populations[0], populations[1], atol=1e-12)
     assert populations[0][-1, 2] < 1 or method == "bl-lz"  # which sees no couplings
+
+
+@pytest.mark.parametrize("method", [*SAMPLED, "ehrenfest"])
+def test_bits_do_not_depend_on_what_is_kept_in_memory(ladder, method, monkeypatch) -> None:
+    from hopcast.dynamics import loop
+
+    monkeypatch.setattr(loop, "BLOCK", 64)  # several blocks a pass, and starts inside them
+    options = {"duration": 150.0, "dephasing_time": 8.0, "initial_state": 3, "initial_times": [0, 17, 40], "workers": 2,
+               "n_trajectories": 20, "n_times": 14, "absorbing": False}  # fmt: skip
+    kept = run_dynamics(ladder(), method, **options)
+    monkeypatch.setattr(loop, "MOST_BYTES", 0)
+    computed = run_dynamics(ladder(), method, **options)
+    np.testing.assert_array_equal(kept.populations, computed.populations)
+    np.testing.assert_array_equal(kept.flows, computed.flows)

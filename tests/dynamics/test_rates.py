@@ -14,7 +14,7 @@ from hopcast.dynamics import (
     run_dynamics,
     second_order_rate,
 )
-from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
 from hopcast.dynamics.estimates import TOO_SHORT, Interval, wilson
 from hopcast.dynamics.propagation import prefix_products, substep_grid, two_state_substeps
 
@@ -75,14 +75,31 @@ def test_bootstrap_means_against_the_plain_loop() -> None:
     np.testing.assert_allclose(draws, plain, atol=1e-13)
 
 
-def test_interval_covers_the_long_run_rate() -> None:
-    # log-normal rates with 30 correlation times each
-    covered, n = 0, 60
-    for seed in range(n):
-        rates = np.exp(0.8 * memory_series(1200, 40, seed=100 + seed)) * 1e-8
-        found = bootstrap_rate(rates, 1.0, n_draws=400)
-        covered += found.low <= np.exp(0.32) * 1e-2 <= found.high
-    assert covered >= 0.83 * n
+@pytest.mark.parametrize("kind", ["gaussian", "log-normal"])
+def test_interval_covers_the_long_run_rate(kind) -> None:
+    # Ornstein-Uhlenbeck motion, 30 and 60 correlation times: 93 to 96 % for a Gaussian rate, 90 % for a skew one
+    n, truth = 150, 3.0 if kind == "gaussian" else np.exp(0.125)
+    for memory in (40, 20):
+        covered = 0
+        for seed in range(n):
+            x = memory_series(1200, memory, seed=100 + seed)
+            rates = (3.0 + x if kind == "gaussian" else np.exp(0.5 * x)) * 1e-6
+            found = bootstrap_rate(rates, 1.0, n_draws=200)
+            covered += found.low <= truth <= found.high
+        assert (0.89 if kind == "gaussian" else 0.85) * n <= covered <= 0.99 * n
+
+
+def test_memory_that_blocks_cut_short_is_put_back() -> None:
+    # long series of memory m: blocks of L show 1 - (m / L)(1 - exp(-L / m)) of the variance
+    m, length = 50, 100
+    x = memory_series(400_000, m, seed=3)
+    seen = 1 - m / length * (1 - np.exp(-length / m))
+    twice = 1 - m / (2 * length) * (1 - np.exp(-2 * length / m))
+    assert memory_widening(x, length) == pytest.approx(np.sqrt(2 * twice / seen - 1), rel=0.03)
+    noise = np.random.default_rng(0).normal(size=100_000)
+    assert 1.0 <= memory_widening(noise, 20) < 1.03
+    assert memory_widening(noise[:30], 20) == 1.0
+    assert memory_widening(np.ones(100), 5) == 1.0
 
 
 def test_few_blocks_are_called_a_lower_bound() -> None:

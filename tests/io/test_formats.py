@@ -360,6 +360,58 @@ class TestNumbers:
         monkeypatch.setattr(text, "CHUNK", 64)
         assert_array_equal(text.read_table(tmp_path / "odd"), np.loadtxt(tmp_path / "odd"))
 
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(st.floats(-1e40, 1e40), min_size=6, max_size=6),
+        st.sampled_from(["%15.7E", "%24.16e", "%14.6e", "% .8e", "%20.1E"]),
+        st.sampled_from(["", " "]),
+    )
+    def test_numbers_at_fixed_places(self, numbers, form, blank):
+        """The kernel of fixed places gives what `float` gives, or says that the places are not fixed."""
+        rows = [[form % x for x in numbers[k : k + 3]] for k in (0, 3)]
+        data = "".join(blank.join(row) + "\n" for row in rows).encode()
+        layout = text._fixed_layout(data[: data.index(b"\n") + 1])
+        if layout is None:
+            return
+        out = np.empty((2, 3))
+        from hopcast.io.kernels import parse_fixed_kernel
+
+        if parse_fixed_kernel(np.frombuffer(data, dtype=np.uint8), *layout, out):
+            assert_array_equal(out, [[float(token) for token in row] for row in rows])
+            assert_array_equal(np.signbit(out), [[token.strip()[0] == "-" for token in row] for row in rows])
+
+    def test_fixed_places_are_taken_and_every_fault_in_them_is_seen(self, tmp_path, monkeypatch):
+        from hopcast.io.kernels import parse_fixed_kernel
+
+        monkeypatch.setattr(text, "SMALL", 1)
+        table = np.random.default_rng(0).normal(size=(40, 5)) * 10.0 ** np.arange(-9, 6, 3)
+        for form in ("%15.7E", "%24.16e"):
+            np.savetxt(tmp_path / "t", table, fmt=form)
+            data = (tmp_path / "t").read_bytes()
+            layout = text._fixed_layout(data[: data.index(b"\n") + 1])
+            out = np.empty((40, 5))
+            assert parse_fixed_kernel(np.frombuffer(data, dtype=np.uint8), *layout, out)
+            assert_array_equal(out, np.loadtxt(tmp_path / "t"))
+            assert_array_equal(text.read_table(tmp_path / "t"), out)
+            line = data.index(b"\n") + 1
+            for at in range(
+                line, 2 * line
+            ):  # any byte of the second line that is replaced is seen, or is part of a number
+                for byte in b"x /:\t5\xff":
+                    changed = data[:at] + bytes([byte]) + data[at + 1 :]
+                    expected = None
+                    try:
+                        numbers = [
+                            [float(token) for token in row.split()]
+                            for row in changed.decode("latin-1").splitlines()
+                        ]
+                        expected = np.array(numbers)
+                    except ValueError:
+                        pass
+                    fine = parse_fixed_kernel(np.frombuffer(changed, dtype=np.uint8), *layout, out)
+                    if fine:
+                        assert_array_equal(out, expected)
+
     def test_fortran(self):
         out = np.empty((1, 4))
         text.parse_rows(b"1.5D-03 2.5d2 1.0-103 +.5E+1", out, "x")

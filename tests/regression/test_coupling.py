@@ -120,6 +120,15 @@ def test_block_out_residuals_are_of_the_magnitude() -> None:
     assert several.block_out_residuals(groups).shape == (120, 2)
 
 
+def test_signs_of_noise_do_not_leak_into_the_block_left_out() -> None:
+    """Signs chosen with a block present would fit it: R2 above 0 on noise."""
+    random = np.random.default_rng(8)
+    X, y = random.normal(size=(60, 4)), random.normal(size=60)
+    residuals = model("signs").fit(X, y).block_out_residuals(np.arange(60) // 6)
+    spread = np.abs(y) - np.abs(y).mean()
+    assert 1 - np.sum(residuals**2) / np.sum(spread**2) < 0.05
+
+
 def test_signs_need_velocities_and_magnitudes_have_none() -> None:
     X, y = data(20)
     with pytest.raises(ConfigError, match="add time derivatives"):

@@ -15,6 +15,7 @@ from hopcast.report.study_report import (
     Forecast,
     InformationMap,
     Populations,
+    Relaxation,
     Series,
     Structure,
     StudyReport,
@@ -169,6 +170,33 @@ def make_curves(name, timestep):
             point |= {"plain": 1.0} if target == "rate" else {"mean": 0.0}
             points.append(point)
     return {"points": points, "left_out": left_out}
+
+
+def make_relaxation():
+    """A hole by two methods, one of which hardly decays: record and series."""
+    states, t = ("68", "67", "66"), np.linspace(0, 1e4, 50)
+    runs, energy, populations = [], {}, {}
+    for method, tau in (("dish", 2e3), ("fssh", 5e5)):
+        left = np.exp(-t / tau)
+        populations[method] = np.stack([1 - left, 0.4 * left, 0.6 * left], 1)
+        energy[method] = populations[method] @ [0, 0.1, 0.3]
+        little = left[-1] > 0.9
+        runs.append({
+            "name": "hole", "carrier": "hole", "states": list(states), "initial_state": "66", "method": method,
+            "rule": "consistent", "waiting": "exponential", "decayed": float(1 - left[-1]), "final_populations": populations[method][-1],
+            "lifetime": estimate(tau * 1e-6, tau * 7e-7, tau * 2e-6, unit="ns"), "rate": estimate(1e6 / tau, 5e5 / tau, 1.5e6 / tau, unit="1/ns"),
+            "decay_model": "none" if little else "stretched", **number("decay_lifetime", None if little else 1.9e-3, "less than 10 % decays"),
+            "decay_parameters": [] if little else [2e3, 0.9], "decay_note": "" if little else "the window is too short",
+            "longest_stay": "66", "transitions": [] if little else [{"from": "67", "to": "68", "net_hops": 0.9}],
+            "tau_low": 9.0, "tau_high": 28.0, "tau_convention": "gaussian", "temperature": 300.0, "duration": 1e4, "n_frames": 756,
+            "n_trajectories": 200, "n_starts": 20, "substeps": 8, "random_state": 0,
+        })  # fmt: skip
+    record = {
+        "runs": runs, "left_out": [{"band": "61", "row_norm": 0.16}],
+        "refused": [{"name": "electron", "method": "dish", "reason": "The gap must stay open."}],
+    }  # fmt: skip
+    errors = {method: 0.01 * np.ones(t.size) for method in energy}
+    return record, (Relaxation("hole", "hole", states, t, populations, energy, errors),)
 
 
 def make_structure(counts, rng):
@@ -334,6 +362,7 @@ def make_study(
         {"name": name, "ratio": estimate(value, 0.7, 1.3, unit="1", parts={"finite_trajectory": 0.3})}
         for name, value in (("plain average", 1.0), ("linear interpolation in time", 0.98))
     ]
+    results["relaxation"], relaxation = make_relaxation()
     results["learning_curves"] = make_curves(next(iter(names)), timestep)
     for model in results["models"]:
         if model["split"] == "blocked":
@@ -361,6 +390,7 @@ def make_study(
             "checks",
             "timings",
             "rate_controls",
+            "relaxation",
             "rates",
         ):
             del results[key]
@@ -393,6 +423,7 @@ def make_study(
             ),
             maps=tuple(maps),
             atoms={target: rng.normal(0, 0.3, sum(counts.values())) for target in ("gap", "nac")},
+            relaxation=relaxation,
             states=states,
             edges=edges,
         ),

@@ -48,7 +48,8 @@ def sparse_material(every=6, n_frames=480, **options):
 
 
 # images all around have no jumps, and no warning of them
-TEXT = '[features]\nmode = "default"\n[samples]\nn_folds = 5\nblock = 96.0\n[information]\nn_select = 2\n'
+TEXT = '[features]\nmode = "default"\n[samples]\nn_folds = 5\nblock = 160.0\n[information]\nn_select = 2\n'
+QUICK = TEXT.replace("n_folds", "candidates = false\nn_folds")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_everything_is_written(finished, material):
     results = finished.results
     validate_results(results)
     assert results["samples"] == {
-        "n_pairs": len(steps), "spacing": 12.0, "share": len(steps) / 479, "block": 96.0, "purge": 24.0,
+        "n_pairs": len(steps), "spacing": 12.0, "share": len(steps) / 479, "block": 160.0, "purge": 24.0,
     }  # fmt: skip
     for name in ("report.html", "figures/rates.svg", "tables/rates.csv", "hamiltonians/all-2.h5"):
         assert (finished.folder / name).is_file(), name
@@ -100,7 +101,7 @@ def test_the_plain_average_is_the_mean_over_the_computed_pairs(finished, materia
     first = finished.results["rates"][0]
     assert first["kind"] == "plain average"
     assert first["rate"]["value"] == pytest.approx(FS_PER_NS * truth.mean(), rel=1e-12)
-    stretches = ((steps + 0.5) * 2.0 // 96.0).astype(int)
+    stretches = ((steps + 0.5) * 2.0 // 160.0).astype(int)
     alone = prediction_powered_mean(
         truth / truth.mean(), np.zeros(len(truth)), np.zeros(9), stretches, 0.95, random_state=0
     )
@@ -132,14 +133,15 @@ def test_forecasts_keep_what_was_computed(finished, material):
 
 
 def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
-    finished, material, tmp_path, monkeypatch, no_drawing
+    material, tmp_path, monkeypatch, no_drawing
 ):
     import hopcast.study.run as module
 
-    study = write_sparse(tmp_path / "in", material)
+    study = write_sparse(tmp_path / "in", material, text=QUICK)
     alone = run_study(study, tmp_path / "out", workers=1)
+    two = run_study(study, tmp_path / "two", workers=2)
     for key in ("information", "rates", "hamiltonians", "dephasing"):
-        assert alone.results[key] == finished.results[key]
+        assert alone.results[key] == two.results[key]
 
     def forbidden(*_args, **_kwargs):
         raise AssertionError("computed again")
@@ -155,7 +157,7 @@ def test_paper_mode_and_energies_on_midpoints(tmp_path, no_drawing):
     middle = dataclasses.replace(
         sparse, energies=sparse.midpoint_energies, energy_grid="midpoint", energy_known=None
     )
-    study = write_sparse(tmp_path / "in", (trajectory, middle), mode="paper")
+    study = write_sparse(tmp_path / "in", (trajectory, middle), text=QUICK, mode="paper")
     result = run_study(study, tmp_path / "out")
     assert result.hamiltonians["all-2"].energy_grid == "midpoint"
     assert result.hamiltonians["all-2"].is_complete

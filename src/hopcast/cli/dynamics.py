@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from hopcast.cli.convert import Timestep
 from hopcast.cli.options import Output, Overwrite, Resume, Workers
-
-if TYPE_CHECKING:
-    from hopcast.core import VibronicHamiltonian
-
 
 MOSTLY = 0.9
 """Decays are fitted only where less than this is left."""
@@ -45,12 +42,23 @@ def dynamics(
     initial_state: Annotated[
         str | None,
         typer.Option(
-            "--initial-state", help="Name of the state; the farthest by default.", show_default=False
+            "--initial-state",
+            help="Name of the state (the farthest by default), several with weights, e.g. 62:0.7,63:0.3, or thermal.",
+            show_default=False,
+        ),
+    ] = None,
+    initial_times: Annotated[
+        str | None,
+        typer.Option(
+            "--initial-times",
+            help="Frames to start at, e.g. 0,50,100, or a file with one a line, its weight beside it.",
+            show_default=False,
         ),
     ] = None,
     every: Annotated[
         int | None, typer.Option("--every", help="Start at every k-th frame.", show_default=False)
     ] = None,
+    timestep: Timestep = None,
     duration: Annotated[float, typer.Option("--duration", help="fs.")] = 1e6,
     temperature: Annotated[
         float, typer.Option("--temperature", help="K; 0 accepts all upward hops.")
@@ -95,7 +103,14 @@ def dynamics(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hopcast.cli.dynamics_figures import draw_populations
-    from hopcast.core.errors import ConfigError, InputError, OutputError
+    from hopcast.cli.dynamics_inputs import (
+        read_any,
+        read_dephasing,
+        read_initial_state,
+        read_initial_times,
+        read_states,
+    )
+    from hopcast.core.errors import ConfigError, OutputError
     from hopcast.core.hdf5 import write_text
     from hopcast.dynamics import compare_methods, fit_decays, result_record, run_dynamics, write_result
     from hopcast.dynamics import scissor as shifted
@@ -108,7 +123,7 @@ def dynamics(
         raise OutputError(
             f"Folder `{folder}` exists. Continue with --resume, replace with --overwrite, or name another."
         )
-    ham = _states(_read(hamiltonian), states)
+    ham = read_states(read_any(hamiltonian, timestep), states)
     if scissor is not None:
         ham = shifted(ham, target_gap=scissor)
     checkpoint = folder / "checkpoint"
@@ -119,32 +134,21 @@ def dynamics(
             )
         shutil.rmtree(checkpoint, ignore_errors=True)
         done.unlink(missing_ok=True)
-    if every is not None and every < 1:
-        raise ConfigError(f"Option --every must be at least 1, but is {every}.")
-    labels = ham.state_labels[::-1] if carrier == "hole" else ham.state_labels
-    start = len(labels) - 1
-    if initial_state is not None:
-        found = _find(ham, initial_state)
-        start = -1 if found is None else labels.index(ham.state_labels[found])
-    if start < 0:
-        raise InputError(
-            f"Option --initial-state must be one of {', '.join(labels)}, but is `{initial_state}`."
-        )
+    start = read_initial_state(ham, initial_state, carrier)
+    frames, weights = read_initial_times(ham, initial_times, every)
     options: dict[str, Any] = {
         "duration": duration, "temperature": temperature if temperature != 0 else None, "carrier": carrier,
         "initial_state": start,
         "absorbing": not leave, "n_trajectories": trajectories, "random_state": seed, "substeps": substeps,
-        "loop": loop, "workers": workers,
+        "loop": loop, "workers": workers, "initial_times": frames, "initial_weights": weights,
     }  # fmt: skip
-    if every is not None:
-        options["initial_times"] = list(range(0, ham.n_steps, every))
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(method, total=None)
             result = run_dynamics(
-                ham, method, rule, waiting, dephasing_time=_times(dephasing), tau_convention=convention,
+                ham, method, rule, waiting, dephasing_time=read_dephasing(dephasing), tau_convention=convention,
                 progress=lambda now, total: bar.update(task, completed=now, total=total), checkpoint=checkpoint, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -177,68 +181,3 @@ def dynamics(
     write_text(done, json.dumps(record, indent=1, allow_nan=False) + "\n")
     shutil.rmtree(checkpoint, ignore_errors=True)
     typer.echo(f"Results: {folder}")
-
-
-def _read(name: str) -> VibronicHamiltonian:
-    from hopcast.core.errors import InputError
-    from hopcast.couplings import derive_couplings
-    from hopcast.io import read_hamiltonian
-
-    if not Path(name).exists() and Path(name).suffix == "":
-        from hopcast.datasets import load
-
-        found = load(name).hamiltonian
-        if found is None:
-            raise InputError(f"Data set `{name}` has no Hamiltonian. Name another.")
-        return found
-    ham = read_hamiltonian(name)
-    if ham.overlaps is not None and not ham.nac_known.any():
-        ham = derive_couplings(ham)
-    return ham
-
-
-def _states(ham: VibronicHamiltonian, wanted: str | None) -> VibronicHamiltonian:
-    from hopcast.core.errors import InputError
-    from hopcast.dynamics import warn_leaking
-
-    if wanted is None:
-        return ham.frontier() if ham.n_states > 2 else ham
-    index: list[int] = []
-    for part in wanted.split(","):
-        place = _find(ham, part)
-        ends = [place] if place is not None else [_find(ham, end) for end in part.split("-", 1)]
-        for end, text in zip(ends, part.split("-", 1), strict=False):
-            if end is None:
-                raise InputError(
-                    f"Option --states must name states of the Hamiltonian ({ham.state_labels[0]} to "
-                    f"{ham.state_labels[-1]}), but holds `{text}`."
-                )
-        index += range(ends[0] or 0, (ends[-1] or 0) + 1)
-    warn_leaking(ham, index)
-    return ham.select(index)
-
-
-def _find(ham: VibronicHamiltonian, name: str) -> int | None:
-    """Return the index of a state by its name or the last word of it ("62" for "band 62")."""
-    for i, label in enumerate(ham.state_labels):
-        if name.strip() in (label, label.split()[-1]):
-            return i
-    return None
-
-
-def _times(text: str | None) -> Any:
-    from hopcast.core.errors import InputError
-
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        import numpy as np
-
-    if not Path(text).is_file():
-        raise InputError(f"Option --dephasing must be a time in fs or a file, but `{text}` is neither.")
-    try:
-        return np.loadtxt(text, comments=("#", "!"))
-    except ValueError as error:
-        raise InputError(f"File `{text}` must hold a matrix of times in fs, but: {error}.") from error

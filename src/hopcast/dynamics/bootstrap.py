@@ -46,3 +46,32 @@ def block_bootstrap_means(
         starts = rng.integers(0, n, size=(min(100, n_draws - start), n_blocks))
         draws[start : start + 100] = block_means[:, starts].mean(axis=2).T
     return draws
+
+
+def memory_widening(series: NDArray[np.float64], block: int) -> float:
+    r"""Return by how much wider an interval has to be because blocks cut the memory of a series short.
+
+    The variance that blocks of length `L` show, :math:`V_L = L\,\mathrm{Var}(\text{block mean})`, misses what reaches over their ends:
+    :math:`V_L \approx V_\infty(1 - c/L)`. Two lengths give :math:`V_\infty = 2V_{2L} - V_L`; the width goes with its root. Never
+    below one, at most two: the larger blocks are few.
+
+    Parameters
+    ----------
+    series
+        [n].
+    block
+        Length of a block in values; 1 is returned where two larger ones do not fit.
+
+    References
+    ----------
+    D. N. Politis, J. P. Romano, J. Time Ser. Anal. 1995, 16, 67, 10.1111/j.1467-9892.1995.tb00223.x (such differences of two
+    lengths are their flat-top windows).
+    """
+    n = series.size
+    if block < 1 or 4 * block > n:
+        return 1.0
+    sums = np.cumsum(np.concatenate([[0.0], series, series[: 2 * block]]))
+    short, long = (
+        float(np.var(sums[length : length + n] - sums[:n])) / length for length in (block, 2 * block)
+    )
+    return float(np.sqrt(np.clip(2.0 * long / short - 1.0, 1.0, 4.0))) if short > 0 else 1.0

@@ -8,20 +8,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import ConfigError
 from hopcast.core.hdf5 import atomic_path, write_text
+from hopcast.dynamics.problem import Problem
+from hopcast.dynamics.units import Counted, Unit
 
-if TYPE_CHECKING:
-    from hopcast.dynamics.problem import Problem
-
-H = TypeVar("H", int, NDArray[np.int64])
-Unit = tuple[int, int, int]
 _STAMP = "run.json"
 
 
@@ -29,12 +24,23 @@ def fingerprint(problem: Problem, method: str) -> str:
     """Return a hash of everything that decides the bits of a run."""
     digest = hashlib.sha256()
     grid = problem.grid
-    for array in (grid.left, grid.right, grid.nac, problem.tau, problem.initial_steps, problem.output_steps):
+    starts = problem.starts
+    for array in (
+        grid.left,
+        grid.right,
+        grid.nac,
+        problem.tau,
+        problem.output_steps,
+        starts.key,
+        starts.state,
+        starts.share,
+        starts.n_trajectories,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((array.shape, array.dtype.str)).encode())
     settings = (
         method, grid.timestep, grid.n_substeps, grid.linear, grid.closed, problem.temperature, problem.rule,
-        problem.waiting, problem.initial_state, problem.absorbing, problem.loop, problem.n_trajectories,
+        problem.waiting, problem.absorbing, problem.loop,
         problem.random_state, problem.chunk_trajectories,
     )  # fmt: skip
     digest.update(repr(settings).encode())
@@ -71,10 +77,10 @@ def open_checkpoint(problem: Problem, method: str) -> None:
 
 def map_units(
     problem: Problem,
-    work: Callable[[Unit], tuple[NDArray[np.int64], H]],
+    work: Callable[[Unit], Counted],
     units: Sequence[Unit],
     finished: Callable[[], None] | None = None,
-) -> list[tuple[NDArray[np.int64], H]]:
+) -> list[Counted]:
     """Return ``[work(unit) for unit in units]`` by threads; units that are on disk are read instead.
 
     A unit is written under another name and renamed, so a kill leaves it whole or absent; its result depends on its
@@ -93,7 +99,7 @@ def map_units(
     """
     folder = problem.checkpoint
 
-    def kept(unit: Unit) -> tuple[NDArray[np.int64], H]:
+    def kept(unit: Unit) -> Counted:
         if folder is None:
             return work(unit)
         path = folder / f"unit-{unit[0]}-{unit[1]}.npz"
@@ -104,18 +110,17 @@ def map_units(
             return found
         counts, hops = work(unit)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, counts=counts, hops=np.asarray(hops))
+            np.savez_compressed(file, counts=counts, hops=hops)
         return counts, hops
 
     return map_chunks(kept, list(units), workers=problem.workers)
 
 
-def _read(path: Path) -> tuple[NDArray[np.int64], Any] | None:
+def _read(path: Path) -> Counted | None:
     if not path.is_file() or not zipfile.is_zipfile(path):
         return None  # e.g. of a disk that lost its last blocks: computed anew
     try:
         with np.load(path, allow_pickle=False) as file:
-            hops = file["hops"]
-            return file["counts"], hops if hops.ndim else int(hops)
+            return file["counts"], file["hops"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

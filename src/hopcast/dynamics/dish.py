@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.propagation import prefix_products, two_state_substeps
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, two_state_counts, units_of
 
 _LONGEST_WAIT = 37.0  # -log of the smallest random number
 _CLOCK_WINDOW = 2.0
@@ -51,47 +50,27 @@ def solve(problem: Problem) -> Populations:
         clock_window = int(min(np.ceil(_CLOCK_WINDOW / x) + 1, _MOST_POSITIONS))
         clock_bounds = local_bounds(pa, pb, clock_window)
     outputs = problem.output_steps * grid.n_substeps
-    units = [
-        (i, first, min(first + problem.chunk_trajectories, problem.n_trajectories))
-        for i in range(problem.initial_steps.size)
-        for first in range(0, problem.n_trajectories, problem.chunk_trajectories)
-    ]
+    units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
 
-    def work(unit: tuple[int, int, int]) -> tuple[NDArray[np.int64], int]:
+    def work(unit: Unit) -> Counted:
         i, first, last = unit
-        frame = int(problem.initial_steps[i])
+        frame, initial, key = start_of(problem, i)
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         arguments = (
-            pa, pb, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, frame, first, last,
-            problem.initial_state, problem.absorbing, rule,
+            pa, pb, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, first, last,
+            initial, problem.absorbing, rule,
         )  # fmt: skip
         if exponential:
             hops = _memoryless(*arguments, event, bound, steps)
         else:
             hops = clocks(*arguments, x, clock_bounds, clock_window, steps)
         report()
-        return np.cumsum(steps, axis=1)[:, :-1], int(hops)
+        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(
+            hops, dtype=np.int64
+        )
 
     return gather(problem, units, map_units(problem, work, units, report))
-
-
-def gather(
-    problem: Problem, units: list[tuple[int, int, int]], found: list[tuple[NDArray[np.int64], int]]
-) -> Populations:
-    """Return populations from the excited counts of units (initial time, first and last trajectory)."""
-    n_times = problem.output_steps.size
-    excited = np.zeros((N_GROUPS, n_times), dtype=np.int64)
-    starts = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
-    totals = np.zeros(N_GROUPS, dtype=np.int64)
-    for (i, first, last), (counts, _) in zip(units, found, strict=True):
-        excited += counts
-        starts[i] += counts.sum(axis=0)
-        totals += np.bincount(np.arange(first, last) % N_GROUPS, minlength=N_GROUPS)
-    counts = np.stack([totals[:, None] - excited, excited], axis=2)
-    mean = counts.sum(axis=0) / totals.sum()
-    moments = (starts / problem.n_trajectories) @ problem.weights
-    return Populations(mean, moments, counts, totals, sum(hops for _, hops in found))
 
 
 def marked_bound(
@@ -118,20 +97,6 @@ def marked_bound(
             found
         )  # below the bound that `longest` was made with, so `longest` shrinks: still valid
     return bound
-
-
-class Reporter:
-    """Counts finished units of work across threads."""
-
-    def __init__(self, problem: Problem, total: int) -> None:
-        self.progress, self.total, self.done, self.lock = problem.progress, total, 0, threading.Lock()
-
-    def __call__(self) -> None:
-        """Count one more and tell the caller."""
-        if self.progress is not None:
-            with self.lock:
-                self.done += 1
-                self.progress(self.done, self.total)
 
 
 @njit(cache=True, nogil=True)

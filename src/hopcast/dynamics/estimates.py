@@ -110,7 +110,7 @@ def combined(value: float, unit: str, parts: Mapping[str, Interval | None], note
 
 
 def draws_interval(
-    value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95
+    value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95, widening: float = 1.0
 ) -> Interval:
     r"""Return the interval of a positive number from bootstrap draws of `n_blocks` blocks.
 
@@ -127,10 +127,12 @@ def draws_interval(
         Number of blocks in the series.
     level
         Coverage asked for.
+    widening
+        Further factor of the width, e.g. `hopcast.dynamics.bootstrap.memory_widening`.
     """
     n = max(float(n_blocks), 2.0)
     tail = 0.5 * (1.0 - level)
-    widen = float(stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail) * np.sqrt(n / (n - 1)))
+    widen = widening * float(stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail) * np.sqrt(n / (n - 1)))
     if value <= 0 or not (draws > 0).all():
         low, high = value + widen * (np.quantile(draws, [tail, 1 - tail]) - value)
         return Interval(float(low), float(high))

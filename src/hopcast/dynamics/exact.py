@@ -17,10 +17,18 @@ def solve(problem: Problem) -> Populations:
         absorbing=problem.absorbing,
         workers=problem.workers,
     )
-    excited, moments = average_populations(
-        maps, problem.initial_state, problem.initial_steps, problem.output_steps, problem.weights,
-        loop=problem.loop, workers=problem.workers,
-    )  # fmt: skip
+    excited = np.zeros(problem.output_steps.size)
+    moments = np.zeros((problem.initial_steps.size, 2))
+    starts = problem.starts
+    for state in np.unique(starts.state):
+        mine = starts.state == state
+        times, shares = starts.time[mine], starts.share[mine]
+        found, each = average_populations(
+            maps, int(state), starts.frame[mine], problem.output_steps, problem.weights,
+            loop=problem.loop, workers=problem.workers, shares=shares,
+        )  # fmt: skip
+        excited += found
+        moments[times] += each * (shares / starts.time_shares[times])[:, None]
     if problem.progress is not None:
         problem.progress(1, 1)
     return Populations(np.stack([1.0 - excited, excited], axis=1), moments)

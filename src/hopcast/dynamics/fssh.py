@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.dish import Reporter, gather
 from hopcast.dynamics.jumps import record
 from hopcast.dynamics.maps import boltzmann_factors
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.propagation import two_state_substeps
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, two_state_counts, units_of
 
 _BLOCK = 2048
 
@@ -32,18 +31,20 @@ def solve(problem: Problem) -> Populations:
     a, b, gap = two_state_substeps(grid)
     boltzmann = boltzmann_factors(gap, problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
-    units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
+    units = units_of(problem)
     report = Reporter(problem, len(units))
 
-    def work(unit: tuple[int, int, int]) -> tuple[NDArray[np.int64], int]:
-        frame = int(problem.initial_steps[unit[0]])
+    def work(unit: Unit) -> Counted:
+        frame, initial, key = start_of(problem, unit[0])
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         hops = _fewest_switches(
-            a, b, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, frame, problem.n_trajectories,
-            problem.initial_state, problem.absorbing, steps,
+            a, b, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, unit[2],
+            initial, problem.absorbing, steps,
         )  # fmt: skip
         report()
-        return np.cumsum(steps, axis=1)[:, :-1], int(hops)
+        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(
+            hops, dtype=np.int64
+        )
 
     return gather(problem, units, map_units(problem, work, units, report))
 

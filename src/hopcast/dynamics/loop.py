@@ -10,13 +10,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices, map_chunks
-from hopcast.core.errors import ConfigError
 from hopcast.dynamics.arrays import Complexes, Floats
 from hopcast.dynamics.propagation import SubstepGrid, propagators
 
 SPLIT_FROM: Final = 13
 """States from which propagators are split instead of diagonalised."""
-MOST_BYTES: Final = 4 * 2**30
+MOST_BYTES: Final = 2**30
+"""Propagators of a loop that are kept."""
+BLOCK: Final = 2048
 _CLEAN = 64
 
 
@@ -34,8 +35,6 @@ class Window:
         fs.
     first_step, last_step, n_substeps
         The steps of the loop, and sub-steps of each.
-    grid
-        The whole loop.
     """
 
     amplitudes: NDArray[np.complex128]
@@ -45,38 +44,94 @@ class Window:
     first_step: int
     last_step: int
     n_substeps: int
-    grid: SubstepGrid
 
 
-def half_propagators(grid: SubstepGrid, workers: int | None = None) -> NDArray[np.complex128]:
-    """Return the propagators of half sub-steps of the whole loop [n_steps * n_substeps, n_states, n_states].
+class Halves:
+    """Propagators of half sub-steps, kept for the whole loop where they fit, else computed where they are asked for.
 
-    Raises
-    ------
-    ConfigError
-        If they would not fit in memory.
+    Parameters
+    ----------
+    grid
+        Sub-steps of the loop.
+    workers
+        Threads that fill what is kept.
+    most_bytes
+        What is kept at most; None takes `MOST_BYTES`. The bits are the same either way.
     """
-    n_states = grid.left.shape[1]
-    size = grid.n_steps * grid.n_substeps * n_states**2
-    if 16 * size > MOST_BYTES:
-        raise ConfigError(
-            f"The loop's propagators need {16 * size / 2**30:.3g} GiB ({grid.n_steps} steps of {grid.n_substeps} "
-            f"sub-steps, {n_states} states), but at most {MOST_BYTES / 2**30:g} are taken. Use fewer frames or states."
-        )
-    found = np.empty((grid.n_steps, grid.n_substeps, n_states, n_states), dtype=np.complex128)
 
-    def fill(steps: slice) -> None:
-        found[steps] = propagators(grid, steps.start, steps.stop, fraction=0.5, split=n_states >= SPLIT_FROM)
+    def __init__(self, grid: SubstepGrid, workers: int | None = None, most_bytes: int | None = None) -> None:
+        self.grid, self.n_states = grid, grid.left.shape[1]
+        shape = (grid.n_steps, grid.n_substeps, self.n_states, self.n_states)
+        self.kept: NDArray[np.complex128] | None = None
+        if 16 * np.prod(shape, dtype=float) <= (MOST_BYTES if most_bytes is None else most_bytes):
+            self.kept = np.empty(shape, dtype=np.complex128)
+            map_chunks(self._fill, chunk_slices(grid.n_steps, 16), workers=workers)
 
-    map_chunks(fill, chunk_slices(grid.n_steps, 16), workers=workers)
-    return found.reshape(-1, n_states, n_states)
+    def _fill(self, steps: slice) -> None:
+        assert self.kept is not None
+        self.kept[steps] = self._compute(steps.start, steps.stop)
+
+    def _compute(self, first: int, last: int) -> NDArray[np.complex128]:
+        return propagators(self.grid, first, last, fraction=0.5, split=self.n_states >= SPLIT_FROM)
+
+    def of(self, first: int, last: int) -> NDArray[np.complex128]:
+        """Return those of the sub-steps of some steps [(last - first) * n_substeps, n_states, n_states]."""
+        found = self._compute(first, last) if self.kept is None else self.kept[first:last]
+        return found.reshape(-1, self.n_states, self.n_states)
 
 
-def substep_energies(grid: SubstepGrid) -> NDArray[np.float64]:
-    """Return the energies at the middles of all sub-steps of the loop [n_steps * n_substeps, n_states], eV."""
-    x = ((np.arange(grid.n_substeps) + 0.5) / grid.n_substeps)[:, None]
-    left, right = grid.left[:, None], grid.right[:, None]
-    return (left + x * (right - left)).reshape(-1, grid.left.shape[1])
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some steps of the loop, as trajectories with their own amplitudes see them.
+
+    Attributes
+    ----------
+    real, imag
+        Running products from the block's beginning, see `running_products`.
+    energies
+        At the middles of its sub-steps [n, n_states], eV.
+    first
+        Its first sub-step in the loop.
+    """
+
+    real: NDArray[np.float64]
+    imag: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    first: int
+
+
+class Blocks:
+    """The loop cut into blocks of about `BLOCK` sub-steps, kept where they fit, else computed where they are asked for.
+
+    Products begin anew in each block, so that the bits do not depend on what is kept.
+    """
+
+    def __init__(self, grid: SubstepGrid, workers: int | None = None, most_bytes: int | None = None) -> None:
+        self.halves = Halves(grid, workers, most_bytes=0)
+        self.size = max(1, BLOCK // grid.n_substeps)
+        self.firsts = range(0, grid.n_steps, self.size)
+        k = self.halves.n_states
+        needed = 16.0 * grid.n_steps * grid.n_substeps * k * _width(k)
+        self.kept: list[Block] | None = None
+        if needed <= (MOST_BYTES if most_bytes is None else most_bytes):
+            self.kept = map_chunks(self._compute, list(range(len(self.firsts))), workers=workers)
+
+    def _compute(self, number: int) -> Block:
+        grid, first = self.halves.grid, self.firsts[number]
+        last = min(first + self.size, grid.n_steps)
+        real, imag = running_products(self.halves.of(first, last))
+        energies = grid.interpolate(first, last)[0].reshape(-1, self.halves.n_states)
+        return Block(real, imag, energies, first * grid.n_substeps)
+
+    def at(self, substep: int) -> Block:
+        """Return the block that holds a sub-step of the loop."""
+        number = substep // (self.size * self.halves.grid.n_substeps)
+        return self._compute(number) if self.kept is None else self.kept[number]
+
+
+def _width(n_states: int) -> int:
+    """Return the next multiple of four: whole vector registers."""
+    return -(-n_states // 4) * 4
 
 
 def running_products(halves: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -87,7 +142,7 @@ def running_products(halves: NDArray[np.complex128]) -> tuple[NDArray[np.float64
     taken from unitarity.
     """
     n, n_states = halves.shape[:2]
-    width = -(-n_states // 4) * 4
+    width = _width(n_states)
     real, imag = np.zeros((n + 1, n_states, width)), np.zeros((n + 1, n_states, width))
     _products(np.ascontiguousarray(halves), real, imag)
     return real, imag
@@ -128,9 +183,41 @@ def _products(halves: Complexes, real: Floats, imag: Floats) -> None:
                 imag[s + 1, j, i] = p[j, i].imag
 
 
+def pack(matrices: NDArray[np.complex128], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return matrices transposed, real and imaginary parts, rows padded to `width`: [n, n_states, width] each."""
+    n, k = matrices.shape[:2]
+    real, imag = np.zeros((n, k, width)), np.zeros((n, k, width))
+    _pack(matrices, real, imag)
+    return real, imag
+
+
 @njit(cache=True, nogil=True)
-def follow(halves: Complexes, first: int, c: Complexes, out: Complexes) -> None:
-    """Fill `out` [2 n + 1, n_states] with the amplitudes of `n` sub-steps from sub-step `first`, starting with `c`."""
+def _pack(matrices: Complexes, real: Floats, imag: Floats) -> None:
+    n, k = matrices.shape[0], matrices.shape[1]
+    for s in range(n):
+        for i in range(k):
+            for j in range(k):
+                real[s, j, i] = matrices[s, i, j].real
+                imag[s, j, i] = matrices[s, i, j].imag
+
+
+@njit(cache=True, nogil=True)
+def apply(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
+    """Fill (cr, ci) with the product of a transposed, padded matrix and a vector."""
+    k, width = real.shape
+    for i in range(width):
+        cr[i] = 0.0
+        ci[i] = 0.0
+    for j in range(k):
+        a, b = xr[j], xi[j]
+        for i in range(width):
+            cr[i] += real[j, i] * a - imag[j, i] * b
+            ci[i] += real[j, i] * b + imag[j, i] * a
+
+
+@njit(cache=True, nogil=True)
+def follow(halves: Complexes, c: Complexes, out: Complexes) -> None:
+    """Fill `out` [2 n + 1, n_states] with the amplitudes of `n` sub-steps, starting with `c`."""
     n, k = (out.shape[0] - 1) // 2, c.size
     norm = 0.0
     for i in range(k):
@@ -139,7 +226,7 @@ def follow(halves: Complexes, first: int, c: Complexes, out: Complexes) -> None:
     for i in range(k):
         out[0, i] = c[i] * norm
     for s in range(2 * n):
-        u = halves[first + s // 2]
+        u = halves[s // 2]
         for i in range(k):
             total = complex(0.0, 0.0)
             for j in range(k):

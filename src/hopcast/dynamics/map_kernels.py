@@ -178,6 +178,7 @@ def windows(
     prefix: Floats,
     suffix: Floats,
     initial: Ints,
+    shares: Floats,
     outputs: Ints,
     moments: Floats,
     found: Floats,
@@ -229,10 +230,10 @@ def windows(
                 value = current[top, side] * left[rest] * right[f] * (growth if wrapped else 1.0)
             else:  # the rest of the first turn, whole turns, and a beginning
                 value = form(prefix[rest], next_power if wrapped else current, suffix[f])
-            total += value
+            total += shares[i] * value
             for q in range(moments.shape[1]):
                 sums[i, q] += moments[t, q] * value
-        found[t] = total / initial.size
+        found[t] = total
 
 
 @njit(cache=True, nogil=True)

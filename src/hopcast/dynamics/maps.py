@@ -97,6 +97,7 @@ def average_populations(
     *,
     loop: bool,
     workers: int | None = None,
+    shares: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the upper state's population, averaged over initial times, after numbers of steps.
 
@@ -120,6 +121,8 @@ def average_populations(
         Whether the first step follows the last; otherwise no window may leave the trajectory.
     workers
         Threads.
+    shares
+        Weight of each initial time in the average [n_initial]; None weighs them alike.
 
     Returns
     -------
@@ -129,6 +132,8 @@ def average_populations(
         Sum over output times of weight times population, for each initial time [n_initial, n_moments].
     """
     n, d = maps.shape[0], maps.shape[1]
+    if shares is None:
+        shares = np.full(initial_steps.size, 1.0 / initial_steps.size)
     row, column = excited_functional(d == 4), initial_vector(initial_state, d == 4)
     prefix, suffix = np.empty((n + 1, d)), np.empty((n + 1, d))
     kernels.block_products(maps, n, row, column, prefix, suffix)
@@ -138,7 +143,7 @@ def average_populations(
         found = np.zeros(part.stop - part.start)
         sums = np.zeros((initial_steps.size, moments.shape[1]))
         kernels.windows(
-            maps, whole, row, column, prefix, suffix, initial_steps, output_steps[part], moments[part], found, sums
+            maps, whole, row, column, prefix, suffix, initial_steps, shares, output_steps[part], moments[part], found, sums
         )  # fmt: skip
         return found, sums
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
+from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_weights
 from hopcast.dynamics.observables import line_weights
 from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, choose_substeps, substep_grid
 
@@ -41,7 +42,9 @@ class Problem:
         K, or None for no detailed balance.
     rule, waiting
         Of DISH.
-    initial_state, absorbing, loop
+    starts
+        Frames, states and numbers of trajectories to start with.
+    absorbing, loop
         As in `run_dynamics`.
     initial_steps
         Frames at which trajectories start [n_initial].
@@ -50,7 +53,7 @@ class Problem:
     window
         Output times of the straight line [n_times].
     n_trajectories
-        Per initial time.
+        Per initial time, on average.
     random_state, workers, chunk_trajectories, progress
         Seed, threads, trajectories a unit of work, callback with (units done, units).
     checkpoint
@@ -62,7 +65,7 @@ class Problem:
     temperature: float | None
     rule: str
     waiting: str
-    initial_state: int
+    starts: Starts
     absorbing: bool
     loop: bool
     initial_steps: NDArray[np.int64]
@@ -79,6 +82,12 @@ class Problem:
     def n_states(self) -> int:
         """Number of states."""
         return int(self.grid.left.shape[1])
+
+    @property
+    def initial_populations(self) -> NDArray[np.float64]:
+        """Population of each state at the start [n_states]."""
+        starts = self.starts
+        return np.asarray(np.bincount(starts.state, starts.share, minlength=self.n_states), dtype=np.float64)
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -222,7 +231,7 @@ def prepare(
     duration: float,
     temperature: float | None,
     dephasing_time: float | ArrayLike | None,
-    initial_state: int,
+    initial_state: int | str | ArrayLike,
     initial_times: ArrayLike | None,
     absorbing: bool,
     n_trajectories: int,
@@ -237,6 +246,7 @@ def prepare(
     chunk_trajectories: int,
     progress: Progress | None,
     checkpoint: str | Path | None = None,
+    initial_weights: ArrayLike | None = None,
 ) -> Problem:
     """Check the arguments of `run_dynamics` and return the problem they pose."""
     check_method(method, rule, waiting)
@@ -249,15 +259,6 @@ def prepare(
     ):  # fmt: skip
         if value < least:
             raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
-    if not 0 <= initial_state < ham.n_states:
-        raise InputError(
-            f"Argument `initial_state` must lie between 0 and {ham.n_states - 1}, but is {initial_state}."
-        )
-    if absorbing and initial_state == 0:
-        raise InputError(
-            "Argument `initial_state` must not be 0 while state 0 absorbs: nothing would happen. "
-            "Start above it or set `absorbing=False`."
-        )
     grid = substep_grid(ham, substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
@@ -269,9 +270,12 @@ def prepare(
     tau = dephasing_times(ham, dephasing_time, tau_convention)
     output = _output_steps(grid, duration, n_times, loop)
     window = _window(np.asarray(output * grid.timestep, dtype=np.float64), fit_window)
-    starts = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=method == "exact")
+    frames = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=method == "exact")
+    states = state_weights(ham, initial_state, frames, temperature, absorbing)
+    times = time_weights(initial_weights, frames.size)
+    starts = make_starts(frames, times, states, int(n_trajectories), grid.n_steps)
     return Problem(
-        grid, tau, temperature, rule, waiting, int(initial_state), absorbing, loop, starts, output, window,
+        grid, tau, temperature, rule, waiting, starts, absorbing, loop, frames, output, window,
         int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
         None if checkpoint is None else Path(checkpoint),
     )  # fmt: skip

@@ -104,16 +104,40 @@ class SubstepGrid:
         energies, nac
             [stop - start, n_substeps, n_states] and [stop - start, n_substeps, n_states, n_states], eV.
         """
-        x = (np.arange(self.n_substeps) + 0.5) / self.n_substeps
-        left, right = self.left[start:stop, None], self.right[start:stop, None]
-        energies = left + x[:, None] * (right - left)
-        here = self.nac[start:stop, None]
-        if not self.linear:
-            return energies, np.repeat(here, self.n_substeps, axis=1)
-        before, after = (self.nac[index][:, None] for index in self.neighbours(start, stop))
-        w = x[:, None, None]
-        nac = np.where(w < 0.5, before * (0.5 - w) + here * (0.5 + w), here * (1.5 - w) + after * (w - 0.5))
+        shape = (stop - start, self.n_substeps, self.left.shape[1])
+        energies = np.empty(shape)
+        nac = np.empty((*shape, shape[2]), dtype=self.nac.dtype)
+        _interpolate(
+            self.left, self.right, self.nac, start, *self.neighbours(start, stop), self.linear, energies, nac
+        )
         return energies, nac
+
+
+@njit(cache=True, nogil=True)
+def _interpolate(
+    left: Floats,
+    right: Floats,
+    nac: Any,
+    start: int,
+    before: Ints,
+    after: Ints,
+    linear: bool,
+    energies: Floats,
+    out: Any,
+) -> None:
+    n_steps, n_sub, k = energies.shape
+    for step in range(n_steps):
+        here = nac[start + step]
+        for s in range(n_sub):
+            x = (s + 0.5) / n_sub
+            side, w = here, 0.0
+            if linear:
+                side, w = (nac[before[step]], 0.5 - x) if x < 0.5 else (nac[after[step]], x - 0.5)
+            for i in range(k):
+                low = left[start + step, i]
+                energies[step, s, i] = low + x * (right[start + step, i] - low)
+                for j in range(k):
+                    out[step, s, i, j] = here[i, j] * (1.0 - w) + side[i, j] * w
 
 
 def substep_grid(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HBAR
-from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval
 from hopcast.dynamics.maps import stationary, step_maps
@@ -167,7 +167,7 @@ def bootstrap_rate(
     """Return the mean of a local rate with the interval that the finite trajectory leaves.
 
     Moving-block bootstrap (`block_bootstrap_means`), blocks longer than the correlation time of the rate; quantiles
-    widened for few blocks (`draws_interval`). With fewer than ten blocks the interval is a lower bound and says so:
+    widened for few blocks (`draws_interval`) and for the memory that blocks cut short (`memory_widening`). With fewer than ten blocks the interval is a lower bound and says so:
     slow motion that the trajectory never showed is in no block.
 
     Parameters
@@ -177,7 +177,7 @@ def bootstrap_rate(
     timestep
         Time between its values, fs.
     block
-        Length of a block, fs; None takes 1.5 times the correlation time (at least one value).
+        Length of a block, fs; None takes twice the correlation time (at least one value).
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -191,7 +191,7 @@ def bootstrap_rate(
     draws = block_bootstrap_means(series[None], length, n_draws, random_state)[:, 0]
     n_blocks = series.size / length
     mean = float(series.mean())
-    part = draws_interval(mean, draws, n_blocks, level)
+    part = draws_interval(mean, draws, n_blocks, level, memory_widening(series, length))
     scaled = Interval(part.low * FS_PER_NS, part.high * FS_PER_NS)
     return Estimate(
         mean * FS_PER_NS, scaled.low, scaled.high, "1/ns", {"finite_trajectory": scaled},
@@ -221,7 +221,7 @@ def ratio_of_rates(
     timestep
         Time between values, fs.
     block
-        Length of a block, fs; None takes 1.5 times the longer of the two correlation times.
+        Length of a block, fs; None takes twice the longer of the two correlation times.
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -246,7 +246,8 @@ def ratio_of_rates(
     draws = block_bootstrap_means(np.stack([top, bottom]), length, n_draws, random_state)
     n_blocks = top.size / length
     value = float(top.mean() / bottom.mean())
-    part = draws_interval(value, draws[:, 0] / np.maximum(draws[:, 1], 1e-300), n_blocks, level)
+    ratios = draws[:, 0] / np.maximum(draws[:, 1], 1e-300)
+    part = draws_interval(value, ratios, n_blocks, level, memory_widening(top - value * bottom, length))
     note = TOO_SHORT if n_blocks < MIN_BLOCKS else ""
     return Estimate(value, part.low, part.high, "", {"finite_trajectory": part}, note)
 
@@ -261,12 +262,12 @@ def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def block_length(series: list[NDArray[np.float64]], timestep: float, block: float | None) -> int:
-    """Return the length of a bootstrap block in values: `block` fs, or 1.5 times the longest correlation time."""
+    """Return the length of a bootstrap block in values: `block` fs, or twice the longest correlation time."""
     if block is not None and not block > 0:
         raise InputError(f"Argument `block` must be a positive number of fs, but is {block}.")
     if series[0].size < 4:
         return 1
-    length = 1.5 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
+    length = 2.0 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
     return int(np.clip(np.ceil(length / timestep), 1, series[0].size))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics.bootstrap import block_bootstrap_means
+from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
 from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, draws_interval
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
@@ -49,8 +50,10 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     """
     times, weights = problem.times, problem.weights
     excited = populations.mean[:, 1:].sum(axis=1)
-    start = 1.0 if problem.initial_state > 0 else 0.0
-    equilibrium = reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else 1.0 - start
+    start = float(1.0 - problem.initial_populations[0])
+    equilibrium = (
+        reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else float(round(1.0 - start))
+    )
     swing = start - equilibrium
 
     def fit(population: NDArray[np.float64]) -> float:
@@ -68,7 +71,9 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
             "finite_trajectory": finite.get(name), "model": None, "initial_time": starts if n_starts > 1 else None,
             "monte_carlo": Interval(value, value) if populations.counts is None else sampled[name],
         }  # fmt: skip
-        return combined(value, unit, parts, note)
+        whole = combined(value, unit, parts, note)
+        positive = name in ("lifetime", "rate")  # parts added in quadrature know of no sign
+        return dataclasses.replace(whole, low=max(whole.low, 0.0)) if positive else whole
 
     short = TOO_SHORT if too_short else ""
     decay = 1.0 - (excited[-1] - equilibrium) / swing
@@ -122,16 +127,19 @@ def _starts(
     problem: Problem, populations: Populations, reference: Reference, sampled: Interval
 ) -> tuple[NDArray[np.float64], int]:
     """Return 95 % half-widths of slope and intercept from the initial times, and their number."""
-    n = problem.initial_steps.size
+    shares = problem.starts.time_shares
+    n = int(np.count_nonzero(shares))
     if n < 2:
         return np.zeros(2), n
-    variance = populations.moments.var(axis=0, ddof=1)
+    some = float(1.0 / (shares**2).sum())  # as many alike would have the same weight
+    away = populations.moments - shares @ populations.moments
+    variance = shares @ away**2 * some / (some - 1.0)
     if populations.counts is not None:
         # every initial time has 1/n of the trajectories, so n times the variance of the whole
-        noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * n
+        noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * some
         variance = variance * max(0.0, 1.0 - noise / variance[0]) if variance[0] > 0 else variance
     length = block_length([reference.local_rate], problem.grid.timestep, None)
-    independent = max(1.0, min(n, problem.grid.n_steps / length))
+    independent = max(1.0, min(some, problem.grid.n_steps / length))
     return np.asarray(_Z * np.sqrt(variance / independent)), n
 
 
@@ -150,9 +158,14 @@ def _finite(
     centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
     value = rate * FS_PER_NS
     scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factor)
+    widening = memory_widening(local, length)
+
+    def interval(centre: float, draws: NDArray[np.float64]) -> Interval:
+        return draws_interval(centre, draws, n_blocks, widening=widening)
+
     return {
-        "lifetime": draws_interval(1.0 / value, 1.0 / (value * factor), n_blocks),
-        "rate": draws_interval(value, value * factor, n_blocks),
-        "gradient": draws_interval(slope, slope * scaled, n_blocks),
-        "intercept": draws_interval(crossing, crossing + swing * (lines[:, 1] - centre[1]), n_blocks),
+        "lifetime": interval(1.0 / value, 1.0 / (value * factor)),
+        "rate": interval(value, value * factor),
+        "gradient": interval(slope, slope * scaled),
+        "intercept": interval(crossing, crossing + swing * (lines[:, 1] - centre[1])),
     }, n_blocks < MIN_BLOCKS

@@ -78,10 +78,10 @@ class DynamicsResult:
         Sub-steps a nuclear step, their length (fs), largest gap phase of one (rad).
     coupling_interpolation
         "linear" or "constant".
-    initial_state, initial_times, absorbing, loop
-        Start (frames [n_initial]) and boundary.
+    initial_populations, initial_times, absorbing, loop
+        Start (populations [n_states], frames [n_initial]) and boundary.
     n_trajectories
-        Per initial time; 0 for the exact solver.
+        Per initial time, on average; 0 for the exact solver.
     n_hops
         Changes of the active state that were sampled; None for the exact solver.
     seam
@@ -118,7 +118,7 @@ class DynamicsResult:
     substep: float
     max_phase: float
     coupling_interpolation: str
-    initial_state: int
+    initial_populations: NDArray[np.float64]
     initial_times: NDArray[np.int64]
     absorbing: bool
     loop: bool
@@ -133,6 +133,11 @@ class DynamicsResult:
     flows: NDArray[np.int64] | None = None
 
     @property
+    def initial_state(self) -> int:
+        """State in which most trajectories start."""
+        return int(self.initial_populations.argmax())
+
+    @property
     def ground_population(self) -> NDArray[np.float64]:
         """Population of the lowest state [n_times]."""
         return self.populations[:, 0]
@@ -145,15 +150,30 @@ class DynamicsResult:
         energy: NDArray[np.float64] = self.populations @ self.mean_energies
         return energy
 
+    @property
+    def carrier_energy_error(self) -> NDArray[np.float64]:
+        r"""95 % half-width that the sampling leaves `carrier_energy`, :math:`1.96\,(\mathrm{Var}_p\bar E/n)^{1/2}` for `n` trajectories [n_times], eV."""
+        energy = self.carrier_energy
+        if not self.n_trajectories or self.mean_energies is None:
+            return np.zeros_like(energy)
+        variance = self.populations @ self.mean_energies**2 - energy**2
+        n = self.n_trajectories * self.initial_times.size
+        return np.asarray(1.96 * np.sqrt(np.maximum(variance, 0.0) / n))
+
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
+        mixed = [
+            f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 0 < p < 1
+        ]
         starts = f"{self.initial_times.size} initial time{'s' if self.initial_times.size != 1 else ''}"
         sampled = (
             f"{self.n_trajectories} trajectories each, {self.n_hops} hops"
             if self.n_trajectories
             else "no sampling"
         )
+        if mixed:
+            starts += f", starting in {' + '.join(mixed)}"
         tau = f"{self.tau[0, 1]:.4g}"
         if self.tau.shape[0] > 2:
             off = self.tau[~np.eye(self.tau.shape[0], dtype=bool)]

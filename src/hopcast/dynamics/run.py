@@ -36,7 +36,7 @@ def run_dynamics(
     duration: float = 10e6,
     temperature: float | None = 300.0,
     dephasing_time: float | ArrayLike | None = None,
-    initial_state: int = 1,
+    initial_state: int | str | ArrayLike = 1,
     initial_times: ArrayLike | None = None,
     absorbing: bool = True,
     n_trajectories: int = 1000,
@@ -53,6 +53,7 @@ def run_dynamics(
     progress: Progress | None = None,
     carrier: str = "electron",
     checkpoint: str | Path | None = None,
+    initial_weights: ArrayLike | None = None,
 ) -> DynamicsResult:
     r"""Run surface hopping along a trajectory under the classical path approximation.
 
@@ -78,14 +79,15 @@ def run_dynamics(
     dephasing_time
         fs, a symmetric matrix [n_states, n_states], or None to take it from the gap. Infinite: no decoherence.
     initial_state
-        State in which trajectories start.
+        State in which trajectories start; or weights of all states; or "thermal": :math:`e^{-E_i/kT}` at each initial time,
+        of the states that do not absorb.
     initial_times
         Frames at which trajectories start. None: all frames ("exact") or up to 100 spread evenly; without `loop`
         those from which the run fits.
     absorbing
         Whether state 0 keeps what reaches it.
     n_trajectories
-        Trajectories per initial time (not used by "exact").
+        Trajectories per initial time, on average where weights differ (not used by "exact").
     n_times
         Output times, spread evenly from 0 to the end, rounded to nuclear steps.
     random_state
@@ -112,6 +114,8 @@ def run_dynamics(
     checkpoint
         Folder in which finished units of work are kept; a run killed at any point and repeated with the same settings
         reads them and ends with the same bits.
+    initial_weights
+        Weights of `initial_times` [n_initial], e.g. of frames drawn from another ensemble; None weighs them alike.
 
     Returns
     -------
@@ -146,7 +150,7 @@ def run_dynamics(
         absorbing=absorbing, n_trajectories=n_trajectories, n_times=n_times, random_state=random_state,
         tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
         loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
-        progress=progress, checkpoint=checkpoint,
+        progress=progress, checkpoint=checkpoint, initial_weights=initial_weights,
     )  # fmt: skip
     open_checkpoint(problem, method)
     if ham.n_states == 2:
@@ -169,7 +173,7 @@ def run_dynamics(
         tau=problem.tau, tau_convention=tau_convention if dephasing_time is None else "given",
         temperature=temperature, substeps=problem.grid.n_substeps, substep=problem.grid.substep,
         max_phase=problem.grid.max_phase, coupling_interpolation=coupling_interpolation,
-        initial_state=problem.initial_state, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
+        initial_populations=problem.initial_populations, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
         n_trajectories=0 if populations.counts is None else problem.n_trajectories, n_hops=populations.n_hops,
         seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
         carrier=carrier, states=ham.state_labels, mean_energies=mean_energies - mean_energies[0],

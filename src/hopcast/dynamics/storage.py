@@ -24,6 +24,7 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
     record: dict[str, Any] = {
         "method": result.method, "rule": result.rule, "waiting": result.waiting, "carrier": result.carrier,
         "states": list(result.states), "initial_state": result.states[result.initial_state],
+        "initial_populations": plain(result.initial_populations),
         "temperature": result.temperature, "tau": plain(result.tau), "tau_convention": result.tau_convention,
         "duration": float(result.times[-1]), "substeps": result.substeps, "substep": result.substep,
         "max_phase": result.max_phase, "coupling_interpolation": result.coupling_interpolation,

@@ -69,6 +69,18 @@ _ONE = np.uint64(1)
 _TEN = np.uint64(10)
 _ZERO_DIGIT = np.uint64(48)
 _LAST_DIGIT = np.uint64(9)
+_TWO = np.uint64(2)
+_TWELVE = np.uint64(12)
+_TWENTY = np.uint64(20)
+_FORTY = np.uint64(40)
+_FORTY_EIGHT = np.uint64(48)
+_FIFTY_SIX = np.uint64(56)
+_ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
+_BYTE = np.uint64(255)
+_CAPITAL = np.uint64(0xDF)
+_LETTER_E = np.uint64(69)
+_PLUS = np.uint64(43)
+_MINUS = np.uint64(45)
 _EXACT = np.uint64(9007199254740992)
 
 
@@ -287,6 +299,74 @@ def parse_rows_kernel(data: Any, out: Any, pending: Any) -> tuple[int, int, int]
             return row, n_pending, 1
         row += 1
     return row, n_pending, 0
+
+
+@njit(cache=True, nogil=True)
+def parse_fixed_kernel(data: Any, first: int, width: int, decimals: int, out: Any) -> bool:
+    """Parse lines whose numbers all have one sign or blank, one digit, a point, decimals, E, a sign and two digits.
+
+    They end at `first`, ``first + width``, ... in lines of one length, as codes write them: where each begins is known before
+    the one before it is read, which lets the processor read several at a time. False where a number is not of this form.
+    """
+    rows, columns = out.shape
+    line = np.uint64(first + (columns - 1) * width + 1)
+    if np.uint64(data.size) + _ONE < np.uint64(rows) * line:
+        return False
+    low = np.uint64(min(decimals, 8))
+    high = np.uint64(decimals) - low
+    low_mask = _ALL_BITS << (_SIXTY_FOUR - (low << _THREE))
+    high_mask = _ALL_BITS << (_SIXTY_FOUR - (high << _THREE)) if high > 0 else np.uint64(0)
+    one = _WHOLE[low] * _WHOLE[high]
+    before = np.uint64(decimals + 6)
+    for row in range(rows):
+        end = np.uint64(row) * line + np.uint64(first)
+        for column in range(columns):
+            lead = np.uint64(data[end - before]) - _ZERO_DIGIT
+            sign = data[end - before - _ONE]
+            word = _eight_bytes(data, end - _EIGHT)
+            power = ((word >> _FORTY_EIGHT) & _BYTE) - _ZERO_DIGIT
+            units = (word >> _FIFTY_SIX) - _ZERO_DIGIT
+            minus = (word >> _FORTY) & _BYTE
+            fine = (lead <= _LAST_DIGIT) & (data[end - before + _ONE] == 46)
+            fine &= (sign == 32) | (sign == 45) | (sign == 43)
+            fine &= (
+                (((word >> _THIRTY_TWO) & _CAPITAL) == _LETTER_E)
+                & (power <= _LAST_DIGIT)
+                & (units <= _LAST_DIGIT)
+            )
+            fine &= (minus == _MINUS) | (minus == _PLUS)
+            word = (_eight_bytes(data, end - _TWELVE) ^ _ZEROS) & low_mask
+            strange = (word | (word + _TO_HIGH_BITS)) & _HIGH_BITS
+            word = (word * _JOIN_1) >> _EIGHT
+            word = ((word & _PAIRS) * _JOIN_2) >> _SIXTEEN
+            mantissa = lead * one + (((word & _QUARTETS) * _JOIN_4) >> _THIRTY_TWO)
+            if high > 0:
+                word = (_eight_bytes(data, end - _TWENTY) ^ _ZEROS) & high_mask
+                strange |= (word | (word + _TO_HIGH_BITS)) & _HIGH_BITS
+                word = (word * _JOIN_1) >> _EIGHT
+                word = ((word & _PAIRS) * _JOIN_2) >> _SIXTEEN
+                mantissa += (((word & _QUARTETS) * _JOIN_4) >> _THIRTY_TWO) * _WHOLE[low]
+            # blanks from the number before, or the beginning of the line, to the sign
+            for k in range((first if column == 0 else width) - decimals - 7):
+                fine &= data[end - before - _TWO - np.uint64(k)] == 32
+            if not fine or strange != 0:
+                return False
+            exponent = np.int64(power * _TEN + units)
+            exponent = (-exponent if minus == _MINUS else exponent) - decimals
+            if mantissa < _EXACT and -22 <= exponent <= 22:
+                up: Any = max(exponent, 0)
+                down: Any = max(-exponent, 0)
+                value = float(np.int64(mantissa)) * _HIGH[_REACH + up] / _HIGH[_REACH + down]
+            else:
+                value, status = _scaled(mantissa, exponent, False)
+                if status != 0:
+                    return False
+            out[row, column] = value * (1.0 - 2.0 * (sign == 45))
+            end += np.uint64(width)
+        end -= np.uint64(width)
+        if end < np.uint64(data.size) and data[end] != 10:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_solve
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import erf
 from sklearn.utils import Tags
 
@@ -135,19 +135,43 @@ class CouplingRidge(ExchangeableRidge):
     ) -> NDArray[np.float64]:
         """Return abs(y) - forecast on the training frames, each forecast by the model without its block.
 
-        With ``"signs"`` the sites of the other blocks stay as they were found with the block present.
+        Hyperparameters, centre and scales are held. With ``"signs"`` the signs of the other blocks are inferred anew: found
+        with the block present they would have been chosen to fit it.
         """
         length = self.block_length if block_length is None else block_length
         blocks = blocks_of(len(self.X_fit_), length, groups)
         out = np.empty_like(self._magnitudes)
         with single_threaded_blas():
-            for _, alpha, columns, lower in self._components:
-                residuals, variances = block_out_posterior(inverse_of(lower), self._dual[:, columns], blocks)
-                noise = self._site_noise[:, columns] if self.loss == "signs" else alpha
-                std = np.sqrt(np.maximum(variances[:, None] - noise, 0.0) * self._signal[columns])
-                forecast = self._regressed[:, columns] - residuals
+            for gamma, alpha, columns, lower in self._components:
+                if self.loss == "signs":
+                    forecast, variances = self._forecast_without(blocks, gamma, alpha, int(columns[0]))
+                else:
+                    residuals, variances = block_out_posterior(
+                        inverse_of(lower), self._dual[:, columns], blocks
+                    )
+                    forecast = self._regressed[:, columns] - residuals
+                    variances = np.maximum(variances - alpha, 0.0)
+                std = np.sqrt(variances[:, None] * self._signal[columns])
                 out[:, columns] = self._magnitudes[:, columns] - self._magnitude(forecast, std, columns)[0]
         return out[:, 0] if self._one_dimensional else out
+
+    def _forecast_without(
+        self, blocks: Sequence[NDArray[np.intp]], gamma: float, alpha: float, target: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return mean [n_samples, 1] and variance (of signal 1) of V on every block, from sites of the others."""
+        K = self._frame_kernel().within(self._atoms(self.X_fit_), workers=1)(gamma)
+        scale = float(np.sqrt(self._signal[target]))
+        magnitudes = self._magnitudes[:, target] / scale
+        mean, variance = np.empty((len(K), 1)), np.empty(len(K))
+        for block in blocks:
+            others = np.setdiff1d(np.arange(len(K)), block)
+            sites = infer_signs(K[np.ix_(others, others)], magnitudes[others], alpha)
+            lower = factorise(K[np.ix_(others, others)] + np.diag(sites.noise), 0.0)
+            cross = K[np.ix_(others, block)]
+            mean[block, 0] = scale * cross.T @ cho_solve((lower, True), sites.targets, check_finite=False)
+            solved = solve_triangular(lower, cross, lower=True, check_finite=False)
+            variance[block] = np.maximum(np.diag(K)[block] - np.sum(solved**2, axis=0), 0.0)
+        return mean, variance
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -204,6 +204,40 @@ class InformationMap:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Relaxation:
+    """A carrier on its way through its bands, by one or more methods.
+
+    Parameters
+    ----------
+    name, carrier
+        As in `results["relaxation"]`.
+    states
+        Bands, the edge where the carrier ends first.
+    times
+        [n], fs.
+    populations
+        By method [n, n_states].
+    energy, energy_error
+        Energy above the edge and the 95 % half-width of its sampling, by method [n], eV.
+    """
+
+    name: str
+    carrier: str
+    states: tuple[str, ...]
+    times: Array
+    populations: Mapping[str, Array]
+    energy: Mapping[str, Array]
+    energy_error: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        n = len(self.times)
+        for method, values in self.populations.items():
+            _check_length(f"populations[{method!r}]", values, (n, len(self.states)))
+            _check_length(f"energy[{method!r}]", self.energy[method], (n,))
+            _check_length(f"energy_error[{method!r}]", self.energy_error[method], (n,))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """The arrays behind the figures. None (or empty): the figure is left out and the report says so.
 
@@ -219,6 +253,8 @@ class Series:
         One for each element and target.
     atoms
         By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
+    relaxation
+        One for each carrier.
     states, edges
         Density of states and band-edge states of the frames whose orbitals are known.
     """
@@ -230,6 +266,7 @@ class Series:
     populations: Populations | None = None
     maps: tuple[InformationMap, ...] = ()
     atoms: Mapping[str, Array] = field(default_factory=dict)
+    relaxation: tuple[Relaxation, ...] = ()
     states: DensityOfStates | None = None
     edges: BandEdges | None = None
 

@@ -27,6 +27,7 @@ from hopcast.study.electrons import electron_series
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
 from hopcast.study.ranking import TARGETS
+from hopcast.study.relaxation import relaxation_series
 from hopcast.study.samples import Samples
 from hopcast.study.sparse import coupling_at
 from hopcast.study.stages import StageResult
@@ -75,6 +76,9 @@ def assemble(
         if checks.numbers.get(key) is not None:
             results[key] = checks.numbers[key]
     series = _series(config, data, functions, information, models, dynamics, checks)
+    if "relaxation" in stages:
+        results["relaxation"] = stages["relaxation"].numbers["relaxation"]
+        series = dataclasses.replace(series, relaxation=relaxation_series(stages["relaxation"]))
     if electrons is not None:
         series = dataclasses.replace(series, **electron_series(electrons))
     return StudyReport(results, series)

@@ -160,6 +160,20 @@ class ChecksSection(Section):
     fssh: bool = True
 
 
+class RelaxationSection(Section):
+    """Carriers relaxing through the bands beside the gap, where the window holds them."""
+
+    enabled: bool = True
+    methods: list[Literal["dish", "fssh", "gfsh", "mssh", "msdm", "ida", "bl-lz"]] = Field(
+        ["dish", "msdm", "fssh"], min_length=1, description="Sampled methods, the first is drawn."
+    )
+    duration: PositiveFloat = Field(1e4, description="fs; the trajectory is looped.")
+    n_starts: PositiveInt = Field(20, description="Initial times, spread evenly.")
+    n_trajectories: PositiveInt = Field(10, description="From each initial time.")
+    n_times: Annotated[int, Field(ge=6)] = 200
+    n_states: Annotated[int, Field(ge=2)] = Field(8, description="Most bands on either side of the gap.")
+
+
 class ElectronsSection(Section):
     """Orbitals to look at: density of states by element, band-edge states."""
 
@@ -182,6 +196,7 @@ class StudyConfig(Section):
     models: ModelsSection = Field(default_factory=ModelsSection)
     samples: SamplesSection = Field(default_factory=SamplesSection)
     dynamics: DynamicsSection = Field(default_factory=DynamicsSection)
+    relaxation: RelaxationSection = Field(default_factory=RelaxationSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     checks: ChecksSection = Field(default_factory=ChecksSection)
     electrons: ElectronsSection = Field(default_factory=ElectronsSection)

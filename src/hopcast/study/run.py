@@ -28,6 +28,7 @@ from hopcast.study.ranking import (
     run_information,
 )
 from hopcast.study.record import prepare_folder, provenance, write_record
+from hopcast.study.relaxation import relaxes, run_relaxation
 from hopcast.study.runner import StageRunner, with_notes
 from hopcast.study.sparse import run_sample_features, sample_series
 from hopcast.study.sparse_models import run_sample_models
@@ -172,6 +173,14 @@ def compute(
             config.dynamics, config.models, seed, data, forecasts, stage, workers, config.evaluation.n_rate_samples
         ),
     )  # fmt: skip
+    if config.relaxation.enabled and relaxes(data):
+        shared = config.dynamics.model_dump(
+            include={"temperature", "tau_convention", "coupling_interpolation"}
+        )
+        run(
+            "relaxation", ("data",), [config.relaxation.model_dump(), shared], 3 * len(config.relaxation.methods) + 1,
+            lambda stage: run_relaxation(config.relaxation, config.dynamics, seed, data, stage, workers),
+        )  # fmt: skip
     if config.evaluation.enabled:
         needed = [getattr(config, name).model_dump() for name in ("evaluation", "models", "dynamics")]
         run(

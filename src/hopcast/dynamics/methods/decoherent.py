@@ -6,12 +6,13 @@ import numpy as np
 from numba import njit
 
 from hopcast.core.units import HBAR, KB
-from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import boltzmann, half_propagators
-from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop, windows
+from hopcast.dynamics.loop import Halves, apply, boltzmann, pack
+from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 
 def solve_msdm(problem: Problem) -> Populations:
@@ -43,37 +44,33 @@ def solve_ida(problem: Problem) -> Populations:
 
 def _run(problem: Problem, *, collapse: bool) -> Populations:
     grid, n_states = problem.grid, problem.n_states
-    halves = half_propagators(grid, problem.workers)
+    halves = Halves(grid, problem.workers)
     decay = np.exp(-grid.substep / problem.tau)
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
-    size = min(problem.chunk_trajectories, 250)  # amplitudes of a unit stay in the cache
-    units = [
-        (i, first, min(first + size, problem.n_trajectories))
-        for i in range(problem.initial_steps.size)
-        for first in range(0, problem.n_trajectories, size)
-    ]
+    units = units_of(problem, min(problem.chunk_trajectories, 250))  # amplitudes of a unit stay in the cache
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        frame = int(problem.initial_steps[i])
+        frame, initial, key = start_of(problem, i)
         m = last - first
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
-        c = np.zeros((m, n_states), dtype=np.complex128)
-        c[:, problem.initial_state] = 1.0
-        active = np.full(m, problem.initial_state, dtype=np.int64)
+        width = -(-n_states // 4) * 4  # whole vector registers
+        cr, ci = np.zeros((m, width)), np.zeros((m, width))
+        cr[:, initial] = 1.0
+        active = np.full(m, initial, dtype=np.int64)
         state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
-        _open(problem.random_state, frame, first, state, increment, left, active, steps)
+        _open(problem.random_state, key, first, state, increment, left, active, steps)
         for elapsed, begin, stop in windows(problem, frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
             _advance(
-                halves, begin * grid.n_substeps, energies.reshape(n, n_states),
-                nac.reshape(n, n_states, n_states).astype(np.complex128), grid.substep / HBAR, decay, beta,
-                collapse, elapsed * grid.n_substeps, outputs, first, c, active, state, increment, left,
-                problem.absorbing, steps, flows,
+                *pack(halves.of(begin, stop), width),
+                energies.reshape(n, n_states), *pack(nac.reshape(n, n_states, n_states).astype(np.complex128), width),
+                grid.substep / HBAR, decay, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
+                state, increment, left, problem.absorbing, steps, flows,
             )  # fmt: skip
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
@@ -93,11 +90,22 @@ def _open(
 
 
 @njit(cache=True, nogil=True)
+def _flow(real: Floats, imag: Floats, me: int, dr: Floats, di: Floats, share: float, flow: Floats) -> None:
+    """Add `share` times the flow from state `me`, Re(c_me* c_j d_mej), to `flow`; `d` as column `me` of the matrix."""
+    a, b = real[me], imag[me]
+    for j in range(flow.size):
+        xr, xi = a * real[j] + b * imag[j], a * imag[j] - b * real[j]
+        # the transpose holds d_jme = -d_mej*
+        flow[j] -= share * (xr * dr[j] + xi * di[j])
+
+
+@njit(cache=True, nogil=True)
 def _advance(
-    halves: Complexes,
-    begin: int,
+    ur: Floats,
+    ui: Floats,
     energies: Floats,
-    nac: Complexes,
+    dr: Floats,
+    di: Floats,
     h: float,
     decay: Floats,
     beta: float,
@@ -105,7 +113,8 @@ def _advance(
     elapsed: int,
     outputs: Ints,
     first: int,
-    c: Complexes,
+    cr: Floats,
+    ci: Floats,
     active: Ints,
     state: Ints,
     increment: Ints,
@@ -115,42 +124,27 @@ def _advance(
     flows: Ints,
 ) -> None:
     n, k = energies.shape
-    c0, ch, c1, g = (
-        np.empty(k, np.complex128),
-        np.empty(k, np.complex128),
-        np.empty(k, np.complex128),
-        np.empty(k),
-    )
+    width = cr.shape[1]
+    hr, hi, nr, ni, g = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     for s in range(n):
-        u = halves[begin + s]
-        for q in range(c.shape[0]):
+        for q in range(cr.shape[0]):
             me = active[q]
             if absorbing and me == 0:
                 continue
-            for i in range(k):
-                c0[i] = c[q, i]
-            for i in range(k):
-                total = complex(0.0, 0.0)
-                for j in range(k):
-                    total += u[i, j] * c0[j]
-                ch[i] = total
-            for i in range(k):
-                total = complex(0.0, 0.0)
-                for j in range(k):
-                    total += u[i, j] * ch[j]
-                c1[i] = total
-            weight = c0[me].real ** 2 + c0[me].imag ** 2
+            apply(ur[s], ui[s], cr[q], ci[q], hr, hi)
+            apply(ur[s], ui[s], hr, hi, nr, ni)
+            weight = cr[q, me] ** 2 + ci[q, me] ** 2
+            for j in range(width):
+                g[j] = 0.0
+            if weight > 1e-300:
+                share = 2.0 * h / weight / 6.0
+                _flow(cr[q], ci[q], me, dr[s, me], di[s, me], share, g)
+                _flow(hr, hi, me, dr[s, me], di[s, me], 4.0 * share, g)
+                _flow(nr, ni, me, dr[s, me], di[s, me], share, g)
+            g[me] = 0.0
             all_g, allowed = 0.0, 0.0
             for j in range(k):
-                flow = 0.0
-                if j != me:
-                    d = nac[s, me, j]
-                    flow = (
-                        (c0[me].conjugate() * c0[j] * d).real
-                        + 4.0 * (ch[me].conjugate() * ch[j] * d).real
-                        + (c1[me].conjugate() * c1[j] * d).real
-                    ) / 6.0
-                g[j] = max(0.0, 2.0 * h * flow / weight) if weight > 1e-300 else 0.0
+                g[j] = max(0.0, g[j])
                 all_g += g[j]
             if all_g > 1.0:
                 for j in range(k):
@@ -158,8 +152,9 @@ def _advance(
                 all_g = 1.0
             if not collapse:  # the factor belongs to the probability; frustrated hops leave no trace
                 for j in range(k):
-                    g[j] *= boltzmann(energies[s, j], energies[s, me], beta)
-                    allowed += g[j]
+                    if g[j] > 0.0:
+                        g[j] *= boltzmann(energies[s, j], energies[s, me], beta)
+                        allowed += g[j]
                 all_g = allowed
             new, attempted = me, False
             left[q] += np.log1p(-min(all_g, 1.0 - 1e-16))
@@ -186,18 +181,22 @@ def _advance(
                 me = new
             if collapse:
                 for i in range(k):
-                    c[q, i] = c1[i]
+                    cr[q, i], ci[q, i] = nr[i], ni[i]
                 if attempted:
                     for i in range(k):
-                        c[q, i] = 0.0
-                    c[q, me] = 1.0
+                        cr[q, i], ci[q, i] = 0.0, 0.0
+                    cr[q, me] = 1.0
             else:
                 rest = 0.0
                 for i in range(k):
                     if i != me:
-                        c1[i] *= decay[i, me]
-                        rest += c1[i].real ** 2 + c1[i].imag ** 2
-                    c[q, i] = c1[i]
-                mine = np.sqrt(c1[me].real ** 2 + c1[me].imag ** 2)
+                        nr[i] *= decay[i, me]
+                        ni[i] *= decay[i, me]
+                        rest += nr[i] ** 2 + ni[i] ** 2
+                    cr[q, i], ci[q, i] = nr[i], ni[i]
+                mine = np.sqrt(nr[me] ** 2 + ni[me] ** 2)
                 kept = np.sqrt(max(1.0 - rest, 0.0))
-                c[q, me] = c1[me] * (kept / mine) if mine > 1e-150 else complex(kept, 0.0)
+                if mine > 1e-150:
+                    cr[q, me], ci[q, me] = nr[me] * (kept / mine), ni[me] * (kept / mine)
+                else:
+                    cr[q, me], ci[q, me] = kept, 0.0

@@ -5,35 +5,40 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.chunks import map_chunks
-from hopcast.dynamics.loop import half_propagators
-from hopcast.dynamics.methods.shared import Reporter, amplitudes, windows
+from hopcast.dynamics.checkpoint import map_units
+from hopcast.dynamics.loop import Halves
+from hopcast.dynamics.methods.shared import amplitudes, windows
 from hopcast.dynamics.problem import Populations, Problem
+from hopcast.dynamics.units import Reporter, Unit
 
 
 def solve(problem: Problem) -> Populations:
     r"""Return :math:`|c_i|^2`, averaged over initial times: no hops, no decoherence, no temperature, no absorption."""
-    halves = half_propagators(problem.grid, problem.workers)
-    report = Reporter(problem, problem.initial_steps.size)
+    halves = Halves(problem.grid, problem.workers)
+    starts = problem.starts
+    units = [(i, 0, 0) for i in range(len(starts))]
+    report = Reporter(problem, len(units))
 
-    def work(frame: int) -> NDArray[np.float64]:
+    def work(unit: Unit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        i = unit[0]
         n_sub = problem.grid.n_substeps
         found = np.zeros((problem.output_steps.size, problem.n_states))
         c = np.zeros(problem.n_states, dtype=np.complex128)
-        c[problem.initial_state] = 1.0
-        for elapsed, first, last in windows(problem, int(frame)):
-            path = amplitudes(halves, first * n_sub, (last - first) * n_sub, c)
+        c[starts.state[i]] = 1.0
+        for elapsed, first, last in windows(problem, int(starts.frame[i])):
+            path = amplitudes(halves.of(first, last), c)
             c = path[-1]
             inside = np.flatnonzero(
                 (problem.output_steps >= elapsed) & (problem.output_steps <= elapsed + last - first)
             )
             found[inside] = np.abs(path[(problem.output_steps[inside] - elapsed) * 2 * n_sub]) ** 2
         report()
-        return found
+        return found, np.zeros(0, dtype=np.int64)
 
-    each = map_chunks(work, list(problem.initial_steps), workers=problem.workers)
-    moments = np.stack([(1.0 - found[:, 0]) @ problem.weights for found in each])
-    mean = np.zeros_like(each[0])
-    for found in each:
-        mean += found
-    return Populations(mean / len(each), moments)
+    each = [found for found, _ in map_units(problem, work, units, report)]
+    mean, moments = np.zeros_like(each[0]), np.zeros((problem.initial_steps.size, 2))
+    within = starts.share / starts.time_shares[starts.time]
+    for i, found in enumerate(each):
+        mean += starts.share[i] * found
+        moments[starts.time[i]] += within[i] * ((1.0 - found[:, 0]) @ problem.weights)
+    return Populations(mean, moments)

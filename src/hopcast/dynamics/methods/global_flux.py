@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from hopcast.dynamics.arrays import Complexes, Floats
 from hopcast.dynamics.loop import Window
-from hopcast.dynamics.methods.shared import run_shared, safe_ratio
+from hopcast.dynamics.methods.shared import run_shared, weight
 from hopcast.dynamics.problem import Populations, Problem
 
 
@@ -23,12 +25,25 @@ def hop_probabilities(window: Window) -> NDArray[np.float64]:
     ----------
     L. Wang, D. Trivedi, O. V. Prezhdo, J. Chem. Theory Comput. 2014, 10, 3598, 10.1021/ct5003835.
     """
-    weights = np.abs(window.amplitudes[::2]) ** 2
-    change = np.diff(weights, axis=0)
-    gain, loss = np.maximum(change, 0.0), np.maximum(-change, 0.0)
-    share = safe_ratio(gain, gain.sum(axis=1, keepdims=True))
-    leave = safe_ratio(loss, weights[:-1])
-    return np.asarray(leave[:, :, None] * share[:, None, :])
+    g = np.zeros(window.nac.shape)
+    _fill(window.amplitudes, g)
+    return g
+
+
+@njit(cache=True, nogil=True)
+def _fill(c: Complexes, g: Floats) -> None:
+    n, k = g.shape[0], g.shape[1]
+    change = np.empty(k)
+    for s in range(n):
+        gained = 0.0
+        for i in range(k):
+            change[i] = weight(c[2 * s + 2, i]) - weight(c[2 * s, i])
+            gained += max(change[i], 0.0)
+        for i in range(k):
+            before = weight(c[2 * s, i])
+            if change[i] < 0.0 and before > 1e-300 and gained > 1e-300:
+                for j in range(k):
+                    g[s, i, j] = max(change[j], 0.0) / gained * (-change[i] / before)
 
 
 def solve(problem: Problem) -> Populations:

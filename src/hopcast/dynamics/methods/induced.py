@@ -8,10 +8,11 @@ from numba import njit
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import boltzmann, half_propagators, running_products, substep_energies
-from hopcast.dynamics.methods.shared import Counted, Reporter, Unit, gather, record_hop
+from hopcast.dynamics.loop import Blocks, apply, boltzmann
+from hopcast.dynamics.methods.shared import record_hop
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 _WINDOW_BYTES = 2**17  # running products of a window stay in the cache while all trajectories pass
 
@@ -27,10 +28,7 @@ def solve(problem: Problem) -> Populations:
     nothing is due before the first clock shows :math:`1/\max_jr_{ij}`. Either way the law is that of visiting every sub-step.
     """
     grid, n_states = problem.grid, problem.n_states
-    halves = half_propagators(grid, problem.workers)
-    real, imag = running_products(halves)
-    del halves
-    energies = substep_energies(grid)
+    blocks = Blocks(grid, problem.workers)
     rates = np.where(np.isfinite(problem.tau), 1.0 / problem.tau, 0.0) * grid.substep
     np.fill_diagonal(rates, 0.0)
     leave = rates.sum(axis=0)  # hazard of all events while a state is alone
@@ -38,24 +36,38 @@ def solve(problem: Problem) -> Populations:
         soonest = 1.0 / rates.max(axis=1)  # shortest coherence of each state, sub-steps
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     outputs = problem.output_steps * grid.n_substeps
-    window = max(8, _WINDOW_BYTES // (2 * real[0].nbytes))
-    units = [
-        (i, first, min(first + problem.chunk_trajectories, problem.n_trajectories))
-        for i in range(problem.initial_steps.size)
-        for first in range(0, problem.n_trajectories, problem.chunk_trajectories)
-    ]
+    n = grid.n_steps * grid.n_substeps
+    exponential = problem.waiting == "exponential"
+    units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
         i, first, last = unit
-        frame = int(problem.initial_steps[i])
+        (frame, initial, key), m = start_of(problem, i), last - first
+        start = frame * grid.n_substeps
+        end = start + int(outputs[-1])
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
-        _walk(
-            real, imag, energies, rates, leave, soonest, beta, frame * grid.n_substeps, outputs, problem.random_state, frame, first,
-            last, problem.initial_state, problem.absorbing, RULES.index(problem.rule),
-            problem.waiting == "exponential", window, steps, flows,
+        state, increment = np.empty(m, np.uint64), np.empty(m, np.uint64)
+        active, following = np.full(m, initial, dtype=np.int64), np.empty(m, np.int64)
+        xr, xi = np.zeros((m, n_states)), np.zeros((m, n_states))
+        clocks, alive = np.full((m, n_states), start, dtype=np.int64), np.arange(m)
+        block = blocks.at(start)
+        _open(
+            block.real[start - block.first], block.imag[start - block.first], leave, soonest, start, end,
+            problem.random_state, key, first, initial, exponential, state, increment, xr, xi, following, steps,
         )  # fmt: skip
+        now, n_alive = start, m
+        while now < end and n_alive > 0:
+            block = blocks.at(now % n)
+            base = now - now % n + block.first
+            stop = min(base + len(block.energies), end)
+            n_alive = _walk(
+                block.real, block.imag, block.energies, base, now, stop, rates, leave, soonest, beta, start, end,
+                outputs, first, problem.absorbing, RULES.index(problem.rule), exponential, state, increment, active, xr, xi,
+                following, clocks, alive, n_alive, steps, flows,
+            )  # fmt: skip
+            now = stop
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
@@ -63,67 +75,85 @@ def solve(problem: Problem) -> Populations:
 
 
 @njit(cache=True, nogil=True)
-def _walk(
+def _open(
     real: Floats,
     imag: Floats,
-    energies: Floats,
-    rates: Floats,
     leave: Floats,
     soonest: Floats,
-    beta: float,
     start: int,
-    outputs: Ints,
+    end: int,
     seed: int,
     unit: int,
     first: int,
-    last: int,
     initial_state: int,
-    absorbing: bool,
-    rule: int,
     exponential: bool,
-    window: int,
+    state: Ints,
+    increment: Ints,
+    xr: Floats,
+    xi: Floats,
+    following: Ints,
     steps: Ints,
-    flows: Ints,
 ) -> None:
-    n, k, width = real.shape[0] - 1, real.shape[1], real.shape[2]
-    n_groups = steps.shape[0]
-    m = last - first
-    end = start + outputs[outputs.size - 1]
-    bound = 0.0
-    for i in range(k):
-        bound = max(bound, leave[i])
-    possible = -np.expm1(-bound)
+    """Put all trajectories into their first state and draw their first possible events."""
+    bound, earliest = leave.max(), soonest.min() * (1 - 1e-12)
     per_wait = -1.0 / bound if bound > 0.0 else -np.inf
-    earliest = 1e15
-    for i in range(k):
-        earliest = min(earliest, soonest[i] * (1 - 1e-12))
-
-    state, increment = np.empty(m, np.uint64), np.empty(m, np.uint64)
-    active = np.full(m, initial_state)
-    xr, xi = np.zeros((m, k)), np.zeros((m, k))
-    following = np.empty(m, np.int64)
-    clocks = np.full((m, k), start)
-    alive = np.arange(m)
-    n_alive = m
-    cr, ci, p = np.zeros(width), np.zeros(width), np.zeros(width)
-    due = np.zeros(k, np.bool_)
     far = end + 1
-    for q in range(m):
+    for q in range(state.size):
         state[q], increment[q] = open_stream(seed, unit, first + q)
-        steps[(first + q) % n_groups, 0, initial_state] += 1
-        for j in range(k):
-            xr[q, j], xi[q, j] = real[start % n, j, initial_state], -imag[start % n, j, initial_state]
+        steps[(first + q) % steps.shape[0], 0, initial_state] += 1
+        for j in range(xr.shape[1]):
+            xr[q, j], xi[q, j] = real[j, initial_state], -imag[j, initial_state]
         if exponential:
             state[q], u = uniform(state[q], increment[q])
             wait = np.log(u) * per_wait
             following[q] = start + 1 + int(wait) if wait < end - start else far
         else:
-            following[q] = min(start + max(1, int(np.ceil(earliest))), far)
+            following[q] = min(start + max(1, int(np.ceil(min(earliest, 1e15)))), far)
 
-    now = start
-    while now < end and n_alive > 0:
-        base = now - now % n
-        stop = min(now + window, base + n, end)
+
+@njit(cache=True, nogil=True)
+def _walk(
+    real: Floats,
+    imag: Floats,
+    energies: Floats,
+    base: int,
+    now: int,
+    last: int,
+    rates: Floats,
+    leave: Floats,
+    soonest: Floats,
+    beta: float,
+    start: int,
+    end: int,
+    outputs: Ints,
+    first: int,
+    absorbing: bool,
+    rule: int,
+    exponential: bool,
+    state: Ints,
+    increment: Ints,
+    active: Ints,
+    xr: Floats,
+    xi: Floats,
+    following: Ints,
+    clocks: Ints,
+    alive: Ints,
+    n_alive: int,
+    steps: Ints,
+    flows: Ints,
+) -> int:
+    """Advance all trajectories from sub-step `now` to `last`, within the block that begins at `base`; return how many live on."""
+    k, width = real.shape[1], real.shape[2]
+    n_groups = steps.shape[0]
+    bound = leave.max()
+    possible = -np.expm1(-bound)
+    per_wait = -1.0 / bound if bound > 0.0 else -np.inf
+    window = max(8, _WINDOW_BYTES // (16 * k * width))
+    cr, ci, p = np.zeros(width), np.zeros(width), np.zeros(width)
+    due = np.zeros(k, np.bool_)
+    far = end + 1
+    while now < last and n_alive > 0:
+        stop = min(now + window, last)
         a = 0
         while a < n_alive:
             q = alive[a]
@@ -131,7 +161,7 @@ def _walk(
             while following[q] <= stop:
                 at = following[q]
                 s = at - base
-                _apply(real, imag, s, xr, xi, q, cr, ci)
+                apply(real[s], imag[s], xr[q], xi[q], cr, ci)
                 norm = 0.0
                 for i in range(k):
                     p[i] = cr[i] * cr[i] + ci[i] * ci[i]
@@ -273,29 +303,14 @@ def _walk(
             else:
                 a += 1
         now = stop
-        if now % n == 0:  # the next pass starts from its own frame 0
-            for a in range(n_alive):
-                q = alive[a]
-                _apply(real, imag, n, xr, xi, q, cr, ci)
-                for i in range(k):
-                    xr[q, i], xi[q, i] = cr[i], ci[i]
-                _normalise(xr, xi, q)
-
-
-@njit(cache=True, nogil=True)
-def _apply(
-    real: Floats, imag: Floats, s: int, xr: Floats, xi: Floats, q: int, cr: Floats, ci: Floats
-) -> None:
-    """Fill (cr, ci) with the product of the transposed, padded matrix `s` and vector `q`."""
-    k, width = real.shape[1], real.shape[2]
-    for i in range(width):
-        cr[i] = 0.0
-        ci[i] = 0.0
-    for j in range(k):
-        a, b = xr[q, j], xi[q, j]
-        for i in range(width):
-            cr[i] += real[s, j, i] * a - imag[s, j, i] * b
-            ci[i] += real[s, j, i] * b + imag[s, j, i] * a
+    if last - base == energies.shape[0]:  # the next block begins with products of its own
+        for a in range(n_alive):
+            q = alive[a]
+            apply(real[energies.shape[0]], imag[energies.shape[0]], xr[q], xi[q], cr, ci)
+            for i in range(k):
+                xr[q, i], xi[q, i] = cr[i], ci[i]
+            _normalise(xr, xi, q)
+    return n_alive
 
 
 @njit(cache=True, nogil=True)

@@ -56,16 +56,15 @@ def crossing_probabilities(
     return g / np.maximum(total, 1.0)
 
 
-def hop_probabilities(window: Window) -> NDArray[np.float64]:
-    """Return the probabilities of a window: those of a frame act in the sub-step that begins there."""
-    grid = window.grid
-    energies = grid.left
-    g = crossing_probabilities(energies, grid.timestep, grid.closed)[window.first_step : window.last_step]
-    out = np.zeros((len(g), window.n_substeps, *g.shape[1:]))
-    out[:, 0] = g
-    return out.reshape(-1, *g.shape[1:])
-
-
 def solve(problem: Problem) -> Populations:
     """Return sampled populations of Belyaev-Lebedev Landau-Zener surface hopping."""
+    grid = problem.grid
+    crossings = crossing_probabilities(grid.left, grid.timestep, grid.closed)
+
+    def hop_probabilities(window: Window) -> NDArray[np.float64]:
+        """Return the probabilities of a window: those of a frame act in the sub-step that begins there."""
+        g = np.zeros(window.nac.shape)
+        g[:: window.n_substeps] = crossings[window.first_step : window.last_step]
+        return g
+
     return run_shared(problem, hop_probabilities)

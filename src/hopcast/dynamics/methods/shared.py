@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -13,38 +12,21 @@ from numpy.typing import NDArray
 from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import Window, follow, half_propagators
+from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 WINDOW: Final = 256
 """Sub-steps whose hop probabilities are held at a time."""
 
-Unit = tuple[int, int, int]
-"""Initial time, first and last trajectory."""
-Counted = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Trajectories in each state [n_groups, n_times, n_states], and hops between states [from, to]."""
 HopProbabilities = Callable[[Window], NDArray[np.float64]]
 
 
-class Reporter:
-    """Counts finished units of work across threads."""
-
-    def __init__(self, problem: Problem, total: int) -> None:
-        self.progress, self.total, self.done, self.lock = problem.progress, total, 0, threading.Lock()
-
-    def __call__(self) -> None:
-        """Count one more and tell the caller."""
-        if self.progress is not None:
-            with self.lock:
-                self.done += 1
-                self.progress(self.done, self.total)
-
-
-def safe_ratio(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `top / bottom`, zero where the bottom is zero: what nobody occupies, nobody leaves."""
-    top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 1e-300)
+@njit(cache=True, nogil=True)
+def weight(c: complex) -> float:
+    """Return the square of an amplitude's modulus."""
+    return float(c.real * c.real + c.imag * c.imag)
 
 
 def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
@@ -59,12 +41,10 @@ def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
         elapsed += last - first
 
 
-def amplitudes(
-    halves: NDArray[np.complex128], first: int, n_substeps: int, start: NDArray[np.complex128]
-) -> NDArray[np.complex128]:
+def amplitudes(halves: NDArray[np.complex128], start: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Return amplitudes at beginnings, middles and ends of sub-steps [2 * n_substeps + 1, n_states]."""
-    path = np.empty((2 * n_substeps + 1, start.size), dtype=np.complex128)
-    follow(halves, first, start, path)
+    path = np.empty((2 * len(halves) + 1, start.size), dtype=np.complex128)
+    follow(halves, start, path)
     return path
 
 
@@ -75,74 +55,42 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     active state passes an exponential random number: no sub-step without a hop is visited.
     """
     grid, n_states = problem.grid, problem.n_states
-    halves = half_propagators(grid, problem.workers)
+    halves = Halves(grid, problem.workers)
     outputs = problem.output_steps * grid.n_substeps
     n_sub = grid.n_substeps
-    report = Reporter(problem, problem.initial_steps.size)
+    beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
+    units = units_of(problem)
+    report = Reporter(problem, len(units))
 
     def work(unit: Unit) -> Counted:
-        frame = int(problem.initial_steps[unit[0]])
-        n = problem.n_trajectories
+        frame, initial, key = start_of(problem, unit[0])
+        n = unit[2]
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
-        active = np.full(n, problem.initial_state, dtype=np.int64)
+        active = np.full(n, initial, dtype=np.int64)
         state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
-        _begin(problem.random_state, frame, state, increment, left, active, steps)
+        _begin(problem.random_state, key, state, increment, left, active, steps)
         c = np.zeros(n_states, dtype=np.complex128)
-        c[problem.initial_state] = 1.0
+        c[initial] = 1.0
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         for elapsed, first, last in windows(problem, frame):
             size = (last - first) * n_sub
-            path = amplitudes(halves, first * n_sub, size, c)
+            path = amplitudes(halves.of(first, last), c)
             c = path[-1]
             energies, nac = grid.interpolate(first, last)
             window = Window(
                 path, energies.reshape(size, n_states), nac.reshape(size, n_states, n_states), grid.substep,
-                first, last, n_sub, grid,
+                first, last, n_sub,
             )  # fmt: skip
-            g = np.array(hop_probabilities(window))
-            g[:, np.arange(n_states), np.arange(n_states)] = 0.0
-            total = g.sum(axis=2, keepdims=True)
-            g /= np.maximum(total, 1.0)
-            if problem.temperature is not None:
-                rise = window.energies[:, None, :] - window.energies[:, :, None]
-                g *= np.exp(-np.maximum(rise, 0.0) / (KB * problem.temperature))
-            leave = g.sum(axis=2)
+            g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))
-            np.cumsum(-np.log1p(-np.minimum(leave, 1.0 - 1e-16)).T, axis=1, out=hazard[:, 1:])
+            _accept(g, window.energies, beta, hazard)
             _sample(
-                g,
-                hazard,
-                elapsed * n_sub,
-                outputs,
-                state,
-                increment,
-                left,
-                active,
-                problem.absorbing,
-                steps,
-                flows,
-            )
+                g, hazard, elapsed * n_sub, outputs, state, increment, left, active, problem.absorbing, steps, flows
+            )  # fmt: skip
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
-    units = [(i, 0, problem.n_trajectories) for i in range(problem.initial_steps.size)]
     return gather(problem, units, map_units(problem, work, units, report))
-
-
-def gather(problem: Problem, units: list[Unit], found: list[Counted]) -> Populations:
-    """Return populations from the counts [n_groups, n_times, n_states] of units (initial time, first, last trajectory)."""
-    n_times, n_states = problem.output_steps.size, problem.n_states
-    counts = np.zeros((N_GROUPS, n_times, n_states), dtype=np.int64)
-    starts = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
-    totals = np.zeros(N_GROUPS, dtype=np.int64)
-    for (i, first, last), (inside, _) in zip(units, found, strict=True):
-        counts += inside
-        starts[i] += inside[:, :, 1:].sum(axis=(0, 2))
-        totals += np.bincount(np.arange(first, last) % N_GROUPS, minlength=N_GROUPS)
-    mean = counts.sum(axis=0) / totals.sum()
-    moments = (starts / problem.n_trajectories) @ problem.weights
-    flows = np.sum([flows for _, flows in found], axis=0)
-    return Populations(mean, moments, counts, totals, int(flows.sum()), flows)
 
 
 @njit(cache=True, nogil=True)
@@ -169,6 +117,25 @@ def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int
     steps[group, low, old] -= 1
     steps[group, low, new] += 1
     flows[old, new] += 1
+
+
+@njit(cache=True, nogil=True)
+def _accept(g: Floats, energies: Floats, beta: float, hazard: Floats) -> None:
+    """Make probabilities of proposed hops those of accepted ones, and accumulate -log(1 - their sum) by state."""
+    n, k = energies.shape
+    for s in range(n):
+        for i in range(k):
+            g[s, i, i] = 0.0
+            total = 0.0
+            for j in range(k):
+                total += g[s, i, j]
+            scale = 1.0 / max(total, 1.0)
+            leave = 0.0
+            for j in range(k):
+                if g[s, i, j] > 0.0:
+                    g[s, i, j] *= scale * boltzmann(energies[s, j], energies[s, i], beta)
+                    leave += g[s, i, j]
+            hazard[i, s + 1] = hazard[i, s] - np.log1p(-min(leave, 1.0 - 1e-16))
 
 
 @njit(cache=True, nogil=True)

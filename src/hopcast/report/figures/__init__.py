@@ -18,6 +18,7 @@ from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
 from hopcast.report.figures.population import draw_fits, draw_populations
 from hopcast.report.figures.rates import draw_rates
+from hopcast.report.figures.relaxation import draw_relaxation
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import draw_structure
 from hopcast.report.figures.trust import draw_trust
@@ -108,6 +109,12 @@ FIGURES: Final = (
         "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
     ),
     FigureSpec(
+        "carriers", "Carriers relaxing through the bands",
+        "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
+        "95 % interval of the sampling.",
+        draw_relaxation,
+    ),
+    FigureSpec(
         "rates", "The mean rate from the computed pairs",
         "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
         "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
@@ -138,5 +145,5 @@ FIGURES: Final = (
 
 __all__ = [
     "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_gaps", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_relaxation", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip

@@ -1,0 +1,88 @@
+"""Table of carriers relaxing through the bands beside the gap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hopcast.report.study_report import StudyReport
+from hopcast.report.table import Cell, Column, Table, shown_number
+
+_LITTLE: Final = 0.1
+_PS_PER_NS: Final = 1e3
+
+
+def relaxation_table(report: StudyReport) -> Table:
+    """Return lifetime, kind of decay and main transition of each carrier and method, where the study ran them."""
+    columns = (
+        Column("carrier", "Carrier", style="text"),
+        Column("way", "From, to", style="text"),
+        Column("method", "Method", style="text"),
+        Column("lifetime", "Lifetime", "ps", "interval"),
+        Column("rate", "Rate", "1/ns", "interval"),
+        Column("decayed", "Arrived", "%", "fixed", 1),
+        Column("decay_model", "Decay (AIC)", style="text"),
+        Column("decay_lifetime", "Its lifetime", "ps"),
+        Column("transition", "Largest net flow (hops a trajectory)", style="text"),
+        Column("longest_stay", "Waits in", style="text"),
+    )
+    record = report.results.get("relaxation", {})
+    runs = record.get("runs", ())
+    names = list(dict.fromkeys(run["name"] for run in runs))
+    return Table(
+        "relaxation", "Relaxation through the bands", columns, tuple(_row(run) for run in runs), tuple(_notes(record)),
+        tuple(names.index(run["name"]) for run in runs),
+    )  # fmt: skip
+
+
+def _row(run: Mapping[str, Any]) -> tuple[Cell, ...]:
+    lifetime = run["lifetime"]
+    if lifetime["value"] is None or run["decayed"] < _LITTLE:
+        shown = Cell(None, reason=f"less than {100 * _LITTLE:.0f} % arrives in the window: read the rate")
+    else:
+        low, high = (None if lifetime[end] is None else _PS_PER_NS * lifetime[end] for end in ("low", "high"))
+        shown = Cell(_PS_PER_NS * lifetime["value"], low, high)
+    rate = run["rate"]
+    decay = run["decay_lifetime"]
+    flow = run["transitions"][0] if run["transitions"] else None
+    return (
+        Cell(run["name"]),
+        Cell(f"{run['initial_state']} → {run['states'][0]}"),
+        Cell(run["method"]),
+        shown,
+        Cell(rate["value"], rate["low"], rate["high"], rate.get("value_reason", "")),
+        Cell(100 * run["decayed"]),
+        Cell(run["decay_model"]),
+        Cell(None, reason=run["decay_lifetime_reason"]) if decay is None else Cell(_PS_PER_NS * decay),
+        Cell(None, reason="no hops") if flow is None else Cell(f"{flow['from']} → {flow['to']} ({shown_number(flow['net_hops'], 2)})"),
+        Cell(run["longest_stay"]),
+    )  # fmt: skip
+
+
+def _notes(record: Mapping[str, Any]) -> list[str]:
+    if not record:
+        return []
+    notes = []
+    if record["runs"]:
+        first = record["runs"][0]
+        low = min(run["tau_low"] for run in record["runs"])
+        high = max(run["tau_high"] for run in record["runs"])
+        notes.append(
+            f"{first['n_trajectories']} trajectories from {first['n_starts']} initial times, {first['duration'] / 1e3:g} ps, "
+            f"the band at the edge absorbs; dephasing times {shown_number(low, 2)} to {shown_number(high, 2)} fs "
+            f"({first['tau_convention']}). Methods disagree because they treat decoherence differently. Brackets: 95 %; "
+            "lifetime and rate: one exponential."
+        )
+        notes += dict.fromkeys(
+            f"{run['name'].capitalize()}, {run['method']}: {run['decay_note']}." for run in record["runs"]
+            if run["decay_note"] and run["decay_lifetime"] is not None
+        )  # fmt: skip
+    if record["left_out"]:
+        bands = ", ".join(f"{one['band']} ({one['row_norm']:.2f})" for one in record["left_out"])
+        notes.append(
+            f"Left out, because they mix with bands outside the window (row norm of their overlaps): {bands}."
+        )
+    notes += [
+        f"{one['name'].capitalize()}, {one['method']}: refused. {one['reason']}" for one in record["refused"]
+    ]
+    return notes

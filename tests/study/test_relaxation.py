@@ -1,0 +1,114 @@
+"""Carriers relaxing through the bands: which bands, what is refused, what the report is given."""
+
+import dataclasses
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from hopcast.core import VibronicHamiltonian
+from hopcast.couplings import diagnose_overlaps
+from hopcast.report import results_schema
+from hopcast.study.config import DynamicsSection, RelaxationSection
+from hopcast.study.inputs import StudyData
+from hopcast.study.progress import Stage
+from hopcast.study.relaxation import cases, relaxation_series, relaxes, run_relaxation
+from hopcast.study.stages import StageResult
+
+SETTINGS = RelaxationSection(
+    duration=1000.0, n_starts=4, n_trajectories=15, n_times=50, methods=["dish", "fssh"]
+)
+
+
+def window(n_frames: int = 80, apart: float = 0.0) -> VibronicHamiltonian:
+    """Eight bands, four on either side of a gap; the highest one lies `apart` from the others."""
+    t = np.arange(float(n_frames))
+    levels = np.array([-0.3, -0.2, -0.1, 0.0, 1.5, 1.6, 1.7, 1.8 + apart])
+    energies = levels + 0.015 * np.sin(0.05 * (1 + np.arange(8)) * t[:, None])
+    nac = np.zeros((n_frames - 1, 8, 8))
+    for i in range(7):
+        nac[:, i, i + 1] = 0.02 * np.cos(0.03 * (i + 1) * t[:-1])
+        nac[:, i + 1, i] = -nac[:, i, i + 1]
+    overlaps = np.tile(np.eye(8), (n_frames - 1, 1, 1))
+    overlaps[10, 1, 1] = 0.4  # band 1 leaves the window
+    return VibronicHamiltonian(
+        energies=energies, nac=nac, timestep=1.0, overlaps=overlaps, n_occupied=4,
+        state_labels=tuple(f"band {i}" for i in range(8)),
+    )  # fmt: skip
+
+
+def study_of(ham: VibronicHamiltonian) -> StudyData:
+    return StudyData("made up", "", None, ham, ham.frontier(), diagnose_overlaps(ham), "")
+
+
+@pytest.fixture(scope="module")
+def found() -> StageResult:
+    return run_relaxation(SETTINGS, DynamicsSection(), 0, study_of(window(apart=1.0)), Stage(), 2)
+
+
+def test_bands_count_from_the_edge_to_the_first_that_leaks():
+    hole, electron, through = cases(study_of(window()), 8)
+    assert hole.hamiltonian.state_labels == ("band 2", "band 3")
+    assert electron.hamiltonian.state_labels == tuple(f"band {i}" for i in range(4, 8))
+    assert through.hamiltonian.state_labels == tuple(f"band {i}" for i in range(3, 8))
+    assert [len(case.hamiltonian.state_labels) for case in cases(study_of(window()), 2)] == [2, 2, 3]
+    assert relaxes(study_of(window()))
+    pair = window().frontier()
+    assert not relaxes(dataclasses.replace(study_of(window()), window=pair))
+    nac = window().nac.copy()
+    nac[3] = np.nan
+    assert not relaxes(
+        dataclasses.replace(study_of(window()), window=dataclasses.replace(window(), nac=nac, nac_known=None))
+    )
+
+
+def test_a_carrier_that_is_stuck_starts_below_as_well(found):
+    runs = found.numbers["relaxation"]["runs"]
+    assert list(dict.fromkeys(run["name"] for run in runs)) == [
+        "hole", "electron", "electron from band 6", "electron, through the gap",
+    ]  # fmt: skip
+    by_name = {run["name"]: run for run in runs if run["method"] == "dish"}
+    assert by_name["electron"]["longest_stay"] == "band 7"
+    assert by_name["electron"]["decayed"] < 0.1
+    assert by_name["electron"]["decay_model"] == "none"
+    again = by_name["electron from band 6"]
+    assert again["initial_state"] == "band 6"
+    assert again["decayed"] > 0.5
+    assert again["transitions"][0]["to"] in ("band 4", "band 5")
+    assert by_name["hole"]["states"] == ["band 3", "band 2"]
+    assert found.numbers["relaxation"]["left_out"] == [{"band": "band 1", "row_norm": pytest.approx(0.4)}]
+
+
+def test_records_follow_the_schema(found):
+    record = json.loads(json.dumps(found.numbers["relaxation"], allow_nan=False))
+    schema = results_schema()
+    jsonschema.validate(record, {**schema["properties"]["relaxation"], "$defs": schema["$defs"]})
+    for run in record["runs"]:
+        low, value, high = (run["rate"][key] for key in ("low", "value", "high"))
+        assert 0 <= low <= value <= high
+    for carrier in relaxation_series(found):
+        np.testing.assert_allclose(carrier.populations["dish"].sum(axis=1), 1)
+        assert (carrier.energy_error["dish"].max() > 0) == ((carrier.populations["dish"] % 1) > 0).any()
+        start = carrier.states.index(
+            next(r for r in record["runs"] if r["name"] == carrier.name)["initial_state"]
+        )
+        assert carrier.populations["dish"][0, start] == 1
+
+
+def test_bits_do_not_depend_on_workers(found):
+    again = run_relaxation(SETTINGS, DynamicsSection(), 0, study_of(window(apart=1.0)), Stage(), 1)
+    assert again.numbers == found.numbers
+
+
+def test_what_the_engine_refuses_is_named():
+    ham = window()
+    nac = ham.nac.copy()
+    nac[30, 5, 6], nac[30, 6, 5] = 2.0, -2.0  # 3 rad
+    study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))
+    record = run_relaxation(SETTINGS, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]
+    assert {run["name"] for run in record["runs"]} == {"hole"}
+    assert [(one["name"], one["method"]) for one in record["refused"]] == [
+        ("electron", "dish"), ("electron", "fssh"), ("electron, through the gap", "dish"),
+    ]  # fmt: skip
+    assert "after frame 30" in record["refused"][0]["reason"]
