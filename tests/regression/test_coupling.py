@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import foldnorm
 
 from hopcast.core.errors import ConfigError
 from hopcast.regression import CouplingRidge, LaplacianRidge
@@ -120,13 +121,25 @@ def test_block_out_residuals_are_of_the_magnitude() -> None:
     assert several.block_out_residuals(groups).shape == (120, 2)
 
 
-def test_signs_of_noise_do_not_leak_into_the_block_left_out() -> None:
-    """Signs chosen with a block present would fit it: R2 above 0 on noise."""
-    random = np.random.default_rng(8)
-    X, y = random.normal(size=(60, 4)), random.normal(size=60)
-    residuals = model("signs").fit(X, y).block_out_residuals(np.arange(60) // 6)
-    spread = np.abs(y) - np.abs(y).mean()
-    assert 1 - np.sum(residuals**2) / np.sum(spread**2) < 0.05
+def test_signs_are_inferred_anew_without_the_block_left_out() -> None:
+    """Signs chosen with a block present would fit it."""
+    X, y = data(60)
+    block, others = np.arange(6), np.arange(6, 60)
+    fitted = model("signs", standardize=False).fit(X, y)
+    residuals = fitted.block_out_residuals(np.arange(60) // 6)
+
+    def gaussian(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+        return np.exp(-0.5 * 0.3**2 * ((A[:, None] - B[None]) ** 2).sum(axis=2))
+
+    K = 0.5 * (gaussian(X, X) - gaussian(X, X * np.array([1.0, 1.0, -1.0, -1.0])))
+    scale = np.sqrt(float(fitted.signal_variance_))
+    sites = infer_signs(K[np.ix_(others, others)], np.abs(y[others]) / scale, 0.01)
+    inverse = np.linalg.inv(K[np.ix_(others, others)] + np.diag(sites.noise))
+    cross = K[np.ix_(block, others)]
+    mean = scale * cross @ inverse @ sites.targets
+    std = scale * np.sqrt(np.diag(K)[block] - np.sum(cross @ inverse * cross, axis=1) + 0.01)
+    expected = foldnorm.mean(np.abs(mean) / std, scale=std)
+    np.testing.assert_allclose(np.abs(y[block]) - residuals[block], expected, rtol=1e-6)
 
 
 def test_signs_need_velocities_and_magnitudes_have_none() -> None:
