@@ -131,6 +131,16 @@ def test_finished_chunks_between_lost_ones_are_taken(forecaster, material, tmp_p
     same(contents(whole.path), contents(found.path))
 
 
+def test_processes_of_dask_give_the_same_bits(forecaster, material, tmp_path):
+    pytest.importorskip("distributed", reason="Dask is not installed (extra `dask`)")
+    from hopcast.core.scheduler import open_scheduler
+
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    with open_scheduler("local", workers=1) as executor:
+        far = predict_stream(forecaster, material[0], tmp_path / "far.h5", chunk_frames=90, executor=executor)
+    same(contents(whole.path), contents(far.path))
+
+
 SCRIPT = """
 import sys
 from hopcast.forecast import load_forecaster, predict_stream

@@ -4,7 +4,13 @@ from typing import Any
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hopcast.regression import CouplingRidge, ExchangeableRidge, LaplacianRidge, TimeGeometryProcess
+from hopcast.regression import (
+    CouplingRidge,
+    ExchangeableRidge,
+    LaplacianRidge,
+    LowRankRidge,
+    TimeGeometryProcess,
+)
 
 # all but the noise, which is chosen: the checks are about the dialect
 HELD = {
@@ -21,6 +27,8 @@ HELD = {
         ExchangeableRidge(workers=1),
         CouplingRidge(workers=1),
         CouplingRidge(loss="square", alpha=1e-3, gamma=0.5, workers=1),
+        LowRankRidge(100, workers=1),
+        LowRankRidge(100, alpha=1e-4, gamma=0.2, workers=1),
         TimeGeometryProcess(hyperparameters=HELD, workers=1),
     ]
 )

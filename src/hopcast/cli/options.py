@@ -13,20 +13,6 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in
 Workers = Annotated[
     int | None, typer.Option("--workers", "-j", help="Threads; the cores by default.", show_default=False)
 ]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        help="Compute on other processes: tcp://host:port of a Dask scheduler, slurm, or local.",
-        show_default=False,
-    ),
-]
-SchedulerOptions = Annotated[
-    Path | None,
-    typer.Option(
-        "--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False
-    ),
-]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -39,3 +25,15 @@ EngineSettings = Annotated[
         "--settings", help="TOML file with settings of the engine (cp2k: basis, cutoff, ...).", show_default=False
     ),
 ]  # fmt: skip
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", help="Compute elsewhere: tcp://host:port of a Dask scheduler, slurm, or local.", show_default=False
+    ),
+]  # fmt: skip
+SchedulerOptions = Annotated[
+    Path | None,
+    typer.Option(
+        "--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False
+    ),
+]

@@ -42,7 +42,7 @@ def predict(
 ) -> None:
     """Forecast gap and coupling along a trajectory, chunk by chunk; a killed run goes on with --resume."""
     import warnings
-    from contextlib import ExitStack
+    from contextlib import nullcontext
 
     from rich.console import Console
 
@@ -52,17 +52,16 @@ def predict(
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.study.progress import Reporter
 
-    forecaster = load_forecaster(model)
-    source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
     if scheduler_options is not None and scheduler is None:
         raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
-    with ExitStack() as stack:
-        executor = None
-        if scheduler is not None:
-            executor = stack.enter_context(
-                open_scheduler(scheduler, options_file=scheduler_options, workers=workers)
-            )
-        advance = stack.enter_context(Reporter(Console(stderr=True)).counted("predict"))
+    forecaster = load_forecaster(model)
+    source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
+    elsewhere = (
+        open_scheduler(scheduler, options_file=scheduler_options, workers=workers)
+        if scheduler
+        else nullcontext()
+    )
+    with elsewhere as executor, Reporter(Console(stderr=True)).counted("predict") as advance:
         found = predict_stream(
             forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
             chunk_frames=chunk, workers=workers, executor=executor, progress=advance,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, QualityWarning, Trajectory
-from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.chunks import Mapper, chunk_slices, map_chunks, stream_chunks
 from hopcast.core.errors import check_choice, nearest
 from hopcast.descriptors.frames import chunk_counts, chunk_functions
 from hopcast.descriptors.neighbours import coincident_message, complete_cells, widths
@@ -186,8 +187,14 @@ class SymmetryFunctions:
         return np.array([(r, theta) for r in self.r_s for theta in self.theta_s])
 
     def transform(
-        self, trajectory: Trajectory, *, workers: int | None = None, chunk_frames: int | None = None
-    ) -> NDArray[np.float64]:
+        self,
+        trajectory: Trajectory,
+        *,
+        workers: int | None = None,
+        chunk_frames: int | None = None,
+        executor: Mapper | None = None,
+        out: Any = None,
+    ) -> Any:
         """Return the functions of every atom in every frame.
 
         Parameters
@@ -198,6 +205,10 @@ class SymmetryFunctions:
             Number of threads; the result does not depend on it.
         chunk_frames
             Frames in one unit of work; the result does not depend on it.
+        executor
+            Where to compute instead of threads of our own: other processes or machines (`hopcast.core.scheduler`).
+        out
+            Array to fill and return: an `numpy.memmap` or a dataset of h5py keeps a long trajectory out of memory.
 
         Returns
         -------
@@ -207,14 +218,35 @@ class SymmetryFunctions:
         Raises
         ------
         InputError
-            If two atoms coincide (frame and atoms are named).
+            If two atoms coincide (frame and atoms are named), or `out` has another shape.
 
         Warns
         -----
         QualityWarning
             If ``images="mic"`` and `r_cut` exceeds half the smallest width of the cell.
         """
-        return self._run(trajectory, False, workers, chunk_frames)
+        return self._run(trajectory, False, workers, chunk_frames, executor, out)
+
+    def transform_chunks(
+        self,
+        trajectory: Trajectory,
+        *,
+        workers: int | None = None,
+        chunk_frames: int | None = None,
+        executor: Mapper | None = None,
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Yield frames and functions chunk by chunk, in order: what `transform` returns, in the memory of a few chunks.
+
+        Parameters
+        ----------
+        trajectory, workers, chunk_frames, executor
+            As for `transform`. Positions may be a `numpy.memmap`.
+
+        Yields
+        ------
+        slice, array [n_frames of the chunk, n_atoms, n_functions]
+        """
+        return self._chunks(trajectory, False, workers, chunk_frames, executor)
 
     def transform_derivative(
         self, trajectory: Trajectory, *, workers: int | None = None, chunk_frames: int | None = None
@@ -239,7 +271,7 @@ class SymmetryFunctions:
         InputError
             If two atoms coincide, or there are no velocities and fewer than three frames.
         """
-        return self._run(trajectory.with_velocities(), True, workers, chunk_frames)
+        return np.asarray(self._run(trajectory.with_velocities(), True, workers, chunk_frames, None, None))
 
     def count_neighbours(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.int64]:
         """Return how many neighbours (images within `r_cut`) each atom has [n_frames, n_atoms]."""
@@ -300,8 +332,31 @@ class SymmetryFunctions:
         return self.zeta == 1.0 and exponent < LARGEST_EXPONENT
 
     def _run(
-        self, trajectory: Trajectory, rate: bool, workers: int | None, chunk_frames: int | None
-    ) -> NDArray[np.float64]:
+        self,
+        trajectory: Trajectory,
+        rate: bool,
+        workers: int | None,
+        chunk_frames: int | None,
+        executor: Mapper | None,
+        out: Any,
+    ) -> Any:
+        shape = (trajectory.n_frames, trajectory.n_atoms, self.n_functions)
+        if out is None:
+            out = np.empty(shape)
+        elif tuple(out.shape) != shape:
+            raise InputError(f"Argument `out` must have the shape {shape}, but has {tuple(out.shape)}.")
+        for frames, values in self._chunks(trajectory, rate, workers, chunk_frames, executor):
+            out[frames] = values
+        return out
+
+    def _chunks(
+        self,
+        trajectory: Trajectory,
+        rate: bool,
+        workers: int | None,
+        chunk_frames: int | None,
+        executor: Mapper | None,
+    ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         if chunk_frames is not None and chunk_frames < 1:
             raise ConfigError(f"Argument `chunk_frames` must be at least 1, but is {chunk_frames}.")
         geometry = Geometry(trajectory)
@@ -310,27 +365,42 @@ class SymmetryFunctions:
                 f"`r_cut` {self.r_cut:.3g} Å exceeds half the smallest width of the cell, {geometry.smallest_width:.3g} Å: "
                 'with `images="mic"` the functions jump where the shortest image of an atom changes.',
                 QualityWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        out = np.empty((trajectory.n_frames, trajectory.n_atoms, self.n_functions))
-        r_s, theta_s = np.array(self.r_s), np.array(self.theta_s)
-        unused = np.empty((0, 0, 3))
-
-        def run(frames: slice) -> None:
-            positions, cells, inverses, width, cell_velocities = geometry.part(frames)
-            velocities = unused
-            if rate:
-                velocities = np.array(trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
-            found = chunk_functions(
-                positions, velocities, cells, inverses, width, cell_velocities, geometry.periodic,
-                self.images == "mic", r_s, theta_s, self.r_cut, self.eta, self.zeta, self._is_factored, rate,
-                out[frames],
-            )  # fmt: skip
-            geometry.check(frames, found)
-
         slices = chunk_slices(trajectory.n_frames, chunk_frames or frames_per_chunk(trajectory))
-        map_chunks(run, slices, workers=workers)
-        return out
+        # parts are made one by one: of a trajectory on disk only those under way are in memory
+        parts = (_Part(*geometry.part(frames), geometry.velocities(frames, rate)) for frames in slices)
+        work = partial(_functions_of, self, geometry.periodic, rate)
+        results = stream_chunks(work, parts, workers=workers, executor=executor)
+        return (
+            (frames, geometry.checked(frames, found, values))
+            for frames, (found, values) in zip(slices, results, strict=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some frames, complete in themselves: a unit of work that travels to wherever it is computed."""
+
+    positions: NDArray[Any]
+    cells: NDArray[Any]
+    inverses: NDArray[Any]
+    widths: NDArray[Any]
+    cell_velocities: NDArray[Any]
+    velocities: NDArray[Any]
+
+
+def _functions_of(
+    functions: SymmetryFunctions, periodic: NDArray[np.bool_], rate: bool, part: _Part
+) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+    """Return what the kernel found (coincident atoms) and the functions of some frames."""
+    out = np.empty((*part.positions.shape[:2], functions.n_functions))
+    found = chunk_functions(
+        part.positions, part.velocities, part.cells, part.inverses, part.widths, part.cell_velocities, periodic,
+        functions.images == "mic", np.array(functions.r_s), np.array(functions.theta_s), functions.r_cut, functions.eta,
+        functions.zeta, functions._is_factored, rate, out,
+    )  # fmt: skip
+    return found, out
 
 
 class Geometry:
@@ -350,11 +420,26 @@ class Geometry:
         else:
             self.cell_velocities = np.zeros_like(self.cells)
 
-    def part(self, frames: slice) -> tuple[NDArray[Any], ...]:
+    def part(
+        self, frames: slice
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Positions and cells of some frames."""
         part = slice(None) if len(self.cells) == 1 else frames
         positions = np.array(self.trajectory.positions[frames], dtype=np.float64, order="C")
         return positions, self.cells[part], self.inverses[part], self.widths[part], self.cell_velocities[part]
+
+    def velocities(self, frames: slice, rate: bool) -> NDArray[Any]:
+        """Velocities of some frames; nothing where no rate is wanted."""
+        if not rate:
+            return np.empty((0, 0, 3))
+        return np.array(self.trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
+
+    def checked(
+        self, frames: slice, found: tuple[int, int, int], values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return values unless a kernel found two atoms at one place."""
+        self.check(frames, found)
+        return values
 
     def check(self, frames: slice, found: tuple[int, int, int]) -> None:
         """Raise if a kernel found two atoms at one place."""

@@ -14,8 +14,8 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.regression import LaplacianRidge
 from hopcast.regression.blockout import blocks_of
 from hopcast.regression.finite import require_finite
+from hopcast.regression.frame_model import centre_and_scale
 from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
-from hopcast.regression.ridge import centre_and_scale
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""

@@ -89,6 +89,8 @@ def fit_forecaster(
         LaplacianRidge(block_length=_block(values, spacing), workers=workers).fit(X, values)
         for X, values in ((position, gap), (columns, learnt))
     ]
+    for model in models:
+        model.set_params(workers=1)  # chunks are what runs in parallel
     return Forecaster(
         functions=functions, gap=models[0], coupling=models[1], mean_gap=mean_gap,
         gap_scale=leave_one_out_scale(models[0]), coupling_scale=leave_one_out_scale(models[1]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
@@ -34,6 +33,8 @@ UNITS = {
 }  # fmt: skip
 
 Arrays = dict[str, NDArray[Any]]
+
+_Item = tuple[Path, Trajectory | None, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def predict_stream(
     workers
         Threads.
     executor
-        Where to compute instead: `core.scheduler.open_scheduler`'s, or any `concurrent.futures.Executor` (which takes all chunks at once).
+        Where to compute instead: what `hopcast.core.scheduler.open_scheduler` gives, or any `concurrent.futures.Executor`.
     progress
         Called with (chunks done, chunks).
 
@@ -119,10 +120,11 @@ def predict_stream(
         if source.n_frames < 2:
             raise InputError("A forecast needs at least two frames, but the trajectory has one.")
         forecaster.check(source.frames(0, 1))
+        signature = fingerprint(forecaster)
         chunks = chunk_slices(source.n_frames, chunk_frames)
         n_found = 0
         kept: list[Path] = []
-        for name, arrays in _computed(forecaster, source, chunks, parts, workers, executor):
+        for name, arrays in _computed(forecaster, source, chunks, parts, signature, workers, executor):
             kept.append(name)
             if arrays is None:
                 n_found += 1
@@ -163,33 +165,22 @@ def _computed(
     source: Source,
     chunks: list[slice],
     parts: Path,
+    signature: str,
     workers: int | None,
     executor: Mapper | None,
 ) -> Iterator[tuple[Path, Arrays | None]]:
     """Yield the file of every chunk in order, with its arrays where they had to be computed."""
-    signature = fingerprint(forecaster)
-    names: deque[tuple[Path, bool]] = (
-        deque()
-    )  # of the chunks that were looked at, and whether an earlier run finished them
 
-    def missing() -> Iterator[tuple[Trajectory, int]]:
+    def items() -> Iterator[_Item]:
         for part in chunks:
-            # the mid-point after the last frame needs the next one
-            geometries = source.frames(part.start, min(part.stop + 1, source.n_frames))
+            stop = min(
+                part.stop + 1, source.n_frames
+            )  # the mid-point after the last frame needs the next one
+            geometries = source.frames(part.start, stop)
             name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
-            names.append((name, _is_whole(name)))
-            if not names[-1][1]:
-                yield geometries, part.stop - part.start
+            yield (name, None, 0) if _is_whole(name) else (name, geometries, part.stop - part.start)
 
-    def earlier() -> Iterator[tuple[Path, None]]:
-        while names and names[0][1]:
-            yield names.popleft()[0], None
-
-    work = partial(_forecast, _serial(forecaster))
-    for arrays in stream_chunks(work, missing(), workers=workers, executor=executor):
-        yield from earlier()
-        yield names.popleft()[0], arrays
-    yield from earlier()
+    return stream_chunks(partial(_forecast, _serial(forecaster)), items(), workers=workers, executor=executor)
 
 
 def _serial(forecaster: Forecaster) -> Forecaster:
@@ -200,8 +191,9 @@ def _serial(forecaster: Forecaster) -> Forecaster:
     return serial
 
 
-def _forecast(forecaster: Forecaster, item: tuple[Trajectory, int]) -> Arrays:
-    return forecast_chunk(forecaster, *item)
+def _forecast(forecaster: Forecaster, item: _Item) -> tuple[Path, Arrays | None]:
+    name, geometries, n_frames = item
+    return name, None if geometries is None else forecast_chunk(forecaster, geometries, n_frames)
 
 
 def _key(signature: str, part: slice, geometries: Trajectory) -> str:

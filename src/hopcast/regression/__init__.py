@@ -70,6 +70,8 @@ Distances take 3 operations a feature and pair (difference, modulus, sum) in Num
 pair tried; prediction n d a frame, in chunks whose memory does not grow with the trajectory. The sums over features
 run in one fixed order, equal for any chunks and workers.
 
+`LowRankRidge` replaces all pairs of n training frames by n pairs with m landmarks: n m d + n m^2.
+
 Sources
 -------
 How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
@@ -81,9 +83,10 @@ from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
+from hopcast.regression.low_rank import LowRankRidge
 from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "TimeGeometryProcess", "distances",
-    "kernel_matrix",
+    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "LowRankRidge",
+    "TimeGeometryProcess", "distances", "kernel_matrix",
 ]  # fmt: skip

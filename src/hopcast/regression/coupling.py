@@ -230,7 +230,7 @@ class CouplingRidge(ExchangeableRidge):
             dual[:, t] = cho_solve((lower, True), self._regressed[:, t], check_finite=False)
             self._components.append((one.gamma, one.alpha, np.array([t]), lower))
         pairs = [(one.gamma, one.alpha) for one in best]
-        self._keep(pairs, np.zeros(n_targets), dual, np.array([one.signal for one in best]))
+        self._conclude(pairs, np.zeros(n_targets), dual, np.array([one.signal for one in best]))
 
     def _magnitude(
         self, mean: FloatArray, std: FloatArray, columns: NDArray[np.intp] | slice = slice(None)

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from hopcast.core.errors import InputError, QualityWarning
 from hopcast.regression.finite import require_finite
 from hopcast.regression.frame_kernels import Atoms
+from hopcast.regression.frame_model import centre_and_scale
 from hopcast.regression.kernels import FloatArray
-from hopcast.regression.ridge import FrameRidge, centre_and_scale
+from hopcast.regression.ridge import FrameRidge
 
 # Replicas repeat the features of their atoms up to the rounding of larger coordinates.
 _SAME_ATOM = 1e-8

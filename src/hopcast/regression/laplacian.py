@@ -8,11 +8,30 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.regression.frame_kernels import Atoms
+from hopcast.regression.frame_model import FrameModel, centre_and_scale
 from hopcast.regression.kernels import FloatArray
-from hopcast.regression.ridge import FrameRidge, centre_and_scale
+from hopcast.regression.ridge import FrameRidge
 
 
-class LaplacianRidge(FrameRidge):
+class FixedOrder(FrameModel):
+    """Frames whose atoms keep their order: every column is scaled on its own."""
+
+    standardize: bool
+
+    def _learn_scaling(self, frames: FloatArray) -> None:
+        odd = np.zeros(frames.shape[1], dtype=np.bool_)
+        if self.parity is not None:
+            odd[np.asarray(self.odd_columns)] = True
+        self.x_mean_, self.x_scale_ = centre_and_scale(frames, self.standardize, odd)
+
+    def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
+        return (X - self.x_mean_) / self.x_scale_
+
+    def _atoms(self, Z: FloatArray) -> Atoms:
+        return [Z[:, None, :]]
+
+
+class LaplacianRidge(FixedOrder, FrameRidge):
     r"""Kernel ridge regression, by default with the Laplacian kernel, and its Gaussian-process error bars.
 
     .. math::
@@ -118,15 +137,3 @@ class LaplacianRidge(FrameRidge):
     def paper(cls, *, workers: int | None = None) -> Self:
         """Return the model of the paper: alpha 1e-4, gamma 1/n_features, standardised features, centred target."""
         return cls(alpha=1e-4, gamma="1/n_features", workers=workers)
-
-    def _learn_scaling(self, frames: FloatArray) -> None:
-        odd = np.zeros(frames.shape[1], dtype=np.bool_)
-        if self.parity is not None:
-            odd[np.asarray(self.odd_columns)] = True
-        self.x_mean_, self.x_scale_ = centre_and_scale(frames, self.standardize, odd)
-
-    def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
-        return (X - self.x_mean_) / self.x_scale_
-
-    def _atoms(self, Z: FloatArray) -> Atoms:
-        return [Z[:, None, :]]

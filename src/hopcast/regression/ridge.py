@@ -1,21 +1,15 @@
-"""Kernel ridge regression of whole frames: its hyperparameters, its forecast and its error bars."""
+"""Kernel ridge regression of whole frames by one factor of the full kernel matrix."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
-from numbers import Integral, Real
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from scipy.linalg import cho_solve, solve_triangular
+from sklearn.utils.validation import check_is_fitted
 
-from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
-from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.core.chunks import single_threaded_blas
 from hopcast.regression.blockout import (
     block_out_posterior,
     block_out_residuals,
@@ -24,34 +18,13 @@ from hopcast.regression.blockout import (
     inverse_of,
     search,
 )
-from hopcast.regression.finite import require_finite
-from hopcast.regression.frame_kernels import PARITIES, Atoms, FrameKernel, OfGamma, chunk_length
-from hopcast.regression.kernels import KERNELS, FloatArray, explained_variance, weighted_sums
-
-# Descending alpha and ascending gamma: of equal errors the smoother model comes first.
-ALPHAS = np.logspace(2, -6, 9)
-_GAMMA_FACTORS = np.logspace(-2, 1, 7)
-
-_TOO_FEW = "Argument `X` must hold at least two training frames, but n_samples = {}: train on more frames."
+from hopcast.regression.frame_kernels import OfGamma
+from hopcast.regression.frame_model import Component, FrameModel
+from hopcast.regression.kernels import FloatArray, explained_variance
 
 
-class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    r"""What kernel ridge regressions of whole frames share: fit, search, forecast, posterior and draws.
-
-    A subclass has the parameters `alpha`, `gamma`, `kernel`, `block_length`, `odd_columns`, `parity`, `workers`; it
-    learns the scaling of its features (`_learn_scaling`), applies it (`_standardise`) and sees the atoms in a frame
-    (`_atoms`).
-    """
-
-    alpha: float | None
-    gamma: float | str | None
-    kernel: str
-    block_length: int | None
-    odd_columns: ArrayLike | None
-    parity: str | None
-    workers: int | None
-
-    _alphas: ClassVar[FloatArray] = ALPHAS
+class FrameRidge(FrameModel):
+    """What exact kernel ridge regressions share: fit, search and the errors on blocks left out."""
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit to training frames.
@@ -66,30 +39,7 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Label of the block every frame belongs to, [n_samples]; None: blocks of `block_length`. Only used where
             alpha or gamma is chosen.
         """
-        self._check_parameters()
-        if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
-            raise InputError(_TOO_FEW.format(0))
-        if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.ndim in (1, 2):
-            require_finite("y", y.reshape(len(y), -1))
-        checked, y = validate_data(
-            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
-            ensure_min_samples=0, ensure_all_finite=False,
-        )  # fmt: skip
-        frames: FloatArray = checked
-        y = np.asarray(y, dtype=np.float64)
-        targets = y[:, None] if y.ndim == 1 else y
-        n_samples = len(frames)
-        if n_samples < 2:
-            raise InputError(_TOO_FEW.format(n_samples))
-        require_finite("X", frames)
-        for column in np.flatnonzero(np.ptp(targets, axis=0) == 0.0):
-            raise InputError(
-                f"Argument `y` must vary over the training frames, but target {column} is {targets[0, column]:g} on "
-                f"all {n_samples}: there is nothing to learn."
-            )
-        self._one_dimensional = y.ndim == 1
-        self._learn_scaling(frames)
-        self.X_fit_ = self._standardise(frames)
+        self.X_fit_, targets = self._prepare(X, y)
         with single_threaded_blas():
             matrix_of = self._frame_kernel().within(self._atoms(self.X_fit_), workers=self.workers)
             self._solve(matrix_of, targets, groups)
@@ -97,130 +47,14 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _solve(self, matrix_of: OfGamma, targets: FloatArray, groups: ArrayLike | None) -> None:
         """Choose hyperparameters and keep what forecasts need, for targets [n_samples, n_targets]."""
-        # An odd function of velocity has no mean.
-        means = np.zeros(targets.shape[1]) if self.parity == "odd" else targets.mean(axis=0)
+        means = self._means(targets)
         centred = targets - means
         pairs = self._hyperparameters(matrix_of, centred, groups)
         self._components = _components(matrix_of, pairs)
         dual = np.empty_like(centred)
         for _, _, columns, lower in self._components:
             dual[:, columns] = cho_solve((lower, True), centred[:, columns], check_finite=False)
-        self._keep(pairs, means, dual, np.einsum("ij,ij->j", centred, dual) / len(targets))
-
-    def _keep(
-        self, pairs: list[tuple[float, float]], means: FloatArray, dual: FloatArray, signal: FloatArray
-    ) -> None:
-        """Set the fitted attributes, without the axis of targets where there was none."""
-        flat = self._one_dimensional
-        # Several chosen pairs stay arrays; numbers given by the user stay numbers.
-        single = flat or self.search_ is None
-        self.gamma_: float | FloatArray = pairs[0][0] if single else np.array([gamma for gamma, _ in pairs])
-        self.alpha_: float | FloatArray = pairs[0][1] if single else np.array([alpha for _, alpha in pairs])
-        self.dual_coef_ = dual[:, 0] if flat else dual
-        self.intercept_ = float(means[0]) if flat else means
-        self.signal_variance_ = float(signal[0]) if flat else signal
-
-    def predict(
-        self, X: ArrayLike, return_std: bool = False
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
-        r"""Return the forecast, and with `return_std` its posterior standard deviation.
-
-        .. math:: \sigma^2(x) = s^2 [k(x,x) - k^T (K + \alpha)^{-1} k]
-
-        of the underlying function (the ridge's share of noise, alpha s^2, is not added), in the unit of y.
-
-        Parameters
-        ----------
-        X
-            Features [n_frames, n_features].
-        return_std
-            Also return the standard deviation.
-
-        Returns
-        -------
-        mean, std : numpy.ndarray
-            [n_frames], or [n_frames, n_targets] if y was two-dimensional.
-        """
-        return self._forecast(
-            self._validated(X), return_std, lambda part: self._atoms(self._standardise(part))
-        )
-
-    def _forecast(
-        self,
-        frames: NDArray[np.floating],
-        return_std: bool,
-        atoms_of: Callable[[NDArray[np.floating]], Atoms],
-    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return mean and deviation on frames, chunk by chunk; `atoms_of` prepares a chunk for the kernel."""
-        dual = np.atleast_2d(self.dual_coef_.T).T
-        intercept, signal = np.atleast_1d(self.intercept_), np.atleast_1d(self.signal_variance_)
-        mean = np.empty((len(frames), dual.shape[1]))
-        std = np.empty_like(mean) if return_std else mean[:0]
-        parts = [
-            (gamma, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower))
-            for gamma, _, columns, lower in self._components
-        ]
-        kernel, training = self._frame_kernel(), self._atoms(self.X_fit_)
-        onto_training = kernel.onto(training)
-
-        def work(part: slice) -> None:
-            atoms = atoms_of(frames[part])
-            of_gamma, own = onto_training(atoms), kernel.own(atoms) if return_std else None
-            for gamma, columns, weights, lower in parts:
-                K = of_gamma(gamma)
-                mean[part, columns] = weighted_sums(K, weights) + intercept[columns]
-                if own is not None:
-                    left = np.maximum(own(gamma) - explained_variance(K, lower), 0.0)
-                    std[part, columns] = np.sqrt(left[:, None] * signal[columns])
-
-        length = chunk_length(training, atoms_of(frames[:1]))
-        map_chunks(work, chunk_slices(len(frames), length), workers=self.workers)
-        if self._one_dimensional:
-            return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
-        return (mean, std) if return_std else mean
-
-    def posterior_covariance(self, X: ArrayLike, target: int = 0) -> NDArray[np.float64]:
-        """Return the joint posterior covariance of a target over frames, [n_frames, n_frames], in its squared unit."""
-        frames = self._atoms(self._standardise(self._validated(X)))
-        gamma, _, _, lower = next(part for part in self._components if target in part[2])
-        kernel = self._frame_kernel()
-        with single_threaded_blas():
-            K = kernel.within(frames, workers=self.workers)(gamma)
-            cross = kernel.onto(frames)(self._atoms(self.X_fit_))(gamma)
-            solved = solve_triangular(lower, cross, lower=True, overwrite_b=True, check_finite=False)
-            K -= solved.T @ solved
-        return K * np.atleast_1d(self.signal_variance_)[target]
-
-    def sample(
-        self, X: ArrayLike, n: int = 1, random_state: int | np.random.RandomState | None = None
-    ) -> NDArray[np.float64]:
-        """Draw whole series from the joint posterior over frames.
-
-        Parameters
-        ----------
-        X
-            Features [n_frames, n_features]; memory and time grow as n_frames^2 and n_frames^3.
-        n
-            Number of draws.
-        random_state
-            Seed.
-
-        Returns
-        -------
-        numpy.ndarray
-            [n, n_frames], or [n, n_frames, n_targets]; targets are independent of each other.
-        """
-        if n < 1:
-            raise ConfigError(f"Argument `n` must be at least 1, but is {n}.")
-        random = check_random_state(random_state)
-        mean = np.atleast_2d(self.predict(X).T).T  # type: ignore[union-attr]
-        signal = np.atleast_1d(self.signal_variance_)
-        out = np.empty((n, *mean.shape))
-        with single_threaded_blas():
-            for target in range(mean.shape[1]):
-                root = _root(self.posterior_covariance(X, target), float(signal[target]))
-                out[:, :, target] = mean[:, target] + random.standard_normal((n, len(mean))) @ root.T
-        return out[:, :, 0] if self._one_dimensional else out
+        self._conclude(pairs, means, dual, np.einsum("ij,ij->j", centred, dual) / len(targets))
 
     def block_out_residuals(
         self, groups: ArrayLike | None = None, *, block_length: int | None = None
@@ -293,30 +127,6 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 std[:, columns] = np.sqrt(variances[:, None] * signal[columns])
         return (residuals[:, 0], std[:, 0]) if self._one_dimensional else (residuals, std)
 
-    def _check_parameters(self) -> None:
-        check_choice("kernel", self.kernel, KERNELS)
-        if self.alpha is not None and not (isinstance(self.alpha, Real) and 0.0 <= self.alpha < np.inf):
-            raise ConfigError(
-                f"Argument `alpha` must be a number of at least 0, or None, but is {self.alpha!r}."
-            )
-        if isinstance(self.gamma, str):
-            check_choice("gamma", self.gamma, ("1/n_features",))
-        elif self.gamma is not None and not (isinstance(self.gamma, Real) and 0.0 < self.gamma < np.inf):
-            raise ConfigError(
-                f'Argument `gamma` must be a positive number, "1/n_features" or None, but is {self.gamma!r}.'
-            )
-        if self.parity is not None:
-            check_choice("parity", self.parity, PARITIES)
-            if self.odd_columns is None or np.size(self.odd_columns) == 0:
-                raise ConfigError(
-                    "Argument `odd_columns` must name the columns that change sign with the velocities where `parity` is "
-                    f'"{self.parity}", but names none: add time derivatives of the features.'
-                )
-        if self.block_length is not None and not isinstance(self.block_length, Integral):
-            raise ConfigError(
-                f"Argument `block_length` must be a whole number or None, but is {self.block_length!r}."
-            )
-
     def _hyperparameters(
         self, matrix_of: OfGamma, centred: FloatArray, groups: ArrayLike | None
     ) -> list[tuple[float, float]]:
@@ -325,93 +135,22 @@ class FrameRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if len(gammas) == len(alphas) == 1:
             self.search_ = None
             return [(float(gammas[0]), float(alphas[0]))] * centred.shape[1]
-        blocks = blocks_of(len(self.X_fit_), self.block_length, groups)
+        blocks = blocks_of(len(centred), self.block_length, groups)
         self.search_ = search(matrix_of, centred, blocks, gammas, alphas, self.workers)
         return self.search_.best()
 
-    def _grid(self) -> tuple[FloatArray, FloatArray]:
-        """Return the gammas and alphas to try."""
-        n_features = self._atoms(self.X_fit_[:1])[0].shape[2]
-        unit = 1.0 / (n_features if self.kernel == "laplacian" else np.sqrt(n_features))
-        gammas: FloatArray
-        if isinstance(self.gamma, str):
-            gammas = np.array([1.0 / n_features])
-        else:
-            gammas = unit * _GAMMA_FACTORS if self.gamma is None else np.array([float(self.gamma)])
-        return gammas, self._alphas if self.alpha is None else np.array([float(self.alpha)])
+    def _explained(self, K: FloatArray, alpha: float, lower: FloatArray) -> FloatArray:
+        return explained_variance(K, lower)
 
-    @abstractmethod
-    def _learn_scaling(self, frames: FloatArray) -> None:
-        """Keep centre and scale of the training features."""
-
-    @abstractmethod
-    def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
-        """Return features on the scale of the kernel, [n_frames, n_columns]."""
-
-    @abstractmethod
-    def _atoms(self, Z: FloatArray) -> Atoms:
-        """Return standardised features as atoms, element by element."""
-
-    def _frame_kernel(self) -> FrameKernel:
-        return FrameKernel(self.kernel, self.parity, self._reversal(self._atoms(self.X_fit_[:1])[0].shape[2]))
-
-    def _reversal(self, n_functions: int) -> FloatArray | None:
-        """Return what reversed velocities multiply each function by; None without a parity."""
-        if self.parity is None:
-            return None
-        signs = np.ones(n_functions)
-        signs[np.asarray(self.odd_columns)] = -1.0
-        return signs
-
-    def _validated(self, X: ArrayLike) -> NDArray[np.floating]:
-        """Return frames to forecast as they come (float32 stays float32: chunks are converted one by one)."""
-        check_is_fitted(self)
-        if isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] != self.n_features_in_:
-            raise InputError(
-                f"Argument `X` must hold the features of the training frames: X has {X.shape[1]} features, but "
-                f"{type(self).__name__} is expecting {self.n_features_in_} features as input. Atoms in a fixed order do not "
-                "go over to a cell with another number of atoms: train an `ExchangeableRidge` for that."
-            )
-        frames = validate_data(self, X, dtype=(np.float64, np.float32), reset=False, ensure_all_finite=False)
-        require_finite("X", frames)
-        return frames
+    def _explained_covariance(self, cross: FloatArray, alpha: float, lower: FloatArray) -> FloatArray:
+        solved = solve_triangular(lower, cross, lower=True, overwrite_b=True, check_finite=False)
+        return np.asarray(solved.T @ solved)
 
 
-def centre_and_scale(
-    X: FloatArray, standardize: bool, odd: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean and standard deviation of every column; `odd` columns keep their zero and take the root mean square.
-
-    Columns that do not vary get the scale 1.
-    """
-    if not standardize:
-        return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    mean = np.where(odd, 0.0, X.mean(axis=0))
-    scale = np.where(odd, np.sqrt(np.mean(X**2, axis=0)), X.std(axis=0))
-    # Rounding leaves a constant feature a standard deviation of some eps |mean|.
-    scale[scale <= 10.0 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0
-    scale[scale == 0.0] = 1.0
-    return mean, scale
-
-
-def _components(
-    matrix_of: OfGamma, pairs: list[tuple[float, float]]
-) -> list[tuple[float, float, NDArray[np.intp], FloatArray]]:
+def _components(matrix_of: OfGamma, pairs: list[tuple[float, float]]) -> list[Component]:
     """Return (gamma, alpha, targets, Cholesky factor) for each distinct pair."""
     parts = []
     for gamma, alpha in dict.fromkeys(pairs):
         columns = np.flatnonzero([pair == (gamma, alpha) for pair in pairs])
         parts.append((gamma, alpha, columns, factorise(matrix_of(gamma), alpha)))
     return parts
-
-
-def _root(covariance: FloatArray, scale: float) -> FloatArray:
-    """Return a lower root of a covariance matrix that rounding, relative to `scale`, left slightly indefinite."""
-    for exponent in range(-13, -3):
-        try:
-            jittered = covariance.copy()
-            jittered.flat[:: len(covariance) + 1] += 10.0**exponent * scale
-            return cholesky(jittered, lower=True, overwrite_a=True, check_finite=False)
-        except LinAlgError:
-            continue
-    raise InputError("Argument `X` must give a posterior covariance that can be factorised, but it does not.")

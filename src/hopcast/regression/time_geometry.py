@@ -18,6 +18,7 @@ from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError, check_choice, nearest
 from hopcast.regression.blockout import factorise, inverse_of
 from hopcast.regression.finite import require_finite
+from hopcast.regression.frame_model import TOO_FEW, centre_and_scale, root_of
 from hopcast.regression.kernels import (
     FloatArray,
     distance_block,
@@ -27,7 +28,6 @@ from hopcast.regression.kernels import (
     tiles_of,
     weighted_sums,
 )
-from hopcast.regression.ridge import _TOO_FEW, _root, centre_and_scale
 from hopcast.regression.time_kernels import (
     GEOMETRY_KERNELS,
     HYPERPARAMETERS,
@@ -136,13 +136,13 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         """
         held = self._held()
         if isinstance(X, list | tuple | np.ndarray) and len(X) == 0:
-            raise InputError(_TOO_FEW.format(0))
+            raise InputError(TOO_FEW.format(0))
         frames, target = validate_data(
             self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=0, ensure_all_finite=False
         )  # fmt: skip
         target = column_or_1d(target, warn=True).astype(np.float64)
         if len(frames) < 2:
-            raise InputError(_TOO_FEW.format(len(frames)))
+            raise InputError(TOO_FEW.format(len(frames)))
         require_finite("X", frames)
         require_finite("y", target[:, None])
         if np.ptp(target) == 0.0:
@@ -239,7 +239,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
             raise ConfigError(f"Argument `n` must be at least 1, but is {n}.")
         mean = np.asarray(self.predict(X))
         with single_threaded_blas():
-            root = _root(self.posterior_covariance(X), self.scale_**2)
+            root = root_of(self.posterior_covariance(X), self.scale_**2)
             return mean + check_random_state(random_state).standard_normal((n, len(mean))) @ root.T
 
     def _held(self) -> dict[int, float]:
