@@ -251,7 +251,8 @@ def test_jobs_of_a_queue_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
     pytest.importorskip("dask_jobqueue", reason="Dask-Jobqueue is not installed")
     (tmp_path / "slurm.toml").write_text(SITE.replace("processes = 2", "processes = 1"))
     commands = {
-        "sbatch": 'setsid sh "$1" > /dev/null 2>&1 &\necho "Submitted batch job $!"\n',
+        # like the real one it keeps a copy: the script is deleted as soon as it is submitted
+        "sbatch": f'cp "$1" {tmp_path}/$$.sh\nsetsid sh {tmp_path}/$$.sh > /dev/null 2>&1 &\necho "Submitted batch job $!"\n',
         "scancel": 'kill -- "-$1"\n',
     }
     for name, text in commands.items():

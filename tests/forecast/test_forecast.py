@@ -13,41 +13,12 @@ import h5py
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
+from forecast_material import contents, make_material, same
 
 import hopcast as hc
 from hopcast.core import hdf5
-from hopcast.descriptors import flatten
 from hopcast.forecast import fit_forecaster, load_forecaster, predict_stream, save_forecaster
 from hopcast.io import read_hamiltonian, write_native
-
-
-def make_material(n_frames=400, n_known=60, timestep=2.0):
-    """Rock-salt MgO on two phonons; gap and coupling are functions of what the forecaster sees."""
-    rng = np.random.default_rng(3)
-    atoms = bulk("MgO", crystalstructure="rocksalt", a=4.21, cubic=True)
-    times = np.arange(n_frames) * timestep
-    frequencies = rng.uniform(0.004, 0.012, 2)
-    vectors, phases = rng.normal(size=(2, len(atoms), 3)), rng.uniform(0, 6, 2)
-    waves = np.cos(2 * np.pi * frequencies * times[:, None] + phases)
-    trajectory = hc.Trajectory(
-        atoms.positions + 0.04 * np.einsum("tm,mai->tai", waves, vectors),
-        atoms.cell.array,
-        atoms.numbers,
-        timestep,
-    )
-    G = flatten(hc.SymmetryFunctions.from_trajectory(trajectory).transform(trajectory))
-    slow = (G[:, 0] - G[:, 0].mean()) / G[:, 0].std()
-    gap = 1.0 + 0.1 * slow
-    nac = np.full((n_frames - 1, 2, 2), np.nan)
-    energies = np.full((n_frames, 2), np.nan)
-    steps = np.sort(rng.choice(n_frames - 1, n_known, replace=False))
-    coupling = 2e-3 * (1 + 0.3 * slow[:-1])
-    nac[steps] = 0.0
-    nac[steps, 0, 1], nac[steps, 1, 0] = coupling[steps], -coupling[steps]
-    for frames in (steps, steps + 1):
-        energies[frames, 0], energies[frames, 1] = 0.0, gap[frames]
-    return trajectory, hc.VibronicHamiltonian(energies, nac, timestep, n_occupied=1), gap
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +29,6 @@ def material():
 @pytest.fixture(scope="module")
 def forecaster(material):
     return fit_forecaster(*material[:2], workers=1)
-
-
-def contents(path):
-    with h5py.File(path) as file:
-        found = {}
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
-    return found
-
-
-def same(one, other):
-    assert one.keys() == other.keys()
-    for key in one:
-        np.testing.assert_array_equal(one[key], other[key])
 
 
 def test_a_forecaster_finds_what_it_can_see(forecaster, material, tmp_path):
@@ -120,6 +76,61 @@ def test_chunks_workers_and_sources_change_nothing(forecaster, material, tmp_pat
         forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=chunk, workers=workers
     )
     same(contents(whole.path), contents(cut.path))
+
+
+def test_an_executor_gets_plain_work(forecaster, material, tmp_path):
+    import pickle
+
+    class Elsewhere:
+        """Everything travels, as to another machine; a few chunks are taken ahead of those that come back."""
+
+        n_ahead = 0
+
+        def map(self, fn, /, *iterables):
+            function, waiting = pickle.dumps(fn), []
+            for item in zip(*iterables, strict=True):
+                waiting.append(pickle.dumps(item))
+                self.n_ahead = max(self.n_ahead, len(waiting))
+                if len(waiting) > 3:
+                    yield pickle.loads(function)(*pickle.loads(waiting.pop(0)))
+            for item in waiting:
+                yield pickle.loads(function)(*pickle.loads(item))
+
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    elsewhere = Elsewhere()
+    away = predict_stream(forecaster, material[0], tmp_path / "away.h5", chunk_frames=16, executor=elsewhere)
+    same(contents(whole.path), contents(away.path))
+    assert elsewhere.n_ahead == 4  # of 25: memory is that of the chunks under way
+
+
+def test_chunks_are_work_for_one_thread_each(forecaster):
+    from hopcast.forecast.stream import _serial
+
+    serial = _serial(forecaster)
+    assert (serial.gap.workers, serial.coupling.workers) == (1, 1)
+    assert serial.domain is forecaster.domain  # not made again on every machine
+
+
+def test_finished_chunks_between_lost_ones_are_taken(forecaster, material, tmp_path, monkeypatch):
+    import hopcast.forecast.stream as module
+
+    whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
+    monkeypatch.setattr(module, "_write", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1)
+    monkeypatch.undo()
+    kept = sorted((tmp_path / "f.h5.parts").glob("*.h5"))
+    for number in (0, 1, 5, 11, 24):
+        kept[number].unlink()
+    kept[7].write_bytes(kept[7].read_bytes()[:900])  # half of it reached the disk
+    seen = []
+    found = predict_stream(
+        forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=2, resume=True,
+        progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert (found.n_found, found.n_chunks) == (25 - 6, 25)
+    assert seen == [(done, 25) for done in range(1, 26)]
+    same(contents(whole.path), contents(found.path))
 
 
 def test_processes_of_dask_give_the_same_bits(forecaster, material, tmp_path):

@@ -46,7 +46,7 @@ def predict(
 
     from rich.console import Console
 
-    from hopcast.core.errors import GateError, OutputError, QualityWarning
+    from hopcast.core.errors import ConfigError, GateError, OutputError, QualityWarning
     from hopcast.core.scheduler import open_scheduler
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
@@ -54,6 +54,8 @@ def predict(
 
     if output.resolve() == model.resolve():
         raise OutputError(f"File `{output}` is the forecaster itself. Choose another name for the forecast.")
+    if scheduler_options is not None and scheduler is None:
+        raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
     forecaster = load_forecaster(model)
     source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
     elsewhere = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,15 @@ def _computed(
             name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
             yield (name, None, 0) if _is_whole(name) else (name, geometries, part.stop - part.start)
 
-    return stream_chunks(partial(_forecast, forecaster), items(), workers=workers, executor=executor)
+    return stream_chunks(partial(_forecast, _serial(forecaster)), items(), workers=workers, executor=executor)
+
+
+def _serial(forecaster: Forecaster) -> Forecaster:
+    """Return the forecaster for one thread, its domain known: chunks are what threads and other machines share."""
+    gap, coupling = (copy(learner).set_params(workers=1) for learner in (forecaster.gap, forecaster.coupling))
+    serial = replace(forecaster, gap=gap, coupling=coupling)
+    vars(serial)["domain"] = forecaster.domain
+    return serial
 
 
 def _forecast(forecaster: Forecaster, item: _Item) -> tuple[Path, Arrays | None]:

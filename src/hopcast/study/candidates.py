@@ -72,12 +72,12 @@ class Option:
 def options(trajectory: Trajectory, angular: SymmetryFunctions, workers: int | None) -> tuple[Option, ...]:
     """Return the candidates of a sparse study, from the published representation to plain numbers of the structure."""
     radial = RadialFunctions.from_trajectory(trajectory)
-    numbers = StructuralNumbers.from_trajectory(trajectory)
     symbols: Sequence[str] = trajectory.symbols
     atoms = Representation("angular", angular)
     means = Representation("angular means", angular, "mean and spread")
     radial_means = Representation("radial means", radial, "mean")
-    structure = Representation("structure", numbers)
+    tightest = Representation("tightest bond", StructuralNumbers.from_trajectory(trajectory, tightest=True))
+    structure = Representation("structure", StructuralNumbers.from_trajectory(trajectory))
     line = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15)))
     trees = ExtraTreesRegressor(N_TREES, min_samples_leaf=3, random_state=0)
     return (
@@ -86,8 +86,13 @@ def options(trajectory: Trajectory, angular: SymmetryFunctions, workers: int | N
         Option("angular means, kernel", means, LaplacianRidge(kernel="matern32", workers=workers)),
         Option("radial means, kernel", radial_means, LaplacianRidge(kernel="matern32", workers=workers)),
         Option("radial means, trees", radial_means, trees),
-        Option("structural numbers, kernel", structure, LaplacianRidge(kernel="matern32", workers=workers)),
-        Option("structural numbers, line", structure, line),
+        Option(
+            "numbers of the tightest bond, kernel",
+            tightest,
+            LaplacianRidge(kernel="matern32", workers=workers),
+        ),
+        Option("numbers of the tightest bond, line", tightest, line),
+        Option("numbers of all bonds, line", structure, line),
     )
 
 

@@ -1,0 +1,6 @@
+"""The material of these tests, importable by name whatever the import mode."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
