@@ -152,7 +152,12 @@ def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
     assert again.results["rates"] == alone.results["rates"]
 
 
-def test_paper_mode_and_energies_on_midpoints(tmp_path, no_drawing):
+def test_paper_mode_and_energies_on_midpoints(tmp_path, no_drawing, monkeypatch):
+    import hopcast.study.sparse as module
+
+    monkeypatch.setattr(
+        module, "CHUNK_FRAMES", 23
+    )  # 300 = 13 * 23 + 1: the last chunk is one frame, no mid-point
     trajectory, sparse, *_ = sparse_material(every=8, n_frames=300)
     middle = dataclasses.replace(
         sparse, energies=sparse.midpoint_energies, energy_grid="midpoint", energy_known=None

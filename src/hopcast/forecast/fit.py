@@ -14,7 +14,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
 from hopcast.evaluation.calibration import leave_one_out_scale
-from hopcast.forecast.forecaster import Forecaster
+from hopcast.forecast.forecaster import Forecaster, mean_cell
 from hopcast.information import correlation_time
 from hopcast.regression import LaplacianRidge
 
@@ -89,13 +89,11 @@ def fit_forecaster(
         LaplacianRidge(block_length=_block(values, spacing), workers=workers).fit(X, values)
         for X, values in ((position, gap), (columns, learnt))
     ]
-    for model in models:
-        model.set_params(workers=1)  # chunks are what runs in parallel
     return Forecaster(
         functions=functions, gap=models[0], coupling=models[1], mean_gap=mean_gap,
         gap_scale=leave_one_out_scale(models[0]), coupling_scale=leave_one_out_scale(models[1]),
         symbols=trajectory.symbols,
-        cell=trajectory.cell if trajectory.cell.ndim == 2 else trajectory.cell.mean(axis=0),
+        cell=mean_cell(trajectory),
         timestep=trajectory.timestep, state_labels=hamiltonian.state_labels,
         dephasing_time=HBAR / float(gap.std()),
         scores={"gap": _block_out_r2(models[0], gap), "coupling": _block_out_r2(models[1], learnt)},

@@ -113,7 +113,7 @@ class Forecaster:
                 f"A forecaster fitted at {self.timestep:g} fs between frames must see the same time step, but the trajectory has "
                 f"{trajectory.timestep:g} fs: couplings are learnt from differences between neighbouring frames."
             )
-        found, known = (cell_to_cellpar(cell) for cell in (_mean_cell(trajectory), self.cell))
+        found, known = (cell_to_cellpar(cell) for cell in (mean_cell(trajectory), self.cell))
         lengths = np.abs(found[:3] / known[:3] - 1).max()
         angles = np.abs(found[3:] - known[3:]).max()
         if lengths > LENGTH_TOLERANCE or angles > ANGLE_TOLERANCE:
@@ -168,7 +168,8 @@ def forecast_chunk(
     return result
 
 
-def _mean_cell(trajectory: Trajectory) -> Array:
+def mean_cell(trajectory: Trajectory) -> Array:
+    """Return the lattice vectors averaged over frames [3, 3], Å."""
     return trajectory.cell if trajectory.cell.ndim == 2 else trajectory.cell.mean(axis=0)
 
 

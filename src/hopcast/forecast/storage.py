@@ -139,7 +139,7 @@ def get_learner(group: Any) -> Any:
     learner = LEARNERS[name]()
     for key in group:
         setattr(learner, key, _get(group[key]))
-    return learner.set_params(workers=1)  # chunks are what runs in parallel
+    return learner
 
 
 def _put(group: Any, name: str, value: Any) -> None:
