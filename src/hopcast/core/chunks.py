@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from hopcast.core.errors import ConfigError
@@ -111,10 +112,37 @@ def stream_chunks(
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Run linear algebra on one thread: one thread layer only, and the same bits whatever the machine does."""
-    from threadpoolctl import threadpool_limits
+class _SingleThread:
+    """The limit of all threads together: set by the first that enters, lifted by the last that leaves."""
 
-    with threadpool_limits(limits=1):
-        yield
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.limit: AbstractContextManager[Any] | None = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                from threadpoolctl import threadpool_limits
+
+                self.limit = threadpool_limits(limits=1)
+            self.inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0 and self.limit is not None:
+                self.limit.__exit__(None, None, None)
+                self.limit = None
+
+
+_SINGLE_THREAD = _SingleThread()
+
+
+def single_threaded_blas() -> AbstractContextManager[None]:
+    """Run linear algebra on one thread: one thread layer only, and the same bits whatever the machine does.
+
+    The limit is the process's, not the thread's, and finding the libraries takes milliseconds: threads that enter
+    while another is inside share its limit.
+    """
+    return _SINGLE_THREAD

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import dish, exact, fssh
@@ -157,7 +158,8 @@ def run_dynamics(
         reference, seam = _reference(problem)
     else:
         reference, seam = _many_state_reference(ham, problem)
-    populations = solver(method, ham.n_states)(problem)
+    with single_threaded_blas():
+        populations = solver(method, ham.n_states)(problem)
     readings = read(problem, populations, reference)
     low = high = None
     if populations.counts is not None and populations.totals is not None:

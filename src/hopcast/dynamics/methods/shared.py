@@ -17,7 +17,7 @@ from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
-WINDOW: Final = 256
+WINDOW: Final = 1024
 """Sub-steps whose hop probabilities are held at a time."""
 
 HopProbabilities = Callable[[Window], NDArray[np.float64]]
