@@ -17,7 +17,8 @@ from forecast_material import contents, make_material, same
 
 import hopcast as hc
 from hopcast.core import hdf5
-from hopcast.forecast import fit_forecaster, load_forecaster, predict_stream, save_forecaster
+from hopcast.forecast import Representation, fit_forecaster, load_forecaster, predict_stream, save_forecaster
+from hopcast.forecast.options import PUBLISHED, options
 from hopcast.io import read_hamiltonian, write_native
 
 
@@ -28,7 +29,13 @@ def material():
 
 @pytest.fixture(scope="module")
 def forecaster(material):
-    return fit_forecaster(*material[:2], workers=1)
+    return fit_forecaster(*material[:2], model=PUBLISHED, workers=1)
+
+
+@pytest.fixture(scope="module")
+def averaging(material):
+    """A forecaster that sees averages over atoms, and so cells of any size."""
+    return fit_forecaster(*material[:2], model="radial means, kernel", workers=1)
 
 
 def test_a_forecaster_finds_what_it_can_see(forecaster, material, tmp_path):
@@ -52,14 +59,16 @@ def test_what_knows_nothing_says_so(material):
     energies[:, 1] += 0.5 * (noise - noise.min())
     poor = fit_forecaster(trajectory, dataclasses.replace(hamiltonian, energies=energies))
     assert poor.scores["gap"] <= 0.3
-    blind = dataclasses.replace(poor, scores={"gap": -0.1, "coupling": 0.4})
+    blind = dataclasses.replace(
+        poor, gap=dataclasses.replace(poor.gap, r2=-0.1), coupling=dataclasses.replace(poor.coupling, r2=0.4)
+    )
     assert "gap (R² -0.1) is no better than the mean" in blind.doubt
 
 
 def test_a_file_keeps_every_bit(forecaster, material, tmp_path):
     save_forecaster(forecaster, tmp_path / "model.h5")
     again = load_forecaster(tmp_path / "model.h5")
-    assert again.functions == forecaster.functions
+    assert again.gap.representation == forecaster.gap.representation
     assert (again.symbols, again.scores, again.provenance) == (
         forecaster.symbols, forecaster.scores, forecaster.provenance,
     )  # fmt: skip
@@ -107,8 +116,7 @@ def test_chunks_are_work_for_one_thread_each(forecaster):
     from hopcast.forecast.stream import _serial
 
     serial = _serial(forecaster)
-    assert (serial.gap.workers, serial.coupling.workers) == (1, 1)
-    assert serial.domain is forecaster.domain  # not made again on every machine
+    assert (serial.gap.learner.workers, serial.coupling.learner.workers) == (1, 1)
 
 
 def test_finished_chunks_between_lost_ones_are_taken(forecaster, material, tmp_path, monkeypatch):
@@ -212,7 +220,7 @@ def test_other_kinds_of_trajectories_are_refused(forecaster, material, tmp_path)
     other = dataclasses.replace
     swapped = np.arange(8)[::-1]
     cases = [
-        (other(trajectory, numbers=np.full(8, 14)), "must see the same atoms in the same order, but the trajectory has 8 Si"),
+        (other(trajectory, numbers=np.full(8, 14)), "the same atoms in the same order .* but the trajectory has 8 Si"),
         (other(trajectory, numbers=trajectory.numbers[swapped]), "in another order"),
         (other(trajectory, timestep=1.0), "fitted at 2 fs between frames"),
         (other(trajectory, cell=1.1 * trajectory.cell), "must see a like one"),
@@ -301,6 +309,85 @@ def test_frames_far_from_the_training_set_are_marked(forecaster, material, tmp_p
     assert found.extrapolation.extrapolates
 
 
+def repeated(trajectory, n=2):
+    """The same geometries in a cell `n` times as long."""
+    shifts = np.repeat(np.arange(n), trajectory.n_atoms)[:, None] * trajectory.cell[0]
+    return hc.Trajectory(
+        np.tile(trajectory.positions, (1, n, 1)) + shifts, trajectory.cell * np.array([n, 1, 1])[:, None],
+        np.tile(trajectory.numbers, n), trajectory.timestep,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["radial means, kernel", "angular functions, exchangeable", "numbers of all bonds, line"])  # fmt: skip
+def test_replicas_have_the_gap_of_their_cell_and_other_sizes_are_flagged(material, tmp_path, model):
+    trajectory = material[0]
+    forecaster = fit_forecaster(*material[:2], model=model, workers=1)
+    one = predict_stream(forecaster, trajectory[:30], tmp_path / "one.h5")
+    two = predict_stream(forecaster, repeated(trajectory[:30]), tmp_path / "two.h5")
+    small, large = contents(one.path), contents(two.path)
+    for key in ("forecast/gap", "forecast/coupling"):
+        np.testing.assert_allclose(large[key], small[key], rtol=1e-10)
+    # a small difference of variances
+    np.testing.assert_allclose(large["forecast/gap_std"], small["forecast/gap_std"], rtol=1e-6)
+    assert not one.size_doubt
+    assert "extrapolation in size: the models saw 8 atoms and are applied to 16" in two.size_doubt
+
+
+def test_cells_of_another_material_or_density_are_refused(averaging, material, tmp_path):
+    twice = repeated(material[0])
+    missing = dataclasses.replace(twice, positions=twice.positions[:, 1:], numbers=twice.numbers[1:])
+    with pytest.raises(
+        hc.InputError, match="same elements in the same ratio, but the trajectory has 8 O, 7 Mg"
+    ):
+        predict_stream(averaging, missing, tmp_path / "f.h5")
+    with pytest.raises(hc.InputError, match=r"see a like density .* but the trajectory has"):
+        predict_stream(averaging, dataclasses.replace(twice, cell=1.1 * twice.cell), tmp_path / "f.h5")
+
+
+def test_every_option_goes_through_a_file(material, tmp_path):
+    trajectory, hamiltonian, _ = material
+    for option in options(trajectory, hc.SymmetryFunctions.from_trajectory(trajectory)):
+        assert Representation.from_dict(option.representation.to_dict()) == option.representation
+        fitted = fit_forecaster(trajectory, hamiltonian, model=option.name, workers=1)
+        save_forecaster(fitted, tmp_path / "model.h5")
+        again = load_forecaster(tmp_path / "model.h5")
+        one = predict_stream(fitted, trajectory[:20], tmp_path / "one.h5", overwrite=True)
+        other = predict_stream(again, trajectory[:20], tmp_path / "other.h5", overwrite=True)
+        same(contents(one.path), contents(other.path))
+        assert again.provenance["model of the gap"] == option.name
+
+
+def test_the_choice_is_the_best_inside_the_training_blocks(material):
+    chosen = fit_forecaster(*material[:2])
+    assert chosen.gap.name in {
+        one.name for one in options(material[0], hc.SymmetryFunctions.from_trajectory(material[0]))
+    }
+    assert chosen.scores["gap"] > 0.99  # one mode of two phonons, and functions that see it
+    with pytest.raises(hc.ConfigError, match=r"must be `chosen` or one of .* but is `radial means`"):
+        fit_forecaster(*material[:2], model="radial means")
+
+
+def test_many_samples_go_through_landmarks(material, tmp_path, monkeypatch):
+    import hopcast.forecast.fit as module
+
+    exact = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)
+    monkeypatch.setattr(module, "EXACT", 50)
+    few = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)  # every sample a landmark
+    monkeypatch.setattr(module, "N_LANDMARKS", 30)
+    fewer = fit_forecaster(*material[:2], workers=1)
+    assert type(fewer.gap.learner).__name__ == "LowRankRidge"
+    assert "exchangeable" not in fewer.gap.name
+    save_forecaster(fewer, tmp_path / "model.h5")
+    files = []
+    for number, one in enumerate((exact, few, fewer, load_forecaster(tmp_path / "model.h5"))):
+        files.append(contents(predict_stream(one, material[0], tmp_path / f"{number}.h5").path))
+    np.testing.assert_allclose(files[1]["forecast/gap"], files[0]["forecast/gap"], rtol=1e-6)
+    assert np.corrcoef(files[2]["forecast/gap"], files[0]["forecast/gap"])[0, 1] > 0.99
+    same(files[2], files[3])
+    with pytest.raises(hc.ConfigError, match="learns from at most 50 samples, but there are 60"):
+        fit_forecaster(*material[:2], model="angular functions, exchangeable")
+
+
 def test_what_cannot_be_learnt_from_is_refused(material):
     trajectory, hamiltonian, _ = material
     with pytest.raises(hc.InputError, match="but 9 are known"):
@@ -317,8 +404,15 @@ def test_files_that_hold_no_forecaster(tmp_path, material, forecaster):
         load_forecaster(tmp_path / "md.h5")
     save_forecaster(forecaster, tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
-        file["forecaster/gap"].attrs["learner"] = "Popen"
+        file["forecaster/gap/learner"].attrs["learner"] = "Popen"
     with pytest.raises(hc.InputError, match="holds a learner `Popen`"):
+        load_forecaster(tmp_path / "model.h5")
+    save_forecaster(forecaster, tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        file["forecaster"].attrs["definition"] = 1
+    with pytest.raises(
+        hc.InputError, match=r"\(definition 2\), but has definition 1. Fit the forecaster again"
+    ):
         load_forecaster(tmp_path / "model.h5")
 
 
@@ -336,9 +430,9 @@ def test_the_commands(material, tmp_path):
             check=False,
         )
 
-    done = run("fit", "md.h5", "ham.h5", "-o", "model.h5")
+    done = run("fit", "md.h5", "ham.h5", "-o", "model.h5", "--model", "radial means, kernel")
     assert done.returncode == 0, done.stderr
-    assert "gap: R²" in done.stdout
+    assert "gap: radial means, kernel, R²" in done.stdout
     done = run("predict", "model.h5", "md.h5", "-o", "f.h5", "--strict")
     assert done.returncode == 0, done.stderr
     assert "--dephasing" in done.stdout

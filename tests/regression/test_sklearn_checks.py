@@ -8,6 +8,7 @@ from hopcast.regression import (
     CouplingRidge,
     ExchangeableRidge,
     LaplacianRidge,
+    LinearRidge,
     LowRankRidge,
     TimeGeometryProcess,
 )
@@ -27,6 +28,7 @@ HELD = {
         ExchangeableRidge(workers=1),
         CouplingRidge(workers=1),
         CouplingRidge(loss="square", alpha=1e-3, gamma=0.5, workers=1),
+        LinearRidge(workers=1),
         LowRankRidge(100, workers=1),
         LowRankRidge(100, alpha=1e-4, gamma=0.2, workers=1),
         TimeGeometryProcess(hyperparameters=HELD, workers=1),

@@ -38,11 +38,20 @@ def fit(
         float | None,
         typer.Option("--stride", help="fs between training samples; all by default.", show_default=False),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="A model by its name, or `chosen`: the best on blocks of time held out, for each target.",
+        ),
+    ] = "chosen",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     workers: Workers = None,
 ) -> None:
     """Fit a forecaster of gap and coupling, and say how it does on samples left out in blocks."""
     import warnings
+
+    from rich.console import Console
 
     from hopcast.core.errors import ConfigError, OutputError, QualityWarning
     from hopcast.couplings import derive_couplings
@@ -51,6 +60,7 @@ def fit(
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.report.verdicts import shown_r2
     from hopcast.study.inputs import chosen_states
+    from hopcast.study.progress import Reporter
 
     if output.resolve() in [Path(one).resolve() for one in (trajectory, hamiltonian) if one is not None]:
         raise OutputError(f"File `{output}` is what is learnt from. Choose another name for the forecaster.")
@@ -69,11 +79,16 @@ def fit(
         nuclei = read_trajectory(trajectory, timestep=timestep)
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
-    forecaster = fit_forecaster(nuclei, pair, stride=stride, workers=workers)
+    with Reporter(Console(stderr=True)).counted("fit") as advance:
+        forecaster = fit_forecaster(
+            nuclei, pair, stride=stride, model=model, workers=workers, progress=advance
+        )
     save_forecaster(forecaster, output)
     typer.echo(f"Learnt {' and '.join(pair.state_labels)} from {forecaster.provenance['training samples']}.")
-    for name, r2 in forecaster.scores.items():
-        typer.echo(f"  {name}: R² {shown_r2(r2)} on samples left out in blocks (0 is the mean)")
+    for name, learnt in forecaster.models.items():
+        typer.echo(
+            f"  {name}: {learnt.name}, R² {shown_r2(learnt.r2)} on samples left out in blocks (0 is the mean)"
+        )
     if forecaster.doubt:
         warnings.warn(forecaster.doubt, QualityWarning, stacklevel=2)
     typer.echo(f"Wrote {output}. Next: hopcast predict {output} TRAJECTORY")

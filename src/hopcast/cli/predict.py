@@ -70,10 +70,12 @@ def predict(
         )  # fmt: skip
     earlier = f" ({found.n_found} of {found.n_chunks} chunks from the earlier run)" if found.n_found else ""
     typer.echo(f"Forecast {found.n_frames} frames{earlier}. {found.extrapolation.verdict}")
+    duration = 0.5 * found.n_frames * forecaster.timestep
     typer.echo(
-        f"Wrote {found.path}. Next: hopcast dynamics {found.path} --method exact --dephasing {forecaster.dephasing_time:.4g}"
+        f"Wrote {found.path}. Next: hopcast dynamics {found.path} --method exact --dephasing {forecaster.dephasing_time:.4g} "
+        f"--duration {duration:g} --no-loop"
     )
-    doubts = [forecaster.doubt] if forecaster.doubt else []
+    doubts = [doubt for doubt in (forecaster.doubt, found.size_doubt) if doubt]
     if found.extrapolation.extrapolates:
         doubts.append(found.extrapolation.verdict)
     if doubts and strict:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,26 @@ class StructuralNumbers:
                 names += [f"{a}-{b}-{a} {what}" for what in ("mean", "spread", "smallest")]
                 names += [f"{a}-{b} asymmetry"]
         return tuple(names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for a file."""
+        return {"bonds": [asdict(bond) for bond in self.bonds]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StructuralNumbers:
+        """Return the numbers that `to_dict` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If anything is missing or unknown.
+        """
+        try:
+            return cls(tuple(Bond(**bond) for bond in data["bonds"]))
+        except (TypeError, KeyError) as error:
+            raise ConfigError(
+                f"Structural numbers need `bonds`, each with centre, bridge, n_bonds and n_bridged, but: {error}."
+            ) from error
 
     def transform(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.float64]:
         """Return the numbers of every frame, [n_frames, n_numbers].

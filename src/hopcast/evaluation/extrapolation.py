@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import ConfigError, InputError
-from hopcast.regression import LaplacianRidge
 from hopcast.regression.blockout import blocks_of
 from hopcast.regression.finite import require_finite
-from hopcast.regression.frame_model import centre_and_scale
+from hopcast.regression.frame_model import FrameModel, centre_and_scale
 from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
+from hopcast.regression.laplacian import FixedOrder
+from hopcast.regression.ridge import FrameRidge
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""
@@ -132,9 +133,10 @@ class TrainingDomain:
 
 
 def training_domain(
-    reference: LaplacianRidge | ArrayLike,
+    reference: FixedOrder | ArrayLike,
     groups: ArrayLike | None = None,
     *,
+    model: FrameModel | None = None,
     block_length: int | None = None,
     level: float = LEVEL,
     workers: int | None = None,
@@ -153,10 +155,13 @@ def training_domain(
     Parameters
     ----------
     reference
-        A fitted `LaplacianRidge`, whose training features and posterior are taken; or training features
+        A fitted `LaplacianRidge` or `LinearRidge`, whose training features and posterior are taken; or training features
         [n_train, n_features] (any learner's), of which only distances are known.
     groups
         Label of the block of every training frame, [n_train].
+    model
+        With features: a learner fitted to the same frames, whose posterior is judged too. One without held-out errors in
+        closed form (`LowRankRidge`) gets the limit 0.95.
     block_length
         Consecutive frames of a block; None (and no groups): that of the model, or a tenth of the frames.
     level
@@ -177,21 +182,26 @@ def training_domain(
     """
     if not 0.0 < level < 1.0:
         raise ConfigError(f"Argument `level` must lie between 0 and 1, but is {level}.")
-    prior_std = std_limit = None
-    if isinstance(reference, LaplacianRidge):
+    if isinstance(reference, FixedOrder):
+        model = reference
         features, mean, scale = reference.X_fit_, reference.x_mean_, reference.x_scale_
-        block_length = reference.block_length if block_length is None else block_length
-        _, std = reference.block_out_forecast(groups, block_length=block_length)
-        signal, alpha = np.atleast_1d(reference.signal_variance_), np.atleast_1d(reference.alpha_)
-        # the deviation of a measured target holds the noise alpha s2, that of the function does not
-        latent = np.maximum(std.reshape(len(std), len(signal)) ** 2 / signal - alpha, 0.0)
-        prior_std = np.sqrt(signal)
-        std_limit = np.minimum(np.quantile(np.sqrt(latent), level, axis=0), UNINFORMED)
     else:
         raw = _table(reference)
         # one that never varied is compared in its own unit: any change of it is far
         mean, scale = centre_and_scale(raw, True, np.zeros(raw.shape[1], dtype=np.bool_))
         features = (raw - mean) / scale
+    prior_std = std_limit = None
+    if model is not None:
+        block_length = model.block_length if block_length is None else block_length
+        signal = np.atleast_1d(model.signal_variance_)
+        prior_std, std_limit = np.sqrt(signal), np.full(len(signal), UNINFORMED)
+        if isinstance(model, FrameRidge):
+            _, std = model.block_out_forecast(groups, block_length=block_length)
+            # the deviation of a measured target holds the noise alpha s2, that of the function does not
+            latent = np.maximum(
+                std.reshape(len(std), len(signal)) ** 2 / signal - np.atleast_1d(model.alpha_), 0.0
+            )
+            std_limit = np.minimum(np.quantile(np.sqrt(latent), level, axis=0), std_limit)
     labels = np.empty(len(features), dtype=np.intp)
     for label, block in enumerate(blocks_of(len(features), block_length, groups)):
         labels[block] = label
@@ -200,7 +210,7 @@ def training_domain(
 
 
 def extrapolation(
-    reference: TrainingDomain | LaplacianRidge | ArrayLike,
+    reference: TrainingDomain | FixedOrder | ArrayLike,
     X: ArrayLike,
     *,
     std: ArrayLike | None = None,
@@ -234,7 +244,7 @@ def extrapolation(
     A frame outside is a warning: no training frame tells of it. A frame inside is no promise: the target can be unlearnt
     however near the nearest training frame is.
     """
-    if isinstance(reference, LaplacianRidge) and std is None:
+    if isinstance(reference, FixedOrder) and std is None:
         std = reference.predict(X, return_std=True)[1]
     domain = (
         reference if isinstance(reference, TrainingDomain) else training_domain(reference, workers=workers)

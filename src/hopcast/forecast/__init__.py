@@ -1,9 +1,13 @@
 r"""A fitted forecast of the vibronic Hamiltonian as one object, and its way along trajectories of any length.
 
-A `Forecaster` holds everything between a geometry and a Hamiltonian: symmetry functions, a learner of the gap and one
-of the coupling's modulus, the training set's domain, and the cell and atoms it was made for. It learns from the
-frames that are known, all of them or pairs of frames, and knows nothing else: its file is plain HDF5 without
-pickles.
+A `Forecaster` holds everything between a geometry and a Hamiltonian: a model of the gap and one of the coupling's
+modulus (each a `Representation` of the geometry and a learner), the training set's domain, and the cell and atoms it was
+made for. It learns from the frames that are known, all of them or pairs of frames, and knows nothing else: its file is
+plain HDF5 without pickles.
+
+`fit_forecaster` compares the options (`hopcast.forecast.options`) on blocks of time held out, and takes the best inside
+the training blocks for each target. Models that see averages over atoms go over to larger cells of the same material;
+those that know each atom by its place do not.
 
 Between frames t and t + dt, with features G of both,
 
@@ -19,10 +23,12 @@ it was made of, so a run killed at any point goes on where it was and ends with 
 """
 
 from hopcast.forecast.fit import fit_forecaster
-from hopcast.forecast.forecaster import Forecaster
+from hopcast.forecast.forecaster import Forecaster, TargetModel
+from hopcast.forecast.representation import Representation
 from hopcast.forecast.storage import load_forecaster, save_forecaster
 from hopcast.forecast.stream import StreamedForecast, predict_stream
 
 __all__ = [
-    "Forecaster", "StreamedForecast", "fit_forecaster", "load_forecaster", "predict_stream", "save_forecaster",
+    "Forecaster", "Representation", "StreamedForecast", "TargetModel", "fit_forecaster", "load_forecaster", "predict_stream",
+    "save_forecaster",
 ]  # fmt: skip

@@ -3,26 +3,50 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from hopcast.core.errors import ConfigError, InputError
-from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.errors import ConfigError, InputError, nearest
+from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
-from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
+from hopcast.descriptors import SymmetryFunctions
+from hopcast.evaluation import Candidate, TrainingDomain, nested_selection, time_blocks, training_domain
 from hopcast.evaluation.calibration import leave_one_out_scale
-from hopcast.forecast.forecaster import Forecaster, mean_cell
+from hopcast.forecast.forecaster import Forecaster, TargetModel, mean_cell
+from hopcast.forecast.options import Option, options
+from hopcast.forecast.representation import columns_of_pairs, target_columns
 from hopcast.information import correlation_time
-from hopcast.regression import LaplacianRidge
+from hopcast.regression import LaplacianRidge, LowRankRidge
 
-FEWEST = 20
+Array = NDArray[np.float64]
+
+FEWEST: Final = 20
 """Samples below which nothing is learnt."""
 
-MOST = 20_000
-"""Samples beyond which an exact factorisation is no longer reasonable."""
+MOST: Final = 20_000
+"""Samples beyond which even landmarks take long."""
+
+EXACT: Final = 4000
+"""Samples up to which the full kernel matrix is factorised; beyond, `N_LANDMARKS` of them stand for all."""
+
+N_LANDMARKS: Final = 2000
+
+COMPARED: Final = 600
+"""Samples, evenly spread, on which models are compared."""
+
+STRETCHES: Final = 20
+"""Blocks of time held out in turn, where they are longer than twice the correlation time."""
+
+FEWEST_BLOCKS: Final = 4
+"""Blocks on a trajectory too short for that."""
+
+CHOSEN: Final = "chosen"
+"""Name of the choice by nested validation."""
 
 
 def fit_forecaster(
@@ -30,10 +54,15 @@ def fit_forecaster(
     hamiltonian: VibronicHamiltonian,
     *,
     stride: float | None = None,
+    model: str = CHOSEN,
     mode: str = "default",
     workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Forecaster:
     """Fit a forecaster of gap and coupling.
+
+    Every option (`hopcast.forecast.options`: representations of the geometry, each with a learner) is scored on blocks of
+    time held out, and the best on the training blocks is taken, for each target its own.
 
     Parameters
     ----------
@@ -43,29 +72,35 @@ def fit_forecaster(
         Two states, complete or known on pairs of frames only.
     stride
         Least time between training samples, fs; None takes every one.
+    model
+        ``"chosen"``, or the name of an option.
     mode
         Of `SymmetryFunctions.from_trajectory`.
     workers
         Threads.
+    progress
+        Called with (targets done, targets).
 
     Raises
     ------
     InputError
-        If trajectory and Hamiltonian do not belong together, or fewer than `FEWEST` pairs of frames are known.
+        If trajectory and Hamiltonian do not belong together, fewer than `FEWEST` pairs of frames are known, or the trajectory is too
+        short to hold blocks out.
     ConfigError
-        If the stride is not positive.
+        If the stride is not positive, or the model unknown.
+
+    Notes
+    -----
+    Up to 4000 samples the learners are exact; beyond, kernels of atoms in fixed order and of averages go through 2000
+    landmarks (`LowRankRidge`), lines through 4000 evenly spread samples, and exchangeable atoms are no option. Models are
+    compared on 600 samples at most. Samples closer than a correlation time are no independent proof: the score is that of
+    whole blocks.
     """
     if hamiltonian.n_states != 2:
         raise InputError(
             f"A forecaster needs the two states of a gap, but the Hamiltonian has {hamiltonian.n_states}: use `frontier()` or `select`."
         )
-    if trajectory.n_frames != hamiltonian.n_frames or not math.isclose(
-        trajectory.timestep, hamiltonian.timestep, rel_tol=1e-6
-    ):
-        raise InputError(
-            f"Trajectory and Hamiltonian must have the same frames, but have {trajectory.n_frames} every {trajectory.timestep:g} fs "
-            f"and {hamiltonian.n_frames} every {hamiltonian.timestep:g} fs."
-        )
+    check_same_frames(trajectory, hamiltonian)
     middle = hamiltonian.midpoint_energies[:, 1] - hamiltonian.midpoint_energies[:, 0]
     steps = _thinned(
         np.flatnonzero(hamiltonian.nac_known & np.isfinite(middle)), stride, hamiltonian.timestep
@@ -76,38 +111,118 @@ def fit_forecaster(
             f"them, but {len(steps)} are known. {'Compute more.' if len(steps) < FEWEST else 'Give a stride.'}"
         )
     functions = SymmetryFunctions.from_trajectory(trajectory, mode=mode, workers=workers)  # type: ignore[arg-type]
-    now, later = (
-        flatten(functions.transform(take_frames(trajectory, steps + end), workers=workers)) for end in (0, 1)
-    )
-    position = 0.5 * (now + later)
-    columns = np.concatenate([position, (later - now) / trajectory.timestep], axis=1)
+    wanted = _wanted(model, options(trajectory, functions, workers), len(steps))
+    ends = columns_of_pairs((one.representation for one in wanted), trajectory, steps, workers)
     gap, coupling = middle[steps], np.abs(hamiltonian.coupling()[steps])
     mean_gap = float(gap.mean())
-    spacing = float(np.median(np.diff(steps))) * trajectory.timestep
-    learnt = coupling * gap / mean_gap
-    models = [
-        LaplacianRidge(block_length=_block(values, spacing), workers=workers).fit(X, values)
-        for X, values in ((position, gap), (columns, learnt))
-    ]
+    times = (steps + 0.5) * trajectory.timestep
+    models: dict[str, TargetModel] = {}
+    for target, values in (("gap", gap), ("nac", coupling * gap / mean_gap)):
+        X = {
+            one.name: target_columns(target, *ends[one.representation], trajectory.timestep) for one in wanted
+        }
+        models[target] = _learn(wanted, X, values, times, workers)
+        if progress is not None:
+            progress(len(models), 2)
+    seen = target_columns("gap", *ends[models["gap"].representation], trajectory.timestep)
+    spacing = float(np.median(np.diff(times)))
     return Forecaster(
-        functions=functions, gap=models[0], coupling=models[1], mean_gap=mean_gap,
-        gap_scale=leave_one_out_scale(models[0]), coupling_scale=leave_one_out_scale(models[1]),
-        symbols=trajectory.symbols,
-        cell=mean_cell(trajectory),
-        timestep=trajectory.timestep, state_labels=hamiltonian.state_labels,
-        dephasing_time=HBAR / float(gap.std()),
-        scores={"gap": _block_out_r2(models[0], gap), "coupling": _block_out_r2(models[1], learnt)},
+        gap=models["gap"], coupling=models["nac"], mean_gap=mean_gap,
+        domain=_domain(models["gap"], seen, _blocks(gap, times), trajectory.symbols, workers),
+        symbols=trajectory.symbols, cell=mean_cell(trajectory), timestep=trajectory.timestep, n_samples=len(steps),
+        state_labels=hamiltonian.state_labels, dephasing_time=HBAR / float(gap.std()),
         provenance={
             "training samples": f"{len(steps)} pairs of frames, typically {spacing:g} fs apart",
             "coupling": "modulus, learnt as |hbar d| times gap over mean gap",
+            "model of the gap": models["gap"].name,
+            "model of the coupling": models["nac"].name,
         },
     )  # fmt: skip
 
 
-def _block_out_r2(learner: LaplacianRidge, values: NDArray[np.float64]) -> float:
-    """Return R2 on the training samples, each left out with its block, in closed form."""
-    residuals = learner.block_out_residuals()
-    return float(1.0 - residuals @ residuals / np.sum((values - values.mean()) ** 2))
+def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]:
+    """Return the options to compare: all that so many samples allow, or the one that was asked for."""
+    names = [one.name for one in known]
+    if model != CHOSEN and model not in names:
+        raise ConfigError(
+            f"Argument `model` must be `{CHOSEN}` or one of {', '.join(f'`{name}`' for name in names)}, but is "
+            f"`{model}`.{nearest(model, names)}"
+        )
+    able = [one for one in known if n_samples <= EXACT or _large(one.learner) is not None]
+    found = [one for one in able if model in (CHOSEN, one.name)]
+    if not found:
+        raise ConfigError(
+            f"The model `{model}` learns from at most {EXACT} samples, but there are {n_samples}. Give a stride, or another model."
+        )
+    return found
+
+
+def _large(learner: Any) -> Any | None:
+    """Return the learner that takes its place for many samples, or None where nothing does."""
+    if isinstance(learner, LaplacianRidge):
+        return LowRankRidge(N_LANDMARKS, kernel=learner.kernel, workers=learner.workers)
+    return None
+
+
+def _learn(
+    wanted: Sequence[Option], X: dict[str, Array], values: Array, times: Array, workers: int | None
+) -> TargetModel:
+    """Choose by nested blocks on some samples, and fit the choice to all of them."""
+    some = _spread(len(values), COMPARED)
+    groups = _blocks(values, times)
+    _, purge = _block_length(values, times)
+    found = nested_selection(
+        [Candidate(one.name, X[one.name][some], one.learner) for one in wanted], values[some], times[some],
+        groups[some], n_shifts=0, purge=purge, workers=workers,
+    )  # fmt: skip
+    option = next(one for one in wanted if one.name == found.final)
+    columns = X[option.name]
+    if len(values) <= EXACT:
+        learner = clone(option.learner).fit(columns, values, groups)
+        scale = leave_one_out_scale(learner)
+    else:
+        learner = clone(_large(option.learner)).fit(columns, values, groups)
+        scale = _refitted_scale(learner, columns, values)
+    return TargetModel(option.name, option.representation, learner, scale, found.selected.r2)
+
+
+def _block_length(values: Array, times: Array) -> tuple[float, float]:
+    """Return the length of the blocks held out and of the purge beside them, fs."""
+    spacing = float(np.median(np.diff(times)))
+    memory = max(float(correlation_time(values, spacing)), spacing)
+    span = float(times[-1] - times[0])
+    length = min(max(span / STRETCHES, 2.0 * memory), span / FEWEST_BLOCKS)
+    return length, min(memory, 0.5 * length)
+
+
+def _blocks(values: Array, times: Array) -> NDArray[np.intp]:
+    """Return the label of the block of every sample."""
+    return time_blocks(times, _block_length(values, times)[0])
+
+
+def _refitted_scale(learner: LowRankRidge, X: Array, values: Array) -> float:
+    """Return <r^2 / sigma^2> of every second sample, forecast by the others with the same hyperparameters."""
+    held = clone(learner).set_params(alpha=learner.alpha_, gamma=learner.gamma_).fit(X[::2], values[::2])
+    mean, latent = held.predict(X[1::2], return_std=True)
+    variance = latent**2 + held.alpha_ * held.signal_variance_
+    return float(np.mean((values[1::2] - mean) ** 2 / np.maximum(variance, 1e-300)))
+
+
+def _domain(
+    model: TargetModel,
+    columns: Array,
+    groups: NDArray[np.intp],
+    symbols: tuple[str, ...],
+    workers: int | None,
+) -> TrainingDomain:
+    seen = model.domain_columns(columns, symbols)
+    some = _spread(len(seen), EXACT)
+    return training_domain(seen[some], groups[some], model=model.learner, workers=workers)
+
+
+def _spread(n: int, most: int) -> NDArray[np.intp]:
+    """Return at most so many of `n` samples, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
 
 
 def _thinned(steps: NDArray[Any], stride: float | None, timestep: float) -> NDArray[Any]:
@@ -120,9 +235,3 @@ def _thinned(steps: NDArray[Any], stride: float | None, timestep: float) -> NDAr
         if not kept or (step - kept[-1]) * timestep >= stride * (1 - 1e-9):
             kept.append(step)
     return np.array(kept, dtype=np.intp)
-
-
-def _block(values: NDArray[Any], spacing: float) -> int:
-    """Return the samples of a held-out block of the hyperparameter search: a correlation time, four blocks at least."""
-    memory = float(correlation_time(values, spacing))
-    return max(1, min(math.ceil(memory / spacing), len(values) // 4))

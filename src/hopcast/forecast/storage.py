@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +12,18 @@ import numpy as np
 
 from hopcast.core import hdf5
 from hopcast.core.errors import ConfigError, InputError
-from hopcast.descriptors import SymmetryFunctions
-from hopcast.forecast.forecaster import Forecaster
-from hopcast.regression import ExchangeableRidge, LaplacianRidge
+from hopcast.evaluation import TrainingDomain
+from hopcast.forecast.forecaster import Forecaster, TargetModel
+from hopcast.forecast.representation import Representation
+from hopcast.regression import ExchangeableRidge, LaplacianRidge, LinearRidge, LowRankRidge
 
-LEARNERS: Final = {learner.__name__: learner for learner in (LaplacianRidge, ExchangeableRidge)}
+LEARNERS: Final = {
+    learner.__name__: learner for learner in (LaplacianRidge, ExchangeableRidge, LinearRidge, LowRankRidge)
+}
 """What a file may hold."""
+
+DEFINITION: Final = 2
+"""Of the features and the layout: a file of another one would forecast something else."""
 
 NOT_KEPT: Final = ("workers", "search_")
 """How it was computed, and the table of the search: neither changes a forecast."""
@@ -36,19 +43,28 @@ def save_forecaster(forecaster: Forecaster, path: str | Path) -> None:
         hdf5.put_attributes(
             group,
             {
-                "functions": json.dumps(forecaster.functions.to_dict()),
+                "definition": DEFINITION, "n_samples": forecaster.n_samples,
                 "mean_gap": forecaster.mean_gap, "mean_gap_unit": "eV",
-                "gap_scale": forecaster.gap_scale, "coupling_scale": forecaster.coupling_scale,
                 "symbols": list(forecaster.symbols), "state_labels": list(forecaster.state_labels),
                 "dephasing_time": forecaster.dephasing_time, "dephasing_time_unit": "fs",
                 "timestep": forecaster.timestep, "timestep_unit": "fs",
             },
         )  # fmt: skip
         hdf5.put_array(group, "cell", forecaster.cell, unit="Å", axes=("vector", "xyz"))
-        hdf5.put_attributes(group.create_group("scores"), forecaster.scores)
         hdf5.put_attributes(group.create_group("provenance"), forecaster.provenance)
-        for name in ("gap", "coupling"):
-            put_learner(group.create_group(name), getattr(forecaster, name))
+        for name, model in forecaster.models.items():
+            part = group.create_group(name)
+            hdf5.put_attributes(
+                part,
+                {
+                    "name": model.name, "representation": json.dumps(model.representation.to_dict()),
+                    "scale": model.scale, "r2": model.r2,
+                },
+            )  # fmt: skip
+            put_learner(part.create_group("learner"), model.learner)
+        domain = group.create_group("domain")
+        for name, value in vars(forecaster.domain).items():
+            _put(domain, name, value)
 
     hdf5.write_file(path, fill)
 
@@ -68,15 +84,20 @@ def load_forecaster(path: str | Path) -> Forecaster:
                     f"File `{path}` must hold a forecaster (`hopcast fit` writes one), but holds {', '.join(file) or 'nothing'}."
                 )
             group = file["forecaster"]
+            definition = int(group.attrs.get("definition", 1))
+            if definition != DEFINITION:
+                raise InputError(
+                    f"File `{path}` must define features as this version of hopcast does (definition {DEFINITION}), but has "
+                    f"definition {definition}. Fit the forecaster again."
+                )
+            gap, coupling = (_model(group[name]) for name in ("gap", "coupling"))
             return Forecaster(
-                functions=SymmetryFunctions.from_dict(json.loads(group.attrs["functions"])),
-                gap=get_learner(group["gap"]), coupling=get_learner(group["coupling"]),
-                mean_gap=float(group.attrs["mean_gap"]), gap_scale=float(group.attrs["gap_scale"]),
-                coupling_scale=float(group.attrs["coupling_scale"]),
+                gap=gap, coupling=coupling,
+                domain=TrainingDomain(**{name: _get(item) for name, item in group["domain"].items()}),
+                mean_gap=float(group.attrs["mean_gap"]), n_samples=int(group.attrs["n_samples"]),
                 symbols=tuple(str(one) for one in group.attrs["symbols"]), cell=hdf5.get_array(group, "cell"),
                 timestep=float(group.attrs["timestep"]), dephasing_time=float(group.attrs["dephasing_time"]),
                 state_labels=tuple(str(one) for one in group.attrs["state_labels"]),
-                scores={key: float(value) for key, value in group["scores"].attrs.items()},
                 provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
             )  # fmt: skip
     except (InputError, ConfigError):
@@ -89,18 +110,25 @@ def load_forecaster(path: str | Path) -> Forecaster:
 
 def fingerprint(forecaster: Forecaster) -> str:
     """Return the hash of everything that a forecast depends on, the same before and after the file."""
-    digest = hashlib.sha256(
-        repr((
-            forecaster.functions, forecaster.mean_gap, forecaster.gap_scale, forecaster.coupling_scale, forecaster.timestep,
-        )).encode()
-    )  # fmt: skip
-    for learner in (forecaster.gap, forecaster.coupling):
-        digest.update(type(learner).__name__.encode())
-        for name, value in sorted(vars(learner).items()):
-            if name not in NOT_KEPT:
-                digest.update(name.encode())
-                _add(digest, value)
+    digest = hashlib.sha256(f"{DEFINITION} {forecaster.mean_gap!r} {forecaster.timestep!r}".encode())
+    for model in forecaster.models.values():
+        digest.update(f"{model.representation} {model.scale!r} {type(model.learner).__name__}".encode())
+        _add_all(digest, {name: value for name, value in vars(model.learner).items() if name not in NOT_KEPT})
+    _add_all(digest, vars(forecaster.domain))
     return digest.hexdigest()
+
+
+def _model(group: Any) -> TargetModel:
+    return TargetModel(
+        str(group.attrs["name"]), Representation.from_dict(json.loads(group.attrs["representation"])),
+        get_learner(group["learner"]), float(group.attrs["scale"]), float(group.attrs["r2"]),
+    )  # fmt: skip
+
+
+def _add_all(digest: Any, values: Mapping[str, Any]) -> None:
+    for name, value in sorted(values.items()):
+        digest.update(name.encode())
+        _add(digest, value)
 
 
 def _add(digest: Any, value: Any) -> None:

@@ -53,6 +53,8 @@ class StreamedForecast:
         All of them.
     extrapolation
         Of all frames.
+    size_doubt
+        What to know where the cell has another number of atoms than the training set's; else empty.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class StreamedForecast:
     n_found: int
     n_chunks: int
     extrapolation: Extrapolation
+    size_doubt: str = ""
 
 
 def predict_stream(
@@ -121,7 +124,9 @@ def predict_stream(
     with open_source(trajectory, timestep=timestep) as source:
         if source.n_frames < 2:
             raise InputError("A forecast needs at least two frames, but the trajectory has one.")
-        forecaster.check(source.frames(0, 1))
+        first = source.frames(0, 1)
+        forecaster.check(first)
+        size_doubt = forecaster.size_doubt(first)
         _prepare(parts, afresh=overwrite)
         signature = fingerprint(forecaster)
         chunks = chunk_slices(source.n_frames, chunk_frames)
@@ -144,7 +149,7 @@ def predict_stream(
     found = Extrapolation(
         joined["distance"], joined["relative_std"], joined["outside"], domain.distance_limit, domain.std_limit, domain.level
     )  # fmt: skip
-    return StreamedForecast(path, n_frames, n_found, len(chunks), found)
+    return StreamedForecast(path, n_frames, n_found, len(chunks), found, size_doubt)
 
 
 def _refuse_leftovers(path: Path, parts: Path, *, resume: bool, overwrite: bool) -> None:
@@ -193,11 +198,12 @@ def _computed(
 
 
 def _serial(forecaster: Forecaster) -> Forecaster:
-    """Return the forecaster for one thread, its domain known: chunks are what threads and other machines share."""
-    gap, coupling = (copy(learner).set_params(workers=1) for learner in (forecaster.gap, forecaster.coupling))
-    serial = replace(forecaster, gap=gap, coupling=coupling)
-    vars(serial)["domain"] = forecaster.domain
-    return serial
+    """Return the forecaster for one thread: chunks are what threads and other machines share."""
+    gap, coupling = (
+        replace(model, learner=copy(model.learner).set_params(workers=1))
+        for model in forecaster.models.values()
+    )
+    return replace(forecaster, gap=gap, coupling=coupling)
 
 
 def _forecast(forecaster: Forecaster, item: _Item) -> tuple[Path, Arrays | None]:

@@ -70,6 +70,8 @@ Distances take 3 operations a feature and pair (difference, modulus, sum) in Num
 pair tried; prediction n d a frame, in chunks whose memory does not grow with the trajectory. The sums over features
 run in one fixed order, equal for any chunks and workers.
 
+`LinearRidge` is the same with a line, k(z, z') = z . z' / n: for the few numbers a chemist would quote of a frame.
+
 `LowRankRidge` replaces all pairs of n training frames by n pairs with m landmarks: n m d + n m^2.
 
 Sources
@@ -83,10 +85,11 @@ from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
 from hopcast.regression.laplacian import LaplacianRidge
+from hopcast.regression.linear import LinearRidge
 from hopcast.regression.low_rank import LowRankRidge
 from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "LowRankRidge",
+    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "LinearRidge", "LowRankRidge",
     "TimeGeometryProcess", "distances", "kernel_matrix",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from hopcast.core.trajectory import Trajectory
-from hopcast.descriptors import SymmetryFunctions, take_frames
+from hopcast.descriptors import SymmetryFunctions
 from hopcast.evaluation import (
     CalendarSplit,
     Candidate,
@@ -22,8 +22,9 @@ from hopcast.evaluation import (
     nested_selection,
 )
 from hopcast.evaluation.calibration import leave_one_out_scale
+from hopcast.forecast.options import Option, options, trees
+from hopcast.forecast.representation import Representation, columns_of_pairs, target_columns
 from hopcast.report import CHOSEN, number
-from hopcast.study.candidates import Option, options, target_columns
 from hopcast.study.forecasts import Target, model_record
 from hopcast.study.inputs import StudyData
 from hopcast.study.sparse import FeatureChunk, samples_in, stretches_of
@@ -72,27 +73,27 @@ class Choices:
     @cached_property
     def options(self) -> tuple[Option, ...]:
         """What is chosen among."""
-        return options(self.data.trajectory, self.functions, self.workers)
+        trajectory = self.data.trajectory
+        return (*options(trajectory, self.functions, self.workers), trees(trajectory))
 
     @cached_property
-    def _pairs(self) -> list[tuple[Array, Array]]:
-        """Columns of both frames of every pair, of each option's representation."""
+    def _pairs(self) -> dict[Representation, tuple[Array, Array]]:
+        """Columns of both frames of every pair, of each representation."""
         steps = samples_in(self.data).steps
-        ends = [take_frames(self.data.trajectory, steps + later) for later in (0, 1)]
-        found: dict[int, tuple[Array, Array]] = {}
-        for option in self.options:
-            key = id(option.representation)
-            if key not in found:
-                now, later = (option.representation.of_frames(frames, self.workers) for frames in ends)
-                found[key] = now, later
-        return [found[id(option.representation)] for option in self.options]
+        return columns_of_pairs(
+            (option.representation for option in self.options), self.data.trajectory, steps, self.workers
+        )
 
     def choose(self, target: Target, stride: dict[str, Any], n_shifts: int, seed: int) -> Chosen:
         """Choose for a target; nothing of a held-out stretch is used for what forecasts it."""
         timestep = self.data.trajectory.timestep
         candidates = [
-            Candidate(option.name, target_columns(target.name, *ends, timestep), option.learner)
-            for option, ends in zip(self.options, self._pairs, strict=True)
+            Candidate(
+                option.name,
+                target_columns(target.name, *self._pairs[option.representation], timestep),
+                option.learner,
+            )
+            for option in self.options
         ]
         by_name = {option.name: option for option in self.options}
         X_of = {candidate.name: candidate.features for candidate in candidates}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hopcast.core.errors import InputError
-from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
 from hopcast.datasets import load
@@ -106,7 +106,7 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         )
         window = read_hamiltonian(section.hamiltonian, timestep=section.timestep)
         trajectory = read_trajectory(section.trajectory, timestep=section.timestep, cell=section.cell)
-    check_alike(trajectory, window)
+    check_same_frames(trajectory, window)
     diagnosis = None
     if window.overlaps is not None:
         diagnosis = diagnose_overlaps(window)
@@ -128,26 +128,6 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
     )  # fmt: skip
     samples = None if pair.is_complete else samples_of(pair)
     return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples)
-
-
-def check_alike(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> None:
-    """Refuse a trajectory and a Hamiltonian that do not belong together.
-
-    Raises
-    ------
-    InputError
-        If their time steps or their numbers of frames differ.
-    """
-    if not np.isclose(trajectory.timestep, hamiltonian.timestep, rtol=1e-6):
-        raise InputError(
-            f"Trajectory and Hamiltonian must have the same time step, but theirs are {trajectory.timestep:g} fs and "
-            f"{hamiltonian.timestep:g} fs. Thin out the finer one, or correct `timestep`."
-        )
-    if trajectory.n_frames != hamiltonian.n_frames:
-        raise InputError(
-            f"Trajectory and Hamiltonian must have the same frames, but have {trajectory.n_frames} and "
-            f"{hamiltonian.n_frames}. Cut the longer one, e.g. `trajectory[:{hamiltonian.n_frames}]`."
-        )
 
 
 def chosen_states(

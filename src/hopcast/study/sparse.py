@@ -14,6 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
 from hopcast.evaluation import CalendarSplit
+from hopcast.forecast.representation import target_columns
 from hopcast.information import correlation_time
 from hopcast.study.config import FeaturesSection, StudyConfig
 from hopcast.study.forecasts import Target
@@ -82,7 +83,7 @@ def sample_targets(mode: str, data: StudyData, features: StageResult) -> list[Ta
             max(samples.memory(values), features.numbers["memory"]), now.shape[1],
         )
         for name, values, truth, columns in (
-            ("gap", samples.gap, samples.gap, 0.5 * (now + later)),
+            ("gap", samples.gap, samples.gap, target_columns("gap", now, later, data.trajectory.timestep)),
             ("nac", scaled, samples.coupling, _coupling_features(mode, now, later, data.trajectory.timestep)),
         )
     ]  # fmt: skip
@@ -155,7 +156,11 @@ def feature_chunks(
         flat = flatten(functions.transform(geometries, workers=workers))
         now, later = flat[:-1], flat[1:]
         at_midpoints = data.hamiltonian.energy_grid == "midpoint"
-        gap = 0.5 * (now + later) if at_midpoints else flat[: part.stop - part.start]
+        gap = (
+            target_columns("gap", now, later, trajectory.timestep)
+            if at_midpoints
+            else flat[: part.stop - part.start]
+        )
         yield FeatureChunk(
             part,
             slice(part.start, stop - 1),
@@ -166,6 +171,4 @@ def feature_chunks(
 
 
 def _coupling_features(mode: str, now: Array, later: Array, timestep: float) -> Array:
-    if mode == "paper":
-        return now
-    return np.concatenate([0.5 * (now + later), (later - now) / timestep], axis=1)
+    return now if mode == "paper" else target_columns("nac", now, later, timestep)
