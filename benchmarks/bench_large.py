@@ -242,7 +242,7 @@ def main() -> None:
     else:
         limit = 20_000 if arguments.exact else 4000
         print(many_training_frames([4000, 20_000], [500, 1000, 2000], limit), end="\n\n", flush=True)
-    print(processes(3000 if quick else 30_000))
+    print(processes(3000 if quick else 100_000))
 
 
 if __name__ == "__main__":

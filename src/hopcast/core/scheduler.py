@@ -26,6 +26,13 @@ _AHEAD = 4
 _POLL = 0.5
 _RECOUNT = 2.0
 
+# Dask's workers give every freed array back to the system at once, and each new one costs page faults: a tenth of the time of
+# work that makes arrays of some 100 kB.
+_KEEP_MEMORY = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**28,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**26,
+}
+
 _INSTALL = 'Schedulers need Dask: install it with `pip install "hopcast[dask]"`.'
 # what `open_scheduler` decides itself, and old names that Dask-Jobqueue warns about
 _NOT_OPTIONS = {
@@ -190,6 +197,7 @@ def open_scheduler(
             "distributed.scheduler.allowed-failures": LOSSES - 1,
             # what is under way is bounded here: workers need not come back to the scheduler for every unit
             "distributed.scheduler.worker-saturation": "inf",
+            **_KEEP_MEMORY,
         }
         stack.enter_context(dask.config.set(settings))
         target: Any = address
