@@ -166,7 +166,7 @@ class TestReadingRules:
             (lambda r: [*r[:2], "0.0 NaN -0.1 0.0", *r[3:]], r"line 3, column 2 must hold a finite number, but holds `NaN`"),
             (lambda r: [*r[:2], "0.0 ******** -0.1 0.0", *r[3:]], r"line 3, column 2 .*`\*\*\*\*"),
             (lambda r: [*r[:2], "0.0 1e999 -0.1 0.0", *r[3:]], r"line 3, column 2 must hold a finite"),
-            (lambda r: [*r[:2], "0.0 0.1 0.1 0.0", *r[3:]], r"must be antisymmetric .* step 2 deviates"),
+            (lambda r: [*r[:2], "0.0 0.1 0.1 0.0", *r[3:]], r"NATXT`, line 3 must hold antisymmetric couplings .* step 2 deviates"),
             (lambda r: r[:2], r"must hold 5 couplings for its 6 energies \(or one more\), but holds 2"),
             (lambda r: [*r, *r], r"must hold 5 couplings for its 6 energies .* but holds 10"),
             (lambda r: [], r"NATXT` holds no numbers"),

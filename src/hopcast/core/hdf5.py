@@ -186,10 +186,12 @@ def get_array(group: Any, name: str) -> NDArray[Any]:
         If it is absent.
     """
     if name not in group:
-        raise InputError(f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not.")
+        raise InputError(
+            f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not. Write it again."
+        )
     if group[name].dtype.kind not in "fciub":
         raise InputError(
-            f"File `{group.file.filename}` must hold numbers at `{group.name}/{name}`. It is damaged."
+            f"File `{group.file.filename}` must hold numbers at `{group.name}/{name}`, but holds {group[name].dtype}. It is damaged: write it again."
         )
     return np.asarray(group[name][()])
 

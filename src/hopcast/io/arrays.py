@@ -39,15 +39,21 @@ def load_npy(path: Path) -> NDArray[Any]:
             f"File `{path}` cannot be read as a NumPy array ({type(error).__name__}: {str(error)[:200]}). Write it again, without "
             "Python objects."
         ) from error
-    raise InputError(f"File `{path}` cannot be read as a NumPy array. Write it again.")
+    raise InputError(
+        f"File `{path}` must hold the array that its header names, but holds {size} bytes only. It is cut short: write it again."
+    )
 
 
 def _numbers(name: str, array: NDArray[Any], path: Path) -> NDArray[Any]:
     if array.dtype.kind not in "fciu":
-        raise InputError(f"File `{path}` must hold numbers in `{name}`, but holds {array.dtype}.")
-    if not np.isfinite(array).all():
         raise InputError(
-            f"File `{path}` must hold finite numbers in `{name}`, but does not. Calculate this step again."
+            f"File `{path}` must hold numbers in `{name}`, but holds {array.dtype}. Write it again as numbers."
+        )
+    broken = np.argwhere(~np.isfinite(array))
+    if len(broken):
+        where = tuple(int(i) for i in broken[0])
+        raise InputError(
+            f"File `{path}` must hold finite numbers in `{name}`, but holds {array[where]} at {list(where)}. Calculate this step again."
         )
     return array
 
@@ -64,13 +70,17 @@ def load_sparse(path: Path) -> NDArray[Any]:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_RATIO * size:
-                raise InputError(f"File `{path}` claims to hold more than its size allows: it is damaged.")
+                raise InputError(
+                    f"File `{path}` claims to hold more than its size allows. It is damaged: write it again."
+                )
         with np.load(path, allow_pickle=False) as content:
             kind = content["format"].item()
             kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
             shape = tuple(int(n) for n in content["shape"])
             if len(shape) != 2 or not all(1 <= n <= 100_000 for n in shape):
-                raise InputError(f"File `{path}` must hold a matrix, but its shape is {shape[:4]}.")
+                raise InputError(
+                    f"File `{path}` must hold a matrix, but its shape is {shape[:4]}. Write it again."
+                )
             data = _numbers("data", content["data"], path).ravel()
             if kind in ("csc", "csr"):
                 pointers, minor = content["indptr"].ravel(), content["indices"].ravel()
@@ -81,16 +91,20 @@ def load_sparse(path: Path) -> NDArray[Any]:
                     )
                 if not len(data) == len(minor) == pointers[-1]:
                     raise InputError(
-                        f"File `{path}` is damaged: it has {len(data)} numbers for {pointers[-1]} places."
+                        f"File `{path}` is damaged: it has {len(data)} numbers for {pointers[-1]} places. Write it again."
                     )
                 major = np.repeat(np.arange(len(counts)), counts)
                 rows, columns = (minor, major) if kind == "csc" else (major, minor)
             elif kind == "coo":
                 rows, columns = content["row"].ravel(), content["col"].ravel()
             else:
-                raise InputError(f"File `{path}` must be a csc, csr or coo matrix, but is `{kind[:20]}`.")
+                raise InputError(
+                    f"File `{path}` must be a csc, csr or coo matrix, but is `{kind[:20]}`. Write it as csc."
+                )
             if not len(rows) == len(columns) == len(data):
-                raise InputError(f"File `{path}` is damaged: indices and numbers differ in length.")
+                raise InputError(
+                    f"File `{path}` is damaged: its indices and numbers differ in length. Write it again."
+                )
             if len(data) and not (
                 rows.min() >= 0 and rows.max() < shape[0] and columns.min() >= 0 and columns.max() < shape[1]
             ):
@@ -99,7 +113,7 @@ def load_sparse(path: Path) -> NDArray[Any]:
                 )
             if shape[0] * shape[1] * 16 > 64 * size + (1 << 24):
                 raise InputError(
-                    f"File `{path}` claims a matrix of {shape[0]} x {shape[1]}, more than its content. It is damaged."
+                    f"File `{path}` claims a matrix of {shape[0]} x {shape[1]}, more than its content. It is damaged: write it again."
                 )
             dense = np.zeros(shape, dtype=np.result_type(data.dtype, np.float64))
             np.add.at(dense, (rows.astype(np.int64), columns.astype(np.int64)), data)
@@ -168,14 +182,18 @@ def dataset(group: Any, name: str) -> NDArray[Any]:
             )
         here = here[part]
     if not isinstance(here, h5py.Dataset):
-        raise InputError(f"File `{path}` must hold an array at `{where}`, but holds a group.")
+        raise InputError(f"File `{path}` must hold an array at `{where}`, but holds a group. Write it again.")
     if here.external or here.is_virtual:
         raise InputError(
             f"File `{path}` keeps `{where}` in another file, which hopcast does not follow. Copy it in."
         )
     if here.dtype.kind not in "fciu":
-        raise InputError(f"File `{path}` must hold numbers at `{where}`, but holds {here.dtype}.")
+        raise InputError(
+            f"File `{path}` must hold numbers at `{where}`, but holds {here.dtype}. Write it again as numbers."
+        )
     if here.size * here.dtype.itemsize > MAX_RATIO * path.stat().st_size:
-        raise InputError(f"File `{path}` claims more at `{where}` than its size allows: it is damaged.")
+        raise InputError(
+            f"File `{path}` claims more at `{where}` than its size allows. It is damaged: write it again."
+        )
     array: NDArray[Any] = here[()]
     return _numbers(where, np.asarray(array), path)

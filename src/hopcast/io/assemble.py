@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ ASYMMETRY = 1e-4
 """Larger deviations from antisymmetry, relative to the largest coupling, are refused; smaller ones are rounding."""
 
 
+def named(name: object) -> str:
+    """Return "Folder `x`" or "File `x`"."""
+    return f"{'Folder' if Path(str(name)).is_dir() else 'File'} `{name}`"
+
+
 def need_timestep(name: object, timestep: float | None) -> float:
     """Return the time step, or say that it is missing.
 
@@ -30,10 +36,11 @@ def need_timestep(name: object, timestep: float | None) -> float:
         If it is None, or no plausible number.
     """
     if timestep is None:
-        raise InputError(f"`{name}` does not say how far apart its frames are. Give `timestep` in fs.")
+        raise InputError(f"{named(name)} does not say how far apart its frames are. Give `timestep` in fs.")
     if not TIMESTEPS[0] <= timestep <= TIMESTEPS[1]:
         raise InputError(
-            f"The time step of `{name}` must be a number of fs between {TIMESTEPS[0]:g} and {TIMESTEPS[1]:g}, but is {timestep:g}."
+            f"The time step of `{name}` must be a number of fs between {TIMESTEPS[0]:g} and {TIMESTEPS[1]:g}, but is {timestep:g}. "
+            "Correct it."
         )
     return float(timestep)
 
@@ -49,7 +56,7 @@ def unit_of(name: str, unit: str | None, default: str) -> tuple[str, float]:
     chosen = unit or default
     if chosen not in UNITS:
         raise InputError(
-            f"The unit of energy of `{name}` must be one of {', '.join(UNITS)}, but is `{chosen}`."
+            f"The unit of energy of `{name}` must be one of {', '.join(UNITS)}, but is `{chosen}`. Give `unit`."
         )
     return chosen, UNITS[chosen]
 
@@ -113,13 +120,26 @@ def real_couplings(nac: NDArray[Any]) -> NDArray[np.float64]:
     return upper - upper.swapaxes(1, 2)
 
 
-def antisymmetric(name: object, nac: NDArray[Any], first: int = 0) -> NDArray[Any]:
+def antisymmetric(
+    name: object, nac: NDArray[Any], first: int = 0, place: Callable[[int], str] | None = None
+) -> NDArray[Any]:
     """Return exactly anti-Hermitian matrices from printed ones.
+
+    Parameters
+    ----------
+    name
+        The data, for messages.
+    nac
+        [n_steps, n_states, n_states].
+    first
+        Number of the first step.
+    place
+        Where a row stands, as "File `x`, line 3".
 
     Raises
     ------
     InputError
-        If they deviate by more than rounding (names the step).
+        If they deviate by more than rounding (names the place and the step).
     """
     known = np.isfinite(nac).all(axis=(1, 2))
     clean = np.where(known[:, None, None], nac, 0.0)
@@ -128,8 +148,9 @@ def antisymmetric(name: object, nac: NDArray[Any], first: int = 0) -> NDArray[An
     if scale > 0 and residual.max() > ASYMMETRY * scale:
         worst = int(residual.argmax())
         raise InputError(
-            f"The couplings of `{name}` must be antisymmetric (complex: anti-Hermitian), but step {worst + first} deviates by "
-            f"{residual[worst] / scale:.3g} of the largest. Are they overlaps, or of another number of states?"
+            f"{named(name) if place is None else place(worst)} must hold antisymmetric couplings (complex: anti-Hermitian), but step "
+            f"{worst + first} deviates by {residual[worst] / scale:.3g} of the largest. Check that they are S - S^T and not overlaps, "
+            "and of this number of states."
         )
     result: NDArray[Any] = 0.5 * (nac - nac.conj().swapaxes(1, 2))
     return result
@@ -146,11 +167,12 @@ def assemble(
     options: ReadOptions,
     overlaps: NDArray[Any] | None = None,
     first: int = 0,
+    place: Callable[[int], str] | None = None,
 ) -> VibronicHamiltonian:
     """Return the Hamiltonian of rows of energies (eV) and couplings (hbar d, eV), aligned.
 
     With energies on frames there is one coupling fewer than energies. Where a code wrote as many of both, the last
-    coupling has no last energy: it is dropped, and the provenance says so.
+    coupling has no last energy: it is dropped, and the provenance says so. `place` says where the coupling of a row stands.
 
     Raises
     ------
@@ -173,12 +195,14 @@ def assemble(
         overlaps = None if overlaps is None else overlaps[:expected]
     elif n_couplings != expected:
         raise InputError(
-            f"`{name}` must hold {expected} couplings for its {n_energies} energies (or one more), but holds {n_couplings}. "
+            f"{named(name)} must hold {expected} couplings for its {n_energies} energies (or one more), but holds {n_couplings}. "
             "Check that both come from the same run and are complete."
         )
     if n_couplings == 0 or expected == 0:
-        raise InputError(f"`{name}` must hold at least two frames, but holds {n_energies}.")
-    nac = antisymmetric(name, nac, first)
+        raise InputError(
+            f"{named(name)} must hold at least two frames, but holds {n_energies}. Give more of the trajectory."
+        )
+    nac = antisymmetric(name, nac, first, place)
     if np.iscomplexobj(nac) and not np.any(nac.imag[np.isfinite(nac)]):
         nac = nac.real.copy()
     if (

@@ -12,7 +12,7 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.io.registry import WriteOptions
-from hopcast.io.text import head, read_table
+from hopcast.io.text import head, line_of_row, read_table
 
 FLAVOURS = ("original", "dev")
 
@@ -48,7 +48,7 @@ def timestep_of(folder: Path, timestep: float | None) -> float | None:
         found = float(entry.lower().replace("d", "e"))
     except ValueError:
         raise InputError(
-            f"File `{folder / 'inp'}` must have a number as POTIM, but has `{entry[:40]}`."
+            f"File `{folder / 'inp'}` must have a number as POTIM, but has `{entry[:40]}`. Correct it."
         ) from None
     if timestep is not None and not np.isclose(found, timestep, rtol=1e-6):
         raise InputError(
@@ -132,7 +132,8 @@ def read_initial_conditions(path: str | Path) -> NDArray[np.int64]:
     bad = np.flatnonzero(((whole != table) | (table < 1)).any(axis=1))
     if bad.size:
         raise InputError(
-            f"File `{path}`, line {bad[0] + 1} must hold a step and a band, both whole numbers from 1."
+            f"File `{path}`, line {line_of_row(Path(path), int(bad[0]))} must hold a step and a band, both whole numbers from 1, but holds "
+            f"{table[bad[0], 0]:g} and {table[bad[0], 1]:g}. Correct it."
         )
     return whole
 
@@ -166,11 +167,15 @@ def read_dephasing_times(path: str | Path) -> NDArray[np.float64]:
     table = read_table(Path(path))
     if table.shape[0] != table.shape[1]:
         raise InputError(
-            f"File `{path}` must hold a square matrix, but holds {len(table)} lines of {table.shape[1]} numbers."
+            f"File `{path}` must hold a square matrix, but holds {len(table)} lines of {table.shape[1]} numbers. "
+            "Give a time for each pair of states."
         )
-    off = ~np.eye(len(table), dtype=bool)
-    if not np.allclose(table, table.T) or np.any(np.diag(table)) or np.any(table[off] <= 0):
+    diagonal = np.eye(len(table), dtype=bool)
+    wrong = np.argwhere(np.where(diagonal, table != 0, (table <= 0) | ~np.isclose(table, table.T)))
+    if len(wrong):
+        i, j = (int(k) for k in wrong[0])
         raise InputError(
-            f"File `{path}` must hold a symmetric matrix of positive times (fs) with a zero diagonal."
+            f"File `{path}`, line {line_of_row(Path(path), i)}, column {j + 1} must fit a symmetric matrix of positive times (fs) with a "
+            f"zero diagonal, but holds {table[i, j]:g} (and {table[j, i]:g} across the diagonal). Correct it."
         )
     return table

@@ -56,7 +56,7 @@ def read_shprop(path: str | Path) -> HefeiOutput:
     table = parse_table(data, str(path), first_line=skipped + 1)
     if table.shape[1] < 3:
         raise InputError(
-            f"File `{path}` must hold time, energy and populations, but has {table.shape[1]} columns."
+            f"File `{path}` must hold time, energy and populations, but has {table.shape[1]} columns. Is it another output?"
         )
     return HefeiOutput(table[:, 0], table[:, 1], table[:, 2:])
 
@@ -79,7 +79,7 @@ def read_psict(path: str | Path) -> HefeiOutput:
     if left or n_states < 1:
         raise InputError(
             f"File `{path}` must hold time, energy, and a population and a complex number a state, but has "
-            f"{table.shape[1]} numbers a line."
+            f"{table.shape[1]} numbers a line. A SHPROP is read by `read_shprop`."
         )
     amplitudes = table[:, 2 + n_states :].reshape(len(table), n_states, 2)
     return HefeiOutput(
@@ -98,5 +98,7 @@ def read_recomb(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float
     data, skipped = _without_comments(Path(path))
     table = parse_table(data, str(path), first_line=skipped + 1)
     if table.shape[1] < 2:
-        raise InputError(f"File `{path}` must hold time and recombination, but has one column.")
+        raise InputError(
+            f"File `{path}` must hold time and recombination, but has one column. Is it another output?"
+        )
     return table[:, 0], table[:, 1:]

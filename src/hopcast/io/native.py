@@ -118,7 +118,7 @@ def read_native(path: str | Path, part: str) -> Any:
         with hdf5.open_file(path) as file:
             if part not in file:
                 raise InputError(
-                    f"File `{path}` must hold a {part}, but holds {', '.join(file) or 'nothing'}."
+                    f"File `{path}` must hold a {part}, but holds {', '.join(file) or 'nothing'}. Name another file."
                 )
             _check_members(path, file, part)
             return get_trajectory(file[part]) if part == "trajectory" else get_hamiltonian(file[part])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.io.assemble import ASYMMETRY
 from hopcast.io.text import parse_table, read_bytes
 
 
@@ -45,7 +46,7 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
         number = int(digits)
         if number in found:
             raise InputError(
-                f"Folder `{folder}` has two files of step {number}, `{found[number].name}` and `{name}`. Remove one."
+                f"Folder `{folder}` must have one file of step {number}, but has `{found[number].name}` and `{name}`. Remove one."
             )
         found[number] = folder / name
     return found
@@ -119,7 +120,7 @@ def read_vibronic_pair(
     Raises
     ------
     InputError
-        If one has a partner missing, or sizes differ.
+        If one has a partner missing, sizes differ, or a real part is not symmetric or an imaginary part not antisymmetric.
     """
     numbers = consecutive(folder, real, f"real parts ({what}_re)")
     others = consecutive(folder, imaginary, f"imaginary parts ({what}_im)")
@@ -131,7 +132,35 @@ def read_vibronic_pair(
         )
     re_parts = read_matrices([real[number] for number in numbers])
     im_parts = read_matrices([imaginary[number] for number in numbers], re_parts.shape[1])
+    _check_hermitian(numbers, re_parts, im_parts, real, imaginary)
     return re_parts, im_parts, numbers[0]
+
+
+def _check_hermitian(
+    numbers: list[int],
+    re_parts: NDArray[np.float64],
+    im_parts: NDArray[np.float64],
+    real: dict[int, Path],
+    imaginary: dict[int, Path],
+) -> None:
+    """Name the file whose matrix is not that of a Hermitian one, beyond what rounding does to the largest coupling."""
+    off = re_parts * ~np.eye(re_parts.shape[1], dtype=bool)
+    scale = max(float(np.abs(off).max(initial=0.0)), float(np.abs(im_parts).max(initial=0.0)))
+    for files, parts, sign, word in (
+        (real, off, -1.0, "symmetric"),
+        (imaginary, im_parts, 1.0, "antisymmetric"),
+    ):
+        residual = np.abs(parts + sign * parts.swapaxes(1, 2)).max(axis=(1, 2))
+        worst = int(residual.argmax())
+        if residual[worst] > ASYMMETRY * scale:
+            i, j = (
+                int(k)
+                for k in np.argwhere(np.abs(parts[worst] + sign * parts[worst].T) == residual[worst])[0]
+            )
+            raise InputError(
+                f"File `{files[numbers[worst]]}` must hold a matrix that is {word} (H is Hermitian), but holds {parts[worst, i, j]:g} in line "
+                f"{i + 1}, column {j + 1} and {parts[worst, j, i]:g} across the diagonal. Calculate this step again."
+            )
 
 
 def split_vibronic(

@@ -70,7 +70,7 @@ def _labelled(path: Path, label: bytes, left_out: bytes) -> PyxaidOutput:
     if n_states < 1 or np.any(steps != np.rint(steps)) or np.abs(steps).max() > 2**53:
         raise InputError(
             f"File `{path}` must hold lines of a step and of numbers with the labels of their states, as PYXAID writes them, but "
-            f"its first line has {n_states} labels."
+            f"its first line has {n_states} labels. Name another file of the run."
         )
     return PyxaidOutput(steps.astype(np.int64), table[:, 1:])
 
@@ -93,7 +93,8 @@ def read_pyxaid_rates(path: str | Path) -> NDArray[np.float64]:
     rates = parse_table(read_bytes(Path(path)), str(path))
     if rates.shape[0] != rates.shape[1] or len(rates) < 2:
         raise InputError(
-            f"File `{path}` must hold a square matrix of at least two states, but holds {len(rates)} lines of {rates.shape[1]} numbers."
+            f"File `{path}` must hold a square matrix of at least two states, but holds {len(rates)} lines of {rates.shape[1]} numbers. "
+            "Check that it is complete."
         )
     pairs = ~np.eye(len(rates), dtype=bool)
     bad = np.argwhere(pairs & ~(rates > 1e-12))
@@ -104,9 +105,12 @@ def read_pyxaid_rates(path: str | Path) -> NDArray[np.float64]:
             "where it cannot fit one: give dephasing times of your own for this pair."
         )
     # six digits are printed
-    if not np.allclose(rates, rates.T, rtol=1e-4) or np.any(np.diag(rates)):
+    wrong = np.argwhere(np.where(pairs, ~np.isclose(rates, rates.T, rtol=1e-4), rates != 0))
+    if len(wrong):
+        i, j = wrong[0]
         raise InputError(
-            f"File `{path}` must hold a symmetric matrix with a zero diagonal. Is it of one initial condition?"
+            f"File `{path}`, line {i + 1}, column {j + 1} must fit a symmetric matrix with a zero diagonal, but holds {rates[i, j]:g} "
+            f"(and {rates[j, i]:g} across the diagonal). Write it again, of one initial condition."
         )
     times = np.zeros_like(rates)
     times[pairs] = 2.0 / (rates + rates.T)[pairs]

@@ -204,11 +204,15 @@ def reading(path: Path, form: Format) -> Iterator[None]:
     try:
         yield
     except (OSError, MemoryError) as error:
-        raise InputError(f"`{path}` cannot be read as `{form.name}` ({error}).") from error
+        raise InputError(
+            f"`{path}` cannot be read as `{form.name}` ({error}). Check that it is complete and may be read."
+        ) from error
     except InputError as error:
         if str(path) in str(error) or re.search(r"\b(Files?|Folder) `", str(error)):
             raise
-        raise InputError(f"`{path}` cannot be read as `{form.name}`: {error}") from error
+        raise InputError(
+            f"`{path}` cannot be read as `{form.name}`: {error} Correct it at its source and write it again."
+        ) from error
 
 
 def find_format(name: str, kind: Kind, path: Path | None = None) -> Format:

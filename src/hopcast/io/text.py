@@ -31,6 +31,12 @@ MAX_LINE = 1 << 26
 _ALLOWED = b"0123456789+-.eEdD \t\r\n"
 
 
+def line_of_row(path: Path, row: int) -> int:
+    """Return the line, from 1, on which a row of a table stands: blank lines are no rows."""
+    lines = (number for number, line in enumerate(read_bytes(path).split(b"\n"), 1) if line.strip())
+    return next(itertools.islice(lines, row, None), row + 1)
+
+
 def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """Return the content of a file, or its first `limit` bytes.
 
@@ -171,7 +177,7 @@ def line_chunks(path: Path, size: int, chunk: int = CHUNK) -> list[tuple[int, in
             rest = file.readline(MAX_LINE)
             if len(rest) == MAX_LINE:
                 raise InputError(
-                    f"File `{path}` has a line of more than {MAX_LINE} bytes: it is no table of numbers."
+                    f"File `{path}` must hold lines of numbers, but has a line of more than {MAX_LINE} bytes. Check that it is the right file."
                 )
             edges.append(min(edges[-1] + chunk + len(rest), size))
     if edges[-1] < size:
@@ -317,7 +323,9 @@ def parse_rows(data: bytes | memoryview, out: NDArray[np.float64], name: str, *,
             return int(rows)
     table = parse_table(bytes(data), name, columns=out.shape[1], first_line=first_line)
     if len(table) > len(out):
-        raise InputError(f"File `{name}` has lines of several lengths, {len(table)} where {len(out)} fit.")
+        raise InputError(
+            f"File `{name}` must hold {len(out)} lines of numbers, but holds {len(table)}. Read it again when it is complete."
+        )
     out[: len(table)] = table
     return len(table)
 

@@ -32,7 +32,8 @@ def given_cell(cell: ArrayLike, name: object) -> NDArray[np.float64]:
         return np.asarray(cellpar_to_cell(given), dtype=float)
     if given.shape[-2:] != (3, 3) or given.ndim not in (2, 3):
         raise InputError(
-            f"The cell of `{name}` must be three lengths or lattice vectors [3, 3] in Å, but has the shape {given.shape}."
+            f"The cell of `{name}` must be three lengths or lattice vectors [3, 3] in Å, but has the shape {given.shape}. "
+            "Give `cell` in one of these forms."
         )
     return given
 
@@ -103,7 +104,7 @@ def check_same_atoms(name: Path, frame: int, first: NDArray[Any], numbers: NDArr
     if len(numbers) != len(first):
         raise InputError(
             f"File `{name}` must hold the same atoms in every frame, but frame {frame} has {len(numbers)} "
-            f"instead of {len(first)}."
+            f"instead of {len(first)}. Read runs of different atoms one by one."
         )
     changed = np.flatnonzero(numbers != first)
     if changed.size:
@@ -192,7 +193,11 @@ def from_fractional(
         If a coordinate is not finite.
     """
     if not np.isfinite(fractional).all():
-        raise InputError(f"File `{path}` holds coordinates that are not finite. It is damaged.")
+        frame, atom, axis = (int(k) for k in np.argwhere(~np.isfinite(fractional))[0])
+        raise InputError(
+            f"File `{path}`, frame {frame}, atom {atom} must have finite coordinates, but has {fractional[frame, atom, axis]}. It is "
+            "damaged: remove this frame and what follows."
+        )
     cells = cell if options.cell is None else given_cell(options.cell, path)
     pbc = flags(True if options.pbc is None else options.pbc)
     if options.unwrap and any(pbc):

@@ -150,10 +150,13 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
             else f"File `{path}` cannot be read as a trajectory ({type(error).__name__}: {error}). Name its `format`."
         ) from error
     if numbers is None:
-        raise InputError(f"File `{path}` holds no frames.")
+        raise InputError(
+            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
+        )
     if velocities and len(velocities) != len(positions):
         raise InputError(
-            f"File `{path}` has velocities in {len(velocities)} of its {len(positions)} frames only."
+            f"File `{path}` must have velocities in all of its frames or in none, but has them in {len(velocities)} of {len(positions)}. "
+            "Write them in all."
         )
     return from_cartesian(
         path, np.array(positions, dtype=float), np.array(cells, dtype=float), numbers, timestep=timestep,

@@ -16,7 +16,7 @@ from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences
 from hopcast.io.formats.hefei import write_rows
 from hopcast.io.numbered import consecutive, names_in
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
-from hopcast.io.text import read_table
+from hopcast.io.text import line_of_row, read_table
 
 _ARRAY = re.compile(r"(nac|eig)_((?:ae|ps)(?:rd)?)\.npy")
 
@@ -28,11 +28,17 @@ def _texts(folder: Path) -> dict[str, Path]:
 
 
 def _steps(folder: Path) -> dict[int, Path]:
+    """Return the folders of steps by number; two of the same number are refused."""
     found: dict[int, Path] = {}
     for name in names_in(folder):
         hit = re.fullmatch(r"\D*(\d{1,9})", name)
         if hit and any(_ARRAY.fullmatch(inner) for inner in names_in(folder / name)):
-            found[int(hit.group(1))] = folder / name
+            number = int(hit.group(1))
+            if number in found:
+                raise InputError(
+                    f"Folder `{folder}` has step {number} twice: `{found[number]}` and `{folder / name}`. Move one elsewhere."
+                )
+            found[number] = folder / name
     return found
 
 
@@ -44,7 +50,10 @@ def sniff(path: Path) -> bool:
     """Whether there are CAeig text files, or numbered folders with nac_*.npy."""
     if path.is_file():
         return re.fullmatch(r"CA(eig_.*|nac_.*_(re|im))\.txt", path.name) is not None
-    return bool(_texts(path)) or bool(_steps(path))
+    try:
+        return bool(_texts(path)) or bool(_steps(path))
+    except InputError:  # the reader says what is wrong
+        return True
 
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
@@ -67,16 +76,25 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             parts.append(read_table(name, columns=n_states**2, workers=options.workers))
         if len(parts[0]) != len(parts[1]):
             raise InputError(
-                f"Files `CAnac_{label}_re.txt` and `_im.txt` of `{folder}` must have the same number of lines, but have "
-                f"{len(parts[0])} and {len(parts[1])}."
+                f"Files `{folder / f'CAnac_{label}_re.txt'}` and `_im.txt` must have the same number of lines, but have "
+                f"{len(parts[0])} and {len(parts[1])}. Write both again."
             )
         difference: NDArray[Any] = (parts[0] + 1j * parts[1]).reshape(-1, n_states, n_states)
         first, origin = 0, f"canac, text {label}"
+        source = folder / f"CAnac_{label}_re.txt"
+
+        def place(row: int) -> str:
+            return f"File `{source}`, line {line_of_row(source, row)}"
     else:
         energies, difference, first, origin = _read_arrays(folder)
+        source, steps = folder, _steps(folder)
+
+        def place(row: int) -> str:
+            return f"Folder `{steps[row + first]}`"
+
     return assemble(
-        folder, energies, differences_to_nac(difference, timestep), timestep=timestep, grid="frame", options=options,
-        first=first,
+        source, energies, differences_to_nac(difference, timestep), timestep=timestep, grid="frame", options=options,
+        first=first, place=place,
         provenance={
             "format": origin, "sign": "S - S^dagger, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
         },
@@ -105,7 +123,8 @@ def _read_arrays(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.complex1
         n_states = energy.size
         if energies and n_states != energies[0].size:
             raise InputError(
-                f"File `{energy_file}` must hold {energies[0].size} energies, but holds {n_states}."
+                f"File `{energy_file}` must hold {energies[0].size} energies as the steps before, but holds {n_states}. "
+                "Calculate this step with the same bands."
             )
         energies.append(energy)
         if number == numbers[-1] and not nac_file.is_file():
@@ -113,11 +132,14 @@ def _read_arrays(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.complex1
         nac = load_npy(nac_file)
         if nac.size != n_states**2:
             raise InputError(
-                f"File `{nac_file}` must hold {n_states} x {n_states} couplings, but holds {nac.size} numbers."
+                f"File `{nac_file}` must hold {n_states} x {n_states} couplings, but holds {nac.size} numbers. "
+                "Calculate this step with the same bands."
             )
         couplings.append(nac.reshape(n_states, n_states).astype(complex))
     if not couplings or not energies[0].size:
-        raise InputError(f"Folder `{folder}` must hold couplings of at least one step, but holds none.")
+        raise InputError(
+            f"Folder `{folder}` must hold couplings of at least one step, but holds none. Copy them here."
+        )
     return np.array(energies, dtype=float), np.array(couplings), numbers[0], f"canac, arrays {tag}"
 
 

@@ -75,7 +75,7 @@ class _Reader:
         if unit not in known:
             raise InputError(
                 f"File `{self.path}`, frame {self.frame} must give coordinates in angstrom, bohr, alat or crystal, but "
-                f"gives `{unit[:20]}`."
+                f"gives `{unit[:20]}`. Print them in one of these."
             )
         return known[unit]
 
@@ -84,7 +84,7 @@ class _Reader:
         if not (np.isfinite(self.cell).all() and np.isfinite(positions).all()):
             raise InputError(
                 f"File `{self.path}`, frame {self.frame} comes before the cell (`crystal axes`, `lattice parameter`). The file lacks "
-                "its beginning."
+                "its beginning: read it whole."
             )
         known = {symbol: atomic_number(symbol, self.path) for symbol in set(symbols)}
         numbers = np.array([known[symbol] for symbol in symbols])
@@ -140,7 +140,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         reader.take(line)
     if reader.numbers is None or not reader.frame:
         raise InputError(
-            f"File `{path}` must hold atoms and their positions, but holds none. Is it output of `pw.x`?"
+            f"File `{path}` must hold atoms and their positions, but holds none. Name the output of `pw.x` (calculation `md`)."
         )
     found, timestep = reader.timestep, options.timestep
     # femtoseconds are printed with four decimals

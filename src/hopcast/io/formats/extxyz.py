@@ -56,7 +56,7 @@ def _columns(properties: str, path: Path, frame: int) -> dict[str, tuple[int, in
     ):
         raise InputError(
             f"File `{path}`, frame {frame} must name its columns as `Properties=species:S:1:pos:R:3:...`, but has "
-            f"`{properties[:60]}`."
+            f"`{properties[:60]}`. Write the file with ASE."
         )
     return found
 
@@ -77,7 +77,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             if not n_atoms:
                 raise InputError(
                     f"File `{path}`, frame {frame} must begin with a number of atoms, but begins with `{count[:40]}`. "
-                    "The frame before may have lost or gained lines."
+                    "The frame before may have lost or gained lines: check it, or remove what follows."
                 )
             entries = {
                 hit[0]: next((text for text in hit[1:] if text), "")
@@ -117,18 +117,20 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                 if len(cells) != 9 * (frame + 1):
                     raise InputError(
                         f"File `{path}`, frame {frame} must have nine numbers as its Lattice, but has "
-                        f"`{entries['Lattice'][:60]}`, or frames before it have none."
+                        f"`{entries['Lattice'][:60]}`, or frames before it have none. Write it in all frames."
                     )
             frame += 1
     if first is None:
-        raise InputError(f"File `{path}` holds no frames.")
+        raise InputError(
+            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
+        )
     if len(cells) not in (0, 9 * frame):
         raise InputError(
-            f"File `{path}` has a Lattice in some of its frames only. Write it in all, or in none."
+            f"File `{path}` must have a Lattice in all of its frames or in none, but has it in {len(cells) // 9} of {frame}. Write it in all."
         )
     if len(momenta) not in (0, len(positions)):
         raise InputError(
-            f"File `{path}` has momenta in some of its frames only. Write them in all, or in none."
+            f"File `{path}` must have momenta in all of its frames or in none, but has them in some of its {frame}. Write them in all."
         )
     velocities = None
     if momenta and any(momenta):

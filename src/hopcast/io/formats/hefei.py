@@ -21,7 +21,7 @@ from hopcast.io.assemble import (
 )
 from hopcast.io.hefei_inputs import timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
-from hopcast.io.text import read_table
+from hopcast.io.text import line_of_row, read_table
 
 NAMES = ("EIGTXT", "NATXT", "NATXT_RE", "NATXT_IM")
 
@@ -62,8 +62,10 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         difference = _couplings(folder / "NATXT", n_states, options)
         shape = "S - S^T (NATXT)"
     difference *= scale
+    file = folder / ("NATXT_RE" if np.iscomplexobj(difference) else "NATXT")
     return assemble(
-        folder, energies, difference, timestep=timestep, grid="frame", options=options,
+        file, energies, difference, timestep=timestep, grid="frame", options=options,
+        place=lambda row: f"File `{file}`, line {line_of_row(file, row)}",
         provenance={
             "format": "hefei", "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
         },

@@ -47,8 +47,8 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     values = np.frombuffer(first, dtype="<f8") if len(first) == 32 else np.zeros(4)
     if not (np.isfinite(values).all() and 1 <= values[1] < 1e5 and values[1] == np.rint(values[1])):
         raise InputError(
-            f"File `{file}` must begin with record length, NBANDS, NSW and POTIM as four doubles, but does not. "
-            "Is it a COUPCAR of this machine's byte order?"
+            f"File `{file}` must begin with record length, NBANDS, NSW and POTIM as four doubles, but begins with "
+            f"{', '.join(f'{value:g}' for value in values) if len(first) == 32 else f'{len(first)} bytes'}. Write it with the byte order of this machine."
         )
     record, n_bands, nsw, potim = float(values[0]), int(values[1]), float(values[2]), float(values[3])
     length = 8 * (n_bands * n_bands + n_bands)
@@ -59,7 +59,9 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             "Write it again with the same NBANDS."
         )
     if not (2 <= nsw < 1e9 and nsw == np.rint(nsw)):
-        raise InputError(f"File `{file}` must state a number of steps NSW of at least 2, but states {nsw:g}.")
+        raise InputError(
+            f"File `{file}` must state a number of steps NSW of at least 2, but states {nsw:g}. Write it again."
+        )
     n_records = size // length
     # the first record may be cut off after its four numbers only where there is no other
     if size % length or n_records != nsw:
@@ -76,13 +78,13 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     broken = np.flatnonzero(~np.isfinite(data).all(axis=1))
     if broken.size:
         raise InputError(
-            f"File `{file}`, record {broken[0] + 2} (step {broken[0] + 1}) must hold finite numbers, but does not. "
-            "Calculate this step again."
+            f"File `{file}`, record {broken[0] + 2} (step {broken[0] + 1}) must hold finite numbers, but holds "
+            f"{data[broken[0]][~np.isfinite(data[broken[0]])][0]}. Calculate this step again."
         )
     difference = data[:, : n_bands * n_bands].reshape(-1, n_bands, n_bands).swapaxes(1, 2)
     return assemble(
         file, data[:, n_bands * n_bands :], differences_to_nac(difference, potim), timestep=potim, grid="frame",
-        options=options, first=1,
+        options=options, first=1, place=lambda row: f"File `{file}`, record {row + 2}",
         provenance={
             "format": "hefei-coupcar", "sign": "S - S^T, first index fastest, times hbar / (2 dt)",
             "units": "eV, dimensionless couplings",

@@ -49,9 +49,10 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         numbers, energies, _ = _energies(path, found["E"], options.spin)
         steps = consecutive(path, found["ks_im"], "couplings `Hvib_ks_<step>_im.npz`")
         _same_start(path, numbers, steps, "Hvib_ks")
-        nac = np.array([_block(found["ks_im"][step], options.spin) for step in steps]) * HARTREE
+        nac = _real(_stack(found["ks_im"], steps, options.spin), steps, found["ks_im"]) * HARTREE
         return assemble(
-            path, energies, _real(path, nac), timestep=timestep, grid="frame", options=options, first=numbers[0],
+            path, energies, nac, timestep=timestep, grid="frame", options=options, first=numbers[0],
+            place=lambda row: f"File `{found['ks_im'][steps[row]]}`",
             provenance={"format": "libra-npz, E_ks and Hvib_ks", "sign": "Im Hvib = +d", "units": "Ha, atomic units"},
         )  # fmt: skip
     for kind in ("ci", "sd"):
@@ -73,7 +74,7 @@ def _block(path: Path, spin: int, shape: tuple[int, int] | None = None) -> NDArr
     ):
         raise InputError(
             f"File `{path}` must hold a square matrix of alpha and beta states{'' if shape is None else f', {shape}'}, but "
-            f"its shape is {matrix.shape}."
+            f"its shape is {matrix.shape}. Calculate this step with the same orbitals."
         )
     n_states = matrix.shape[0] // 2
     part = slice(spin * n_states, (spin + 1) * n_states)
@@ -112,14 +113,16 @@ def _from_overlaps(
     overlaps = _stack(found["St"], steps, options.spin)
     if overlaps.shape[1] != energies.shape[1]:
         raise InputError(
-            f"`E_ks` and `St_ks` of `{path}` must have the same states, but have {energies.shape[1]} and {overlaps.shape[1]}."
+            f"File `{found['St'][steps[0]]}` must have the {energies.shape[1]} states of `E_ks`, but has {overlaps.shape[1]}. Check that both "
+            "come from the same run."
         )
     treated = "as they come"
     if "S" in found and set(numbers) <= set(found["S"]) and len(numbers) == len(steps) + 1:
         metric = _stack(found["S"], numbers, options.spin)
         if metric.shape[1:] != overlaps.shape[1:]:
             raise InputError(
-                f"`S_ks` and `St_ks` of `{path}` must have the same states, but have other shapes."
+                f"File `{found['S'][numbers[0]]}` must have the {overlaps.shape[1]} states of `St_ks`, but has {metric.shape[1]}. Check that "
+                "both come from the same run."
             )
         deviation = float(np.abs(metric - np.eye(metric.shape[1])).max())
         if deviation > 1e-8:
@@ -140,32 +143,43 @@ def _many_body(
     numbers = consecutive(path, found[f"{kind}_re"], f"`Hvib_{kind}_<step>_re.npz`")
     steps = consecutive(path, found[f"{kind}_im"], f"`Hvib_{kind}_<step>_im.npz`")
     _same_start(path, numbers, steps, f"Hvib_{kind}")
-    real = [load_sparse(found[f"{kind}_re"][number]) for number in numbers]
-    imaginary = [load_sparse(found[f"{kind}_im"][step]) for step in steps]
-    shapes = {matrix.shape for matrix in (*real, *imaginary)}
-    if len(shapes) != 1 or real[0].shape[0] != real[0].shape[1]:
-        raise InputError(
-            f"`Hvib_{kind}` of `{path}` must be square matrices of one size, but have the shapes {sorted(shapes)}."
-        )
+    files = {"re": found[f"{kind}_re"], "im": found[f"{kind}_im"]}
+    real = [load_sparse(files["re"][number]) for number in numbers]
+    imaginary = [load_sparse(files["im"][step]) for step in steps]
+    size = real[0].shape[0]
+    for part, at, matrices_of in (("re", numbers, real), ("im", steps, imaginary)):
+        for step, matrix in zip(at, matrices_of, strict=True):
+            if matrix.shape != (size, size):
+                raise InputError(
+                    f"File `{files[part][step]}` must hold a matrix of {size} x {size} as the first, but its shape is {matrix.shape}. "
+                    "Calculate this step with the same states."
+                )
     matrices = np.array(real).real
     energies = np.einsum("tii->ti", matrices).copy()
     states = np.arange(matrices.shape[1])
     matrices[:, states, states] = 0.0
     if np.abs(matrices).max() > 1e-10:
+        worst = int(np.abs(matrices).max(axis=(1, 2)).argmax())
         raise InputError(
-            f"`Hvib_{kind}_re` of `{path}` must be diagonal (adiabatic states), but has elements of {np.abs(matrices).max():.2g} Ha "
-            "off the diagonal. hopcast reads real couplings from Libra's archives only."
+            f"File `{files['re'][numbers[worst]]}` must be diagonal (adiabatic states), but has elements of "
+            f"{np.abs(matrices[worst]).max():.2g} Ha off the diagonal. Write Hvib of adiabatic states: hopcast reads real couplings only "
+            "from Libra's archives."
         )
     return assemble(
-        path, energies * HARTREE, _real(path, np.array(imaginary)) * HARTREE, timestep=timestep, grid="midpoint",
-        options=options, first=numbers[0],
+        path, energies * HARTREE, _real(np.array(imaginary), steps, files["im"]) * HARTREE, timestep=timestep, grid="midpoint",
+        options=options, first=numbers[0], place=lambda row: f"File `{files['im'][steps[row]]}`",
         provenance={"format": f"libra-npz, Hvib_{kind}", "sign": "Im Hvib = +d", "units": "Ha, atomic units"},
     )  # fmt: skip
 
 
-def _real(path: Path, matrices: NDArray[Any]) -> NDArray[np.float64]:
-    if np.iscomplexobj(matrices) and np.abs(matrices.imag).max() > 1e-12:
-        raise InputError(f"The imaginary parts of Hvib in `{path}` must be real numbers, but are complex.")
+def _real(matrices: NDArray[Any], steps: list[int], files: dict[int, Path]) -> NDArray[np.float64]:
+    largest = np.abs(matrices.imag).max(axis=(1, 2)) if np.iscomplexobj(matrices) else np.zeros(len(matrices))
+    if largest.max() > 1e-12:
+        worst = int(largest.argmax())
+        raise InputError(
+            f"File `{files[steps[worst]]}` must hold real numbers, the imaginary part of Hvib, but holds one with an imaginary part of "
+            f"{largest[worst]:.2g}. Write the imaginary part only."
+        )
     return matrices.real
 
 

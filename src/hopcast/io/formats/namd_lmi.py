@@ -43,14 +43,15 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         or real.ndim != 4
         or real.shape != imaginary.shape
         or real.shape[1:3] != energies.shape[1:]
+        or real.shape[2] != real.shape[3]
     ):
         raise InputError(
             f"File `{path}` must hold `eigs` [step, spin, i] and `olaps` [step, spin, i, j], but their shapes are "
-            f"{energies.shape}, {real.shape} and {imaginary.shape}."
+            f"{energies.shape}, {real.shape} and {imaginary.shape}. Write it again."
         )
     if arrays["potim"].size != 1 or arrays["potim"].dtype.kind not in "fiu":
         raise InputError(
-            f"File `{path}` must hold one time step `potim`, but holds {arrays['potim'].ravel()[:3]}."
+            f"File `{path}` must hold one time step `potim`, but holds {arrays['potim'].ravel()[:3]}. Write it again."
         )
     potim = need_timestep(path, float(arrays["potim"].item()))
     if options.timestep is not None and not np.isclose(potim, options.timestep, rtol=1e-6):
@@ -62,9 +63,10 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             f"Argument `spin` must lie between 0 and {energies.shape[1] - 1}, the spins of `{path}`, but is {options.spin}."
         )
     difference = real[:, options.spin] + 1j * imaginary[:, options.spin]
-    if len(energies) != len(difference) or difference.shape[1] != difference.shape[2]:
+    if len(energies) != len(difference):
         raise InputError(
-            f"File `{path}` must hold as many `eigs` as `olaps`, but holds {len(energies)} and {len(difference)}."
+            f"File `{path}` must hold as many `eigs` as `olaps`, but holds {len(energies)} and {len(difference)}. Check that the run "
+            "was complete."
         )
     extent = "" if bands is None else f", bands {', '.join(f'{band:g}' for band in bands[:2])}"
     return assemble(

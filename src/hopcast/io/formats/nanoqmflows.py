@@ -71,8 +71,8 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
     paired = [overlaps[numbers[row]] for row in rows]
     if not rows or any(matrix.shape != stored.shape[1:] for matrix in paired):
         raise InputError(
-            f"File `{beside[0]}` must hold the overlaps of the states and steps of `Ham_<step>_im` beside it, but does not. "
-            "Give `scheme` (3points or levine)."
+            f"File `{beside[0]}` must hold the overlaps of the states and steps of `Ham_<step>_im` beside it, but holds those of {len(rows)} of its steps"
+            f"{' in another shape' if rows else ''}. Give `scheme` (3points or levine)."
         )
     return against_overlaps(path, stored[rows], np.array(paired), timestep)[0]
 

@@ -62,7 +62,8 @@ def _numbers(group: Any, pattern: str, path: Path, what: str) -> dict[int, str]:
     if numbers and numbers[-1] - numbers[0] + 1 != len(numbers):
         missing = next(a + 1 for a, b in itertools.pairwise(numbers) if b != a + 1)
         raise InputError(
-            f"File `{path}` must hold {what} of every step, but that of step {missing} is missing."
+            f"File `{path}` must hold {what} of every step, but that of step {missing} is missing. Calculate it: a coupling across a "
+            "gap has no meaning."
         )
     return {number: found[number] for number in numbers}
 
@@ -96,19 +97,20 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         home = home_of(file)
         if home is None:
             raise InputError(
-                f"File `{path}` must hold `eigenvalues`, but does not. Is it nano-qmflows' HDF5?"
+                f"File `{path}` must hold `eigenvalues`, but holds {', '.join(list(file)[:5]) or 'nothing'}. Name nano-qmflows' HDF5."
             )
         points = _numbers(home["eigenvalues"], r"point_(\d{1,9})", path, "`eigenvalues/point_<step>`")
         if len(points) < 2:
             raise InputError(
-                f"File `{path}` must hold eigenvalues of at least two steps, but holds {len(points)}."
+                f"File `{path}` must hold eigenvalues of at least two steps, but holds {len(points)}. Give more of the trajectory."
             )
         rows = [dataset(home["eigenvalues"], name).ravel() for name in points.values()]
-        sizes = {row.size for row in rows}
-        if len(sizes) != 1:
-            raise InputError(
-                f"File `{path}` must hold as many eigenvalues at every step, but holds {sorted(sizes)[:4]}."
-            )
+        for step, row in zip(points, rows, strict=True):
+            if row.size != rows[0].size:
+                raise InputError(
+                    f"File `{path}`, step {step} must hold {rows[0].size} eigenvalues as the steps before, but holds {row.size}. "
+                    "Calculate this step with the same orbitals."
+                )
         energies = np.array(rows, dtype=float) * HARTREE
         couplings = _numbers(home, r"coupling_(\d{1,9})", path, "`coupling_<step>`")
         overlaps, kind = read_overlaps(
@@ -117,20 +119,22 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         trust = options.couplings == "source" and bool(couplings)
         if not (couplings if trust else overlaps):
             raise InputError(
-                f"File `{path}` must hold `overlaps_<step>` or `coupling_<step>`, but holds neither."
+                f"File `{path}` must hold `overlaps_<step>` or `coupling_<step>`, but holds neither. Check that the run was complete."
             )
         stack = {number: dataset(home, name) for number, name in couplings.items()} if trust else overlaps
         kind = "coupling" if trust else kind
     first = min(points)
     if min(stack) != first:
         raise InputError(
-            f"File `{path}` numbers eigenvalues from {first} and couplings from {min(stack)}: they do not pair."
+            f"File `{path}` must number eigenvalues and couplings alike, but begins with {first} and {min(stack)}. Check that they come "
+            "from the same run."
         )
     shape = (energies.shape[1], energies.shape[1])
     for number, matrix in (*stack.items(), *overlaps.items()):
         if matrix.shape != shape:
             raise InputError(
-                f"File `{path}`, step {number}: `{kind}` must have the shape {shape} of the eigenvalues, but has {matrix.shape}."
+                f"File `{path}`, step {number}: `{kind}` must have the shape {shape} of the eigenvalues, but has {matrix.shape}. "
+                "Calculate this step with the same orbitals."
             )
     matrices = np.array(list(stack.values()))
     matrices = matrices.astype(complex if np.iscomplexobj(matrices) else float)

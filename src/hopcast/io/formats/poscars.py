@@ -66,10 +66,13 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
     row = 8 if lines[7:8] and lines[7].strip()[:1].upper() == b"S" else 7
     kind = lines[row].strip()[:1].upper() if row < len(lines) else b""
     if kind not in (b"D", b"C", b"K"):
-        raise InputError(f"File `{path}` must say Direct or Cartesian in line {row + 1}, but does not.")
+        found = lines[row].decode("utf-8", "replace").strip()[:40] if row < len(lines) else "nothing"
+        raise InputError(
+            f"File `{path}`, line {row + 1} must say Direct or Cartesian, but says `{found}`. Write it as VASP 5 does."
+        )
     if n_atoms > len(data) // 6:  # a coordinate and its blank take at least two bytes
         raise InputError(
-            f"File `{path}` must hold {n_atoms} atoms, but has {len(data)} bytes. It is cut short."
+            f"File `{path}` must hold {n_atoms} atoms, but has {len(data)} bytes. It is cut short: write it again."
         )
     places = []
     for atom, line in enumerate(lines[row + 1 : row + 1 + n_atoms]):
@@ -80,12 +83,12 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
         if len(place) != 3 or not np.isfinite(place).all():
             raise InputError(
                 f"File `{path}`, line {row + 2 + atom} must hold three coordinates of atom {atom}, but holds "
-                f"`{line[:60].decode('utf-8', 'replace')}`."
+                f"`{line[:60].decode('utf-8', 'replace')}`. Write it again."
             )
         places.append(place)
     if len(places) != n_atoms:
         raise InputError(
-            f"File `{path}` must hold {n_atoms} atoms, but holds {len(places)}. It is cut short."
+            f"File `{path}` must hold {n_atoms} atoms, but holds {len(places)}. It is cut short: write it again."
         )
     # positions in Cartesian form are multiplied by the scale too, which read_header has done with the cell
     scale = float(np.linalg.norm(cell[0]) / (np.linalg.norm(_vector(lines[2])) or 1.0))

@@ -57,11 +57,15 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
             "that can be read. A header without elements (VASP 4) needs them added as its sixth line."
         ) from None
     if cell.shape != (3, 3) or not np.isfinite(cell).all() or not np.isfinite(scale) or scale == 0:
-        raise InputError(f"File `{path}` has a broken cell in the header before frame {frame}.")
+        found = "; ".join(line.strip() for line in lines[1:5])[:80]
+        raise InputError(
+            f"File `{path}` must have a scale and three vectors of three numbers in the header before frame {frame}, but has `{found}`. "
+            "Write it again."
+        )
     if len(symbols) != len(counts) or not counts or min(counts) < 1 or sum(counts) > 10_000_000:
         raise InputError(
             f"File `{path}` must name one element for each count in the header before frame {frame}, but has "
-            f"{len(symbols)} elements and {len(counts)} counts."
+            f"{len(symbols)} elements and the counts {counts[:8]}. Correct these lines."
         )
     if scale < 0:  # VASP's way to give the volume
         scale = float((-scale / abs(np.linalg.det(cell) or 1.0)) ** (1 / 3))
@@ -96,14 +100,14 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         )
     if marks[0] > 1 << 20:
         raise InputError(
-            f"File `{file}` must begin with a header, but its first frame comes after {marks[0]} bytes."
+            f"File `{file}` must begin with a header, but its first frame comes after {marks[0]} bytes. Remove what stands before it."
         )
     cell, symbols, counts = read_header(file, read_range(file, 0, int(marks[0])), 0)
     n_atoms = sum(counts)
     if 6 * n_atoms * len(marks) > size:  # a coordinate and its blank take at least two bytes
         raise InputError(
             f"File `{file}` must hold {n_atoms} atoms in each of its {len(marks)} frames, but is too short for that "
-            f"({size} bytes). It is damaged or cut short."
+            f"({size} bytes). It is damaged or cut short: write it again."
         )
     elements = [atomic_number(symbol, file) for symbol in symbols]
     positions = np.empty((len(marks), n_atoms, 3))
@@ -138,13 +142,15 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         for frame, text in headers:
             if frame == len(marks):
                 raise InputError(
-                    f"File `{file}` has text after its last frame: it is cut short within a header. Remove it."
+                    f"File `{file}` must end with frame {len(marks) - 1}, but has text after it: it is cut short within a header, or has more atoms "
+                    "than its header. Remove it."
                 )
             new_cell, new_symbols, new_counts = read_header(file, text, frame)
             if (new_symbols, new_counts) != (symbols, counts):
                 raise InputError(
                     f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
-                    f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}."
+                    f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}. "
+                    "Read runs of different atoms one by one."
                 )
             cells[frame] = new_cell
     warn_of_numbering(file, numbers)

@@ -81,13 +81,13 @@ def _read_file(
         ) from None
     if n_atoms < 1 or 8 * n_atoms > size:
         raise InputError(
-            f"File `{path}` must hold the {n_atoms} atoms that it names, but has {size} bytes. It is damaged."
+            f"File `{path}` must hold the {n_atoms} atoms that it names, but has {size} bytes. It is damaged: write it again."
         )
     lines = read_range(path, 0, min(size, 4096 + 400 * n_atoms)).split(b"\n")[2 : 2 + n_atoms]
     symbols = [line.split()[0] for line in lines if line.split()]
     if len(symbols) < n_atoms:
         raise InputError(
-            f"File `{path}` must hold {n_atoms} atoms in frame 0, but holds {len(symbols)}. It is cut short."
+            f"File `{path}` must hold {n_atoms} atoms in frame 0, but holds {len(symbols)}. It is cut short: write it again."
         )
     numbers = np.array(
         [atomic_number(symbol.decode("utf-8", "replace"), path) for symbol in symbols], dtype=np.int64
@@ -129,7 +129,8 @@ def _read_file(
             if count != str(n_atoms).encode():
                 raise InputError(
                     f"File `{path}` must hold the same atoms in every frame, but frame {base_frame + row} begins with "
-                    f"`{count[:30].decode('utf-8', 'replace')}` instead of {n_atoms}."
+                    f"`{count[:30].decode('utf-8', 'replace')}` instead of {n_atoms}. "
+                    "Read runs of different atoms one by one, and check that no line is lost before this frame."
                 )
             comments.append(data[ends[at] + 1 : ends[at + 1]])
             starts[row] = ends[at + 1] + 1
@@ -165,7 +166,8 @@ def _changed(path: Path, text: bytes, frame: int, symbols: list[bytes]) -> Input
             )
         if len(tokens) != 4:
             return InputError(
-                f"File `{path}`, frame {frame}, atom {atom} must have three coordinates, but has {len(tokens) - 1}."
+                f"File `{path}`, frame {frame}, atom {atom} must have three coordinates, but has {len(tokens) - 1}. "
+                "Remove this frame, or write it again."
             )
     return _broken(path, frame)
 
@@ -208,7 +210,8 @@ def _cell(path: Path, options: ReadOptions, n_frames: int) -> NDArray[np.float64
         table = parse_table(b"\n".join(lines), str(beside))
         if table.shape[1] < 11 or len(table) != n_frames:
             raise InputError(
-                f"File `{beside}` must hold the cell of {n_frames} frames, but holds {table.shape}. Give `cell`."
+                f"File `{beside}` must hold the cell of {n_frames} frames (11 columns or more), but holds {len(table)} lines of "
+                f"{table.shape[1]}. Give `cell`."
             )
         cells = table[:, 2:11].reshape(-1, 3, 3)
         return cells[0] if np.all(cells == cells[0]) else cells
