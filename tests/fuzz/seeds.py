@@ -36,13 +36,13 @@ class Seed:
     folder
         Where it lies; every file in it is mutated.
     read
-        Reads it, as a user who names the format would.
+        Reads it, as a user who names the format would; options of the reader replace those of the seed.
     unread
         Files that the reader does not look at.
     """
 
     folder: Path
-    read: Callable[[], object]
+    read: Callable[..., object]
     unread: tuple[str, ...] = ()
 
 
@@ -80,8 +80,9 @@ def of_hamiltonian(
 ) -> Seed:
     """Return the seed of a Hamiltonian in a file or folder."""
     folder = path if path.is_dir() else path.parent
+    known = {"timestep": timestep, "scheme": scheme}
     return Seed(
-        folder, lambda: hc.read_hamiltonian(path, format=form, timestep=timestep, scheme=scheme), unread
+        folder, lambda **options: hc.read_hamiltonian(path, format=form, **(options or known)), unread
     )
 
 
@@ -186,7 +187,8 @@ def namd_lmi(folder: Path) -> Seed:
 def of_trajectory(path: Path, form: str | None, cell: list[float] | None = None) -> Seed:
     """Return the seed of a trajectory in a file or folder."""
     folder = path if path.is_dir() else path.parent
-    return Seed(folder, lambda: hc.read_trajectory(path, format=form, timestep=1.0, cell=cell))
+    known = {"timestep": 1.0, "cell": cell}
+    return Seed(folder, lambda **options: hc.read_trajectory(path, format=form, **(options or known)))
 
 
 HEADER = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nO H\n1 1\n"

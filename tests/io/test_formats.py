@@ -309,7 +309,7 @@ class TestReadingRules:
         frames = "".join(f"Direct configuration= {k:5d}\n 0.1 0.2 0.3\n 0.{k} 0.5 0.5\n" for k in range(1, 5))
         file = tmp_path / "XDATCAR"
         file.write_text(header + frames[:-12])
-        with pytest.raises(hc.InputError, match="frame 3, atom 1 must have three coordinates"):
+        with pytest.raises(hc.InputError, match="frame 3, atom 1 must have three finite coordinates"):
             hc.read_trajectory(file, timestep=1.0)
         file.write_text(header + frames + header.replace("O H", "H O") + frames)
         with pytest.raises(hc.InputError, match="header before frame 4 names H O"):

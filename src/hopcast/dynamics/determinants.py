@@ -44,10 +44,10 @@ def read_determinants(source: str | Path | Iterable[Sequence[int]]) -> list[Dete
             found.append(tuple(int(word) for word in words))
         except ValueError as error:
             raise InputError(
-                f"File `{path}`, line {number}, must hold orbital numbers, but holds `{line.strip()}`."
+                f"File `{path}`, line {number} must hold orbital numbers, but holds `{line.strip()[:60]}`. Write one determinant a line."
             ) from error
     if not found:
-        raise InputError(f"File `{path}` must hold one determinant a line, but holds none.")
+        raise InputError(f"File `{path}` must hold one determinant a line, but holds none. Is it an ACSPACE?")
     return found
 
 

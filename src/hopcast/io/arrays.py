@@ -34,6 +34,10 @@ def load_npy(path: Path) -> NDArray[Any]:
             return _numbers(path.name, np.array(array), path)
     except InputError:
         raise
+    except FileNotFoundError as error:
+        raise InputError(
+            f"File `{path}` must be there, but is missing. Calculate this step, or copy its result here."
+        ) from error
     except Exception as error:  # NumPy raises whatever its parser of headers raises
         raise InputError(
             f"File `{path}` cannot be read as a NumPy array ({type(error).__name__}: {str(error)[:200]}). Write it again, without "

@@ -56,7 +56,7 @@ def read_shprop(path: str | Path) -> HefeiOutput:
     table = parse_table(data, str(path), first_line=skipped + 1)
     if table.shape[1] < 3:
         raise InputError(
-            f"File `{path}` must hold time, energy and populations, but has {table.shape[1]} columns. Is it another output?"
+            f"File `{path}` must hold time, energy and populations, but has {table.shape[1]} columns. Name a SHPROP."
         )
     return HefeiOutput(table[:, 0], table[:, 1], table[:, 2:])
 
@@ -99,6 +99,6 @@ def read_recomb(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float
     table = parse_table(data, str(path), first_line=skipped + 1)
     if table.shape[1] < 2:
         raise InputError(
-            f"File `{path}` must hold time and recombination, but has one column. Is it another output?"
+            f"File `{path}` must hold time and recombination, but has one column. Name a RECOMB."
         )
     return table[:, 0], table[:, 1:]

@@ -147,7 +147,8 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
             f"File `{path}` cannot be read after frame {len(positions) - 1} ({type(error).__name__}: {error}). "
             "Check that it is complete, or name its `format`."
             if positions
-            else f"File `{path}` cannot be read as a trajectory ({type(error).__name__}: {error}). Name its `format`."
+            else f"File `{path}` cannot be read as a trajectory ({type(error).__name__}: {error}). Check that it is complete, or name its "
+            "`format`."
         ) from error
     if numbers is None:
         raise InputError(

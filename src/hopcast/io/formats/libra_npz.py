@@ -48,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     if "ks_im" in found and "E" in found:
         numbers, energies, _ = _energies(path, found["E"], options.spin)
         steps = consecutive(path, found["ks_im"], "couplings `Hvib_ks_<step>_im.npz`")
-        _same_start(path, numbers, steps, "Hvib_ks")
+        _same_start(path, numbers, steps, "E_ks", "Hvib_ks")
         nac = _real(_stack(found["ks_im"], steps, options.spin), steps, found["ks_im"]) * HARTREE
         return assemble(
             path, energies, nac, timestep=timestep, grid="frame", options=options, first=numbers[0],
@@ -92,14 +92,14 @@ def _energies(path: Path, files: dict[int, Path], spin: int) -> tuple[list[int],
     matrices = _stack(files, numbers, spin)
     energies = np.einsum("tii->ti", matrices).real * HARTREE
     if spin == 1 and not np.any(energies):
-        raise InputError(f"Folder `{path}` has no beta states (all energies are zero). Read `spin` 0.")
+        raise InputError(f"Folder `{path}` has no beta states (all energies are zero). Give `spin` 0.")
     return numbers, energies, f"spin {'beta' if spin else 'alpha'}"
 
 
-def _same_start(path: Path, numbers: list[int], steps: list[int], what: str) -> None:
+def _same_start(path: Path, numbers: list[int], steps: list[int], energies: str, couplings: str) -> None:
     if steps[0] != numbers[0]:
         raise InputError(
-            f"Folder `{path}` must number `E_ks` and `{what}` alike, but they begin with {numbers[0]} and {steps[0]}. "
+            f"Folder `{path}` must number `{energies}` and `{couplings}` alike, but they begin with {numbers[0]} and {steps[0]}. "
             "Check that they come from the same run."
         )
 
@@ -109,7 +109,7 @@ def _from_overlaps(
 ) -> VibronicHamiltonian:
     numbers, energies, spin = _energies(path, found["E"], options.spin)
     steps = consecutive(path, found["St"], "overlaps `St_ks_<step>.npz`")
-    _same_start(path, numbers, steps, "St_ks")
+    _same_start(path, numbers, steps, "E_ks", "St_ks")
     overlaps = _stack(found["St"], steps, options.spin)
     if overlaps.shape[1] != energies.shape[1]:
         raise InputError(
@@ -142,7 +142,7 @@ def _many_body(
 ) -> VibronicHamiltonian:
     numbers = consecutive(path, found[f"{kind}_re"], f"`Hvib_{kind}_<step>_re.npz`")
     steps = consecutive(path, found[f"{kind}_im"], f"`Hvib_{kind}_<step>_im.npz`")
-    _same_start(path, numbers, steps, f"Hvib_{kind}")
+    _same_start(path, numbers, steps, f"Hvib_{kind}_re", f"Hvib_{kind}_im")
     files = {"re": found[f"{kind}_re"], "im": found[f"{kind}_im"]}
     real = [load_sparse(files["re"][number]) for number in numbers]
     imaginary = [load_sparse(files["im"][step]) for step in steps]

@@ -81,9 +81,10 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
         except ValueError:
             place = []
         if len(place) != 3 or not np.isfinite(place).all():
+            found = line[:60].decode("utf-8", "replace").strip() or "nothing"
             raise InputError(
                 f"File `{path}`, line {row + 2 + atom} must hold three coordinates of atom {atom}, but holds "
-                f"`{line[:60].decode('utf-8', 'replace')}`. Write it again."
+                f"`{found}`. Write it again."
             )
         places.append(place)
     if len(places) != n_atoms:

@@ -43,7 +43,7 @@ def _scattered(folder: Path) -> dict[str, dict[int, Path]]:
                 for number, path in numbered_files(folder / name, rf"Ham(\d+)_{part}").items():
                     if number in files:
                         raise InputError(
-                            f"Folder `{folder}` has step {number} twice: `{files[number]}` and `{path}`."
+                            f"Folder `{folder}` has step {number} twice: `{files[number]}` and `{path}`. Move one elsewhere."
                         )
                     files[number] = path
     return found

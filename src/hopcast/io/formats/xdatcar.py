@@ -188,13 +188,14 @@ def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> In
     for atom in range(n_atoms):
         line: Any = lines[atom] if atom < len(lines) else b""
         try:
-            fine = len([float(x) for x in line.split()]) == 3
+            place = [float(x) for x in line.split()]
+            fine = len(place) == 3 and bool(np.isfinite(place).all())
         except ValueError:
             fine = False
         if not fine:
             found = line[:60].decode("utf-8", "replace").strip() or "nothing"
             return InputError(
-                f"File `{path}`, frame {frame}, atom {atom} must have three coordinates, but holds `{found}`. The file is cut short "
+                f"File `{path}`, frame {frame}, atom {atom} must have three finite coordinates, but holds `{found}`. The file is cut short "
                 "or damaged: remove this frame and what follows."
             )
     return InputError(

@@ -164,9 +164,14 @@ def _changed(path: Path, text: bytes, frame: int, symbols: list[bytes]) -> Input
                 f"File `{path}` must keep the order of the atoms, but in frame {frame} atom {atom} is {found} instead of "
                 f"{symbol.decode('utf-8', 'replace')}. Sort the frames alike."
             )
-        if len(tokens) != 4:
+        try:
+            place = [float(token) for token in tokens[1:]]
+        except ValueError:
+            place = []
+        if len(place) != 3 or not np.isfinite(place).all():
+            found = line.strip()[:60].decode("utf-8", "replace")
             return InputError(
-                f"File `{path}`, frame {frame}, atom {atom} must have three coordinates, but has {len(tokens) - 1}. "
+                f"File `{path}`, frame {frame}, atom {atom} must have three finite coordinates, but holds `{found}`. "
                 "Remove this frame, or write it again."
             )
     return _broken(path, frame)
@@ -202,11 +207,9 @@ def _cell(path: Path, options: ReadOptions, n_frames: int) -> NDArray[np.float64
         return given_cell(options.cell, path)
     beside = path.with_name(re.sub(r"-pos-(\d+)\.xyz$", r"-\1.cell", path.name))
     if beside != path and beside.is_file():
-        lines = [
-            line
-            for line in read_range(beside, 0, beside.stat().st_size).split(b"\n")
-            if not line.startswith(b"#")
-        ]
+        # a comment leaves an empty line, so that messages count lines as the file does
+        text = read_range(beside, 0, beside.stat().st_size)
+        lines = [b"" if line.startswith(b"#") else line for line in text.split(b"\n")]
         table = parse_table(b"\n".join(lines), str(beside))
         if table.shape[1] < 11 or len(table) != n_frames:
             raise InputError(
