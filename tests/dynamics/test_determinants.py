@@ -46,7 +46,7 @@ def test_notations(tmp_path) -> None:
     path.write_text("  1 2 3   ! ground\n 1 2 4\n\n")
     assert read_determinants(str(path)) == [(1, 2, 3), (1, 2, 4)]
     path.write_text("1 2\n1 b\n")
-    with pytest.raises(InputError, match="line 2, must hold orbital numbers, but holds `1 b`"):
+    with pytest.raises(InputError, match="line 2 must hold orbital numbers, but holds `1 b`"):
         read_determinants(path)
 
 
