@@ -1,6 +1,7 @@
 """`hopcast formats`, `convert` and `check` on fixtures."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -59,14 +60,84 @@ def test_convert_derives_couplings_and_says_what_is_lost(source, tmp_path):
     ham = hc.read_hamiltonian(tmp_path / "namd")
     assert np.abs(ham.coupling()).max() == pytest.approx(0.05 * 0.6582119569 / 0.5, rel=1e-3)
     log = (tmp_path / "log.csv").read_text().splitlines()
-    assert log[0] == "step,turned,swapped,weak,deviation"
+    assert log[0] == "step,frame,time_fs,deviation,swapped,moved,turned,negative,weak,derivative,doubtful"
     assert len(log) == 61
+    assert re.search(r"signs turned at \d+ of 60 steps, states swap at 0", said)
     back = run("convert", tmp_path / "namd", tmp_path / "back.h5")
     assert "Read " in back
     assert "hbar / (2 dt)" in back  # what was recognised is printed
     assert "Nothing is lost" in back
     assert "exists" in run("convert", source, tmp_path / "namd", "--to", "hefei", code=2)
     assert "must be one of" in run("convert", source, tmp_path / "x", "--to", "hefai", code=2)
+
+
+def test_each_step_from_overlaps_to_couplings_has_an_option(source, tmp_path):
+    said = run("convert", source, tmp_path / "log.h5", "--occupied", "1")
+    assert "log, tracking energy, phases made consistent" in said
+    made = hc.read_hamiltonian(tmp_path / "log.h5")
+    assert made.n_occupied == 1
+    run("convert", source, tmp_path / "hst.h5", "--derivative", "difference", "--tracking", "trivial")
+    assert (
+        hc.read_hamiltonian(tmp_path / "hst.h5").provenance["couplings"]
+        == "derived from overlaps: difference"
+    )
+    run("convert", source, tmp_path / "both.h5", "--derivative", "difference", "--orthonormalise")
+    assert "orthonormalised" in hc.read_hamiltonian(tmp_path / "both.h5").provenance["couplings"]
+    # states that are degenerate throughout: nothing couples them in a parallel gauge
+    run("convert", source, tmp_path / "kramers.h5", "--degenerate", "0,1")
+    assert np.abs(hc.read_hamiltonian(tmp_path / "kramers.h5").nac).max() < 1e-12
+    assert "must be states separated by commas" in run(
+        "convert", source, tmp_path / "x.h5", "--degenerate", "0;1", code=2
+    )
+    # what hopcast derived is kept, however it was derived
+    kept = run("convert", tmp_path / "hst.h5", tmp_path / "again.h5")
+    assert "Kept the couplings, which are derived from overlaps: difference, tracking trivial" in kept
+    np.testing.assert_array_equal(
+        hc.read_hamiltonian(tmp_path / "again.h5").nac, hc.read_hamiltonian(tmp_path / "hst.h5").nac
+    )
+
+
+def test_the_couplings_of_the_source_are_trusted_or_asked_for(source, tmp_path):
+    said = run("convert", source, tmp_path / "x.h5", "--couplings", "source", code=3)
+    assert "must hold couplings to be trusted, but holds raw overlaps only" in said
+    run("convert", source, tmp_path / "libra", "--to", "libra-npz")
+    run("convert", tmp_path / "libra", tmp_path / "a.h5", "--timestep", "0.5", "--couplings", "source")
+    run("convert", tmp_path / "libra", tmp_path / "b.h5", "--timestep", "0.5", "--log", tmp_path / "log.csv")
+    trusted, derived = (hc.read_hamiltonian(tmp_path / name) for name in ("a.h5", "b.h5"))
+    assert trusted.provenance["couplings"] == "as the source gives them"
+    assert trusted.overlaps is None
+    np.testing.assert_allclose(np.abs(trusted.nac), np.abs(derived.nac), atol=1e-12)
+    words = [
+        "convert",
+        tmp_path / "libra",
+        tmp_path / "c.h5",
+        "--timestep",
+        "0.5",
+        "--couplings",
+        "source",
+        "--log",
+        tmp_path / "c.csv",
+    ]
+    assert "trusts the couplings, so that nothing is done to overlaps" in run(*words, code=2)
+    assert "has no raw overlaps" in run(
+        "convert", tmp_path / "a.h5", tmp_path / "c.h5", "--tracking", "energy", code=2
+    )
+    assert "has 1 occupied states, but `n_occupied` is 2" in run(
+        "convert", _occupied(tmp_path), tmp_path / "d.h5", "--occupied", "2", code=3
+    )
+
+
+def _occupied(folder):
+    ham = hc.VibronicHamiltonian(np.arange(6.0).reshape(3, 2), np.zeros((2, 2, 2)), 1.0, n_occupied=1)
+    ham.write(folder / "occupied.h5")
+    return folder / "occupied.h5"
+
+
+def test_dephasing_times_can_be_left_out(source, tmp_path):
+    run("convert", source, tmp_path / "namd", "--to", "hefei", "--no-dephasing")
+    assert not (tmp_path / "namd" / "DEPHTIME").exists()
+    said = run("convert", source, tmp_path / "pyxaid", "--to", "pyxaid", "--out-unit", "eV")
+    assert "give unit eV when reading" in said
 
 
 def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
@@ -79,6 +150,18 @@ def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
         hc.read_trajectory(tmp_path / "both.h5").n_frames
         == hc.read_hamiltonian(tmp_path / "both.h5").n_frames
     )
+    (tmp_path / "short-pos-1.xyz").write_text(frames[: len(frames) // 61 * 40].rpartition("1\ni")[0])
+    said = run(
+        "convert",
+        source,
+        tmp_path / "z.h5",
+        "--trajectory",
+        tmp_path / "short-pos-1.xyz",
+        "--cell",
+        "5,5,5",
+        code=3,
+    )
+    assert "must hold the frames of the Hamiltonian, 61 that are 0.5 fs apart, but holds 39 that are" in said
     assert "three, six or nine numbers" in run(
         "convert", tmp_path / "md-pos-1.xyz", tmp_path / "y.h5", "--cell", "5,x", code=2
     )

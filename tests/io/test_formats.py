@@ -1,6 +1,7 @@
 """The registry, round trips through every writer and reader, the reading rules, and the parser of numbers."""
 
 import os
+import re
 import sys
 import textwrap
 
@@ -69,6 +70,43 @@ def test_round_trip(tmp_path_factory, name, n_states, n_frames, seed, is_complex
         assert_allclose(back.energies, ham.energies[: kept + 1], rtol=1e-13, atol=1e-15)
     if name != "hopcast":
         assert {"format", "sign", "units", "alignment"} <= set(back.provenance)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("grid", ["frame", "midpoint"])
+@pytest.mark.parametrize("kind", ["real", "complex", "diagonal"])
+def test_what_is_lost_is_listed_and_nothing_else(tmp_path, name, grid, kind):
+    """Everything of a Hamiltonian that does not come back has its sentence, and what comes back has none."""
+    ham = random_hamiltonian(3, 7, 1, kind != "real")
+    nac = ham.nac.copy()
+    if kind == "diagonal":
+        nac[:, range(3), range(3)] = 0.01j
+    ham = hc.VibronicHamiltonian(
+        ham.energies if grid == "frame" else ham.midpoint_energies, nac, 0.75, n_occupied=1, energy_grid=grid,
+        overlaps=np.eye(3) + nac.real, provenance={"source": "a test"},
+    )  # fmt: skip
+    form = find_format(name, "hamiltonian")
+    path = tmp_path / ("ham.h5" if name == "hopcast" else "ham")
+    hc.write_hamiltonian(ham, path, format=name)
+    back = hc.read_hamiltonian(path, timestep=None if form.holds.timestep else 0.75, couplings="source")
+    raw = back if name == "hopcast" else hc.read_hamiltonian(path, timestep=0.75)
+    n = back.n_steps
+    off = ~np.eye(3, dtype=bool)
+    differs = {
+        "become averages": back.energy_grid != grid and grid == "frame",
+        "half a step later": back.energy_grid != grid and grid == "midpoint",
+        "the phase is lost": not np.allclose(back.nac[:, off], ham.nac[:n, off], atol=1e-15),
+        "imaginary diagonal": np.allclose(back.nac[:, off], ham.nac[:n, off], atol=1e-15)
+        and not np.allclose(back.nac, ham.nac[:n], atol=1e-15),
+        "Raw overlaps": raw.overlaps is None or not np.allclose(raw.overlaps, ham.overlaps[:n], atol=1e-14),
+        "last (frame|coupling)": n != ham.n_steps,
+        "time step is not stored": not form.holds.timestep,
+        "number of occupied": back.n_occupied != 1,
+        "provenance": back.provenance.get("source") != "a test",
+    }
+    told = losses(ham, form)
+    for words, lost in differs.items():
+        assert any(re.search(words, sentence) for sentence in told) == lost, (words, told)
 
 
 def test_raw_overlaps_travel_through_libra(tmp_path):
@@ -303,6 +341,12 @@ class TestReadingRules:
         nac[2] = np.nan
         with pytest.raises(hc.InputError, match="the coupling of step 2 is unknown"):
             hc.write_hamiltonian(hc.VibronicHamiltonian(ham.energies, nac, 1.0), tmp_path, format="hefei")
+        overlaps = np.tile(np.eye(2), (4, 1, 1))
+        overlaps[3] = np.nan
+        ham = hc.VibronicHamiltonian(ham.energies, ham.nac, 1.0, overlaps=overlaps)
+        with pytest.raises(hc.InputError, match="the overlaps of step 3 are unknown"):
+            hc.write_hamiltonian(ham, tmp_path, format="libra-npz")
+        hc.write_hamiltonian(ham, tmp_path, format="hefei")
 
     def test_xdatcar(self, tmp_path):
         header = "x\n1.0\n4 0 0\n0 4 0\n0 0 4\nO H\n1 1\n"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from hopcast.cli.options import Overwrite, Workers
+from hopcast.cli.overlaps import Derivative, Tracking, derived
 
 From = Annotated[
     str | None,
@@ -113,6 +114,24 @@ def parse_cell(text: str | None) -> Any:
     return [numbers[0:3], numbers[3:6], numbers[6:9]] if len(numbers) == 9 else numbers
 
 
+def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:
+    """Refuse a trajectory of other frames than the Hamiltonian's.
+
+    Raises
+    ------
+    InputError
+        If their time steps or their numbers of frames differ.
+    """
+    from hopcast.core.errors import InputError
+
+    alike = abs(trajectory.timestep - hamiltonian.timestep) <= 1e-6 * hamiltonian.timestep
+    if not alike or trajectory.n_frames != hamiltonian.n_frames:
+        raise InputError(
+            f"File `{source}` must hold the frames of the Hamiltonian, {hamiltonian.n_frames} that are {hamiltonian.timestep:g} fs apart, "
+            f"but holds {trajectory.n_frames} that are {trajectory.timestep:g} fs apart. Cut both to the same frames."
+        )
+
+
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read.", show_default=False)],
     target: Annotated[
@@ -122,10 +141,22 @@ def convert(
     form: From = None,
     timestep: Timestep = None,
     couplings: Couplings = "overlaps",
-    tracking: Annotated[
-        str, typer.Option("--tracking", help="Order of states: energy or trivial.")
-    ] = "energy",
-    derivative: Annotated[str, typer.Option("--derivative", help="log or difference.")] = "log",
+    tracking: Tracking = None,
+    derivative: Derivative = None,
+    orthonormalise: Annotated[
+        bool,
+        typer.Option(
+            "--orthonormalise", help="Orthonormalise overlaps before a difference (a log always does)."
+        ),
+    ] = False,
+    degenerate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--degenerate",
+            help="States degenerate throughout, e.g. 0,1 (again for more).",
+            show_default=False,
+        ),
+    ] = None,
     log: Annotated[
         Path | None, typer.Option("--log", help="Write what was done at each step (CSV).", show_default=False)
     ] = None,
@@ -155,15 +186,13 @@ def convert(
         int, typer.Option("--trajectories", help="Trajectories of each initial time.")
     ] = 1000,
     dephasing: Annotated[
-        bool, typer.Option("--dephasing", help="Write dephasing times too (DEPHTIME).")
+        bool, typer.Option("--dephasing/--no-dephasing", help="Write dephasing times too (DEPHTIME).")
     ] = True,
     overwrite: Overwrite = False,
     workers: Workers = None,
 ) -> None:
     """Convert a Hamiltonian (or a trajectory, to ours) to another format, and list what that format cannot hold."""
-    from hopcast.core.errors import ConfigError, InputError, OutputError
-    from hopcast.core.hdf5 import write_text
-    from hopcast.couplings import coupling_log, derive_couplings, log_to_csv
+    from hopcast.core.errors import ConfigError, OutputError
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
     from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
@@ -184,16 +213,20 @@ def convert(
         write_native(target, trajectory=path)
         typer.echo(f"Wrote {target} (hopcast).")
         return
-    if log is not None:
-        if hamiltonian.overlaps is None:
-            raise InputError(
-                f"`{source}` has no raw overlaps, so that nothing is done to them. Leave --log out."
-            )
-        write_text(log, log_to_csv(coupling_log(hamiltonian)))
+    if path is not None:
+        check_same_frames(path, hamiltonian, trajectory or source)
     if hamiltonian.overlaps is not None and couplings == "overlaps":
-        hamiltonian = derive_couplings(hamiltonian, tracking=tracking, derivative=derivative)  # type: ignore[arg-type]
-        typer.echo(
-            f"Derived couplings from raw overlaps ({derivative}, tracking {tracking}, phases made consistent)."
+        hamiltonian = derived(
+            hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log
+        )
+    elif log is not None or tracking or derivative or orthonormalise or degenerate:
+        why = (
+            "--couplings source trusts the couplings"
+            if couplings == "source"
+            else f"`{source}` has no raw overlaps"
+        )
+        raise ConfigError(
+            f"{why}, so that nothing is done to overlaps. Leave --log, --tracking, --derivative, --orthonormalise and --degenerate out."
         )
     require_complete(hamiltonian, goal)
     times = None
@@ -213,6 +246,8 @@ def convert(
         )  # fmt: skip
         if path is not None:
             lost.append("The trajectory is left out.")
+        if goal.name == "pyxaid" and out_unit != "Ry":
+            lost.append(f"The unit is not stored: give unit {out_unit} when reading.")
     typer.echo(f"Wrote {target} ({to}).")
     typer.echo("Nothing is lost." if not lost else "What this format does not hold:")
     for sentence in lost:

@@ -13,10 +13,11 @@ with states in energy order and with arbitrary signs. Three steps lead to the co
 `diagnose_overlaps` says what was found on the way, `coupling_log` what was done at each step.
 """
 
-from hopcast.couplings.derive import derive_couplings
+from hopcast.couplings.derive import DERIVED, derive_couplings
 from hopcast.couplings.diagnosis import Crossing, OverlapDiagnosis, diagnose_overlaps
-from hopcast.couplings.log import StepLog, coupling_log, log_to_csv
+from hopcast.couplings.log import StepLog, coupling_log, log_to_csv, summary
 
 __all__ = [
-    "Crossing", "OverlapDiagnosis", "StepLog", "coupling_log", "derive_couplings", "diagnose_overlaps", "log_to_csv",
+    "DERIVED", "Crossing", "OverlapDiagnosis", "StepLog", "coupling_log", "derive_couplings", "diagnose_overlaps", "log_to_csv",
+    "summary",
 ]  # fmt: skip

@@ -53,6 +53,12 @@ def rotation_angles(unitary: NDArray[Any]) -> NDArray[np.float64]:
     return np.angle(np.linalg.eigvals(unitary))
 
 
+def has_logarithm(unitary: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the steps whose logarithm is unique: no eigenvalue within 1e-3 of -1 [n_steps]."""
+    result: NDArray[np.bool_] = np.abs(rotation_angles(unitary)).max(axis=1, initial=0.0) < np.pi - 1e-3
+    return result
+
+
 def difference(overlaps: NDArray[Any]) -> NDArray[Any]:
     r"""Return :math:`(S - S^\dagger)/2`, the derivative times the time step to first order in the rotation.
 

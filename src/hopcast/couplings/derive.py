@@ -11,12 +11,14 @@ import numpy as np
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
-from hopcast.couplings.derivative import difference, orthonormalised, rotation_angles, unitary_logarithm
+from hopcast.couplings.derivative import difference, has_logarithm, orthonormalised, unitary_logarithm
 from hopcast.couplings.phases import accumulate_phases, align_degenerate, apply_phases, step_phases
-from hopcast.couplings.tracking import track_states
+from hopcast.couplings.tracking import reordered, tracked_order
 
 TRACKINGS = ("energy", "trivial")
 DERIVATIVES = ("log", "difference")
+DERIVED = "derived from overlaps"
+"""How the provenance of couplings begins that were made here."""
 
 
 def derive_couplings(
@@ -24,6 +26,7 @@ def derive_couplings(
     *,
     tracking: Literal["energy", "trivial"] = "energy",
     derivative: Literal["log", "difference"] = "log",
+    orthonormalise: bool = False,
     degenerate: Sequence[Sequence[int]] = (),
 ) -> VibronicHamiltonian:
     r"""Return the Hamiltonian with couplings built from its raw overlaps: order, phases, derivative.
@@ -36,11 +39,13 @@ def derive_couplings(
     tracking
         "energy": states are adiabatic, in energy order, and a crossing that the time step does not resolve
         shows as a rotation by about a quarter turn. "trivial": labels follow their character through such
-        crossings (energies, rows and columns of S move together); the gap is then no longer CBM - VBM.
+        crossings (energies, rows and columns of S move together, here and in the result); the gap is then no longer CBM - VBM.
     derivative
         "log": :math:`\hbar d = \hbar \log(\tilde S)/\Delta t` of the Löwdin-orthonormalised overlap, exact
         for a steady rotation; steps whose logarithm is not unique (an eigenvalue within 1e-3 of -1) take the
         difference. "difference": :math:`\hbar d = \hbar (S - S^\dagger)/2\Delta t`.
+    orthonormalise
+        Take the difference of the Löwdin-orthonormalised overlap too (the logarithm always does).
     degenerate
         Groups of states that are degenerate along the whole trajectory (Kramers pairs).
 
@@ -63,40 +68,36 @@ def derive_couplings(
         raise InputError("Couplings can be derived only from overlaps, but this Hamiltonian has none.")
     if hamiltonian.energy_grid != "frame":
         raise InputError("Couplings from overlaps need energies on frames, but these live on mid-points.")
-    raw = hamiltonian.overlaps
+    raw, energies = hamiltonian.overlaps, hamiltonian.energies
     known = np.isfinite(raw).all(axis=(1, 2))
-    overlaps, energies = raw[known], hamiltonian.energies
     if tracking == "trivial":
-        if not known.all():
-            raise InputError(
-                "Tracking `trivial` follows states from step to step and needs the overlaps of every step, but "
-                f"{int((~known).sum())} are unknown. Use tracking `energy`."
-            )
-        order = track_states(overlaps)
+        order = tracked_order(raw)
         energies = np.take_along_axis(energies, order, axis=1)
-        steps = np.arange(len(overlaps))[:, None, None]
-        overlaps = overlaps[steps, order[:-1, :, None], order[1:, None, :]]
+        raw = reordered(raw, order)
+    overlaps = raw[known]
     if len(degenerate):
         overlaps = align_degenerate(overlaps, degenerate)
     # a run of known steps starts with the signs of the run before it: nothing ties the two together
     overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
 
-    rotation = difference(overlaps)
+    unitary = orthonormalised(overlaps) if orthonormalise or derivative == "log" else overlaps
+    rotation = difference(unitary if orthonormalise else overlaps)
     if derivative == "log":
-        unitary = orthonormalised(overlaps)
-        unique = np.abs(rotation_angles(unitary)).max(axis=1) < np.pi - 1e-3
+        unique = has_logarithm(unitary)
         rotation[unique] = unitary_logarithm(unitary[unique])
     nac = np.full(raw.shape, np.nan, dtype=rotation.dtype)
     nac[known] = rotation * (HBAR / hamiltonian.timestep)
     return dataclasses.replace(
         hamiltonian,
         energies=energies,
+        overlaps=raw,
         nac=nac,
         nac_known=known,
         provenance={
             **hamiltonian.provenance,
-            "couplings": f"derived from overlaps: {derivative}",
-            "tracking": tracking,
+            "couplings": f"{DERIVED}: {derivative}{', orthonormalised' if orthonormalise and derivative != 'log' else ''}",
+            # states that were followed once keep their labels
+            "tracking": "trivial" if hamiltonian.provenance.get("tracking") == "trivial" else tracking,
             "phases": "cumulative, least rotation where a state loses more than half of itself in a step"
             + ("" if known.all() else "; no relation between runs of known steps"),
         },

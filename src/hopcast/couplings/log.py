@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.couplings.derivative import has_logarithm, orthonormalised
 from hopcast.couplings.phases import step_phases, weak_steps
-from hopcast.couplings.tracking import match_states
+from hopcast.couplings.tracking import match_states, reordered, tracked_order
 
 
 @dataclass(frozen=True)
@@ -20,61 +23,125 @@ class StepLog:
     ----------
     step
         Number of the step, from 0: from frame `step` to the next.
-    turned
-        States whose sign (phase) was turned within the step.
-    swapped
-        States that exchange their characters.
-    weak
-        Whether some state keeps less than half of itself.
     deviation
         Largest element of ``S S^dagger - 1``: what orthonormalisation took away.
+    swapped
+        States that exchange their characters within the step.
+    moved
+        States whose label is not at its place in the order of energy at the frame after the step (tracking `trivial`).
+    turned
+        States whose sign (phase) was turned within the step.
+    negative
+        States that carry a sign (phase) at the frame after the step, accumulated from the first frame on.
+    weak
+        Whether some state keeps less than half of itself.
+    derivative
+        How the coupling was made: "log" or "difference".
+    doubtful
+        Whether the rotation is not determined (an eigenvalue of S within 1e-3 of -1): the difference was taken.
     """
 
     step: int
-    turned: tuple[str, ...]
-    swapped: tuple[str, ...]
-    weak: bool
     deviation: float
+    swapped: tuple[str, ...]
+    moved: tuple[str, ...]
+    turned: tuple[str, ...]
+    negative: tuple[str, ...]
+    weak: bool
+    derivative: str
+    doubtful: bool
 
 
-def coupling_log(hamiltonian: VibronicHamiltonian) -> tuple[StepLog, ...]:
-    """Return what `derive_couplings` does at each step with overlaps.
+def coupling_log(
+    hamiltonian: VibronicHamiltonian,
+    *,
+    tracking: Literal["energy", "trivial"] = "energy",
+    derivative: Literal["log", "difference"] = "log",
+) -> tuple[StepLog, ...]:
+    """Return what `derive_couplings` does at each step with overlaps, given the same options.
 
     Raises
     ------
     InputError
-        If the Hamiltonian has no overlaps.
+        If the Hamiltonian has no overlaps, or states are to be tracked across unknown steps.
+    ConfigError
+        If an option is unknown.
     """
+    check_choice("tracking", tracking, ("energy", "trivial"))
+    check_choice("derivative", derivative, ("log", "difference"))
     if hamiltonian.overlaps is None:
         raise InputError("A log of couplings needs the overlaps, but this Hamiltonian has only couplings.")
-    known = np.flatnonzero(np.isfinite(hamiltonian.overlaps).all(axis=(1, 2)))
-    overlaps = hamiltonian.overlaps[known]
-    turned = np.abs(step_phases(overlaps) - 1.0) > 1e-8
-    swaps = match_states(overlaps)
+    raw, labels = hamiltonian.overlaps, hamiltonian.state_labels
+    known = np.flatnonzero(np.isfinite(raw).all(axis=(1, 2)))
+    swaps = match_states(raw[known])
+    order = np.broadcast_to(np.arange(len(labels)), (len(raw) + 1, len(labels)))
+    if tracking == "trivial":
+        order = tracked_order(raw)
+        raw = reordered(raw, order)
+    overlaps = raw[known]
+    phases = step_phases(overlaps)
+    turned = np.abs(phases - 1.0) > 1e-8
+    negative = np.abs(np.cumprod(phases, axis=0) - 1.0) > 1e-8
     weak = set(weak_steps(overlaps).tolist())
-    unit = overlaps @ overlaps.conj().swapaxes(1, 2) - np.eye(hamiltonian.n_states)
+    unit = overlaps @ overlaps.conj().swapaxes(1, 2) - np.eye(len(labels))
     deviation = np.abs(unit).max(axis=(1, 2), initial=0.0)
-    labels = hamiltonian.state_labels
+    doubtful = ~has_logarithm(orthonormalised(overlaps * phases[:, None, :]))
 
-    def moved(row: int) -> tuple[str, ...]:
-        partner = swaps.get(row)
-        return (
-            ()
-            if partner is None
-            else tuple(labels[i] for i in np.flatnonzero(partner != np.arange(len(partner))))
-        )
+    def named(mask: NDArray[Any]) -> tuple[str, ...]:
+        return tuple(labels[state] for state in np.flatnonzero(mask))
 
+    steady = np.arange(len(labels))
     return tuple(
-        StepLog(int(step), tuple(labels[i] for i in np.flatnonzero(turned[row])), moved(row), row in weak, float(deviation[row]))
+        StepLog(
+            step=int(step),
+            deviation=float(deviation[row]),
+            swapped=named(swaps.get(row, steady) != steady),
+            moved=named(order[step + 1] != steady),
+            turned=named(turned[row]),
+            negative=named(negative[row]),
+            weak=row in weak,
+            derivative="difference" if doubtful[row] else derivative,
+            doubtful=bool(doubtful[row]),
+        )
         for row, step in enumerate(known)
-    )  # fmt: skip
+    )
 
 
-def log_to_csv(log: tuple[StepLog, ...]) -> str:
-    """Return the log as CSV, a line a step."""
-    lines = ["step,turned,swapped,weak,deviation"]
-    lines += [
-        f"{entry.step},{' '.join(entry.turned)},{' '.join(entry.swapped)},{int(entry.weak)},{entry.deviation:.3e}"
-        for entry in log
-    ]
+def log_to_csv(log: tuple[StepLog, ...], *, first: int = 0, timestep: float | None = None) -> str:
+    """Return the log as CSV, a line a step.
+
+    Parameters
+    ----------
+    log
+        Of `coupling_log`.
+    first
+        Number that the first frame carries in its files.
+    timestep
+        fs, for the column of times (the mid-point of the step); None leaves it empty.
+    """
+    lines = ["step,frame,time_fs,deviation,swapped,moved,turned,negative,weak,derivative,doubtful"]
+    for entry in log:
+        time = "" if timestep is None else f"{(entry.step + 0.5) * timestep:.10g}"
+        states = ",".join(
+            " ".join(part) for part in (entry.swapped, entry.moved, entry.turned, entry.negative)
+        )
+        lines.append(
+            f"{entry.step},{first + entry.step},{time},{entry.deviation:.3e},{states},{int(entry.weak)},{entry.derivative},"
+            f"{int(entry.doubtful)}"
+        )
     return "\n".join(lines) + "\n"
+
+
+def summary(log: tuple[StepLog, ...]) -> str:
+    """Return one sentence that counts what was done."""
+    count = len(log)
+    turned = sum(bool(entry.turned) for entry in log)
+    swapped = sum(bool(entry.swapped) for entry in log)
+    moved = sum(bool(entry.moved) for entry in log)
+    doubtful = sum(entry.doubtful for entry in log)
+    largest = max((entry.deviation for entry in log), default=0.0)
+    parts = [
+        f"signs turned at {turned} of {count} steps", f"states swap at {swapped}", f"labels out of the order of energy at {moved}",
+        f"rotation not determined at {doubtful}", f"S deviates from unitary by up to {largest:.2g}",
+    ]  # fmt: skip
+    return ", ".join(parts) + "."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.errors import InputError
 from hopcast.couplings.phases import WEAK_DIAGONAL, weak_steps
 
 
@@ -51,3 +52,27 @@ def track_states(overlaps: NDArray[Any]) -> NDArray[np.int64]:
         start = step + 1
     order[start:] = current
     return order
+
+
+def tracked_order(overlaps: NDArray[Any]) -> NDArray[np.int64]:
+    """Return `track_states` of overlaps that are known at every step.
+
+    Raises
+    ------
+    InputError
+        If one is unknown (NaN).
+    """
+    unknown = int((~np.isfinite(overlaps).all(axis=(1, 2))).sum())
+    if unknown:
+        raise InputError(
+            "Tracking `trivial` follows states from step to step and needs the overlaps of every step, but "
+            f"{unknown} are unknown. Use tracking `energy`."
+        )
+    return track_states(overlaps)
+
+
+def reordered(overlaps: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the overlaps between states in the order [n_frames, n_states] of each frame."""
+    steps = np.arange(len(overlaps))[:, None, None]
+    result: NDArray[Any] = overlaps[steps, order[:-1, :, None], order[1:, None, :]]
+    return result

@@ -50,7 +50,7 @@ def read_hamiltonian(
     scheme
         "3points" or "levine" for nano-qmflows' text.
     n_occupied
-        Number of occupied states, for all formats but ours.
+        Number of occupied states, where the files do not say it; where ours does, a different number is an error.
     workers
         Threads; None takes the cores.
 
@@ -115,13 +115,20 @@ def require_complete(hamiltonian: VibronicHamiltonian, target: Format) -> None:
     InputError
         Naming the first frame or step that is unknown.
     """
-    if target.holds.unknown or hamiltonian.is_complete:
+    if target.holds.unknown:
+        return
+    overlaps = hamiltonian.overlaps
+    known = overlaps is None or not target.holds.overlaps or bool(np.isfinite(overlaps).all())
+    if hamiltonian.is_complete and known:
         return
     if not hamiltonian.energy_known.all():
         unknown = ~hamiltonian.energy_known
         what = f"the energies of frame {int(unknown.argmax())} ({int(unknown.sum())} frames in all) are"
-    else:
+    elif not hamiltonian.nac_known.all():
         what = f"the coupling of step {int(np.argmin(hamiltonian.nac_known))} is"
+    else:
+        assert overlaps is not None
+        what = f"the overlaps of step {int(np.argmin(np.isfinite(overlaps).all(axis=(1, 2))))} are"
     raise InputError(
         f"Format `{target.name}` must know every number, but {what} unknown. Forecast what is missing (`hopcast run`), derive "
         "couplings from overlaps, or write `hopcast`, which keeps unknown frames."

@@ -115,6 +115,8 @@ class Holds:
         Where its energies live: "frame", "midpoint" or "any".
     complex
         Whether couplings may be complex.
+    diagonal
+        Whether the imaginary diagonal of complex couplings is kept.
     overlaps, unknown, timestep, labels, provenance
         Whether raw overlaps, unknown frames, the time step, names of states and number of occupied ones, and
         where the numbers come from, are kept.
@@ -128,6 +130,7 @@ class Holds:
 
     grid: Literal["frame", "midpoint", "any"] = "frame"
     complex: bool = False
+    diagonal: bool = True
     overlaps: bool = False
     unknown: bool = False
     timestep: bool = False
@@ -286,12 +289,16 @@ def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:
             "Energies live on mid-points and are written as rows of the same number: half a step later than the "
             "format says. They are not un-averaged."
         )
+        if holds.last:
+            lost.append(
+                "The last coupling has no energy after it then, and is dropped when the files are read."
+            )
     if np.iscomplexobj(hamiltonian.nac):
         if not holds.complex:
             lost.append(
                 "Complex couplings become |nac| times the sign of their real part; the phase is lost."
             )
-        elif not holds.provenance and np.any(np.einsum("tii->ti", hamiltonian.nac)):
+        elif not holds.diagonal and np.any(np.einsum("tii->ti", hamiltonian.nac)):
             lost.append("The imaginary diagonal of the couplings is left out.")
     if hamiltonian.overlaps is not None and not holds.overlaps:
         lost.append("Raw overlaps are left out: couplings cannot be derived anew.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,16 @@ def sniff(path: Path) -> bool:
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read the Hamiltonian of our file."""
     hamiltonian: VibronicHamiltonian = read_native(path, "hamiltonian")
+    if options.couplings == "source" and hamiltonian.overlaps is not None and not hamiltonian.nac_known.any():
+        raise InputError(
+            f"File `{path}` must hold couplings to be trusted, but holds raw overlaps only. Derive them (`couplings` = overlaps)."
+        )
+    if options.n_occupied is not None:
+        if hamiltonian.n_occupied not in (None, options.n_occupied):
+            raise InputError(
+                f"File `{path}` has {hamiltonian.n_occupied} occupied states, but `n_occupied` is {options.n_occupied}. Leave it out."
+            )
+        hamiltonian = dataclasses.replace(hamiltonian, n_occupied=options.n_occupied)
     timestep = options.timestep
     if timestep is not None and not np.isclose(timestep, hamiltonian.timestep, rtol=1e-6):
         raise InputError(
