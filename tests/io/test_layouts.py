@@ -139,6 +139,9 @@ def test_libra_raw_overlaps(tmp_path):
     assert not raw.nac_known.any()
     assert_allclose(raw.overlaps, [flipped] * 2, atol=1e-14)
     assert_allclose(np.abs(hc.derive_couplings(raw).coupling()), [angle * HBAR / 0.5] * 2)
+    # an overlap after the last energy is dropped, and those before it are treated alike
+    save_npz(tmp_path / "St_ks_2.npz", csc_matrix(np.kron(np.eye(2), 1.1 * flipped).astype(complex)))
+    assert_allclose(hc.read_hamiltonian(tmp_path, timestep=0.5).overlaps, [flipped] * 2, atol=1e-14)
     trusted = hc.read_hamiltonian(tmp_path, timestep=0.5, couplings="source")
     assert trusted.overlaps is None
     assert_allclose(trusted.coupling(), 0.0, atol=1e-14)  # the flip has destroyed the magnitude

@@ -117,7 +117,13 @@ def _from_overlaps(
             "come from the same run."
         )
     treated = "as they come"
-    if "S" in found and set(numbers) <= set(found["S"]) and len(numbers) == len(steps) + 1:
+    if "S" in found:
+        missing = sorted(set(numbers) - set(found["S"]))
+        if missing:
+            raise InputError(
+                f"Folder `{path}` must hold `S_ks_<step>.npz` of every frame, or of none, but that of frame {missing[0]} is missing. Copy it "
+                "here, or move the others elsewhere."
+            )
         metric = _stack(found["S"], numbers, options.spin)
         if metric.shape[1:] != overlaps.shape[1:]:
             raise InputError(
@@ -126,7 +132,9 @@ def _from_overlaps(
             )
         deviation = float(np.abs(metric - np.eye(metric.shape[1])).max())
         if deviation > 1e-8:
-            overlaps = orthogonal_pair(metric[:-1], overlaps, metric[1:])
+            # of as many overlaps as frames the last one has no partner, and is dropped
+            pairs = min(len(overlaps), len(metric) - 1)
+            overlaps[:pairs] = orthogonal_pair(metric[:pairs], overlaps[:pairs], metric[1 : pairs + 1])
             treated = f"Löwdin-orthonormalised with S_ks (which deviates by up to {deviation:.2g} from unity)"
     return from_overlaps(
         path, energies, overlaps, timestep=timestep, options=options, first=numbers[0],
