@@ -274,7 +274,7 @@ def test_killed_while_it_clears_its_chunks_it_goes_on(forecaster, material, tmp_
 
 
 def test_files_of_trajectories_that_cannot_be_used(forecaster, material, tmp_path, monkeypatch):
-    import hopcast.forecast.source as module
+    import hopcast.io.streaming as module
 
     trajectory = material[0]
     write_native(tmp_path / "md.h5", trajectory=trajectory)
@@ -288,14 +288,44 @@ def test_files_of_trajectories_that_cannot_be_used(forecaster, material, tmp_pat
         del file["trajectory/positions"]
     with pytest.raises(hc.InputError, match="is damaged"):
         predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "f.h5", overwrite=True)
-    frames = [
-        Atoms(numbers=trajectory.numbers, positions=one, cell=trajectory.cell, pbc=True)
-        for one in trajectory.positions[:60]
-    ]
-    ase.io.write(tmp_path / "md.xyz", frames, format="extxyz")
+    ase.io.write(tmp_path / "md.traj", as_ase(trajectory[:60]))
     monkeypatch.setattr(module, "LARGE", 1000)
     with pytest.warns(hc.QualityWarning, match="is read whole .* `hopcast convert`"):
-        predict_stream(forecaster, tmp_path / "md.xyz", tmp_path / "f.h5", timestep=2.0, overwrite=True)
+        predict_stream(forecaster, tmp_path / "md.traj", tmp_path / "f.h5", timestep=2.0, overwrite=True)
+
+
+def as_ase(trajectory):
+    return [
+        Atoms(numbers=trajectory.numbers, positions=one, cell=trajectory.cell, pbc=True)
+        for one in trajectory.positions
+    ]
+
+
+@pytest.mark.parametrize("form", ["xyz", "extxyz", "vasp-xdatcar"])
+def test_text_is_read_a_stretch_at_a_time(forecaster, material, tmp_path, form, monkeypatch):
+    """Larger than memory, without a conversion first: the bits do not depend on the stretches."""
+    import hopcast.io.streaming as module
+
+    # the rock salt of ASE's cell is sorted already
+    trajectory = material[0][:150]
+    order = np.argsort(trajectory.numbers, kind="stable")
+    frames = [atoms[order] for atoms in as_ase(trajectory)]
+    forecaster = dataclasses.replace(
+        forecaster, symbols=tuple(frames[0].get_chemical_symbols())
+    )  # of another order of atoms: what it says is nonsense, the same nonsense each time
+    path = tmp_path / {"xyz": "md-pos-1.xyz", "extxyz": "md.xyz", "vasp-xdatcar": "XDATCAR"}[form]
+    ase.io.write(path, frames, format=form)
+    options = {"timestep": 2.0, "cell": trajectory.cell if form == "xyz" else None}
+    whole = predict_stream(forecaster, path, tmp_path / "whole.h5", **options)
+    monkeypatch.setattr(module, "read_trajectory", None)  # would read it whole
+    cut = predict_stream(forecaster, path, tmp_path / "cut.h5", chunk_frames=16, workers=2, **options)
+    same(contents(whole.path), contents(cut.path))
+    monkeypatch.undo()
+    at_once = hc.io.read_trajectory(path, **options)
+    memory = predict_stream(forecaster, at_once, tmp_path / "memory.h5")
+    for key, values in contents(memory.path).items():
+        # a rough kernel feels the last printed digit of an unwrapped position
+        np.testing.assert_allclose(contents(cut.path)[key], values, rtol=1e-9, atol=1e-12)
 
 
 def test_frames_far_from_the_training_set_are_marked(forecaster, material, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import ase
@@ -25,6 +25,7 @@ from hopcast.io import (
     read_shprop,
     write_native,
 )
+from hopcast.io.streaming import open_trajectory
 
 
 @dataclass(frozen=True)
@@ -345,4 +346,31 @@ SEEDS |= {
     "determinants": one_file(
         "ACSPACE", '# active space\n6 7\n6 8 ! one up\n["S2", [6, -8], 0.0],\n', read_determinants
     ),
+}
+
+
+def streamed(name: str, form: str) -> Callable[[Path], Seed]:
+    """Return what writes the same files and reads them two frames at a time."""
+
+    def make(folder: Path) -> Seed:
+        whole = SEEDS[name](folder)
+        path = next(
+            file for file in sorted(folder.iterdir()) if file.suffix != ".cell" and "-vel-" not in file.name
+        )
+
+        def read(**options: object) -> None:
+            with open_trajectory(path, format=form, **(options or {"timestep": 1.0})) as source:
+                for start in range(0, source.n_frames, 2):
+                    source.frames(start, min(start + 2, source.n_frames))
+
+        return replace(whole, read=read)
+
+    return make
+
+
+SEEDS |= {
+    "xdatcar-streamed": streamed("xdatcar", "xdatcar"),
+    "xdatcar-headers-streamed": streamed("xdatcar-headers", "xdatcar"),
+    "xyz-streamed": streamed("xyz", "xyz"),
+    "extxyz-streamed": streamed("extxyz", "extxyz"),
 }

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hopcast.cli.convert import Cell, Couplings, From, Grid, Occupied, Scheme, Spin, Timestep, Unit
-from hopcast.cli.options import Workers
+from hopcast.cli.convert import Couplings, From, Grid, Occupied, Scheme, Spin, Timestep, Unit
+from hopcast.cli.options import Cell, Workers, parse_cell
 
 
 def check(
@@ -49,7 +49,7 @@ def check(
     import io
     import json as json_module
 
-    from hopcast.cli.convert import parse_cell, read_source
+    from hopcast.cli.convert import read_source
     from hopcast.core.errors import ConfigError, InputError
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hopcast.cli.options import Overwrite, Workers
+from hopcast.cli.options import Cell, Overwrite, Workers, parse_cell
 from hopcast.cli.overlaps import Derivative, Tracking, derived
 
 From = Annotated[
@@ -39,12 +39,6 @@ Scheme = Annotated[
 ]
 Occupied = Annotated[
     int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)
-]
-Cell = Annotated[
-    str | None,
-    typer.Option(
-        "--cell", help="Three lengths or nine numbers in Å, separated by commas.", show_default=False
-    ),
 ]
 
 
@@ -89,29 +83,6 @@ def _any(path: Path, kind: str) -> bool:
         return True
     # nobody recognises it: the message about Hamiltonians is the more useful one for folders
     return path.is_dir() and not any(each.sniff(path) for each in list_formats("trajectory"))
-
-
-def parse_cell(text: str | None) -> Any:
-    """Return a cell from numbers separated by commas.
-
-    Raises
-    ------
-    ConfigError
-        If they are not three, six or nine numbers.
-    """
-    if text is None:
-        return None
-    from hopcast.core.errors import ConfigError
-
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (3, 6, 9):
-        raise ConfigError(
-            f"Argument `--cell` must be three, six or nine numbers separated by commas, but is `{text}`."
-        )
-    return [numbers[0:3], numbers[3:6], numbers[6:9]] if len(numbers) == 9 else numbers
 
 
 def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:

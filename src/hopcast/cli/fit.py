@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Workers
+from hopcast.cli.options import Cell, Workers, parse_cell
 
 
 def fit(
@@ -34,6 +34,7 @@ def fit(
     timestep: Annotated[
         float | None, typer.Option("--timestep", help="fs, for files that do not say it.", show_default=False)
     ] = None,
+    cell: Cell = None,
     stride: Annotated[
         float | None,
         typer.Option("--stride", help="fs between training samples; all by default.", show_default=False),
@@ -76,7 +77,7 @@ def fit(
     else:
         window = read_hamiltonian(hamiltonian, timestep=timestep)
         window = window if window.overlaps is None else derive_couplings(window)
-        nuclei = read_trajectory(trajectory, timestep=timestep)
+        nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
     with Reporter(Console(stderr=True)).counted("fit") as advance:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import Cell, From
-from hopcast.cli.options import Overwrite
+from hopcast.cli.convert import From
+from hopcast.cli.options import Cell, Overwrite, parse_cell
 
 
 def md(
@@ -38,7 +38,6 @@ def md(
 ) -> None:  # fmt: skip
     """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
     from hopcast.abinitio import Geometry, make_engine, run_md
-    from hopcast.cli.convert import parse_cell
     from hopcast.core.chunks import single_threaded_blas
     from hopcast.core.errors import ConfigError, OutputError
     from hopcast.io import read_trajectory, write_native

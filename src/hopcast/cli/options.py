@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,3 +37,32 @@ SchedulerOptions = Annotated[
         "--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False
     ),
 ]
+Cell = Annotated[
+    str | None,
+    typer.Option(
+        "--cell", help="Three lengths or nine numbers in Å, separated by commas.", show_default=False
+    ),
+]
+
+
+def parse_cell(text: str | None) -> Any:
+    """Return a cell from numbers separated by commas.
+
+    Raises
+    ------
+    ConfigError
+        If they are not three, six or nine numbers.
+    """
+    if text is None:
+        return None
+    from hopcast.core.errors import ConfigError
+
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (3, 6, 9):
+        raise ConfigError(
+            f"Argument `--cell` must be three, six or nine numbers separated by commas, but is `{text}`."
+        )
+    return [numbers[0:3], numbers[3:6], numbers[6:9]] if len(numbers) == 9 else numbers

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Scheduler, SchedulerOptions, Workers
+from hopcast.cli.options import Cell, Scheduler, SchedulerOptions, Workers, parse_cell
 
 
 def predict(
@@ -26,6 +26,7 @@ def predict(
     timestep: Annotated[
         float | None, typer.Option("--timestep", help="fs, for files that do not say it.", show_default=False)
     ] = None,
+    cell: Cell = None,
     chunk: Annotated[int, typer.Option("--chunk", min=2, help="Frames read and forecast at a time.")] = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
@@ -66,7 +67,7 @@ def predict(
     with elsewhere as executor, Reporter(Console(stderr=True)).counted("predict") as advance:
         found = predict_stream(
             forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
-            chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
+            cell=parse_cell(cell),            chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
         )  # fmt: skip
     earlier = f" ({found.n_found} of {found.n_chunks} chunks from the earlier run)" if found.n_found else ""
     typer.echo(f"Forecast {found.n_frames} frames{earlier}. {found.extrapolation.verdict}")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import Cell, From, Timestep
-from hopcast.cli.options import EngineSettings
+from hopcast.cli.convert import From, Timestep
+from hopcast.cli.options import Cell, EngineSettings, parse_cell
 
 
 def select(
@@ -34,7 +34,6 @@ def select(
 ) -> None:
     """Choose the pairs of frames (t, t + dt) to compute and write a plan: geometries, input files, a script for SLURM."""
     from hopcast.abinitio import read_engine_options, write_plan
-    from hopcast.cli.convert import parse_cell
     from hopcast.core.errors import ConfigError, check_choice
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.selection import select_pairs, write_folders

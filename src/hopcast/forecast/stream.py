@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core import hdf5
 from hopcast.core.chunks import Mapper, chunk_slices, stream_chunks
@@ -21,9 +21,9 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import Extrapolation
 from hopcast.forecast.forecaster import Forecaster, forecast_chunk
-from hopcast.forecast.source import Source, open_source
 from hopcast.forecast.storage import fingerprint
 from hopcast.io.native import put_hamiltonian
+from hopcast.io.streaming import Source, open_trajectory
 
 CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
@@ -74,6 +74,7 @@ def predict_stream(
     resume: bool = False,
     overwrite: bool = False,
     timestep: float | None = None,
+    cell: ArrayLike | None = None,
     chunk_frames: int = CHUNK_FRAMES,
     workers: int | None = None,
     executor: Mapper | None = None,
@@ -88,7 +89,7 @@ def predict_stream(
     forecaster
         What forecasts.
     trajectory
-        In memory, or a file; ours (HDF5) is read a chunk at a time, others whole.
+        In memory, or a file; our HDF5, XDATCAR and xyz are read a chunk at a time, others whole.
     output
         File to write. Finished chunks wait in ``<output>.parts`` until it is complete.
     variance
@@ -99,6 +100,8 @@ def predict_stream(
         Replace `output` when the forecast is whole, and what an earlier run left.
     timestep
         fs between frames, for files that do not say it.
+    cell
+        Lattice vectors or three lengths, Å, for files without a cell.
     chunk_frames
         Frames of a chunk; the result does not depend on it.
     workers
@@ -121,7 +124,7 @@ def predict_stream(
     if not isinstance(trajectory, Trajectory) and path.resolve() == Path(trajectory).resolve():
         raise OutputError(f"File `{path}` is the trajectory itself. Choose another name for the forecast.")
     _refuse_leftovers(path, parts, resume=resume, overwrite=overwrite)
-    with open_source(trajectory, timestep=timestep) as source:
+    with open_trajectory(trajectory, timestep=timestep, cell=cell) as source:
         if source.n_frames < 2:
             raise InputError("A forecast needs at least two frames, but the trajectory has one.")
         first = source.frames(0, 1)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -141,6 +141,18 @@ class Holds:
     digits: int = 16
 
 
+class FrameIndex(Protocol):
+    """Where the frames of a text file begin, so that a stretch of them can be read by itself."""
+
+    n_frames: int
+
+    def text(self, start: int, stop: int) -> bytes:
+        """Return a whole file that holds these frames only."""
+
+    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
+        """Return what a reader must be told of these frames that such a file does not say."""
+
+
 @dataclass(frozen=True)
 class Format:
     """One format: its name, how it is recognised, read and written, and what it can hold.
@@ -165,6 +177,9 @@ class Format:
         What a Hamiltonian keeps when it is written and read again.
     code
         Another name, shared by all formats of a code; the files decide which of them it is.
+    index
+        Finds the frames of a trajectory, so that one larger than memory is read a stretch at a time; None where it is
+        read whole.
     """
 
     name: str
@@ -176,6 +191,7 @@ class Format:
     write: Callable[[Any, Path, WriteOptions], None] | None = None
     holds: Holds = field(default_factory=Holds)
     code: str = ""
+    index: Callable[[Path, ReadOptions], FrameIndex] | None = None
 
 
 def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:

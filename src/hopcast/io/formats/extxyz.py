@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
+from hopcast.io.formats.xyz import Index
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import head
 from hopcast.io.trajectory_parts import (
@@ -144,4 +145,11 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     )  # fmt: skip
 
 
-FORMAT = Format("extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read)
+def index(path: Path, options: ReadOptions) -> Index:
+    """Find the frames: all have the same number of lines."""
+    return Index(path)
+
+
+FORMAT = Format(
+    "extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read, index=index
+)

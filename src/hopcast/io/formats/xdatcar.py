@@ -165,6 +165,59 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     )
 
 
+class Index:
+    """The frames of an XDATCAR, and the frames before which a header stands."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = file_of(path)
+        size = self._file.stat().st_size
+        marks = _marks(self._file, size)
+        if not len(marks):
+            raise InputError(
+                f"File `{self._file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
+            )
+        self._edges = np.append(marks, size)
+        self.n_frames = len(marks)
+        self._first = read_range(self._file, 0, int(marks[0]))
+        self._n_atoms = sum(read_header(self._file, self._first, 0)[2])
+        self._with_header = self._find_headers()
+
+    def text(self, start: int, stop: int) -> bytes:
+        """Return a file of some frames, with the last header that stands before them."""
+        data = read_range(self._file, int(self._edges[start]), int(self._edges[stop]))
+        if stop in self._with_header:  # it follows the coordinates of the frame before
+            begin = int(self._edges[stop - 1] - self._edges[start])
+            kept = data[begin:].split(b"\n")[: self._n_atoms + 1]
+            data = data[:begin] + b"\n".join(kept) + b"\n"
+        place = int(np.searchsorted(self._with_header, start, side="right"))
+        if not place:
+            return self._first + data
+        frame = int(self._with_header[place - 1])
+        before = read_range(self._file, int(self._edges[frame - 1]), int(self._edges[frame]))
+        return _after(before, self._n_atoms + 1) + data
+
+    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
+        """Return the same options: such a file says all that the whole one says."""
+        return options
+
+    def _find_headers(self) -> NDArray[np.int64]:
+        """Return the frames after the first before which more lines stand than the coordinates of the frame before."""
+        found = []
+        for group in _groups(self._edges):
+            base = int(self._edges[group.start])
+            data = read_range(self._file, base, int(self._edges[group.stop]))
+            ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)
+            lines = np.diff(np.searchsorted(ends, self._edges[group.start : group.stop + 1] - base))
+            found.append(group.start + 1 + np.flatnonzero(lines > self._n_atoms + 1))
+        frames = np.concatenate(found)
+        return frames[frames < self.n_frames]
+
+
+def index(path: Path, options: ReadOptions) -> Index:
+    """Find the frames."""
+    return Index(path)
+
+
 def _groups(edges: NDArray[np.int64]) -> list[slice]:
     """Return runs of frames of about one chunk of text each."""
     groups, start = [], 0
@@ -203,4 +256,6 @@ def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> In
     )
 
 
-FORMAT = Format("xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read)
+FORMAT = Format(
+    "xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read, index=index
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,62 @@ def _cell(path: Path, options: ReadOptions, n_frames: int) -> NDArray[np.float64
     raise no_cell(path)
 
 
+class Index:
+    """The frames of a file that has the same number of lines for each: a number of atoms, a comment, the atoms."""
+
+    def __init__(self, path: Path) -> None:
+        size = path.stat().st_size
+        try:
+            self._period = int(head(path).split(b"\n", 1)[0]) + 2
+        except ValueError:
+            self._period = 0
+        if self._period < 3:
+            raise InputError(
+                f"File `{path}` cannot be read as a trajectory: it must begin with the number of atoms. Name its `format`."
+            )
+        found, n_lines = [], 0
+        for start, stop in line_chunks(path, size):
+            data = np.frombuffer(read_range(path, start, stop), dtype=np.uint8)
+            begins = np.concatenate([[0], np.flatnonzero(data == 10) + 1])
+            begins = begins[: len(begins) - (begins[-1] == len(data))]
+            found.append(start + begins[-n_lines % self._period :: self._period])
+            n_lines += len(begins)
+        self._path = path
+        edges = np.append(np.concatenate(found), size)
+        # blank lines may follow the last frame
+        while len(edges) > 1 and not read_range(path, int(edges[-2]), size).strip():
+            edges = np.delete(edges, -2)
+        self._edges = edges
+        self.n_frames = len(edges) - 1
+
+    def text(self, start: int, stop: int) -> bytes:
+        """Return a file of some frames."""
+        return read_range(self._path, int(self._edges[start]), int(self._edges[stop]))
+
+    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
+        """Return the same options: such a file says all that the whole one says."""
+        return options
+
+
+class _WithCell(Index):
+    """Frames of plain xyz, whose cell comes from the user or from CP2K's file of cells."""
+
+    def __init__(self, path: Path, options: ReadOptions) -> None:
+        super().__init__(path)
+        self._cell = _cell(path, options, self.n_frames)
+
+    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
+        """Return the options with the cell of some frames."""
+        cell = self._cell if self._cell.ndim == 2 else self._cell[start:stop]
+        return replace(options, cell=cell)
+
+
+def index(path: Path, options: ReadOptions) -> Index:
+    """Find the frames."""
+    return _WithCell(path, options)
+
+
 FORMAT = Format(
     "xyz", "plain xyz, as CP2K writes it, with *-vel-1.xyz and *.cell beside it", "trajectory", "*.xyz", sniff, read,
+    index=index,
 )  # fmt: skip
