@@ -74,7 +74,7 @@ def predict(
     duration = 0.5 * found.n_frames * forecaster.timestep
     typer.echo(
         f"Wrote {found.path}. Next: hopcast dynamics {found.path} --method exact --dephasing {forecaster.dephasing_time:.4g} "
-        f"--duration {duration:g} --no-loop"
+        f"--duration {duration:.3g} --no-loop"
     )
     doubts = [doubt for doubt in (forecaster.doubt, found.size_doubt) if doubt]
     if found.extrapolation.extrapolates:
