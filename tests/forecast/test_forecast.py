@@ -232,6 +232,17 @@ def test_other_kinds_of_trajectories_are_refused(forecaster, material, tmp_path)
             predict_stream(forecaster, wrong, tmp_path / "f.h5", overwrite=True)
 
 
+def test_a_cell_that_changes_on_the_way_is_refused_there(forecaster, material, tmp_path):
+    trajectory = material[0]
+    cells = np.array(trajectory.cells())
+    cells[200:] *= 1.05
+    swelling = dataclasses.replace(trajectory, cell=cells)
+    with pytest.raises(
+        hc.InputError, match=r"Frames 192 to 256: A forecaster of the cell .* must see a like one"
+    ):
+        predict_stream(forecaster, swelling, tmp_path / "f.h5", chunk_frames=64)
+
+
 def test_what_was_there_stays_until_the_new_forecast_is_whole(forecaster, material, tmp_path):
     trajectory = material[0]
     write_native(tmp_path / "md.h5", trajectory=trajectory)

@@ -107,6 +107,9 @@ def test_information(entry, data, label):
     ("ratio", "blocks", "label"),
     [
         ({"value": 0.9, "low": 0.8, "high": 1.1}, MIN_BLOCKS, "agrees"),
+        ({"value": 0.9, "low": 0.3, "high": 1.1}, MIN_BLOCKS, "agrees"),
+        ({"value": 0.6, "low": 0.19, "high": 3.75}, MIN_BLOCKS, "inconclusive"),
+        ({"value": 0.6, "low": -0.1, "high": 1.2}, MIN_BLOCKS, "inconclusive"),
         ({"value": 0.9, "low": 0.8, "high": 0.95}, MIN_BLOCKS, "differs"),
         ({"value": 0.9, "low": 0.8, "high": 1.1}, MIN_BLOCKS - 1, "inconclusive"),
         ({"value": 0.9, "low": 0.8, "high": 1.1}, None, "inconclusive"),

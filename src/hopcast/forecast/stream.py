@@ -194,6 +194,10 @@ def _computed(
                 part.stop + 1, source.n_frames
             )  # the mid-point after the last frame needs the next one
             geometries = source.frames(part.start, stop)
+            try:
+                forecaster.check(geometries)
+            except InputError as error:
+                raise InputError(f"Frames {part.start} to {stop - 1}: {error}") from error
             name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
             yield (name, None, 0) if _is_whole(name) else (name, geometries, part.stop - part.start)
 

@@ -11,6 +11,8 @@ Thresholds, with their reasons:
   verdict says how long the trajectory should be.
 - `MIN_BLOCKS`: an interval over a finite trajectory from fewer than 10 blocks is a lower bound, so neither
   agreement nor difference of rates is claimed from it.
+- `WIDEST_AGREEMENT`: rates *agree* only within an interval whose ends are less than a factor of 4 apart (2 either
+  way, the size of the disagreements that the method is tested for); a wider one that holds 1 is *inconclusive*.
 - `SIGNIFICANCE`: 5 % for information above its shifted null (adjusted for several tests where that is given).
 """
 
@@ -23,6 +25,7 @@ from typing import Any, Final, NamedTuple
 CALENDAR_MARGIN: Final = 0.10
 MIN_CORRELATION_TIMES: Final = 30
 MIN_BLOCKS: Final = 10
+WIDEST_AGREEMENT: Final = 4.0
 SIGNIFICANCE: Final = 0.05
 
 TARGET_NAMES: Final = {"gap": "gap", "nac": "coupling"}
@@ -201,6 +204,12 @@ def hamiltonian_verdict(row: Mapping[str, Any], data: Mapping[str, Any]) -> Verd
             f"({MIN_BLOCKS} are needed{_length_for_blocks(data)}).",
         )
     if ratio["low"] <= 1 <= ratio["high"]:
+        if ratio["high"] > WIDEST_AGREEMENT * max(ratio["low"], 0.0):
+            return Verdict(
+                "inconclusive",
+                f"{value}; its interval ({interval}) holds 1, and so much else that it says nothing (a factor of "
+                f"{WIDEST_AGREEMENT:g} from end to end is allowed).",
+            )
         return Verdict("agrees", f"{value}; 1 lies in its interval ({interval}).")
     return Verdict("differs", f"{value}; 1 lies outside its interval ({interval}).")
 
