@@ -1,3 +1,4 @@
+import dataclasses
 from itertools import combinations
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from hopcast.core import InputError
 from hopcast.dynamics import (
     determinant_hamiltonian,
+    electron_hole_hamiltonian,
     propagators,
     read_determinants,
     run_dynamics,
@@ -37,6 +39,30 @@ def test_spins_and_energies(ladder) -> None:
     assert many.state_labels[1] == "|1 -2>"
     found = run_dynamics(many, initial_state=3, duration=100.0, n_trajectories=20, dephasing_time=9.0)
     assert found.populations.shape[1] == 4
+
+
+@pytest.mark.parametrize("imaginary", [0.0, 0.6])
+def test_electron_and_hole_move_alone_where_nothing_recombines(ladder, imaginary) -> None:
+    ham = ladder(n_states=5, imaginary=imaginary, scale=0.05)
+    holes, electrons = [1, 0], [2, 3, 4]
+    pair = electron_hole_hamiltonian(ham, holes, electrons)
+    assert pair.state_labels[:3] == ("ground state", "1 → 2", "1 → 3")
+    e = ham.energies
+    np.testing.assert_allclose(pair.energies[:, 5] - pair.energies[:, 0], e[:, 3] - e[:, 0])  # 0 → 3
+    np.testing.assert_array_equal(np.abs(pair.nac[:, 0, 5]), np.abs(ham.nac[:, 0, 3]))
+    assert not pair.nac[:, 1, 5].any()  # both differ
+    nac = pair.nac.copy()
+    nac[:, 0, 1:], nac[:, 1:, 0] = 0, 0
+    together = propagators(substep_grid(dataclasses.replace(pair, nac=nac), substeps=8))
+    hole, electron = (
+        propagators(substep_grid(ham.select(bands), substeps=8)) for bands in (holes, electrons)
+    )
+    expected = np.einsum("tsab,tscd->tsacbd", np.abs(hole), np.abs(electron)).reshape(*hole.shape[:2], 6, 6)
+    np.testing.assert_allclose(np.abs(together[..., 1:, 1:]), expected, atol=1e-12)
+    with pytest.raises(
+        InputError, match=r"must hold different bands, at least one each, but are \[1\] and \[1, 2\]"
+    ):
+        electron_hole_hamiltonian(ham, [1], [1, 2])
 
 
 def test_notations(tmp_path) -> None:

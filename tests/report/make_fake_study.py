@@ -12,6 +12,7 @@ from hopcast.abinitio import BandEdges, DensityOfStates
 from hopcast.report import estimate, number
 from hopcast.report.study_report import (
     Dephasing,
+    ElectronHole,
     Forecast,
     InformationMap,
     Populations,
@@ -196,7 +197,43 @@ def make_relaxation():
         "refused": [{"name": "electron", "method": "dish", "reason": "The gap must stay open."}],
     }  # fmt: skip
     errors = {method: 0.01 * np.ones(t.size) for method in energy}
-    return record, (Relaxation("hole", "hole", states, t, populations, energy, errors),)
+    record["pair"], pair = make_pair(t)
+    return record, (Relaxation("hole", "hole", states, t, populations, energy, errors),), pair
+
+
+def make_pair(t):
+    """Electron and hole together and alone, of which the electron alone stays hot: record and series."""
+    times = {
+        ("electron", "together"): 2e3,
+        ("electron", "alone"): 5e4,
+        ("hole", "together"): 8e2,
+        ("hole", "alone"): 1e3,
+    }
+    energy = {key: 0.4 * np.exp(-t / tau) for key, tau in times.items()}
+    carriers = []
+    for (carrier, way), tau in times.items():
+        reason, cools = "more than 1/e of the energy is left at the end", tau < t[-1]
+        carriers.append({
+            "carrier": carrier, "way": way, "bands": ["69", "70"] if carrier == "electron" else ["68", "67"],
+            "initial_state": "70" if carrier == "electron" else "67", **number("cooling_time", tau if cools else None, reason),
+            **number("cooling_time_low", 0.8 * tau if cools else None, reason), **number("cooling_time_high", None, reason),
+            "initial_energy": 0.4, "final_energy": float(energy[carrier, way][-1]), "at_the_edge": 0.7,
+        })  # fmt: skip
+    record = {
+        "method": "dish", "rule": "consistent", "waiting": "exponential", "n_determinants": 5, "carriers": carriers,
+        "ground_population": 0.0, "ground_population_high": 0.019, "tau_low": 3.3, "tau_high": 28.0, "tau_convention": "gaussian",
+        "temperature": 300.0, "duration": 1e4, "n_frames": 756, "n_trajectories": 200, "n_starts": 20, "substeps": 42,
+        "random_state": 0,
+    }  # fmt: skip
+    hot = np.exp(-t / 1e3)
+    shares = {
+        "both hot": hot**2,
+        "electron hot": hot * (1 - hot),
+        "hole hot": 0 * hot,
+        "both cool": 1 - hot,
+        "ground state": 0 * hot,
+    }
+    return record, ElectronHole("dish", t, shares, energy, {key: 0.01 * np.ones(t.size) for key in energy})
 
 
 def make_structure(counts, rng):
@@ -362,7 +399,7 @@ def make_study(
         {"name": name, "ratio": estimate(value, 0.7, 1.3, unit="1", parts={"finite_trajectory": 0.3})}
         for name, value in (("plain average", 1.0), ("linear interpolation in time", 0.98))
     ]
-    results["relaxation"], relaxation = make_relaxation()
+    results["relaxation"], relaxation, pair = make_relaxation()
     results["learning_curves"] = make_curves(next(iter(names)), timestep)
     for model in results["models"]:
         if model["split"] == "blocked":
@@ -424,6 +461,7 @@ def make_study(
             maps=tuple(maps),
             atoms={target: rng.normal(0, 0.3, sum(counts.values())) for target in ("gap", "nac")},
             relaxation=relaxation,
+            pair=pair,
             states=states,
             edges=edges,
         ),

@@ -10,7 +10,9 @@ import pytest
 from hopcast.core import VibronicHamiltonian
 from hopcast.couplings import diagnose_overlaps
 from hopcast.report import results_schema
+from hopcast.study import electron_hole
 from hopcast.study.config import DynamicsSection, RelaxationSection
+from hopcast.study.electron_hole import fall_time, pair_series
 from hopcast.study.inputs import StudyData
 from hopcast.study.progress import Stage
 from hopcast.study.relaxation import cases, relaxation_series, relaxes, run_relaxation
@@ -94,6 +96,54 @@ def test_records_follow_the_schema(found):
             next(r for r in record["runs"] if r["name"] == carrier.name)["initial_state"]
         )
         assert carrier.populations["dish"][0, start] == 1
+
+
+def test_electron_and_hole_together(found):
+    pair = found.numbers["relaxation"]["pair"]
+    assert pair["n_determinants"] == 2 * 3 + 1  # the electron starts below the band in which it waits
+    assert [(one["carrier"], one["way"], one["initial_state"]) for one in pair["carriers"]] == [
+        ("electron", "together", "band 6"), ("electron", "alone", "band 6"), ("hole", "together", "band 2"),
+        ("hole", "alone", "band 2"),
+    ]  # fmt: skip
+    drawn = pair_series(found)
+    np.testing.assert_allclose(sum(drawn.groups.values()), 1)
+    assert drawn.groups["both hot"][0] == 1
+    for one in pair["carriers"]:
+        energy = drawn.energy[one["carrier"], one["way"]]
+        levels = {"electron": 0.2, "hole": 0.1}  # bands 6 and 2 above the edge
+        assert energy[0] == pytest.approx(levels[one["carrier"]], abs=0.01)
+        assert energy.min() < energy[0] / np.e
+        assert one["cooling_time_low"] <= one["cooling_time"]
+        high = one["cooling_time_high"]
+        assert high is None or high >= one["cooling_time"]
+    # nothing recombines across 1.5 eV: populations of the electron are those of the groups
+    assert pair["ground_population"] < 0.05 < pair["ground_population_high"]
+    populations = found.arrays["pair/electron/together/populations"]
+    np.testing.assert_allclose(populations[:, 0], drawn.groups["hole hot"] + drawn.groups["both cool"])
+
+
+def test_the_pair_is_left_out_or_cut_to_memory(monkeypatch):
+    study = study_of(window())
+    off = run_relaxation(
+        SETTINGS.model_copy(update={"pair_states": 0}), DynamicsSection(), 0, study, Stage(), 1
+    )
+    assert "pair" not in off.numbers["relaxation"]
+    assert pair_series(off) is None
+    monkeypatch.setattr(
+        electron_hole, "MOST_BYTES", 16 * 6 * 5 * 8 * 30
+    )  # 6 sub-steps, 2 x 2 bands and the ground state
+    small = SETTINGS.model_copy(update={"pair_states": 2, "duration": 200.0})
+    pair = run_relaxation(small, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]["pair"]
+    assert pair["n_determinants"] == 5
+    assert pair["substeps"] == 6
+    assert pair["n_frames"] == 31
+
+
+def test_time_to_fall():
+    t = np.arange(4.0)
+    assert fall_time(t, np.array([4.0, 3.0, 1.0, 0.0]), 2.0) == 1.5
+    assert fall_time(t, np.array([1.0, 3.0, 1.0, 0.0]), 2.0) == 0.0
+    assert fall_time(t, np.array([4.0, 3.0, 3.0, 3.0]), 2.0) is None
 
 
 def test_bits_do_not_depend_on_workers(found):

@@ -82,7 +82,11 @@ from hopcast.dynamics.comparison import (
 )
 from hopcast.dynamics.decays import DecayFits, DecayModel, active_transitions, fit_decays, transition_rates
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function, dephasing_matrix, dephasing_time
-from hopcast.dynamics.determinants import determinant_hamiltonian, read_determinants
+from hopcast.dynamics.determinants import (
+    determinant_hamiltonian,
+    electron_hole_hamiltonian,
+    read_determinants,
+)
 from hopcast.dynamics.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
 from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
@@ -102,7 +106,7 @@ __all__ = [
     "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate",
     "Interval", "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps",
     "combine_parts", "combined", "compare_methods", "cumulant_rate", "dephasing_function",
-    "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "fit_decays", "hole_hamiltonian",
+    "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "electron_hole_hamiltonian", "fit_decays", "hole_hamiltonian",
     "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation", "plain_average_rate",
     "propagators", "rate_matrices", "ratio_of_rates", "read_determinants", "redfield_rate", "result_record",
     "run_dynamics", "scissor", "second_order_rate", "substep_grid", "transition_rates", "warn_leaking",

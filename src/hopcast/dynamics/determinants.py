@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -128,3 +129,49 @@ def determinant_hamiltonian(
         energy_known=ham.energy_known, nac_known=ham.nac_known,
         provenance={**ham.provenance, "basis": f"{n} Slater determinants of {ham.n_states} orbitals"},
     )  # fmt: skip
+
+
+def electron_hole_hamiltonian(
+    ham: VibronicHamiltonian, holes: Sequence[int], electrons: Sequence[int]
+) -> VibronicHamiltonian:
+    r"""Return the Hamiltonian of an electron and a hole together: the ground state and all single excitations.
+
+    One spin, independent particles: :math:`E_{ha} = \varepsilon_a - \varepsilon_h` above the ground state but for the sum of the
+    occupied bands. A step of either particle couples as it does alone, recombination couples :math:`|h\,a\rangle` to the ground state
+    with :math:`d_{ha}`, and determinants in which both differ do not couple.
+
+    Parameters
+    ----------
+    ham
+        Bands.
+    holes
+        Occupied bands in which the hole may be, the edge first.
+    electrons
+        Empty bands in which the electron may be, the edge first.
+
+    Returns
+    -------
+    VibronicHamiltonian
+        State 0 is the ground state, state ``1 + i * len(electrons) + j`` has the hole in ``holes[i]`` and the electron in
+        ``electrons[j]``.
+
+    Raises
+    ------
+    InputError
+        If a band is there twice, or one of the lists is empty.
+    """
+    bands = [*holes, *electrons]
+    if not holes or not electrons or len(set(bands)) != len(bands):
+        raise InputError(
+            f"Arguments `holes` and `electrons` must hold different bands, at least one each, but are {list(holes)} "
+            f"and {list(electrons)}."
+        )
+    numbered = dataclasses.replace(ham, state_labels=tuple(str(i + 1) for i in range(ham.n_states)))
+    ground = [h + 1 for h in holes]
+    excited = [
+        [*(h + 1 for h in holes if h != hole), electron + 1] for hole in holes for electron in electrons
+    ]
+    names = ham.state_labels
+    labels = [f"{names[hole]} → {names[electron]}" for hole in holes for electron in electrons]
+    found = determinant_hamiltonian(numbered, [ground, *excited])
+    return dataclasses.replace(found, state_labels=("ground state", *labels))

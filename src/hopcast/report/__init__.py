@@ -36,6 +36,7 @@ from hopcast.report.schema import SCHEMA_VERSION, results_schema, to_json, valid
 from hopcast.report.study_report import (
     CHOSEN,
     Dephasing,
+    ElectronHole,
     Forecast,
     InformationMap,
     Populations,
@@ -57,7 +58,7 @@ from hopcast.report.tables import (
 from hopcast.report.verdicts import Verdict, with_verdicts
 
 __all__ = [
-    "CHOSEN", "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "FigureSpec", "Forecast",
+    "CHOSEN", "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "ElectronHole", "FigureSpec", "Forecast",
     "InformationMap", "Populations", "Relaxation", "Series", "Structure", "StudyReport", "Table", "Verdict", "best_feature_table",
     "calibrated_rate_table", "calibration_table", "claim_table", "claims", "estimate", "hamiltonian_table", "information_table", "learning_table", "model_table", "number", "paper_ratio", "render_html",
     "results_schema", "save_figure", "study_tables", "to_json", "trust_table", "validate_results", "with_verdicts",

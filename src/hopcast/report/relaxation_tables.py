@@ -1,4 +1,4 @@
-"""Table of carriers relaxing through the bands beside the gap."""
+"""Tables of carriers relaxing through the bands beside the gap: each alone, and electron and hole together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hopcast.report.table import Cell, Column, Table, shown_number
 
 _LITTLE: Final = 0.1
 _PS_PER_NS: Final = 1e3
+_FS_PER_PS: Final = 1e3
 
 
 def relaxation_table(report: StudyReport) -> Table:
@@ -86,3 +87,50 @@ def _notes(record: Mapping[str, Any]) -> list[str]:
         f"{one['name'].capitalize()}, {one['method']}: refused. {one['reason']}" for one in record["refused"]
     ]
     return notes
+
+
+def pair_table(report: StudyReport) -> Table:
+    """Return how fast electron and hole cool together and alone, where the study ran them."""
+    columns = (
+        Column("carrier", "Carrier", style="text"),
+        Column("way", "Run", style="text"),
+        Column("bands", "From, to", style="text"),
+        Column("cooling_time", "Energy at 1/e after", "ps", "interval"),
+        Column("initial_energy", "Energy at the start", "eV"),
+        Column("final_energy", "At the end", "eV"),
+        Column("at_the_edge", "At the edge", "%", "fixed", 1),
+    )
+    record = report.results.get("relaxation", {}).get("pair")
+    if record is None:
+        return Table("pair", "Electron and hole together", columns, ())
+    rows = tuple(
+        (
+            Cell(one["carrier"]), Cell(one["way"]), Cell(f"{one['initial_state']} → {one['bands'][0]}"), _cooling(one),
+            Cell(one["initial_energy"]), Cell(one["final_energy"]), Cell(100 * one["at_the_edge"]),
+        )
+        for one in record["carriers"]
+    )  # fmt: skip
+    notes = (
+        f"Together: {record['n_determinants']} Slater determinants (the ground state and one electron raised from any of the hole's "
+        "bands to any of the electron's; one spin, no interaction). "
+        f"{record['method']}, {record['n_trajectories']} trajectories from {record['n_starts']} initial times, "
+        f"{record['duration'] / 1e3:g} ps of {record['n_frames']} frames, {record['substeps']} sub-steps a step; dephasing times "
+        f"{shown_number(record['tau_low'], 2)} to {shown_number(record['tau_high'], 2)} fs ({record['tau_convention']}). Brackets: 95 %, "
+        "sampling only.",
+        f"Recombined in the window: {100 * record['ground_population']:.3g} %, at most "
+        f"{100 * record['ground_population_high']:.2g} % (95 %, sampling). Energies count them as zero; edges do not absorb, "
+        "together or alone.",
+    )  # fmt: skip
+    return Table(
+        "pair", "Electron and hole together", columns, rows, notes, tuple(i // 2 for i in range(len(rows)))
+    )
+
+
+def _cooling(one: Mapping[str, Any]) -> Cell:
+    if one["cooling_time"] is None:
+        return Cell(None, reason=one["cooling_time_reason"])
+    low, high = (
+        None if one[key] is None else one[key] / _FS_PER_PS
+        for key in ("cooling_time_low", "cooling_time_high")
+    )
+    return Cell(one["cooling_time"] / _FS_PER_PS, low, high)

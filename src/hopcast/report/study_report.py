@@ -238,6 +238,37 @@ class Relaxation:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ElectronHole:
+    """Electron and hole in one run, beside each alone.
+
+    Parameters
+    ----------
+    method
+        Surface-hopping method.
+    times
+        [n], fs.
+    groups
+        Populations by name [n]: which of the two are hot, at the edge, recombined.
+    energy, energy_error
+        Energy above the edge and the 95 % half-width of its sampling, by carrier ("electron", "hole") and way ("together",
+        "alone") [n], eV.
+    """
+
+    method: str
+    times: Array
+    groups: Mapping[str, Array]
+    energy: Mapping[tuple[str, str], Array]
+    energy_error: Mapping[tuple[str, str], Array]
+
+    def __post_init__(self) -> None:
+        for name, values in self.groups.items():
+            _check_length(f"groups[{name!r}]", values, (len(self.times),))
+        for key, values in self.energy.items():
+            _check_length(f"energy[{key!r}]", values, (len(self.times),))
+            _check_length(f"energy_error[{key!r}]", self.energy_error[key], (len(self.times),))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Series:
     """The arrays behind the figures. None (or empty): the figure is left out and the report says so.
 
@@ -255,6 +286,8 @@ class Series:
         By target: corrected information of each atom's features, summed, nat [n_atoms]; NaN where unknown.
     relaxation
         One for each carrier.
+    pair
+        Electron and hole together.
     states, edges
         Density of states and band-edge states of the frames whose orbitals are known.
     """
@@ -267,6 +300,7 @@ class Series:
     maps: tuple[InformationMap, ...] = ()
     atoms: Mapping[str, Array] = field(default_factory=dict)
     relaxation: tuple[Relaxation, ...] = ()
+    pair: ElectronHole | None = None
     states: DensityOfStates | None = None
     edges: BandEdges | None = None
 

@@ -14,7 +14,7 @@ from hopcast.report.evaluation_tables import (
     selection_table,
 )
 from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
-from hopcast.report.relaxation_tables import relaxation_table
+from hopcast.report.relaxation_tables import pair_table, relaxation_table
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.report.verdicts import TARGET_NAMES
@@ -462,6 +462,6 @@ def study_tables(report: StudyReport) -> dict[str, Table]:
         hamiltonian_table(report), interval_table(report), rate_control_table(report), sampled_rate_table(report), own_tau_table(report),
         method_table(report), check_table(report), claim_table(report), calibration_table(report),
         calibrated_rate_table(report), learning_table(report), selection_table(report), electron_table(report),
-        relaxation_table(report),
+        relaxation_table(report), pair_table(report),
     )  # fmt: skip
     return {table.name: table for table in tables}

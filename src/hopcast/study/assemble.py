@@ -23,6 +23,7 @@ from hopcast.report import (
     number,
 )
 from hopcast.study.config import StudyConfig
+from hopcast.study.electron_hole import pair_series
 from hopcast.study.electrons import electron_series
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import coupling_of
@@ -78,7 +79,11 @@ def assemble(
     series = _series(config, data, functions, information, models, dynamics, checks)
     if "relaxation" in stages:
         results["relaxation"] = stages["relaxation"].numbers["relaxation"]
-        series = dataclasses.replace(series, relaxation=relaxation_series(stages["relaxation"]))
+        series = dataclasses.replace(
+            series,
+            relaxation=relaxation_series(stages["relaxation"]),
+            pair=pair_series(stages["relaxation"]),
+        )
     if electrons is not None:
         series = dataclasses.replace(series, **electron_series(electrons))
     return StudyReport(results, series)

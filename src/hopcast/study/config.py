@@ -172,6 +172,10 @@ class RelaxationSection(Section):
     n_trajectories: PositiveInt = Field(10, description="From each initial time.")
     n_times: Annotated[int, Field(ge=6)] = 200
     n_states: Annotated[int, Field(ge=2)] = Field(8, description="Most bands on either side of the gap.")
+    pair_states: Annotated[int, Field(ge=0)] = Field(
+        7,
+        description="Most bands of either carrier in the run of electron and hole together; 0 leaves it out.",
+    )
 
 
 class ElectronsSection(Section):

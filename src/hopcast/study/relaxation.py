@@ -18,6 +18,7 @@ from hopcast.dynamics import DynamicsResult, active_transitions, fit_decays, run
 from hopcast.dynamics.readings import LITTLE_DECAY
 from hopcast.report import Relaxation, number
 from hopcast.study.config import DynamicsSection, RelaxationSection
+from hopcast.study.electron_hole import run_pair
 from hopcast.study.inputs import StudyData
 from hopcast.study.lifetimes import estimate_record
 from hopcast.study.progress import Stage
@@ -88,13 +89,14 @@ def run_relaxation(
     """Start each carrier in the band farthest from the edge and follow it, by each method.
 
     A carrier that hardly ever arrives starts once more, below the band it waits in. Through the gap the first method
-    alone is run: within the bands' time next to nothing recombines.
+    alone is run: within the bands' time next to nothing recombines. Last, electron and hole run together (`run_pair`),
+    each from the band it started in last.
 
     Returns
     -------
     StageResult
         ``relaxation``: record of `results.json`. Arrays ``times`` and, by case and method,
-        ``{case}/{method}/populations``, ``.../energy`` and ``.../energy_error``.
+        ``{case}/{method}/populations``, ``.../energy`` and ``.../energy_error``; those of `run_pair`.
     """
     runs: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
@@ -130,25 +132,41 @@ def run_relaxation(
             })  # fmt: skip
         return first
 
+    ways: dict[str, list[str]] = {}  # bands from the edge to the start
     for case in cases(data, section.n_states):
         farthest = case.hamiltonian.n_states - 1
         if case.through:
             follow(case, farthest, section.methods[:1])
             continue
         found = follow(case, farthest, section.methods)
-        if found is None or found["decayed"] >= LITTLE_DECAY:
+        if found is None:
+            continue
+        ways[case.carrier] = found["states"]
+        if found["decayed"] >= LITTLE_DECAY:
             continue
         # stuck: a band apart from the others hides what happens below it
         below = found["states"].index(found["longest_stay"]) - 1
         if below > 0:
             name = f"{case.name} from {found['states'][below]}"
             follow(dataclasses.replace(case, name=name), below, section.methods)
+            ways[case.carrier] = found["states"][: below + 1]
+    pair: dict[str, Any] | None = None
+    holes, electrons = (ways.get(carrier, [])[: section.pair_states] for carrier in ("hole", "electron"))
+    if min(len(holes), len(electrons)) > 1:
+        window = data.window[: min(MOST_FRAMES, data.window.n_frames)]
+        try:
+            pair, series = run_pair(section, dynamics, seed, window, holes, electrons, stage, workers)
+            arrays.update(series)
+        except InputError as error:
+            refused.append({"name": "electron and hole", "method": section.methods[0], "reason": str(error)})
     leaking = {} if data.diagnosis is None else data.diagnosis.leaking
-    record = {
+    record: dict[str, Any] = {
         "runs": runs,
         "left_out": [{"band": band, "row_norm": norm} for band, norm in leaking.items()],
         "refused": refused,
     }
+    if pair is not None:
+        record["pair"] = pair
     return StageResult({"relaxation": record}, arrays)
 
 

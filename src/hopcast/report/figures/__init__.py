@@ -13,6 +13,7 @@ from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.dephasing import draw_dephasing
+from hopcast.report.figures.electron_hole import draw_pair
 from hopcast.report.figures.electrons import draw_gaps, draw_states
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
@@ -115,6 +116,12 @@ FIGURES: Final = (
         draw_relaxation,
     ),
     FigureSpec(
+        "pair", "Electron and hole together",
+        "Left: populations by who is cool (in the band at the edge) or hot (in any other). Right: mean energy of each carrier above its edge, "
+        "with the 95 % interval of the sampling; dashed: the carrier alone.",
+        draw_pair,
+    ),
+    FigureSpec(
         "rates", "The mean rate from the computed pairs",
         "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
         "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
@@ -145,5 +152,5 @@ FIGURES: Final = (
 
 __all__ = [
     "FIGURES", "FigureSpec", "draw_calibration", "draw_dephasing", "draw_fits", "draw_forecast", "draw_gaps", "draw_information_atoms",
-    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_populations", "draw_rates", "draw_relaxation", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
+    "draw_information_bars", "draw_information_maps", "draw_learning_curves", "draw_pair", "draw_populations", "draw_rates", "draw_relaxation", "draw_series", "draw_states", "draw_structure", "draw_trust", "spectrum",
 ]  # fmt: skip
