@@ -22,7 +22,7 @@ def draw_pair(report: StudyReport) -> Figure | None:
         return None
     fig = Figure(figsize=(WIDE + 0.6, 2.3))
     left, right = fig.subplots(1, 2)
-    fig.subplots_adjust(left=0.085, right=0.86, top=0.89, bottom=0.18, wspace=0.74)
+    fig.subplots_adjust(left=0.085, right=0.84, top=0.89, bottom=0.18, wspace=0.78)
     _groups(left, pair)
     _energies(right, pair)
     for ax in (left, right):
