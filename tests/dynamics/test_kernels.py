@@ -1,0 +1,276 @@
+"""Plain NumPy twins of the kernels: hop probabilities, their acceptance, and walks on the same random numbers.
+
+Arrays agree to rounding (1e-12); walks draw the same numbers as the kernels, so counts are the same to the last trajectory.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopcast.core.units import HBAR, KB
+from hopcast.dynamics import propagators
+from hopcast.dynamics.loop import Window, apply, boltzmann, follow, pack
+from hopcast.dynamics.methods import METHODS, decoherent, flux, global_flux, markov, shared
+from hopcast.dynamics.problem import prepare
+from hopcast.dynamics.randomness import open_stream, uniform
+
+SIZES = {"seed": st.integers(0, 2**31), "k": st.integers(2, 6), "n": st.integers(1, 5)}
+BETA = 1.0 / (KB * 700.0)
+
+
+def random_window(seed: int, k: int, n: int, substep: float = 0.7) -> Window:
+    """Normalised amplitudes, energies out of order and complex anti-Hermitian couplings, all at random."""
+    rng = np.random.default_rng(seed)
+    c = rng.normal(size=(2 * n + 1, k)) + 1j * rng.normal(size=(2 * n + 1, k))
+    c /= np.linalg.norm(c, axis=1, keepdims=True)
+    c[0] = np.eye(k)[rng.integers(k)]  # some states are empty, as at the start of a run
+    nac = 0.1 * (rng.normal(size=(n, k, k)) + 1j * rng.normal(size=(n, k, k)))
+    nac -= nac.conj().swapaxes(1, 2)
+    return Window(c, rng.normal(size=(n, k)), nac, substep, 0, n, 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(**SIZES)
+def test_fewest_switches(seed, k, n) -> None:
+    window = random_window(seed, k, n)
+    c, d = window.amplitudes, window.nac / HBAR
+    simpson = [
+        sum(w * np.real(c[i:][: 2 * n : 2].conj()[:, :, None] * c[i:][: 2 * n : 2][:, None] * d)
+            for i, w in enumerate((1 / 6, 4 / 6, 1 / 6)))
+    ][0]  # fmt: skip
+    before = np.abs(c[0 : 2 * n : 2]) ** 2
+    expected = np.maximum(2 * window.substep * simpson, 0)
+    expected = np.divide(
+        expected, before[:, :, None], out=np.zeros_like(expected), where=before[:, :, None] > 1e-300
+    )
+    expected[:, np.arange(k), np.arange(k)] = 0
+    np.testing.assert_allclose(flux.hop_probabilities(window), expected, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(**SIZES)
+def test_global_flux(seed, k, n) -> None:
+    window = random_window(seed, k, n)
+    p = np.abs(window.amplitudes[::2]) ** 2
+    change, before = np.diff(p, axis=0), p[:-1]
+    gain, loss = np.maximum(change, 0), np.maximum(-change, 0)
+    share = gain / np.maximum(loss.sum(axis=1, keepdims=True), 1e-300)  # loss = gain: the norm is kept
+    away = np.divide(loss, before, out=np.zeros_like(loss), where=before > 1e-300)
+    np.testing.assert_allclose(
+        global_flux.hop_probabilities(window), away[:, :, None] * share[:, None], rtol=1e-9, atol=1e-12
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(**SIZES)
+def test_markov_state(seed, k, n) -> None:
+    window = random_window(seed, k, n)
+    expected = [[np.abs(window.amplitudes[2 * s + 2]) ** 2] * k for s in range(n)]
+    np.testing.assert_allclose(markov.hop_probabilities(window), expected, atol=1e-15)
+
+
+def accepted(g: np.ndarray, energies: np.ndarray, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of accepted hops and the hazard of leaving, the plain way."""
+    k = g.shape[1]
+    g = np.where(np.eye(k, dtype=bool), 0.0, g)
+    g = g / np.maximum(g.sum(axis=2, keepdims=True), 1.0)
+    rise = energies[:, None, :] - energies[:, :, None]
+    g = g * np.exp(-beta * np.maximum(rise, 0.0))
+    hazard = np.cumsum(-np.log1p(-np.minimum(g.sum(axis=2), 1 - 1e-16)), axis=0)
+    return g, np.concatenate([np.zeros((1, k)), hazard]).T
+
+
+@settings(max_examples=50, deadline=None)
+@given(**SIZES, beta=st.sampled_from([0.0, BETA, 40.0]))
+def test_acceptance(seed, k, n, beta) -> None:
+    rng = np.random.default_rng(seed)
+    g = rng.exponential(0.3, size=(n, k, k)) * (
+        rng.random((n, k, k)) < 0.7
+    )  # some rows add up to more than one
+    energies = rng.normal(scale=0.2, size=(n, k))
+    expected, expected_hazard = accepted(g, energies, beta)
+    hazard = np.zeros((k, n + 1))
+    shared._accept(g, energies, beta, hazard)
+    np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-15)
+    stays, expected_stays = (np.exp(-np.diff(each, axis=1)) for each in (hazard, expected_hazard))
+    np.testing.assert_allclose(
+        stays, expected_stays, atol=1e-13
+    )  # the logarithm of nearly nothing is all rounding
+
+
+@settings(max_examples=50, deadline=None)
+@given(**SIZES)
+def test_products_with_vectors(seed, k, n) -> None:
+    rng = np.random.default_rng(seed)
+    u = np.linalg.qr(rng.normal(size=(n, k, k)) + 1j * rng.normal(size=(n, k, k)))[0]
+    c = rng.normal(size=k) + 1j * rng.normal(size=k)
+    path = np.empty((2 * n + 1, k), dtype=complex)
+    follow(u, c, path)
+    expected = [c / np.linalg.norm(c)]
+    for half in np.repeat(u, 2, axis=0):
+        expected.append(half @ expected[-1])
+    np.testing.assert_allclose(path, expected, atol=1e-12)
+    width = -(-k // 4) * 4
+    real, imag = pack(u, width)
+    assert not real[:, :, k:].any()
+    cr, ci = np.empty(width), np.empty(width)
+    apply(real[0], imag[0], c.real.copy(), c.imag.copy(), cr, ci)
+    np.testing.assert_allclose((cr + 1j * ci)[:k], u[0] @ c, atol=1e-12)
+
+
+def problem_of(ham, method: str, **options):
+    settings = {
+        "rule": "consistent", "waiting": "exponential", "duration": 90.0, "temperature": 700.0, "dephasing_time": 7.0,
+        "initial_state": ham.n_states - 1, "initial_times": [5], "absorbing": False, "n_trajectories": 60, "n_times": 10,
+        "random_state": 3, "tau_convention": "gaussian", "coupling_interpolation": "linear", "substeps": None,
+        "loop": True, "workers": 1, "fit_window": None, "chunk_trajectories": 1000, "progress": None,
+    }  # fmt: skip
+    return prepare(ham, method=method, **{**settings, **options})
+
+
+class Walk:
+    """One trajectory that visits every sub-step of a problem with one start, on the kernel's stream of random numbers."""
+
+    def __init__(self, problem, number: int) -> None:
+        self.grid, starts = problem.grid, problem.starts
+        self.state, self.increment = map(
+            np.uint64, open_stream(problem.random_state, int(starts.key[0]), number)
+        )
+        self.halves = propagators(self.grid, fraction=0.5)
+        self.energies, self.nac = self.grid.interpolate(0, self.grid.n_steps)
+        self.active = int(starts.state[0])
+        self.c = np.eye(problem.n_states, dtype=complex)[self.active]
+        self.first, self.outputs = int(starts.frame[0]), problem.output_steps
+        self.absorbing = problem.absorbing
+        self.left = -np.log(self.random())
+
+    def random(self) -> float:
+        state, u = uniform(self.state, self.increment)
+        self.state = np.uint64(state)
+        return u
+
+    def path(self, substep) -> list[int]:
+        """Active state at each output, moving by `substep(half propagator, energies, couplings)`."""
+        found = [self.active]
+        for step in range(int(self.outputs[-1])):
+            at = (self.first + step) % self.grid.n_steps
+            for s in range(self.grid.n_substeps):
+                if not (self.absorbing and self.active == 0):
+                    substep(self.halves[at, s], self.energies[at, s], self.nac[at, s] / HBAR)
+            if step + 1 in self.outputs:
+                found.append(self.active)
+        return found
+
+
+def pick(weights: np.ndarray, u: float) -> int:
+    """First state at which the cumulated weights pass `u` times their sum."""
+    passed = np.flatnonzero((np.cumsum(weights) > u * weights.sum()) & (weights > 0))
+    return int(passed[0]) if passed.size else int(np.flatnonzero(weights)[-1])
+
+
+def counts_of(paths: list[list[int]], k: int) -> np.ndarray:
+    return np.mean([np.eye(k)[path] for path in paths], axis=0)
+
+
+@pytest.mark.parametrize("absorbing", [False, True])
+@pytest.mark.parametrize("imaginary", [0.0, 0.7])
+@pytest.mark.parametrize("method", ["msdm", "ida"])
+def test_decoherent_walk(ladder, method, imaginary, absorbing) -> None:
+    ham = ladder(imaginary=imaginary, scale=0.05, spacing=0.06)
+    tau = np.add.outer(np.arange(4), np.arange(4)) + 5.0
+    problem = problem_of(ham, method, absorbing=absorbing, dephasing_time=tau)
+    h, k = problem.grid.substep, 4
+
+    def substep(walk: Walk, half: np.ndarray, energies: np.ndarray, d: np.ndarray) -> None:
+        path, me = [walk.c, half @ walk.c, half @ half @ walk.c], walk.active
+        flow = sum(w * np.real(c[me].conj() * c * d[me]) for w, c in zip((1, 4, 1), path, strict=True)) / 6
+        g = np.maximum(2 * h * flow / abs(path[0][me]) ** 2, 0) if abs(path[0][me]) > 1e-150 else np.zeros(k)
+        g[me] = 0
+        g /= max(g.sum(), 1.0)
+        accept = np.exp(-BETA * np.maximum(energies - energies[me], 0))
+        if method == "msdm":
+            g *= accept
+        walk.c, new = path[-1], me
+        walk.left += np.log1p(-min(g.sum(), 1 - 1e-16))
+        if walk.left <= 0:
+            new = pick(g, walk.random())
+            if method == "ida" and energies[new] > energies[me] and walk.random() >= accept[new]:
+                new = me
+            walk.left = -np.log(walk.random())
+            if method == "ida":
+                walk.c = np.eye(k, dtype=complex)[new]
+        walk.active = new
+        if method == "msdm":
+            others = np.arange(k) != new
+            walk.c = np.where(others, walk.c * np.exp(-h / tau[:, new]), walk.c)
+            kept = 1 - np.sum(np.abs(walk.c[others]) ** 2)
+            walk.c[new] *= np.sqrt(kept) / abs(walk.c[new])
+
+    paths = []
+    for number in range(problem.n_trajectories):
+        walk = Walk(problem, number)
+        paths.append(walk.path(lambda *arguments, walk=walk: substep(walk, *arguments)))
+    found = METHODS[method](problem)
+    np.testing.assert_allclose(found.mean, counts_of(paths, k), atol=1e-12)
+    assert found.n_hops > 20
+
+
+@pytest.mark.parametrize("absorbing", [False, True])
+@pytest.mark.parametrize("method", ["fssh", "gfsh", "mssh"])
+def test_shared_walk(ladder, method, absorbing) -> None:
+    module = {"fssh": flux, "gfsh": global_flux, "mssh": markov}[method]
+    ham = ladder(scale=0.05, spacing=0.06)
+    problem = problem_of(ham, method, absorbing=absorbing)
+
+    def substep(walk: Walk, half: np.ndarray, energies: np.ndarray, d: np.ndarray) -> None:
+        path = np.array([walk.c, half @ walk.c, half @ half @ walk.c])
+        window = Window(path, energies[None], d[None] * HBAR, problem.grid.substep, 0, 1, 1)
+        g, hazard = accepted(module.hop_probabilities(window), energies[None], BETA)
+        walk.c = path[-1]
+        walk.left -= hazard[walk.active, 1]
+        if walk.left <= 0:
+            walk.active = pick(g[0, walk.active], walk.random())
+            walk.left = -np.log(walk.random())
+
+    def follow_all(walk: Walk) -> list[int]:
+        def step(*arguments) -> None:
+            substep(walk, *arguments)
+
+        return walk.path(step)
+
+    found = METHODS[method](problem)
+    paths = [follow_all(Walk(problem, number)) for number in range(problem.n_trajectories)]
+    np.testing.assert_allclose(found.mean, counts_of(paths, 4), atol=1e-12)
+    assert found.n_hops > 20
+
+
+def test_recorded_hops_reach_every_later_output() -> None:
+    outputs, steps, flows = (
+        np.array([0, 3, 7]),
+        np.zeros((2, 4, 3), dtype=np.int64),
+        np.zeros((3, 3), dtype=np.int64),
+    )
+    for elapsed, first in ((0, 0), (1, 1), (3, 1), (4, 2), (8, 3)):
+        steps[:], flows[:] = 0, 0
+        shared.record_hop(steps, flows, 1, outputs, elapsed, 2, 0)
+        expected = np.zeros((3, 3), dtype=np.int64)
+        expected[first:, 2], expected[first:, 0] = -1, 1
+        np.testing.assert_array_equal(np.cumsum(steps, axis=1)[1, :-1], expected)
+        assert not steps[0].any()
+        assert flows[2, 0] == flows.sum() == 1
+
+
+def test_boltzmann_factor() -> None:
+    assert boltzmann(0.3, 0.1, BETA) == pytest.approx(np.exp(-0.2 * BETA))
+    assert boltzmann(0.1, 0.3, BETA) == boltzmann(0.3, 0.1, 0.0) == 1.0
+
+
+def test_flow_of_the_active_state() -> None:
+    window = random_window(5, 4, 1)
+    c, d = window.amplitudes[1], window.nac[0]
+    real, imag = pack(window.nac, 4)
+    for me in range(4):
+        found = np.zeros(4)
+        decoherent._flow(c.real.copy(), c.imag.copy(), me, real[0, me], imag[0, me], 1.0, found)
+        np.testing.assert_allclose(found, np.real(c[me].conj() * c * d[me]), atol=1e-14)
