@@ -46,6 +46,27 @@ def test_stochastic_average_over_an_ornstein_uhlenbeck_gap(series) -> None:  # T
     assert (high - low) / (times[1] - times[0]) == pytest.approx(7.1818e-5, rel=0.02)
 
 
+def test_white_noise_in_the_gap_dephases_and_transfers() -> None:  # T4, driven by noise
+    # V = 0.02 eV, E = 0.5 eV, 1/G = 4 fs: P_g = (1 - e^{-kt}) / 2 with the slowest rate of Haken and Strobl
+    # statistical error 0.9 %; steps of 0.2 fs add O(G dt)
+    dt, n, g, times = 0.2, 250_000, 0.25, (20.0, 120.0)
+    nac = np.zeros((n, 2, 2))
+    nac[:, 0, 1], nac[:, 1, 0] = 0.02, -0.02
+    found = np.zeros(2)
+    for seed in range(40):
+        gap = 0.5 + HBAR * np.sqrt(2 * g / dt) * np.random.default_rng(seed).normal(size=n)
+        ham = VibronicHamiltonian(
+            energies=np.stack([0 * gap, gap], 1), nac=nac, timestep=dt, energy_grid="midpoint"
+        )
+        a, b, _ = two_state_substeps(substep_grid(ham, substeps=1))
+        pa, pb = prefix_products(a, b)
+        for i, time in enumerate(times):
+            m = int(time / dt)
+            found[i] += np.mean(np.abs(pb[m:] * pa[:-m] - pa[m:] * pb[:-m]) ** 2) / 40
+    low, high = -np.log(1 - 2 * found)
+    assert (high - low) / (times[1] - times[0]) == pytest.approx(1.43695e-3, rel=0.02)
+
+
 def test_local_rates_agree_where_the_gap_is_wide(wavy) -> None:
     ham = wavy(n_frames=400, gap=1.8, scale=0.05)
     exact, second = local_rate(ham, 5.0), local_rate(ham, 5.0, "second_order")
