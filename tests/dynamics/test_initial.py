@@ -111,7 +111,7 @@ def test_few_trajectories_of_many_starts_fill_all_groups(ladder) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"initial_state": 4}, InputError, "`initial_state` must lie between 0 and 3, but is 4"),
+        ({"initial_state": 4}, InputError, "`initial_state` must be a whole number between 0 and 3, but is 4"),
         ({"initial_state": [0.5, 0.5]}, InputError, "must be a state or 4 weights that add up to one"),
         ({"initial_state": [0, 0.5, 0.6, -0.1]}, InputError, "must be a state or 4 weights"),
         ({"initial_state": [0.5, 0.5, 0, 0], "absorbing": True}, InputError, "must not be 0 while state 0 absorbs"),

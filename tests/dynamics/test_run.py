@@ -180,10 +180,14 @@ def test_exponential_fit_is_least_squares() -> None:
             "`dephasing_time` must be symmetric, but has 5 and 6 fs",
         ),
         ({"dephasing_time": [1.0, 2.0]}, r"a matrix \[2, 2\], but has the shape \(2,\)"),
-        ({"initial_state": 2}, "`initial_state` must lie between 0 and 1, but is 2"),
+        ({"initial_state": 2}, "`initial_state` must be a whole number between 0 and 1, but is 2"),
+        ({"initial_state": np.nan}, "whole number between 0 and 1, but is nan"),
+        ({"initial_state": 0.5}, "whole number between 0 and 1, but is 0.5"),
         ({"initial_state": 0}, "must not be 0 while state 0 absorbs"),
         ({"initial_times": [0, 60]}, "`initial_times` must lie between frames 0 and 59, but holds 60"),
         ({"initial_times": [0.5]}, "whole numbers"),
+        ({"initial_times": [0.0, np.nan]}, "whole numbers"),
+        ({"initial_times": "all"}, "whole numbers"),
         ({"initial_times": []}, "at least one"),
         ({"initial_times": [3, 3]}, "each once"),
         ({"loop": False, "duration": 100.0}, "must not exceed the 60 fs of the trajectory without `loop`"),
@@ -192,6 +196,7 @@ def test_exponential_fit_is_least_squares() -> None:
         ({"duration": 0.3}, "`duration` must hold at least one step of the data, 1 fs, but is 0.3 fs"),
         ({"fit_window": (10.0, 10.5)}, "`fit_window` must hold at least two"),
         ({"substeps": 0}, "`substeps` must be at least 1"),
+        ({"substeps": 2.5}, "`substeps` must be .* a whole number, but is 2.5"),
     ],
 )
 def test_bad_data(wavy, options, message: str) -> None:
@@ -210,6 +215,7 @@ def test_bad_data(wavy, options, message: str) -> None:
         ({"method": "exact", "rule": "hefei"}, 'needs `rule="consistent"`, but is asked for `hefei`'),
         ({"method": "exact", "waiting": "deterministic"}, "deterministic clocks remember the past"),
         ({"n_trajectories": 0}, "`n_trajectories` must be at least 1, but is 0"),
+        ({"n_trajectories": 2.5}, "`n_trajectories` must be a whole number, but is 2.5"),
         ({"n_times": 1}, "`n_times` must be at least 2"),
     ],
 )

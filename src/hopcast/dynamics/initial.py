@@ -95,12 +95,11 @@ def state_weights(
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
     given = np.asarray(initial_state, dtype=np.float64)
     if given.ndim == 0:
-        state = int(given)
-        if not (state == given and 0 <= state < n):
+        if given not in range(n):
             raise InputError(
-                f"Argument `initial_state` must lie between 0 and {n - 1}, but is {initial_state}."
+                f"Argument `initial_state` must be a whole number between 0 and {n - 1}, but is {initial_state}."
             )
-        given = np.eye(n)[state]
+        given = np.eye(n)[int(given)]
     if given.shape != (n,) or not (given >= 0).all() or abs(given.sum() - 1.0) > 1e-9:
         raise InputError(
             f"Argument `initial_state` must be a state or {n} weights that add up to one, but is {initial_state!r}."

@@ -259,6 +259,8 @@ def prepare(
     ):  # fmt: skip
         if value < least:
             raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
+        if value != int(value):
+            raise ConfigError(f"Argument `{name}` must be a whole number, but is {value}.")
     grid = substep_grid(ham, substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
@@ -318,8 +320,9 @@ def _initial_steps(
         number = last + 1 if everything else min(DEFAULT_STARTS, last + 1)
         return (np.arange(number, dtype=np.int64) * (last + 1)) // number
     given = np.asarray(initial_times)
-    frames = given.astype(np.int64).ravel()
-    if given.size == 0 or not np.array_equal(frames, given.ravel()) or np.unique(frames).size != frames.size:
+    numeric = given.size > 0 and given.dtype.kind in "iuf" and bool(np.isfinite(given).all())
+    frames = given.astype(np.int64).ravel() if numeric else np.zeros(0, dtype=np.int64)
+    if not (numeric and np.array_equal(frames, given.ravel()) and np.unique(frames).size == frames.size):
         raise InputError(
             "Argument `initial_times` must hold frame indices (whole numbers), each once, at least one."
         )

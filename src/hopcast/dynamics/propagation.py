@@ -178,8 +178,8 @@ def substep_grid(
             f"{where} {lost[0]}). Forecast or interpolate them."
         )
     n_substeps = choose_substeps(ham) if substeps is None else int(substeps)
-    if n_substeps < 1:
-        raise InputError(f"Argument `substeps` must be at least 1, but is {substeps}.")
+    if n_substeps < 1 or (substeps is not None and n_substeps != substeps):
+        raise InputError(f"Argument `substeps` must be at least 1, a whole number, but is {substeps}.")
     on_frames = ham.energy_grid == "frame"
     left = ham.energies[:-1] if on_frames else ham.energies
     right = ham.energies[1:] if on_frames else ham.energies
