@@ -297,7 +297,7 @@ def main(arguments):
     if "lifetime" in parts:
         n = 50 if quick else 400
         for motion in ("band-limited", "OU"):
-            for n_times in (30, 60):
+            for n_times in (10, 30, 60):
                 share = lifetimes(n, n_times, motion=motion)
                 print(
                     f"95 % interval of a lifetime holds the long-run one in {100 * share:.0f} % of {n} trajectories "

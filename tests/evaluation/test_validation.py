@@ -57,7 +57,7 @@ def test_recalibrated_intervals_hold_what_they_promise():
 
 @pytest.mark.parametrize("motion", ["band-limited", "OU"])
 def test_lifetime_intervals(motion):
-    assert validation.lifetimes(50, 30, motion=motion) >= 0.85
+    assert validation.lifetimes(100, 30, motion=motion) >= 0.9
 
 
 def test_shared_factors_give_the_refitted_answer():

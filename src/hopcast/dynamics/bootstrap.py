@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 
-def block_bootstrap_means(
+@dataclass(frozen=True, eq=False)
+class BlockDraws:
+    r"""Bootstrap draws of means, each with what its own blocks say of its error.
+
+    Attributes
+    ----------
+    means
+        Of each row [n_draws, n_rows].
+    errors
+        Standard error of the logarithm of the first mean (of two rows: of their ratio) in each draw [n_draws]: the spread
+        of :math:`b_1/\bar b_1 - b_2/\bar b_2` over the blocks of the draw.
+    error
+        The same of the series itself, from all of its blocks.
+    """
+
+    means: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    error: float
+
+
+def block_bootstrap(
     rows: NDArray[np.float64], block: int, n_draws: int = 2000, random_state: int = 0
-) -> NDArray[np.float64]:
+) -> BlockDraws:
     """Return bootstrap draws of the mean of each row, all rows cut into the same blocks.
 
     Blocks start anywhere and wrap around the end (the trajectory is looped), so every value weighs the same and the
@@ -17,18 +39,13 @@ def block_bootstrap_means(
     Parameters
     ----------
     rows
-        [n_rows, n].
+        One or two [n_rows, n].
     block
         Length of a block in values.
     n_draws
         Number of draws.
     random_state
         Seed.
-
-    Returns
-    -------
-    ndarray
-        [n_draws, n_rows].
 
     References
     ----------
@@ -41,11 +58,21 @@ def block_bootstrap_means(
     block_means = (sums[:, block : block + n] - sums[:, :n]) / block
     rng = np.random.default_rng(random_state)
     n_blocks = -(-n // block)
-    draws = np.empty((n_draws, len(rows)))
+    means, errors = np.empty((n_draws, len(rows))), np.empty(n_draws)
     for start in range(0, n_draws, 100):  # bounds the memory for long series
         starts = rng.integers(0, n, size=(min(100, n_draws - start), n_blocks))
-        draws[start : start + 100] = block_means[:, starts].mean(axis=2).T
-    return draws
+        drawn = block_means[:, starts]
+        means[start : start + 100] = drawn.mean(axis=2).T
+        errors[start : start + 100] = _log_spread(drawn) / np.sqrt(n_blocks)
+    return BlockDraws(means, errors, float(_log_spread(block_means) / np.sqrt(n / block)))
+
+
+def _log_spread(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the spread of the logarithm of the first row's mean over that of the second's, block by block (last axis)."""
+    means = blocks.mean(axis=-1, keepdims=True)
+    relative = np.divide(blocks, means, out=np.ones_like(blocks), where=means != 0)
+    change = relative[0] - relative[1] if len(blocks) == 2 else relative[0]
+    return np.asarray(change.std(axis=-1))
 
 
 def memory_widening(series: NDArray[np.float64], block: int) -> float:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HBAR
-from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
+from hopcast.dynamics.bootstrap import BlockDraws, block_bootstrap, memory_widening
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
-from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval
+from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval, studentised_interval
 from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import substep_grid
 from hopcast.information import correlation_time
 
-MIN_BLOCKS = 10
+MIN_BLOCKS: Final = 10
+"""Blocks below which an interval is a lower bound."""
+ROOM: Final = 12
+"""Blocks that a series should hold before they are made longer than they need be."""
+SHORTEST, LONGEST = 1.5, 4.0
+"""Lengths of a block, correlation times."""
 
 
 def second_order_rate(gap: ArrayLike, coupling: ArrayLike, dephasing_time: float) -> NDArray[np.float64]:
@@ -166,9 +173,10 @@ def bootstrap_rate(
 ) -> Estimate:
     """Return the mean of a local rate with the interval that the finite trajectory leaves.
 
-    Moving-block bootstrap (`block_bootstrap_means`), blocks longer than the correlation time of the rate; quantiles
-    widened for few blocks (`draws_interval`) and for the memory that blocks cut short (`memory_widening`). With fewer than ten blocks the interval is a lower bound and says so:
-    slow motion that the trajectory never showed is in no block.
+    Moving-block bootstrap (`block_bootstrap`), blocks longer than the correlation time of the rate (`block_length`),
+    studentised on the logarithmic scale (`studentised_interval`) and widened for the memory that blocks cut short
+    (`memory_widening`). With fewer than ten blocks the errors of draws are not known: plain quantiles, widened for few
+    blocks (`draws_interval`), are a lower bound and say so: slow motion that the trajectory never showed is in no block.
 
     Parameters
     ----------
@@ -177,7 +185,7 @@ def bootstrap_rate(
     timestep
         Time between its values, fs.
     block
-        Length of a block, fs; None takes 1.5 times the correlation time (at least one value).
+        Length of a block, fs; None takes 1.5 to 4 times the correlation time (`block_length`).
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -188,10 +196,10 @@ def bootstrap_rate(
     """
     series = _series("rates", rates)
     length = block_length([series], timestep, block)
-    draws = block_bootstrap_means(series[None], length, n_draws, random_state)[:, 0]
+    draws = block_bootstrap(series[None], length, n_draws, random_state)
     n_blocks = series.size / length
     mean = float(series.mean())
-    part = draws_interval(mean, draws, n_blocks, level, memory_widening(series, length))
+    part = interval_of_draws(mean, draws.means[:, 0], draws, n_blocks, level, memory_widening(series, length))
     scaled = Interval(part.low * FS_PER_NS, part.high * FS_PER_NS)
     return Estimate(
         mean * FS_PER_NS, scaled.low, scaled.high, "1/ns", {"finite_trajectory": scaled},
@@ -221,7 +229,7 @@ def ratio_of_rates(
     timestep
         Time between values, fs.
     block
-        Length of a block, fs; None takes 1.5 times the longer of the two correlation times.
+        Length of a block, fs; None takes 1.5 to 4 times the longer of the two correlation times (`block_length`).
     n_draws, level, random_state
         Of the bootstrap.
 
@@ -243,13 +251,38 @@ def ratio_of_rates(
     if bottom.mean() <= 0:
         raise InputError(f"Argument `reference` must have a positive mean, but it is {bottom.mean():.4g}.")
     length = block_length([top, bottom], timestep, block)
-    draws = block_bootstrap_means(np.stack([top, bottom]), length, n_draws, random_state)
+    draws = block_bootstrap(np.stack([top, bottom]), length, n_draws, random_state)
     n_blocks = top.size / length
     value = float(top.mean() / bottom.mean())
-    ratios = draws[:, 0] / np.maximum(draws[:, 1], 1e-300)
-    part = draws_interval(value, ratios, n_blocks, level, memory_widening(top - value * bottom, length))
+    ratios = draws.means[:, 0] / np.maximum(draws.means[:, 1], 1e-300)
+    widening = memory_widening(top - value * bottom, length)
+    part = interval_of_draws(value, ratios, draws, n_blocks, level, widening)
     note = TOO_SHORT if n_blocks < MIN_BLOCKS else ""
     return Estimate(value, part.low, part.high, "", {"finite_trajectory": part}, note)
+
+
+def interval_of_draws(
+    value: float,
+    values: NDArray[np.float64],
+    draws: BlockDraws,
+    n_blocks: float,
+    level: float = 0.95,
+    widening: float = 1.0,
+) -> Interval:
+    """Return the interval of a rate, or of a ratio of two, from the draws of their means.
+
+    Parameters
+    ----------
+    value, values
+        The estimate, and what the draws say of it [n_draws].
+    draws
+        Whose errors they are.
+    n_blocks, level, widening
+        As in `draws_interval`.
+    """
+    if n_blocks < MIN_BLOCKS or value <= 0 or not (values > 0).all():
+        return draws_interval(value, values, n_blocks, level, widening)
+    return studentised_interval(value, values, draws.errors, draws.error, n_blocks, level, widening)
 
 
 def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -261,14 +294,29 @@ def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return series
 
 
+def memory_length(series: list[NDArray[np.float64]], timestep: float) -> float:
+    """Return 1.5 times the longest correlation time of some series, in values."""
+    if series[0].size < 4:
+        return 1.0
+    return SHORTEST * float(correlation_time(np.stack(series, axis=1), timestep).value) / timestep
+
+
 def block_length(series: list[NDArray[np.float64]], timestep: float, block: float | None) -> int:
-    """Return the length of a bootstrap block in values: `block` fs, or 1.5 times the longest correlation time."""
+    """Return the length of a bootstrap block in values.
+
+    `block` fs, or 1.5 times the longest correlation time, and up to four times where twelve such blocks fit: longer ones cut
+    less of a slow memory short, fewer ones know less of their spread.
+    """
     if block is not None and not block > 0:
         raise InputError(f"Argument `block` must be a positive number of fs, but is {block}.")
-    if series[0].size < 4:
+    n = series[0].size
+    if n < 4:
         return 1
-    length = 1.5 * correlation_time(np.stack(series, axis=1), timestep).value if block is None else block
-    return int(np.clip(np.ceil(length / timestep), 1, series[0].size))
+    if block is not None:
+        return int(np.clip(np.ceil(block / timestep), 1, n))
+    least = memory_length(series, timestep)
+    most = np.ceil(least * LONGEST / SHORTEST)
+    return int(np.clip(max(np.ceil(least), min(n // ROOM, most)), 1, n))
 
 
 def _midpoint_gap(ham: VibronicHamiltonian) -> NDArray[np.float64]:

@@ -10,11 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics.bootstrap import block_bootstrap_means, memory_widening
-from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, combined, draws_interval
+from hopcast.dynamics.bootstrap import block_bootstrap, memory_widening
+from hopcast.dynamics.estimates import (
+    TOO_SHORT,
+    Estimate,
+    Interval,
+    combined,
+    draws_interval,
+    studentised_interval,
+)
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
-from hopcast.dynamics.rates import MIN_BLOCKS, block_length
+from hopcast.dynamics.rates import MIN_BLOCKS, block_length, memory_length
 
 N_DRAWS: Final = 2000
 LITTLE_DECAY: Final = 0.1
@@ -138,7 +145,7 @@ def _starts(
         # every initial time has 1/n of the trajectories, so n times the variance of the whole
         noise = ((sampled.high - sampled.low) / (2 * _Z)) ** 2 * some
         variance = variance * max(0.0, 1.0 - noise / variance[0]) if variance[0] > 0 else variance
-    length = block_length([reference.local_rate], problem.grid.timestep, None)
+    length = max(1.0, memory_length([reference.local_rate], problem.grid.timestep))
     independent = max(1.0, min(some, problem.grid.n_steps / length))
     return np.asarray(_Z * np.sqrt(variance / independent)), n
 
@@ -152,20 +159,33 @@ def _finite(
     n_blocks = local.size / length
     if mean <= 0 or not np.isfinite(rate) or rate <= 0:
         return {}, n_blocks < MIN_BLOCKS
-    factor = block_bootstrap_means(local[None], length, N_DRAWS, problem.random_state)[:, 0] / mean
-    factor = np.maximum(factor, 1e-12)
-    lines = line_of_exponential(rate * factor, problem.times, problem.weights)
-    centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
-    value = rate * FS_PER_NS
-    scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factor)
+    draws = block_bootstrap(local[None], length, N_DRAWS, problem.random_state)
+    factor = np.maximum(draws.means[:, 0] / mean, 1e-12)
     widening = memory_widening(local, length)
+    value = rate * FS_PER_NS
+    centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
 
-    def interval(centre: float, draws: NDArray[np.float64]) -> Interval:
-        return draws_interval(centre, draws, n_blocks, widening=widening)
+    def line(factors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return slope and intercept of a rate so many times as fast."""
+        lines = line_of_exponential(rate * factors, problem.times, problem.weights)
+        scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factors)
+        return slope * scaled, crossing + swing * (lines[:, 1] - centre[1])
 
+    if n_blocks < MIN_BLOCKS:
+        slopes, crossings = line(factor)
+        return {
+            name: draws_interval(at, found, n_blocks, widening=widening)
+            for name, at, found in (
+                ("lifetime", 1.0 / value, 1.0 / (value * factor)), ("rate", value, value * factor),
+                ("gradient", slope, slopes), ("intercept", crossing, crossings),
+            )
+        }, True  # fmt: skip
+    ends = studentised_interval(1.0, factor, draws.errors, draws.error, n_blocks, widening=widening)
+    # neither slope nor intercept is monotonic in the rate
+    slopes, crossings = line(np.geomspace(ends.low, ends.high, 101))
     return {
-        "lifetime": interval(1.0 / value, 1.0 / (value * factor)),
-        "rate": interval(value, value * factor),
-        "gradient": interval(slope, slope * scaled),
-        "intercept": interval(crossing, crossing + swing * (lines[:, 1] - centre[1])),
-    }, n_blocks < MIN_BLOCKS
+        "lifetime": Interval(1.0 / (value * ends.high), 1.0 / (value * ends.low)),
+        "rate": Interval(value * ends.low, value * ends.high),
+        "gradient": Interval(float(slopes.min()), float(slopes.max())),
+        "intercept": Interval(float(crossings.min()), float(crossings.max())),
+    }, False

@@ -279,7 +279,7 @@ def _from_samples(context: _Context, name: str, n_samples: int, plain: Estimate)
 def _powered(context: _Context, name: str) -> dict[str, Any]:
     """Return the prediction-powered rate over the ab initio one: forecasts of held-out blocks as control variate.
 
-    Blocks of the interval are 1.5 correlation times of the rate long, as those of the other intervals.
+    Blocks of the interval are as long as those of the other intervals.
     """
     series = [context.forecasts.arrays.get(f"{target}-blocked/{name}") for target in ("gap", "nac")]
     if series[0] is None or series[1] is None:
