@@ -192,6 +192,18 @@ def test_check_names_what_cannot_be_read(tmp_path):
     assert "BAD     antisymmetry" in text
 
 
+def test_a_gap_in_the_numbering_of_frames_is_named(tmp_path):
+    numbers = [*range(1, 20), *range(25, 40)]
+    frames = "".join(f"Direct configuration= {k:5d}\n 0.1 0.2 {0.3 + k / 1e3:.4f}\n" for k in numbers)
+    (tmp_path / "XDATCAR").write_text("x\n1.0\n4 0 0\n0 4 0\n0 0 4\nSi\n1\n" + frames)
+    with pytest.warns(hc.QualityWarning, match="number 19"):
+        text = run("check", tmp_path / "XDATCAR", "--timestep", "1", code=4)
+    assert (
+        "BAD     numbering: In the file, frames are numbered in steps of 1, but number 19 (frame 18) is followed by 25."
+        in text
+    )
+
+
 def test_data_known_at_few_frames(tmp_path):
     """Of the long shipped data one frame in eighty is known: what needs a series is skipped or refused, and says why."""
     ham = hc.load("cspbi3-long").hamiltonian[:1201]

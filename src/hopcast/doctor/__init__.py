@@ -7,7 +7,9 @@ Each check is a function of the data that returns a `Verdict`. The physics behin
   overlaps the lag-1 autocorrelation of the coupling is the alarm: nuclei cannot turn it within a step.
 - *Alignment.* The gap is a function of the positions of its own frame. A ridge regression on displacements and their squares,
   judged on held-out blocks of time, has its least error where positions and gap belong together (lag 0, or half a step
-  for energies of mid-points).
+  for energies of mid-points). With few independent values of the gap some other lag wins by accident: then nothing is said.
+- *Units.* For adiabatic states :math:`\hbar d_{ij}(E_j - E_i) = \hbar\langle i|\dot H|j\rangle`, and :math:`\hbar\,d(E_j - E_i)/dt` is
+  the same of the diagonal: they are of one size where energies and couplings have the right units.
 - *Decay.* Between two decoherence events, every :math:`\tau`, a Rabi oscillation leaves
   :math:`2\langle V^2\rangle/\langle\Delta E^2\rangle` on the other state, so that a population decays in about
   :math:`\tau\langle\Delta E^2\rangle/2\langle V^2\rangle` (two states, gap much larger than the coupling).

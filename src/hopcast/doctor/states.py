@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HARTREE, HBAR, RYDBERG
 from hopcast.couplings import derive_couplings, diagnose_overlaps
-from hopcast.doctor.verdict import Verdict, at, robust_scale
+from hopcast.doctor.verdict import Verdict, at, memory_of, robust_scale
 from hopcast.dynamics.dephasing import Dephasing
 
 GAP_RANGE = (0.2, 12.0)
 """Gaps of semiconductors and insulators, eV."""
+MIXING_RANGE = (0.01, 30.0)
+"""Plausible hbar <i|dH/dt|j> over hbar d(E_j - E_i)/dt (0.3 to 1.1 in CsPbI3, all pairs of bands)."""
 ROTATION_LIMIT = np.pi / 2
 """A state cannot turn by more within a step that is short enough."""
 LEAST_AUTOCORRELATION = 0.5
@@ -94,6 +96,16 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
                 "Check that the couplings belong to these states.",
                 evidence,
             )
+        mixing = _mixing(ham)
+        if mixing is not None:
+            evidence["coupling_against_gap"] = mixing
+            if not MIXING_RANGE[0] <= mixing <= MIXING_RANGE[1]:
+                return Verdict(
+                    "units", "warn",
+                    f"Couplings and energies do not fit each other: coupling times gap is {mixing:.2g} of hbar times the gap's rate of change, "
+                    f"and {MIXING_RANGE[0]:g} to {MIXING_RANGE[1]:g} is plausible (the same motion of the nuclei makes both).",
+                    "Check the units of both, and that they belong to the same states.", evidence,
+                )  # fmt: skip
     return Verdict(
         "units",
         "good",
@@ -101,6 +113,28 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
         "",
         evidence,
     )
+
+
+def _mixing(ham: VibronicHamiltonian) -> float | None:
+    """Return, in the median of all pairs, off-diagonal against diagonal elements of dH/dt (root mean squares over the steps).
+
+    With adiabatic states hbar d_ij (E_j - E_i) = hbar <i|dH/dt|j>, and hbar d(E_j - E_i)/dt is that of the diagonal: a unit or a factor
+    that is in one of them only shows here.
+    """
+    rates = np.diff(ham.energies, axis=0) * (HBAR / ham.timestep)
+    rates = rates[np.isfinite(rates).all(axis=1)]
+    middle = ham.midpoint_energies
+    known = ham.nac_known & np.isfinite(middle).all(axis=1)
+    if len(rates) < 20 or known.sum() < 20:
+        return None
+    found = []
+    for i in range(ham.n_states):
+        for j in range(i + 1, ham.n_states):
+            mixing = np.abs(ham.nac[known, i, j]) * (middle[known, j] - middle[known, i])
+            moving = float((np.abs(rates[:, j] - rates[:, i]) ** 2).mean())
+            if moving > 0 and np.any(mixing):
+                found.append(float(np.sqrt((mixing**2).mean() / moving)))
+    return float(np.median(found)) if found else None
 
 
 def antisymmetry(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -353,6 +387,12 @@ def missing_of(series: NDArray[np.float64], what: str) -> Verdict:
     return Verdict("missing frames", "good", f"The {what} move evenly from frame to frame.", "", evidence)
 
 
+def _error_of_shift(series: NDArray[np.float64], quarter: int) -> float:
+    """Return the standard error of the difference of two quarters' means, from the memory of what a straight line leaves."""
+    memory, deviation = memory_of(series)
+    return deviation * float(np.sqrt(4 * memory / quarter))
+
+
 def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
     """Whether the gap drifts from the first to the last quarter."""
     gap = ham.gap(context.pair)
@@ -361,7 +401,15 @@ def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
     quarter = len(gap) // 4
     shift = float(gap[-quarter:].mean() - gap[:quarter].mean())
     within = float(np.sqrt(0.5 * (gap[:quarter].var() + gap[-quarter:].var())))
-    evidence = {"shift_meV": 1e3 * shift, "fluctuation_meV": 1e3 * within}
+    error = _error_of_shift(gap, quarter)
+    evidence = {"shift_meV": 1e3 * shift, "fluctuation_meV": 1e3 * within, "error_meV": 1e3 * error}
+    if abs(shift) > 3 * within and abs(shift) <= 4 * error:
+        return Verdict(
+            "energy drift", "skipped",
+            f"The gap shifts by {1e3 * shift:.3g} meV, with a standard error of {1e3 * error:.3g} meV by its slow motions alone: the data are too "
+            "short to tell a drift.",
+            "", evidence,
+        )  # fmt: skip
     if abs(shift) > 3 * within and abs(shift) > 5e-3:
         return Verdict(
             "energy drift", "bad", f"The gap drifts by {1e3 * shift:.3g} meV, {abs(shift) / max(within, 1e-12):.2g} times its fluctuation.",

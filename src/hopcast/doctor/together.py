@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
-from hopcast.doctor.verdict import Verdict
+from hopcast.doctor.verdict import Verdict, memory_of
 
 NEAR = 6
 """Half-steps scanned one by one on either side."""
@@ -19,6 +19,8 @@ LEARNABLE = 0.3
 """Below this R2 the quick regression has learnt too little to tell a lag."""
 CLEAR = 2.0
 """The worst lag must be worse than the best by this factor; else the nuclei are too slow, or the data too short, to tell."""
+INDEPENDENT = 30.0
+"""Fewer independent values of the gap (length over twice its memory) fit some lag by accident: pieces of 3 ps of CsPbI3 do."""
 N_BLOCKS = 5
 PENALTIES = (0.002, 0.1, 1.0)
 
@@ -95,6 +97,12 @@ def alignment(
         ), {}  # fmt: skip
     if trajectory.n_frames < 60 or not np.isfinite(ham.gap(pair)).all():
         return Verdict(name, "skipped", "The scan needs sixty frames, all with known energies."), {}
+    independent = trajectory.n_frames / (2 * memory_of(ham.gap(pair))[0])
+    if independent < INDEPENDENT:
+        return Verdict(
+            name, "skipped", f"The gap is so slow that the data hold {independent:.2g} independent values of it, and {INDEPENDENT:g} are needed to tell a lag.",
+            "", {"independent_values": independent},
+        ), {}  # fmt: skip
     lags, blocks = lag_scan(trajectory, ham, pair)
     errors = blocks.sum(axis=1)
     best = float(lags[errors.argmin()])

@@ -102,3 +102,17 @@ def robust_scale(values: NDArray[Any]) -> float:
     """Return the standard deviation that a normal distribution of the same median absolute deviation has."""
     finite = values[np.isfinite(values)]
     return float(1.4826 * np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0
+
+
+def memory_of(series: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the integrated autocorrelation time (in frames, at least a half) and the deviation of what a straight line leaves."""
+    times = np.arange(len(series))
+    rest = series - np.polyval(np.polyfit(times, series, 1), times)
+    power = float((rest * rest).sum())
+    memory = 0.5
+    for lag in range(1, len(series) // 2):
+        value = float((rest[lag:] * rest[:-lag]).sum())
+        if value <= 0:
+            break
+        memory += value / power
+    return memory, float(np.sqrt(power / len(series)))
