@@ -135,7 +135,9 @@ def numbered_pairs(name: str, inside: bool) -> Callable[[Path], Seed]:
             place.mkdir(exist_ok=True)
             (place / f"{name}{step}_re").write_text("-1.00000e+00 0.00000e+00\n0.00000e+00 5.00000e-01\n")
             (place / f"{name}{step}_im").write_text("0.00000e+00 2.00000e-03\n-2.00000e-03 0.00000e+00\n")
-        return of_hamiltonian(folder, "pyxaid" if inside else "nanoqmflows", scheme="3points")
+        if inside:
+            return of_hamiltonian(folder, "pyxaid")
+        return of_hamiltonian(folder, "nanoqmflows", scheme="3points")
 
     return make
 

@@ -167,6 +167,14 @@ def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
     )
 
 
+def test_a_molecule_needs_no_cell(tmp_path):
+    (tmp_path / "m.xyz").write_text("".join(f"2\n\nO 0 0 0\nH 0 0 {1 + k / 100}\n" for k in range(4)))
+    assert "Give `cell`" in run("convert", tmp_path / "m.xyz", tmp_path / "m.h5", "--timestep", "1", code=3)
+    run("convert", tmp_path / "m.xyz", tmp_path / "m.h5", "--timestep", "1", "--molecule")
+    assert hc.read_trajectory(tmp_path / "m.h5").pbc == (False, False, False)
+    assert "is not periodic" in run("check", tmp_path / "m.xyz", "--timestep", "1", "--molecule")
+
+
 def test_check_exit_codes(source, tmp_path):
     text = run("check", source)
     assert "phases" in text

@@ -335,6 +335,19 @@ class TestReadingRules:
         with pytest.raises(hc.ConfigError, match="`namd-lmi` is only read"):
             hc.write_hamiltonian(random_hamiltonian(2, 5), tmp_path, format="namd-lmi")
 
+    @pytest.mark.parametrize(
+        ("name", "option"),
+        [("hefei", {"unit": "Ha"}), ("canac", {"spin": 1}), ("libra-text", {"scheme": "levine"}), ("pyxaid", {"energy_grid": "frame"})],
+    )  # fmt: skip
+    def test_what_a_reader_does_not_heed_is_refused(self, tmp_path, name, option):
+        ((key, value),) = option.items()
+        hc.write_hamiltonian(random_hamiltonian(2, 5), tmp_path, format=name)
+        with pytest.raises(
+            hc.ConfigError,
+            match=f"`{key}` must be left out for the format `{name}`.* is `{value}`. It is for `",
+        ):
+            hc.read_hamiltonian(tmp_path, timestep=0.75, **option)
+
     def test_unknown_numbers_are_not_written_as_nan(self, tmp_path):
         ham = random_hamiltonian(2, 5)
         nac = ham.nac.copy()

@@ -282,6 +282,7 @@ FAULTS = [
     Fault("not finite", "libra-ci", "Hvib_ci_1_re.npz", sparse(np.diag([1, np.nan])), "must hold finite numbers", "but holds nan", "Calculate this step again"),
     Fault("not antisymmetric", "libra-ci", "Hvib_ci_1_im.npz", sparse([[0, 1], [1, 0]]), "must hold antisymmetric couplings", "step 1 deviates by 2", COUPLINGS),
     Fault("not antisymmetric", "libra-ci", "Hvib_ci_1_re.npz", sparse([[0, 0.5], [0.5, 1]]), "must be diagonal", "elements of 0.5 Ha off", "Write Hvib of adiabatic states"),
+    Fault("spin", "libra-ci", "Hvib_ci_1_re.npz", lambda path: None, "must hold `E_ks_<step>.npz` to have spins", "holds `Hvib_ci` only", "Leave `spin` out", "", options={"timestep": 1.0, "spin": 1}),
     # nano-qmflows
     *of_matrices("nanoqmflows", "", "Ham_{}_re", "Ham_{}_im"),
     Fault("steps", "nanoqmflows", "Ham_2_im", remove, "a real and an imaginary part of every step", "step 2 has only one", "Check that both", ""),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hopcast.cli.convert import Couplings, From, Grid, Occupied, Scheme, Spin, Timestep, Unit
+from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Scheme, Spin, Timestep, Unit
 from hopcast.cli.options import Cell, Workers, parse_cell
 
 
@@ -31,6 +31,7 @@ def check(
     scheme: Scheme = None,
     occupied: Occupied = None,
     cell: Cell = None,
+    molecule: Molecule = False,
     pair: Annotated[
         str | None, typer.Option("--pair", help="Two states, from 0, e.g. 3,4.", show_default=False)
     ] = None,
@@ -81,7 +82,7 @@ def check(
             with contextlib.redirect_stdout(said):
                 hamiltonian, path = read_source(
                     source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
-                    spin=spin, scheme=scheme, n_occupied=occupied, cell=cell, workers=workers,
+                    spin=spin, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
                 )  # fmt: skip
             if trajectory is not None:
                 step = (
@@ -89,7 +90,13 @@ def check(
                     if timestep is not None
                     else (None if hamiltonian is None else hamiltonian.timestep)
                 )
-                path = read_trajectory(trajectory, timestep=step, cell=parse_cell(cell), workers=workers)
+                path = read_trajectory(
+                    trajectory,
+                    timestep=step,
+                    cell=parse_cell(cell),
+                    pbc=False if molecule else None,
+                    workers=workers,
+                )
             if path is not None:
                 numbers = _numbers(trajectory or source)
         diagnosis = examine(

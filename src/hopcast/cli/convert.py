@@ -41,6 +41,8 @@ Occupied = Annotated[
     int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)
 ]
 
+Molecule = Annotated[bool, typer.Option("--molecule", help="In vacuum: a trajectory needs no cell.")]
+
 
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     """Return the Hamiltonian and the trajectory of a path, None where it has none, and print what was recognised."""
@@ -49,7 +51,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     from hopcast.io.native import SUFFIXES, parts_of
 
     form = options.pop("format", None)
-    cell = options.pop("cell", None)
+    cell, molecule = options.pop("cell", None), options.pop("molecule", False)
     names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
     if not path.exists():
         raise InputError(f"File `{path}` does not exist. Check the path.")
@@ -70,7 +72,11 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         typer.echo(f"Read {path}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
     if wants_trajectory:
         trajectory = read_trajectory(
-            path, format=form, timestep=options.get("timestep"), cell=parse_cell(cell)
+            path,
+            format=form,
+            timestep=options.get("timestep"),
+            cell=parse_cell(cell),
+            pbc=False if molecule else None,
         )
         typer.echo(f"Read {path}: {trajectory!r}.")
     return hamiltonian, trajectory
@@ -137,6 +143,7 @@ def convert(
     scheme: Scheme = None,
     occupied: Occupied = None,
     cell: Cell = None,
+    molecule: Molecule = False,
     trajectory: Annotated[
         Path | None,
         typer.Option(
@@ -173,11 +180,13 @@ def convert(
         raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
-        scheme=scheme, n_occupied=occupied, cell=cell, workers=workers,
+        scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
     )  # fmt: skip
     if trajectory is not None:
         step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
-        path = read_trajectory(trajectory, timestep=step, cell=parse_cell(cell), workers=workers)
+        path = read_trajectory(
+            trajectory, timestep=step, cell=parse_cell(cell), pbc=False if molecule else None, workers=workers
+        )
     if hamiltonian is None:
         if to != "hopcast":
             raise ConfigError("A trajectory is written in our own form only. Leave --to out.")

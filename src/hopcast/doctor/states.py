@@ -17,7 +17,7 @@ from hopcast.dynamics.dephasing import Dephasing
 GAP_RANGE = (0.2, 12.0)
 """Gaps of semiconductors and insulators, eV."""
 MIXING_RANGE = (0.01, 30.0)
-"""Plausible hbar <i|dH/dt|j> over hbar d(E_j - E_i)/dt (0.3 to 1.1 in CsPbI3, all pairs of bands)."""
+"""Plausible hbar <i|dH/dt|j> over hbar d(E_j - E_i)/dt (0.5 in the median of all pairs of bands of CsPbI3)."""
 ROTATION_LIMIT = np.pi / 2
 """A state cannot turn by more within a step that is short enough."""
 LEAST_AUTOCORRELATION = 0.5

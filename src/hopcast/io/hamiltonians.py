@@ -9,7 +9,16 @@ import numpy as np
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.registry import Format, ReadOptions, WriteOptions, find_format, reading, recognise, writable
+from hopcast.io.registry import (
+    Format,
+    ReadOptions,
+    WriteOptions,
+    check_heeded,
+    find_format,
+    reading,
+    recognise,
+    writable,
+)
 
 
 def read_hamiltonian(
@@ -42,11 +51,11 @@ def read_hamiltonian(
         "overlaps": where the source has raw overlaps they are kept, and couplings that are not known are NaN until
         `hopcast.derive_couplings` makes them. "source": the couplings of the source are trusted as they are.
     unit
-        Unit of energy of text that may have several: "eV", "Ry" or "Ha".
+        Unit of energy of text that may have several (PYXAID, nano-qmflows): "eV", "Ry" or "Ha".
     energy_grid
         "frame" or "midpoint" for Libra's text, which does not say it.
     spin
-        Spin channel, 0 or 1.
+        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI).
     scheme
         "3points" or "levine" for nano-qmflows' text.
     n_occupied
@@ -60,7 +69,7 @@ def read_hamiltonian(
         If files are missing, broken, ragged, not finite, not antisymmetric, or do not fit together; or of no or of
         several formats.
     ConfigError
-        If an option is unknown.
+        If an option is unknown, or one that the format does not heed.
     """
     check_choice("couplings", couplings, ("overlaps", "source"))
     name = Path(path)
@@ -71,6 +80,7 @@ def read_hamiltonian(
         timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
         n_occupied=n_occupied, workers=workers,
     )  # fmt: skip
+    check_heeded(found, options)
     with reading(name, found):
         hamiltonian: VibronicHamiltonian = found.read(name, options)
     return hamiltonian

@@ -175,6 +175,8 @@ class Format:
         Writes it; None where the format is only read.
     holds
         What a Hamiltonian keeps when it is written and read again.
+    heeds
+        Which of the options `unit`, `energy_grid`, `spin` and `scheme` its reader heeds; the others are refused.
     code
         Another name, shared by all formats of a code; the files decide which of them it is.
     index
@@ -191,6 +193,7 @@ class Format:
     write: Callable[[Any, Path, WriteOptions], None] | None = None
     holds: Holds = field(default_factory=Holds)
     code: str = ""
+    heeds: tuple[str, ...] = ()
     index: Callable[[Path, ReadOptions], FrameIndex] | None = None
 
 
@@ -282,6 +285,24 @@ def recognise(path: Path, kind: Kind) -> Format:
         f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
         "Name its `format`, or see `hopcast formats`."
     )
+
+
+def check_heeded(form: Format, options: ReadOptions) -> None:
+    """Refuse options that a format's reader would not look at: what a user says is never left out silently.
+
+    Raises
+    ------
+    ConfigError
+        Naming the option.
+    """
+    for name in ("unit", "energy_grid", "spin", "scheme"):
+        value = getattr(options, name)
+        if value != getattr(ReadOptions(), name) and name not in form.heeds:
+            able = ", ".join(f"`{each.name}`" for each in list_formats("hamiltonian") if name in each.heeds)
+            raise ConfigError(
+                f"Argument `{name}` must be left out for the format `{form.name}`, which has no choice of it, but is `{value}`. "
+                f"It is for {able}."
+            )
 
 
 def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:

@@ -148,6 +148,10 @@ def _from_overlaps(
 def _many_body(
     path: Path, kind: str, found: dict[str, dict[int, Path]], timestep: float, options: ReadOptions
 ) -> VibronicHamiltonian:
+    if options.spin:
+        raise InputError(
+            f"Folder `{path}` must hold `E_ks_<step>.npz` to have spins, but holds `Hvib_{kind}` only. Leave `spin` out."
+        )
     numbers = consecutive(path, found[f"{kind}_re"], f"`Hvib_{kind}_<step>_re.npz`")
     steps = consecutive(path, found[f"{kind}_im"], f"`Hvib_{kind}_<step>_im.npz`")
     _same_start(path, numbers, steps, f"Hvib_{kind}_re", f"Hvib_{kind}_im")
@@ -218,5 +222,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 FORMAT = Format(
     "libra-npz", "Libra's sparse archives: raw overlaps (E_ks, S_ks, St_ks), Hvib_ks, Hvib_sd, Hvib_ci", "hamiltonian",
     "E_ks_<step>.npz, St_ks_<step>.npz, Hvib_*_<step>_im.npz", sniff, read, write,
-    Holds("frame", overlaps=True, digits=17),
+    Holds("frame", overlaps=True, digits=17), heeds=("spin",),
 )  # fmt: skip

@@ -47,5 +47,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 FORMAT = Format(
     "libra-text", "Libra's vibronic Hamiltonian as text", "hamiltonian", "Hvib_<step>_re, _im", sniff, read, write,
-    Holds("midpoint", complex=True, diagonal=False),
+    Holds("midpoint", complex=True, diagonal=False), heeds=("energy_grid",),
 )  # fmt: skip

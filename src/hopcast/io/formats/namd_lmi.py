@@ -79,4 +79,4 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     )  # fmt: skip
 
 
-FORMAT = Format("namd-lmi", "NAMD-LMI's couplings", "hamiltonian", "NAC.h5", sniff, read)
+FORMAT = Format("namd-lmi", "NAMD-LMI's couplings", "hamiltonian", "NAC.h5", sniff, read, heeds=("spin",))

@@ -79,4 +79,5 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
 
 FORMAT = Format(
     "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read, code="nano-qmflows",
+    heeds=("unit", "scheme"),
 )  # fmt: skip

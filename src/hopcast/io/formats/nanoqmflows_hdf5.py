@@ -163,5 +163,5 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 FORMAT = Format(
     "nanoqmflows-hdf5", "nano-qmflows' HDF5: raw overlaps or couplings", "hamiltonian", "*.hdf5 with eigenvalues/point_<step>",
-    sniff, read, code="nano-qmflows",
+    sniff, read, code="nano-qmflows", heeds=("scheme",),
 )  # fmt: skip

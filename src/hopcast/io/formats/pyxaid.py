@@ -129,5 +129,5 @@ pyxaid_core.namd(params)
 
 FORMAT = Format(
     "pyxaid", "PYXAID's Hamiltonian, any prefix (also CA-NAC's), with a script to start from", "hamiltonian",
-    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False),
+    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False), heeds=("unit",),
 )  # fmt: skip
