@@ -67,6 +67,7 @@ def test_convert_derives_couplings_and_says_what_is_lost(source, tmp_path):
     assert "Read " in back
     assert "hbar / (2 dt)" in back  # what was recognised is printed
     assert "Nothing is lost" in back
+    assert "back.h5 (hopcast): " in run("convert", tmp_path / "back.h5", tmp_path / "copy.h5")
     assert "exists" in run("convert", source, tmp_path / "namd", "--to", "hefei", code=2)
     assert "must be one of" in run("convert", source, tmp_path / "x", "--to", "hefai", code=2)
 
@@ -143,7 +144,9 @@ def test_dephasing_times_can_be_left_out(source, tmp_path):
 def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
     frames = "".join(f"1\ni = {k}, time = {k / 2:.3f}\nSi {k / 100} 0 0\n" for k in range(61))
     (tmp_path / "md-pos-1.xyz").write_text(frames)
-    assert "Wrote" in run("convert", tmp_path / "md-pos-1.xyz", tmp_path / "md.h5", "--cell", "5,5,5")
+    said = run("convert", tmp_path / "md-pos-1.xyz", tmp_path / "md.h5", "--cell", "5,5,5")
+    assert "md-pos-1.xyz (xyz): Trajectory(" in said
+    assert "Wrote" in said
     assert hc.read_trajectory(tmp_path / "md.h5").n_frames == 61
     run("convert", source, tmp_path / "both.h5", "--trajectory", tmp_path / "md-pos-1.xyz", "--cell", "5,5,5")
     assert (

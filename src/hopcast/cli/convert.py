@@ -49,6 +49,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     from hopcast.core.errors import InputError
     from hopcast.io import list_formats, read_hamiltonian, read_trajectory
     from hopcast.io.native import SUFFIXES, parts_of
+    from hopcast.io.trajectories import recognise_trajectory
 
     form = options.pop("format", None)
     cell, molecule = options.pop("cell", None), options.pop("molecule", False)
@@ -69,7 +70,8 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
             for key, value in hamiltonian.provenance.items()
             if key in ("format", "sign", "units", "alignment")
         ]
-        typer.echo(f"Read {path}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
+        own = " (hopcast)" if ours else ""
+        typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
     if wants_trajectory:
         trajectory = read_trajectory(
             path,
@@ -78,7 +80,8 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
             cell=parse_cell(cell),
             pbc=False if molecule else None,
         )
-        typer.echo(f"Read {path}: {trajectory!r}.")
+        known = form or ("hopcast" if ours else recognise_trajectory(path).name)
+        typer.echo(f"Read {path} ({known}): {trajectory!r}.")
     return hamiltonian, trajectory
 
 
