@@ -323,6 +323,18 @@ def test_numbers_of_frames(healthy):
     assert "number 199 (frame 199) is followed by 203" in verdict.finding
 
 
+def test_the_potential_energy_that_frames_carry(healthy):
+    _, path = healthy
+    energies = -500 + 0.05 * np.sin(np.arange(path.n_frames) / 3)
+    assert "potential energy" not in check(None, path, potential_energies=energies).named()
+    drifting = energies + np.linspace(0, 1, path.n_frames)
+    verdict = next(
+        v for v in check(None, path, potential_energies=drifting).verdicts if v.name == "potential energy"
+    )
+    assert verdict.level == "bad"
+    assert verdict.evidence["shift_meV"] == pytest.approx(750, rel=0.01)
+
+
 def test_the_shipped_data_are_unphased_and_repaired():
     """Real data: raw signs, trivial crossings and a step of 4 fs are named, and nothing else."""
     data = hc.load("cspbi3")

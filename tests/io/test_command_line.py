@@ -215,6 +215,25 @@ def test_a_gap_in_the_numbering_of_frames_is_named(tmp_path):
     )
 
 
+def test_the_energies_of_cp2k_are_looked_at(tmp_path):
+    for name, slope in (("still", 0.0), ("drift", 0.01)):
+        frames = "".join(
+            f"1\n i = {k}, time = {k:.3f}, E = {-17 + slope * k + 1e-3 * np.sin(k):.9f}\nSi {0.3 * np.sin(k / 9):.4f} 0 0\n"
+            for k in range(60)
+        )
+        (tmp_path / f"{name}-pos-1.xyz").write_text(frames)
+        text = (
+            CliRunner().invoke(app, ["check", str(tmp_path / f"{name}-pos-1.xyz"), "--cell", "5,5,5"]).output
+        )
+        # 0.01 Ha a frame over 45 frames
+        expected = (
+            "BAD     potential energy: The potential energy drifts by 1.22e+04 meV"
+            if slope
+            else "GOOD    potential energy"
+        )
+        assert expected in text
+
+
 def test_data_known_at_few_frames(tmp_path):
     """Of the long shipped data one frame in eighty is known: what needs a series is skipped or refused, and says why."""
     ham = hc.load("cspbi3-long").hamiltonian[:1201]

@@ -67,7 +67,7 @@ def check(
                 f"Argument `--pair` must be two numbers of states separated by a comma, but is `{pair}`."
             ) from None
         states = (low, high)
-    numbers = None
+    numbers = energies = None
     said = io.StringIO()
     try:
         if data in DATASETS and not Path(data).exists():
@@ -98,13 +98,14 @@ def check(
                     workers=workers,
                 )
             if path is not None:
-                numbers = _numbers(trajectory or source)
+                numbers, energies = _carried(trajectory or source)
         diagnosis = examine(
             hamiltonian,
             path,
             pair=states,
             duration=duration,
             frame_numbers=numbers,
+            potential_energies=energies,
             title=said.getvalue().strip() or data,
         )
     except InputError as error:
@@ -118,11 +119,12 @@ def check(
         raise typer.Exit(4)
 
 
-def _numbers(path: Path) -> Any:
-    """Return the numbers that frames carry in their file, where the format has them."""
+def _carried(path: Path) -> tuple[Any, Any]:
+    """Return the numbers and the energies that frames carry in their file, None where the format has none."""
     from hopcast.io.formats import xdatcar, xyz
 
-    for reader in (xdatcar, xyz):
-        if reader.sniff(path):
-            return reader.frame_numbers(path)
-    return None
+    if xdatcar.sniff(path):
+        return xdatcar.frame_numbers(path), None
+    if xyz.sniff(path):
+        return xyz.carried(path)
+    return None, None

@@ -25,6 +25,7 @@ def check(
     pair: tuple[int, int] | None = None,
     duration: float | None = None,
     frame_numbers: ArrayLike | None = None,
+    potential_energies: ArrayLike | None = None,
     title: str | None = None,
 ) -> Diagnosis:
     """Look for what silently ruins lifetimes.
@@ -39,6 +40,8 @@ def check(
         Length of the dynamics that is planned, fs; without it nobody can say that it is too short.
     frame_numbers
         Numbers that the frames carry in their file.
+    potential_energies
+        Energies that the frames carry in their file (CP2K's xyz) [n_frames], eV.
     title
         What the page is called.
 
@@ -81,6 +84,11 @@ def check(
             verdicts.append(look(trajectory))
         verdicts.append(
             nuclei.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64))
+        )
+        verdicts.append(
+            nuclei.potential_energy(
+                None if potential_energies is None else np.asarray(potential_energies, dtype=float)
+            )
         )
         names.append(repr(trajectory))
         if trajectory.n_frames >= 3:

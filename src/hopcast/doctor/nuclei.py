@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import KB
-from hopcast.doctor.states import missing_of
+from hopcast.doctor.states import drift_of, missing_of
 from hopcast.doctor.verdict import Verdict, at
 
 AMU: float = 103.642696
@@ -174,6 +174,13 @@ def timestep(trajectory: Trajectory) -> Verdict:
         "",
         evidence,
     )
+
+
+def potential_energy(energies: NDArray[np.float64] | None) -> Verdict:
+    """Whether the potential energy (eV) that frames carry in their file drifts."""
+    if energies is None or len(energies) < 40 or not np.isfinite(energies).all():
+        return Verdict("potential energy", "skipped", "It needs forty frames that carry their energy.")
+    return drift_of(energies, "potential energy", "The potential energy")
 
 
 def numbering(numbers: NDArray[np.int64] | None) -> Verdict:

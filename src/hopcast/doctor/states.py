@@ -387,38 +387,38 @@ def missing_of(series: NDArray[np.float64], what: str) -> Verdict:
     return Verdict("missing frames", "good", f"The {what} move evenly from frame to frame.", "", evidence)
 
 
-def _error_of_shift(series: NDArray[np.float64], quarter: int) -> float:
-    """Return the standard error of the difference of two quarters' means, from the memory of what a straight line leaves."""
-    memory, deviation = memory_of(series)
-    return deviation * float(np.sqrt(4 * memory / quarter))
-
-
 def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
     """Whether the gap drifts from the first to the last quarter."""
     gap = ham.gap(context.pair)
     if len(gap) < 40 or not np.isfinite(gap).all():
         return Verdict("energy drift", "skipped", "It needs forty frames of energies.")
-    quarter = len(gap) // 4
-    shift = float(gap[-quarter:].mean() - gap[:quarter].mean())
-    within = float(np.sqrt(0.5 * (gap[:quarter].var() + gap[-quarter:].var())))
-    error = _error_of_shift(gap, quarter)
+    return drift_of(gap, "energy drift", "The gap")
+
+
+def drift_of(series: NDArray[np.float64], name: str, what: str) -> Verdict:
+    """Judge whether energies (eV) drift from the first to the last quarter, against their fluctuation and their memory."""
+    quarter = len(series) // 4
+    shift = float(series[-quarter:].mean() - series[:quarter].mean())
+    within = float(np.sqrt(0.5 * (series[:quarter].var() + series[-quarter:].var())))
+    memory, deviation = memory_of(series)
+    error = deviation * float(np.sqrt(4 * memory / quarter))
     evidence = {"shift_meV": 1e3 * shift, "fluctuation_meV": 1e3 * within, "error_meV": 1e3 * error}
     if abs(shift) > 3 * within and abs(shift) <= 4 * error:
         return Verdict(
-            "energy drift", "skipped",
-            f"The gap shifts by {1e3 * shift:.3g} meV, with a standard error of {1e3 * error:.3g} meV by its slow motions alone: the data are too "
+            name, "skipped",
+            f"{what} shifts by {1e3 * shift:.3g} meV, with a standard error of {1e3 * error:.3g} meV by its slow motions alone: the data are too "
             "short to tell a drift.",
             "", evidence,
         )  # fmt: skip
     if abs(shift) > 3 * within and abs(shift) > 5e-3:
         return Verdict(
-            "energy drift", "bad", f"The gap drifts by {1e3 * shift:.3g} meV, {abs(shift) / max(within, 1e-12):.2g} times its fluctuation.",
+            name, "bad", f"{what} drifts by {1e3 * shift:.3g} meV, {abs(shift) / max(within, 1e-12):.2g} times its fluctuation.",
             "Equilibrate longer and use the stationary part: rates need a stationary trajectory.", evidence,
         )  # fmt: skip
     return Verdict(
-        "energy drift",
+        name,
         "good",
-        f"The gap shifts by {1e3 * shift:.3g} meV (fluctuation {1e3 * within:.3g} meV).",
+        f"{what} shifts by {1e3 * shift:.3g} meV (fluctuation {1e3 * within:.3g} meV).",
         "",
         evidence,
     )

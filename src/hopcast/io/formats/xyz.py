@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
-from hopcast.core.units import ATOMIC_TIME, BOHR
+from hopcast.core.units import ATOMIC_TIME, BOHR, HARTREE
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import head, line_chunks, parse_frames, parse_table, read_range
 from hopcast.io.trajectory_parts import atomic_number, flags, given_cell, no_cell, warn_of_numbering
 from hopcast.io.unwrap import unwrap_positions
 
 _COMMENT = re.compile(rb"i\s*=\s*(\d{1,12})(?:.*?time\s*=\s*([-+.\dEe]{1,30}))?")
+
+_ENERGY = re.compile(rb"\bE\s*=\s*([-+.\dEe]{1,30})")
 
 
 def sniff(path: Path) -> bool:
@@ -60,13 +62,18 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     )  # fmt: skip
 
 
-def frame_numbers(path: Path) -> NDArray[np.int64]:
-    """Return the numbers that frames carry in their comments (``i = 7``); empty where they carry none."""
+def carried(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the numbers (``i = 7``) and the energies (``E = -17.1``, Ha), eV, in the comments of frames; empty where they lack them."""
     _, _, comments = _read_file(path, ReadOptions())
-    hits = [_COMMENT.search(comment) for comment in comments]
-    if not all(hits):
-        return np.zeros(0, dtype=np.int64)
-    return np.array([int(hit.group(1)) for hit in hits if hit], dtype=np.int64)
+    numbers = [_COMMENT.search(comment) for comment in comments]
+    energies = [_ENERGY.search(comment) for comment in comments]
+    found = np.array([int(hit.group(1)) for hit in numbers if hit] if all(numbers) else [], dtype=np.int64)
+    try:
+        return found, np.array(
+            [float(hit.group(1)) for hit in energies if hit] if all(energies) else []
+        ) * HARTREE
+    except ValueError:
+        return found, np.zeros(0)
 
 
 def _read_file(
