@@ -457,7 +457,27 @@ HAMILTONIANS = [
 TRAJECTORIES = ["xdatcar", "xyz", "poscars", "vasprun", "espresso", "extxyz"]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "fault", [f for f in FAULTS if f"{f.seed}-streamed" in SEEDS and not f.options], ids=key
+)
+def test_a_fault_is_told_by_stretches_too(fault, tmp_path):
+    seed = SEEDS[f"{fault.seed}-streamed"](tmp_path)
+    path = tmp_path / fault.file
+    fault.change(path)
+    if "-vel-" in path.name:
+        seed.read()  # no stretch looks at velocities
+        return
+    with pytest.raises(hc.InputError) as caught:
+        seed.read()
+    message = str(caught.value)
+    assert str(path if fault.names is None else tmp_path / fault.names) in message
+    assert "hopcast-" not in message  # the folder of stretches is nobody's business
+    # frames are found by counting lines, so that extended xyz is refused as plain xyz is
+    told = (fault.expected, fault.advice, "lines a frame, but ends after line .* remove the last frame")
+    assert any(re.search(pattern, message) for pattern in told), message
+
+
+@pytest.mark.parametrize("seed", [name for name in SEEDS if not name.endswith("-streamed")])
 def test_every_rule_has_its_fault(seed):
     """A new reader comes with its faults; those of the rules that hold for all are there for each layout."""
     rules = {fault.rule for fault in FAULTS if fault.seed == seed}

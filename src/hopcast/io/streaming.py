@@ -102,7 +102,9 @@ class OnText:
             self._index = form.index(path, options)
         self.n_frames = self._index.n_frames
         self._options = replace(options, unwrap=False)
+        self._symbols: tuple[str, ...] | None = None
         first = self.frames(0, min(2, self.n_frames))
+        self._symbols = first.symbols
         self._options = replace(self._options, timestep=first.timestep)
 
     def frames(self, start: int, stop: int) -> Trajectory:
@@ -134,6 +136,12 @@ class OnText:
             where = f" (frames counted from {start})" if start else ""
             words = str(error).replace(f"`{self._file}`", f"`{self._path}`{where}")
             raise InputError(words) from error
+        if found.symbols != (self._symbols or found.symbols):
+            raise InputError(
+                f"File `{self._path}` must hold the same atoms in every frame, but frame {start} holds {found.formula} ({found.n_atoms} "
+                f"atoms), or its atoms in another order than the {len(self._symbols or ())} of frame 0. Read runs of different atoms "
+                "one by one."
+            )
         if found.n_frames != stop - start:
             raise InputError(
                 f"File `{self._path}` must hold {stop - start} frames from frame {start} on, but holds {found.n_frames}. It changed "

@@ -108,15 +108,7 @@ def _read_file(
     ranges = line_chunks(path, size)
     counts = map_chunks(lambda r: read_range(path, *r).count(b"\n"), ranges, workers=options.workers)
     before = np.concatenate([[0], np.cumsum(counts)])
-    tail = read_range(path, max(0, size - 4096), size)
-    trailing = len(tail) - len(tail.rstrip(b"\n\r \t"))
-    n_lines = int(before[-1]) + 1 - tail[len(tail) - trailing :].count(b"\n")
-    n_frames, left = divmod(n_lines, period)
-    if left or n_frames == 0:
-        raise InputError(
-            f"File `{path}` must hold {period} lines a frame, but ends after line {left} of frame {n_frames}. It is cut short "
-            "(or atoms differ between frames): remove the last frame."
-        )
+    n_frames = _whole_frames(path, size, int(before[-1]) + 1, period)
     positions = np.empty((n_frames, n_atoms, 3))
 
     def parse(item: int) -> list[bytes]:
@@ -155,6 +147,19 @@ def _read_file(
     if len(comments) != n_frames or not np.isfinite(positions).all():
         raise _broken(path, len(comments))
     return positions, numbers, comments
+
+
+def _whole_frames(path: Path, size: int, n_lines: int, period: int) -> int:
+    """Return the number of frames in a file of so many lines, blank ones at its end left out."""
+    tail = read_range(path, max(0, size - 4096), size)
+    trailing = len(tail) - len(tail.rstrip(b"\n\r \t"))
+    n_frames, left = divmod(n_lines - tail[len(tail) - trailing :].count(b"\n"), period)
+    if left or n_frames == 0:
+        raise InputError(
+            f"File `{path}` must hold {period} lines a frame, but ends after line {left} of frame {n_frames}. It is cut short "
+            "(or atoms differ between frames): remove the last frame."
+        )
+    return n_frames
 
 
 def _broken(path: Path, frame: int) -> InputError:
@@ -252,12 +257,10 @@ class Index:
             found.append(start + begins[-n_lines % self._period :: self._period])
             n_lines += len(begins)
         self._path = path
-        edges = np.append(np.concatenate(found), size)
-        # blank lines may follow the last frame
-        while len(edges) > 1 and not read_range(path, int(edges[-2]), size).strip():
-            edges = np.delete(edges, -2)
-        self._edges = edges
-        self.n_frames = len(edges) - 1
+        # the last line break begins no line
+        n_lines += read_range(path, size - 1, size) == b"\n"
+        self.n_frames = _whole_frames(path, size, n_lines, self._period)
+        self._edges = np.append(np.concatenate(found)[: self.n_frames], size)
 
     def text(self, start: int, stop: int) -> bytes:
         """Return a file of some frames."""
