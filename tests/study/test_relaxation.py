@@ -50,11 +50,10 @@ def found() -> StageResult:
 
 
 def test_bands_count_from_the_edge_to_the_first_that_leaks():
-    hole, electron, through = cases(study_of(window()), 8)
+    hole, electron = cases(study_of(window()), 8)
     assert hole.hamiltonian.state_labels == ("band 2", "band 3")
     assert electron.hamiltonian.state_labels == tuple(f"band {i}" for i in range(4, 8))
-    assert through.hamiltonian.state_labels == tuple(f"band {i}" for i in range(3, 8))
-    assert [len(case.hamiltonian.state_labels) for case in cases(study_of(window()), 2)] == [2, 2, 3]
+    assert [len(case.hamiltonian.state_labels) for case in cases(study_of(window()), 2)] == [2, 2]
     assert relaxes(study_of(window()))
     pair = window().frontier()
     assert not relaxes(dataclasses.replace(study_of(window()), window=pair))
@@ -68,7 +67,7 @@ def test_bands_count_from_the_edge_to_the_first_that_leaks():
 def test_a_carrier_that_is_stuck_starts_below_as_well(found):
     runs = found.numbers["relaxation"]["runs"]
     assert list(dict.fromkeys(run["name"] for run in runs)) == [
-        "hole", "electron", "electron from band 6", "electron, through the gap",
+        "hole", "electron", "electron from band 6",
     ]  # fmt: skip
     by_name = {run["name"]: run for run in runs if run["method"] == "dish"}
     assert by_name["electron"]["longest_stay"] == "band 7"
@@ -159,6 +158,11 @@ def test_what_the_engine_refuses_is_named():
     record = run_relaxation(SETTINGS, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]
     assert {run["name"] for run in record["runs"]} == {"hole"}
     assert [(one["name"], one["method"]) for one in record["refused"]] == [
-        ("electron", "dish"), ("electron", "fssh"), ("electron, through the gap", "dish"),
+        ("electron", "dish"), ("electron", "fssh"),
     ]  # fmt: skip
     assert "after frame 30" in record["refused"][0]["reason"]
+    nac[30, 5, 6], nac[30, 6, 5], nac[30, 3, 4], nac[30, 4, 3] = 0.0, 0.0, 2.0, -2.0  # across the gap
+    study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))
+    record = run_relaxation(SETTINGS, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]
+    assert [(one["name"], one["method"]) for one in record["refused"]] == [("electron and hole", "dish")]
+    assert "pair" not in record

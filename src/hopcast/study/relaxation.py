@@ -33,12 +33,11 @@ N_SHOWN: Final = 5
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A carrier ("electron" or "hole"), the Hamiltonian of its bands, and whether the gap lies among them."""
+    """A carrier ("electron" or "hole") and the Hamiltonian of its bands."""
 
     name: str
     carrier: str
     hamiltonian: VibronicHamiltonian
-    through: bool = False
 
 
 def relaxes(data: StudyData) -> bool:
@@ -48,7 +47,7 @@ def relaxes(data: StudyData) -> bool:
 
 
 def cases(data: StudyData, most_states: int) -> list[Case]:
-    """Return the carriers of a study: the hole below the gap, the electron above it, and the electron with the band below.
+    """Return the carriers of a study: the hole below the gap and the electron above it.
 
     Bands count from the edge outwards; the first one that leaves the window ends them, for what lies beyond it is
     coupled through it.
@@ -65,17 +64,8 @@ def cases(data: StudyData, most_states: int) -> list[Case]:
             sound.append(state)
         return sorted(sound)
 
-    below, above = chain(range(lower, -1, -1)), chain(range(upper, window.n_states))
-    wanted = [
-        ("hole", "hole", below, False),
-        ("electron", "electron", above, False),
-        ("electron, through the gap", "electron", [lower, *above] if len(above) > 1 else [], True),
-    ]
-    return [
-        Case(name, carrier, window.select(bands), through)
-        for name, carrier, bands, through in wanted
-        if len(bands) > 1
-    ]
+    wanted = {"hole": chain(range(lower, -1, -1)), "electron": chain(range(upper, window.n_states))}
+    return [Case(name, name, window.select(bands)) for name, bands in wanted.items() if len(bands) > 1]
 
 
 def run_relaxation(
@@ -88,9 +78,8 @@ def run_relaxation(
 ) -> StageResult:
     """Start each carrier in the band farthest from the edge and follow it, by each method.
 
-    A carrier that hardly ever arrives starts once more, below the band it waits in. Through the gap the first method
-    alone is run: within the bands' time next to nothing recombines. Last, electron and hole run together (`run_pair`),
-    each from the band it started in last.
+    A carrier that hardly ever arrives starts once more, below the band it waits in. Last, electron and hole run together
+    (`run_pair`), each from the band it started in last.
 
     Returns
     -------
@@ -135,9 +124,6 @@ def run_relaxation(
     ways: dict[str, list[str]] = {}  # bands from the edge to the start
     for case in cases(data, section.n_states):
         farthest = case.hamiltonian.n_states - 1
-        if case.through:
-            follow(case, farthest, section.methods[:1])
-            continue
         found = follow(case, farthest, section.methods)
         if found is None:
             continue

@@ -178,7 +178,7 @@ def compute(
             include={"temperature", "tau_convention", "coupling_interpolation"}
         )
         run(
-            "relaxation", ("data",), [config.relaxation.model_dump(), shared], 3 * len(config.relaxation.methods) + 2,
+            "relaxation", ("data",), [config.relaxation.model_dump(), shared], 3 * len(config.relaxation.methods) + 1,
             lambda stage: run_relaxation(config.relaxation, config.dynamics, seed, data, stage, workers),
         )  # fmt: skip
     if config.evaluation.enabled:
