@@ -132,7 +132,7 @@ def problem_of(ham, method: str, **options):
 class Walk:
     """One trajectory that visits every sub-step of a problem with one start, on the kernel's stream of random numbers."""
 
-    def __init__(self, problem, number: int) -> None:
+    def __init__(self, problem, number: int, waits: bool = True) -> None:
         self.grid, starts = problem.grid, problem.starts
         self.state, self.increment = map(
             np.uint64, open_stream(problem.random_state, int(starts.key[0]), number)
@@ -143,7 +143,7 @@ class Walk:
         self.c = np.eye(problem.n_states, dtype=complex)[self.active]
         self.first, self.outputs = int(starts.frame[0]), problem.output_steps
         self.absorbing = problem.absorbing
-        self.left = -np.log(self.random())
+        self.left = -np.log(self.random()) if waits else 0.0
 
     def random(self) -> float:
         state, u = uniform(self.state, self.increment)
@@ -242,6 +242,89 @@ def test_shared_walk(ladder, method, absorbing) -> None:
     found = METHODS[method](problem)
     paths = [follow_all(Walk(problem, number)) for number in range(problem.n_trajectories)]
     np.testing.assert_allclose(found.mean, counts_of(paths, 4), atol=1e-12)
+    assert found.n_hops > 20
+
+
+class Events(Walk):
+    """A trajectory of DISH that looks at its clocks in every sub-step."""
+
+    def __init__(self, problem, number: int) -> None:
+        self.exponential, self.rule = problem.waiting == "exponential", problem.rule
+        super().__init__(problem, number, self.exponential)
+        self.rates = problem.grid.substep / problem.tau
+        self.bound = self.rates.sum(axis=0).max()
+        self.at, self.clocks = 0, np.zeros(problem.n_states)
+        self.following = 1 + self.left // self.bound
+
+    def due(self) -> np.ndarray:
+        """States whose coherence ends now."""
+        p, k = np.abs(self.c) ** 2, self.c.size
+        if self.exponential:
+            hazard = (self.rates @ p).sum()
+            if self.at < self.following or self.random() * -np.expm1(-self.bound) >= -np.expm1(-hazard):
+                return np.zeros(k, dtype=bool)
+            return np.arange(k) == pick(self.rates @ p, self.random())
+        due = (self.at - self.clocks) * (self.rates @ p) >= 1 - 1e-12
+        if self.rule == "hefei" and due.sum() > 1:
+            due = np.arange(k) == np.flatnonzero(due)[int(self.random() * due.sum())]
+        return due
+
+    def accepted(self, energies: np.ndarray, new: int) -> bool:
+        rise = energies[new] - energies[self.active]
+        return rise <= 0 or self.random() < np.exp(-BETA * rise)
+
+    def measure(self, energies: np.ndarray, due: np.ndarray) -> None:
+        """Rule `consistent`: one measurement of the due states, or none of them."""
+        p, pure = np.abs(self.c) ** 2, np.eye(self.c.size, dtype=complex)
+        self.clocks[due] = self.at
+        passed = np.flatnonzero(due & (self.random() < np.cumsum(np.where(due, p, 0))))
+        if passed.size:
+            if passed[0] != self.active and self.accepted(energies, passed[0]):
+                self.active = passed[0]
+            self.c = pure[self.active]
+            return
+        if due[self.active]:
+            new = pick(np.where(due, 0, p), self.random())
+            if not self.accepted(energies, new):
+                self.c = pure[self.active]
+                return
+            self.active = new
+        self.c = np.where(due, 0, self.c) / np.sqrt(p[~due].sum())
+
+    def scan(self, energies: np.ndarray, due: np.ndarray) -> None:
+        """Rules `hefei` and `pyxaid`: due states act one after the other."""
+        for i in np.flatnonzero(due):
+            p = np.abs(self.c) ** 2
+            if not self.exponential:
+                if (self.at - self.clocks[i]) * (self.rates[i] @ p) < 1 - 1e-12:
+                    continue
+                self.clocks[i] = self.at
+            if self.random() < p[i] * np.exp(-BETA * max(energies[i] - energies[self.active], 0)):
+                self.active, self.c = i, np.eye(p.size, dtype=complex)[i]
+            elif 1 - p[i] > 1e-28:
+                self.c = np.where(np.arange(p.size) == i, 0, self.c) / np.sqrt(1 - p[i])
+
+    def substep(self, half: np.ndarray, energies: np.ndarray, d: np.ndarray) -> None:
+        self.c, self.at = half @ half @ self.c, self.at + 1
+        due = self.due()
+        if due.any():
+            (self.measure if self.rule == "consistent" else self.scan)(energies, due)
+        if self.exponential and self.at >= self.following:
+            self.following = self.at + 1 + -np.log(self.random()) // self.bound
+
+
+@pytest.mark.parametrize("absorbing", [False, True])
+@pytest.mark.parametrize("waiting", ["exponential", "deterministic"])
+@pytest.mark.parametrize("rule", ["consistent", "hefei", "pyxaid"])
+def test_walk_from_event_to_event(ladder, rule, waiting, absorbing) -> None:
+    ham = ladder(scale=0.05, spacing=0.06, imaginary=0.4)
+    tau = np.add.outer(np.arange(4), np.arange(4)) + 5.0
+    problem = problem_of(ham, "dish", rule=rule, waiting=waiting, absorbing=absorbing, dephasing_time=tau)
+    walks = [Events(problem, number) for number in range(problem.n_trajectories)]
+    found = METHODS["dish"](problem)
+    np.testing.assert_allclose(
+        found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12
+    )
     assert found.n_hops > 20
 
 
