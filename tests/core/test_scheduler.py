@@ -18,7 +18,7 @@ import pytest
 
 import hopcast as hc
 from hopcast.core import ConfigError, InputError
-from hopcast.core.chunks import chunk_slices, map_chunks, stream_chunks
+from hopcast.core.chunks import chunk_slices, computing_on, map_chunks, stream_chunks
 from hopcast.core.scheduler import Scheduler, SchedulerError, open_scheduler, slurm_cluster
 from hopcast.descriptors import SymmetryFunctions
 from hopcast.regression import LaplacianRidge
@@ -263,3 +263,42 @@ def test_jobs_of_a_queue_do_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with open_scheduler("slurm", options_file=tmp_path / "slurm.toml") as opened:
         assert map_chunks(abs, [-3, -2, -1], executor=opened) == [3, 2, 1]
         assert opened.n_threads == 2
+
+
+def test_what_is_inside_a_context_needs_no_argument(scheduler: Scheduler, trajectory: hc.Trajectory) -> None:
+    """Features, information, refits of candidates and forecasts: each travels, and every bit is that of threads."""
+    from hopcast.evaluation import Candidate, nested_selection, time_blocks
+    from hopcast.information import mutual_information
+
+    journeys: list[int] = []
+
+    class Counting:
+        def map(self, function: Any, /, *iterables: Any) -> Any:
+            journeys.append(1)
+            return scheduler.map(function, *iterables)
+
+    def work() -> list[Any]:
+        G = FUNCTIONS.transform(trajectory)
+        X = G.reshape(len(G), -1)
+        y = X[:, :3].sum(axis=1) + np.sin(np.arange(len(X)))
+        times = np.arange(240.0)
+        chosen = nested_selection(
+            [Candidate("a", X, LaplacianRidge(alpha=1e-3))], y, times, time_blocks(times, 50.0), n_shifts=2
+        )
+        model = LaplacianRidge(alpha=1e-3, gamma=0.1).fit(X[::4], y[::4])
+        return [
+            G,
+            mutual_information(X, y),
+            chosen.forecast,
+            *model.predict(np.tile(X, (10, 1)), return_std=True),
+        ]
+
+    at_home = work()
+    with computing_on(Counting()):
+        away = work()
+    assert len(journeys) >= 4
+    n_away = len(journeys)
+    for one, other in zip(at_home, away, strict=True):
+        np.testing.assert_array_equal(one, other)
+    work()
+    assert len(journeys) == n_away  # the context is over

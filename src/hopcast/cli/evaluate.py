@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Output, Overwrite, Resume, Strict, Workers
+from hopcast.cli.options import Output, Overwrite, Resume, Scheduler, SchedulerOptions, Strict, Workers
 
 
 def evaluate(
@@ -19,9 +19,11 @@ def evaluate(
     overwrite: Overwrite = False,
     workers: Workers = None,
     strict: Strict = False,
+    scheduler: Scheduler = None,
+    scheduler_options: SchedulerOptions = None,
 ) -> None:
     """Evaluate a study in full: controls, learning curves, calibrated error bars, claims; writes its report as `run` does."""
-    from hopcast.cli.present import conduct
+    from hopcast.cli.present import conduct, scheduled
     from hopcast.report import calibration_table, claim_table, trust_table
     from hopcast.study.config import parse_config, read_config
 
@@ -31,7 +33,8 @@ def evaluate(
     full = config.evaluation.model_copy(update={"enabled": True, "profile": "full"})
     config = config.model_copy(update={"evaluation": full})
     folder = output or (name.with_suffix("") if is_file else Path(f"hopcast-{study}"))
-    conduct(
-        config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict,
-        tables=(trust_table, claim_table, calibration_table),
-    )  # fmt: skip
+    with scheduled(scheduler, scheduler_options, workers):
+        conduct(
+            config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict,
+            tables=(trust_table, claim_table, calibration_table),
+        )  # fmt: skip

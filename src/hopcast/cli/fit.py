@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Cell, Workers, parse_cell
+from hopcast.cli.options import Cell, Scheduler, SchedulerOptions, Workers, parse_cell
 
 
 def fit(
@@ -48,12 +48,15 @@ def fit(
     ] = "chosen",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    scheduler_options: SchedulerOptions = None,
 ) -> None:
     """Fit a forecaster of gap and coupling, and say how it does on samples left out in blocks."""
     import warnings
 
     from rich.console import Console
 
+    from hopcast.cli.present import scheduled
     from hopcast.core.errors import ConfigError, OutputError, QualityWarning
     from hopcast.couplings import derive_couplings
     from hopcast.datasets.shipped import DATASETS, load
@@ -80,7 +83,10 @@ def fit(
         nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
-    with Reporter(Console(stderr=True)).counted("fit") as advance:
+    with (
+        scheduled(scheduler, scheduler_options, workers),
+        Reporter(Console(stderr=True)).counted("fit") as advance,
+    ):
         forecaster = fit_forecaster(
             nuclei, pair, stride=stride, model=model, workers=workers, progress=advance
         )

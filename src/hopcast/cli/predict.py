@@ -43,28 +43,23 @@ def predict(
 ) -> None:
     """Forecast gap and coupling along a trajectory, chunk by chunk; a killed run goes on with --resume."""
     import warnings
-    from contextlib import nullcontext
 
     from rich.console import Console
 
-    from hopcast.core.errors import ConfigError, GateError, OutputError, QualityWarning
-    from hopcast.core.scheduler import open_scheduler
+    from hopcast.cli.present import scheduled
+    from hopcast.core.errors import GateError, OutputError, QualityWarning
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.study.progress import Reporter
 
     if output.resolve() == model.resolve():
         raise OutputError(f"File `{output}` is the forecaster itself. Choose another name for the forecast.")
-    if scheduler_options is not None and scheduler is None:
-        raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
     forecaster = load_forecaster(model)
     source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
-    elsewhere = (
-        open_scheduler(scheduler, options_file=scheduler_options, workers=workers)
-        if scheduler
-        else nullcontext()
-    )
-    with elsewhere as executor, Reporter(Console(stderr=True)).counted("predict") as advance:
+    with (
+        scheduled(scheduler, scheduler_options, workers) as executor,
+        Reporter(Console(stderr=True)).counted("predict") as advance,
+    ):
         found = predict_stream(
             forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
             cell=parse_cell(cell),            chunk_frames=chunk, workers=workers, executor=executor, progress=advance,

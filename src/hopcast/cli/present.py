@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
+    from hopcast.core.scheduler import Scheduler
     from hopcast.report import StudyReport, Table
     from hopcast.study.config import StudyConfig
 
@@ -22,6 +24,33 @@ def output_console() -> Console:
 
     console = Console()
     return console if console.is_terminal else Console(width=130)
+
+
+@contextmanager
+def scheduled(
+    scheduler: str | None, options_file: Path | None, workers: int | None
+) -> Iterator[Scheduler | None]:
+    """Open what --scheduler names and compute on it what can travel; without it, nothing changes.
+
+    Raises
+    ------
+    ConfigError
+        If there are options without a scheduler, or the scheduler is unknown or cannot be reached.
+    """
+    from hopcast.core.chunks import computing_on
+    from hopcast.core.errors import ConfigError
+    from hopcast.core.scheduler import open_scheduler
+
+    if scheduler is None:
+        if options_file is not None:
+            raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
+        yield None
+        return
+    with (
+        open_scheduler(scheduler, options_file=options_file, workers=workers) as executor,
+        computing_on(executor),
+    ):
+        yield executor
 
 
 def conduct(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Workers
+from hopcast.cli.options import Scheduler, SchedulerOptions, Workers
 
 
 def rank(
@@ -19,11 +19,13 @@ def rank(
         typer.Option("--json", help="Write the numbers to this file as well.", show_default=False),
     ] = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
+    scheduler_options: SchedulerOptions = None,
 ) -> None:
     """Rank elements and symmetry functions by their mutual information with the gap and the coupling."""
     from rich.console import Console
 
-    from hopcast.cli.present import output_console
+    from hopcast.cli.present import output_console, scheduled
     from hopcast.core.errors import OutputError
     from hopcast.report import best_feature_table, information_table, to_json
     from hopcast.study import rank_study
@@ -34,7 +36,8 @@ def rank(
     name = Path(study)
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
-    report = rank_study(config, workers=workers, console=Console(stderr=True))
+    with scheduled(scheduler, scheduler_options, workers):
+        report = rank_study(config, workers=workers, console=Console(stderr=True))
     console = output_console()
     for table in (information_table(report), best_feature_table(report)):
         console.print(table.to_rich())

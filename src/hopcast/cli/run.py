@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.options import Output, Overwrite, Resume, Strict, Workers
+from hopcast.cli.options import Output, Overwrite, Resume, Scheduler, SchedulerOptions, Strict, Workers
 
 
 def run(
@@ -17,11 +17,14 @@ def run(
     overwrite: Overwrite = False,
     workers: Workers = None,
     strict: Strict = False,
+    scheduler: Scheduler = None,
+    scheduler_options: SchedulerOptions = None,
 ) -> None:
     """Run a study: features, information, forecasts, dynamics, report."""
-    from hopcast.cli.present import conduct
+    from hopcast.cli.present import conduct, scheduled
     from hopcast.study.config import read_config
 
     config = read_config(study)
     folder = output or study.with_suffix("")
-    conduct(config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict)
+    with scheduled(scheduler, scheduler_options, workers):
+        conduct(config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict)

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
 from hopcast.core.errors import ConfigError
@@ -17,6 +17,8 @@ R = TypeVar("R")
 
 # chunks a thread that are computed ahead of the one that is asked for
 _AHEAD = 2
+# portable chunks that are worth sending elsewhere
+_FEWEST = 4
 
 
 class Mapper(Protocol):
@@ -46,12 +48,31 @@ def chunk_slices(n_items: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, n_items)) for start in range(0, n_items, size)]
 
 
+_elsewhere: Mapper | None = None
+
+
+@contextmanager
+def computing_on(executor: Mapper | None) -> Iterator[None]:
+    """Compute portable chunks of work on an executor instead of in threads, for as long as the context lasts.
+
+    What `joblib.parallel_config` is to scikit-learn: whatever runs inside (a study, a ranking) needs no argument for it.
+    None changes nothing. Not for several threads of a program at a time.
+    """
+    global _elsewhere
+    before, _elsewhere = _elsewhere, executor
+    try:
+        yield
+    finally:
+        _elsewhere = before
+
+
 def map_chunks(
     function: Callable[[T], R],
     items: Sequence[T],
     *,
     workers: int | None = None,
     executor: Mapper | None = None,
+    portable: bool = False,
 ) -> list[R]:
     """Return ``[function(item) for item in items]``, computed by threads, in the order of the items.
 
@@ -67,7 +88,11 @@ def map_chunks(
     executor
         Where to run instead of threads of our own. On other processes `function` and items travel, and nothing that
         `function` writes comes back: it must return its result.
+    portable
+        The function returns its result and writes nothing, and is worth the journey: it goes where `computing_on` says.
     """
+    if executor is None and portable and len(items) >= _FEWEST:
+        executor = _elsewhere
     if executor is not None:
         return list(executor.map(function, items))
     n_workers = min(resolve_workers(workers), len(items))
@@ -83,17 +108,19 @@ def stream_chunks(
     *,
     workers: int | None = None,
     executor: Mapper | None = None,
+    portable: bool = False,
 ) -> Iterator[R]:
     """Yield what `map_chunks` returns, one after the other, in memory that does not grow with their number.
 
     Parameters
     ----------
-    function, workers, executor
+    function, workers, executor, portable
         As for `map_chunks`.
     items
         Units of work; taken only as far as they are worked on (except by executors that take all at once).
     """
     n_workers = resolve_workers(workers)
+    executor = executor or (_elsewhere if portable else None)
     if executor is not None:
         yield from executor.map(function, items)
     elif n_workers == 1:

@@ -371,7 +371,7 @@ class SymmetryFunctions:
         # parts are made one by one: of a trajectory on disk only those under way are in memory
         parts = (_Part(*geometry.part(frames), geometry.velocities(frames, rate)) for frames in slices)
         work = partial(_functions_of, self, geometry.periodic, rate)
-        results = stream_chunks(work, parts, workers=workers, executor=executor)
+        results = stream_chunks(work, parts, workers=workers, executor=executor, portable=True)
         return (
             (frames, geometry.checked(frames, found, values))
             for frames, (found, values) in zip(slices, results, strict=True)

@@ -227,19 +227,19 @@ def nested_selection(
             learner = _serial(candidate.learner)
 
             def work(
-                fold: int, place: int = place, X: Floats = candidate.features, learner: Any = learner
-            ) -> None:
+                fold: int, X: Floats = candidate.features, learner: Any = learner
+            ) -> tuple[float, Floats]:
                 if fold == len(folds):
-                    inner[place, fold] = _inner_error(learner, X, target, labels, inner_folds)
-                else:
-                    train, test = folds[fold]
-                    inner[place, fold], forecasts[place, test] = _fit_fold(
-                        learner, X, targets, labels, train, test, inner_folds
-                    )
+                    return _inner_error(learner, X, target, labels, inner_folds), targets[:0]
+                train, test = folds[fold]
+                return _fit_fold(learner, X, targets, labels, train, test, inner_folds)
 
             # Other libraries' learners are not promised to work in threads.
             threads = workers if isinstance(learner, FrameRidge) else 1
-            map_chunks(work, range(len(folds) + 1), workers=threads)
+            found = map_chunks(work, range(len(folds) + 1), workers=threads, portable=True)
+            inner[place] = [error for error, _ in found]
+            for (_, test), (_, forecast) in zip(folds, found[:-1], strict=True):
+                forecasts[place, test] = forecast
     baselines = {kind: np.full(n, np.nan) for kind in ("mean", "linear", "cubic")}
     for train, test in folds:
         baselines["mean"][test] = target[train].mean()

@@ -58,7 +58,7 @@ def fit_and_predict_all(
         )
         return np.asarray(fitted.predict(wanted), dtype=np.float64)
 
-    return np.stack(map_chunks(refit, range(targets.shape[1]), workers=workers), axis=1)
+    return np.stack(map_chunks(refit, range(targets.shape[1]), workers=workers, portable=True), axis=1)
 
 
 def fit_learner(

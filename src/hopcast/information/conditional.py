@@ -92,7 +92,7 @@ def _local(
             )  # fmt: skip
         return out.ravel() + digamma(k)
 
-    return np.stack(map_chunks(terms, range(n_features), workers=workers)), times
+    return np.stack(map_chunks(terms, range(n_features), workers=workers, portable=True)), times
 
 
 def conditional_information(

@@ -136,7 +136,7 @@ def ksg(
             total += marginals
         return total / count
 
-    parts = map_chunks(estimate, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
+    parts = map_chunks(estimate, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers, portable=True)
     joint = float(np.mean(psi[admissible_others(length, theiler_window)])) + float(digamma(n_neighbors))
     return joint - np.concatenate(parts)
 

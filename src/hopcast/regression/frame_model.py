@@ -89,8 +89,6 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return mean and deviation on frames, chunk by chunk; `atoms_of` prepares a chunk for the kernel."""
         dual = np.atleast_2d(self.dual_coef_.T).T
         intercept, signal = np.atleast_1d(self.intercept_), np.atleast_1d(self.signal_variance_)
-        mean = np.empty((len(frames), dual.shape[1]))
-        std = np.empty_like(mean) if return_std else mean[:0]
         parts = [
             (gamma, alpha, columns, np.ascontiguousarray(dual[:, columns]), np.ascontiguousarray(lower))
             for gamma, alpha, columns, lower in self._components
@@ -98,18 +96,27 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         kernel, training = self._frame_kernel(), self._atoms(self.X_fit_)
         onto_training = kernel.onto(training)
 
-        def work(part: slice) -> None:
-            atoms = atoms_of(frames[part])
+        def work(some: NDArray[np.floating]) -> tuple[FloatArray, FloatArray]:
+            atoms = atoms_of(some)
+            mean = np.empty((len(some), dual.shape[1]))
+            std = np.empty_like(mean) if return_std else mean[:0]
             of_gamma, own = onto_training(atoms), kernel.own(atoms) if return_std else None
             for gamma, alpha, columns, weights, lower in parts:
                 K = of_gamma(gamma)
-                mean[part, columns] = weighted_sums(K, weights) + intercept[columns]
+                mean[:, columns] = weighted_sums(K, weights) + intercept[columns]
                 if own is not None:
                     left = np.maximum(own(gamma) - self._explained(K, alpha, lower), 0.0)
-                    std[part, columns] = np.sqrt(left[:, None] * signal[columns])
+                    std[:, columns] = np.sqrt(left[:, None] * signal[columns])
+            return mean, std
 
         length = chunk_length(training, atoms_of(frames[:1]))
-        map_chunks(work, chunk_slices(len(frames), length), workers=self.workers)
+        found = map_chunks(
+            work,
+            [frames[part] for part in chunk_slices(len(frames), length)],
+            workers=self.workers,
+            portable=True,
+        )
+        mean, std = (np.concatenate(one) for one in zip(*found, strict=True))
         if self._one_dimensional:
             return (mean[:, 0], std[:, 0]) if return_std else mean[:, 0]
         return (mean, std) if return_std else mean

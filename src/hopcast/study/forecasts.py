@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.descriptors import element_columns, flatten
@@ -392,6 +393,12 @@ def blocked_split(
     return split, note
 
 
+def _without_workers(model: Any) -> Any:
+    """Return the learner as it would be anywhere: threads change no result."""
+    plain = clone(model)
+    return plain.set_params(workers=None) if "workers" in plain.get_params(deep=False) else plain
+
+
 def model_record(
     common: dict[str, Any], split: str, found: Evaluation, model: LaplacianRidge, note: str
 ) -> dict[str, Any]:
@@ -426,7 +433,7 @@ def model_record(
         },
         "n_train": round(float(np.mean([len(train) for train in found.training_frames]))),
         "n_test": len(found.test_frames),
-        "estimator": repr(model),
+        "estimator": repr(_without_workers(model)),
         "note": "; ".join(part for part in (note, *found.notes) if part),
     }
 
