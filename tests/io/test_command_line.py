@@ -251,3 +251,13 @@ def test_data_known_at_few_frames(tmp_path):
         hc.read_hamiltonian(tmp_path / "copy.h5").nac_known.sum()
         == ham.overlaps[:, 0, 0].size - np.isnan(ham.overlaps[:, 0, 0]).sum()
     )
+
+
+def test_a_shipped_data_set_is_converted_by_its_name(tmp_path):
+    text = run("convert", "cspbi3", tmp_path / "hefei", "--to", "hefei")
+    assert "Read the shipped data set cspbi3: VibronicHamiltonian(16 states, 756 frames" in text
+    back = hc.read_hamiltonian(tmp_path / "hefei", timestep=4.0)
+    np.testing.assert_allclose(back.energies, hc.load("cspbi3").hamiltonian.energies, atol=1e-5)
+    assert "no shipped data set is called so (cspbi3, cspbi3-long)" in run(
+        "convert", "cspbi4", tmp_path / "h", code=3
+    )

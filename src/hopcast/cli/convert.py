@@ -45,8 +45,10 @@ Molecule = Annotated[bool, typer.Option("--molecule", help="In vacuum: a traject
 
 
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
-    """Return the Hamiltonian and the trajectory of a path, None where it has none, and print what was recognised."""
+    """Return the Hamiltonian and the trajectory of a path or a shipped data set, None where it has none, and say what it is."""
     from hopcast.core.errors import InputError
+    from hopcast.datasets import load
+    from hopcast.datasets.shipped import DATASETS
     from hopcast.io import list_formats, read_hamiltonian, read_trajectory
     from hopcast.io.native import SUFFIXES, parts_of
     from hopcast.io.trajectories import recognise_trajectory
@@ -54,8 +56,14 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     form = options.pop("format", None)
     cell, molecule = options.pop("cell", None), options.pop("molecule", False)
     names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
+    if not path.exists() and str(path) in DATASETS:
+        shipped = load(str(path))
+        typer.echo(f"Read the shipped data set {path}: {shipped.hamiltonian!r}.")
+        return shipped.hamiltonian, shipped.trajectory
     if not path.exists():
-        raise InputError(f"File `{path}` does not exist. Check the path.")
+        raise InputError(
+            f"File `{path}` does not exist, and no shipped data set is called so ({', '.join(DATASETS)}). Check the path."
+        )
     held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()
     ours = bool(held)
     wants_hamiltonian = (
@@ -113,7 +121,7 @@ def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read.", show_default=False)],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read, or the name of a shipped data set.", show_default=False)],
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)
     ],
