@@ -37,8 +37,22 @@ class TestFoundByFuzzing:
         path.write_bytes(data[:second] + bytes(16) + data[second + 16 :])
         with pytest.raises(hc.InputError, match="is damaged at byte"):
             checked_file(path)
-        # the length that stands before the place of the heap
+        # a heap larger than the file
+        path.write_bytes(data[: heap + 8] + (1 << 30).to_bytes(8, "little") + data[heap + 16 :])
+        with pytest.raises(hc.InputError, match="is damaged at byte"):
+            checked_file(path)
+        # a length that stands before the place of the heap, whatever stands there
         user = data.index(heap.to_bytes(8, "little") + b"\x01\x00\x00\x00")
+        for place in (b"", b"\x88\x3c\xe4\x37\x7e\x00\x00\x00"):
+            path.write_bytes(data[: user - 4] + b"\xff\xff\xff\x7f" + place + data[user + len(place) :])
+            with pytest.raises(hc.InputError, match=r"is damaged at byte \d+ \(a string\)"):
+                checked_file(path)
+        with h5py.File(path, "w", libver="latest") as file:
+            file.attrs["units"] = ["angstrom", "fs"]
+        data = path.read_bytes()
+        checked_file(path).close()
+        heap = data.index(b"GCOL")
+        user = data.index(heap.to_bytes(8, "little") + b"\x02\x00\x00\x00")
         path.write_bytes(data[: user - 4] + b"\xff\xff\xff\x7f" + data[user:])
         with pytest.raises(hc.InputError, match=r"is damaged at byte \d+ \(a string\)"):
             checked_file(path)

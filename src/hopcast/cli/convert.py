@@ -121,7 +121,14 @@ def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read, or the name of a shipped data set.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="File or folder to read, or the name of a shipped data set.",
+            show_default=False,
+        ),
+    ],
     target: Annotated[
         Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)
     ],

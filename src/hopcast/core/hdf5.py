@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,13 +89,16 @@ def write_file(path: str | Path, fill: Callable[[Any], None]) -> None:
 
 
 _HEAP = b"GCOL"
+# a type of class 9 (variable length, any version), whose elements take 16 bytes: a length, the place of a heap, a number there
+_VARIABLE = (0x19, 0x29, 0x39, 0x49)
+_SIXTEEN = re.compile(rb"\x10\x00\x00\x00")
 
 
 def checked_file(path: Path) -> Any:
     """Open an HDF5 file for reading after a look at its strings.
 
-    They lie in heaps, and the HDF5 library trusts the sizes that stand there: it never ends where one is zero, and
-    allocates whatever a string claims.
+    They lie in heaps, and the HDF5 library trusts the sizes that stand there and where they are used: it never ends where one
+    is zero, and allocates whatever a heap or a string claims.
 
     Raises
     ------
@@ -108,27 +112,54 @@ def checked_file(path: Path) -> Any:
     size = path.stat().st_size
     with path.open("rb") as raw:
         content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    damaged = _damaged_heap(content, size)
+    what = "strings"
+    if damaged is None:
+        damaged, what = _damaged_string(content, size), "a string"
+    if damaged is not None:
+        raise InputError(f"File `{path}` is damaged at byte {damaged} ({what}). Write it again.")
+    return h5py.File(path, "r")
+
+
+def _damaged_heap(content: Any, size: int) -> int | None:
+    """Return where a heap of strings says something impossible of itself."""
     at = content.find(_HEAP)
     while at >= 0:
         begin, end = at + 16, at + _integer(content, at + 8, 8)
-        strings = set()
-        while begin + 16 <= min(end, size):
+        if end > size:
+            return at + 8
+        while begin + 16 <= end:
             index, length = _integer(content, begin, 2), _integer(content, begin + 8, 8)
             step = 16 + (length + 7) // 8 * 8 if index else length
             # the library makes room for no more objects than fit
             if step == 0 or step > end - begin or index > (end - at) // 16 + 1:
-                raise InputError(f"File `{path}` is damaged at byte {begin} (strings). Write it again.")
-            strings.add(index)
+                return begin
             begin += step
-        # a string is stored as its length, the place of its heap, and its number there
-        here = at.to_bytes(8, "little")
-        user = content.find(here)
-        while user >= 4:
-            if _integer(content, user - 4, 4) > size and _integer(content, user + 8, 4) in strings - {0}:
-                raise InputError(f"File `{path}` is damaged at byte {user - 4} (a string). Write it again.")
-            user = content.find(here, user + 1)
         at = content.find(_HEAP, at + len(_HEAP))
-    return h5py.File(path, "r")
+    return None
+
+
+def _damaged_string(content: Any, size: int) -> int | None:
+    """Return where an attribute claims a string longer than the file.
+
+    An attribute holds its type (20 bytes, filled up to 24 in old files), its shape and its strings one after the other.
+    """
+    for hit in _SIXTEEN.finditer(content, 4):
+        begin = hit.start() - 4
+        if content[begin] not in _VARIABLE:
+            continue
+        for width in (20, 24):
+            shape = begin + width
+            version, rank, flags = content[shape : shape + 3].ljust(3, b"\0")
+            if version not in (1, 2) or rank > 1:
+                continue
+            lengths = shape + (8 if version == 1 else 4)
+            n_strings = _integer(content, lengths, 8) if rank else 1
+            first = lengths + 8 * rank * (1 + (flags & 1))
+            for at in range(first, min(first + 16 * n_strings, size - 15), 16):
+                if _integer(content, at, 4) > size:
+                    return at
+    return None
 
 
 def _integer(content: Any, at: int, size: int) -> int:
