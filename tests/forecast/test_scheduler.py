@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from hopcast.cli.app import app
 from hopcast.forecast import fit_forecaster, predict_stream, save_forecaster
+from hopcast.forecast.options import PUBLISHED
 from hopcast.io import write_native
 
-N_KILLS = 3
+N_KILLS = 10
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,14 +33,14 @@ def test_workers_killed_at_random_change_no_bit(tmp_path):
     from hopcast.core.scheduler import open_scheduler
 
     trajectory, hamiltonian, _ = make_material()
-    forecaster = fit_forecaster(trajectory, hamiltonian, workers=1)
+    forecaster = fit_forecaster(trajectory, hamiltonian, model=PUBLISHED, workers=1)
     whole = predict_stream(forecaster, trajectory, tmp_path / "whole.h5", workers=1)
     dice, killed = random.Random(4), []
 
     with open_scheduler("local", workers=2) as scheduler:
 
         def kill_one(done, total):
-            if done in (5, 20, 35) and len(killed) < N_KILLS:
+            if done % 4 == 0 and len(killed) < N_KILLS:
                 alive = [worker.pid for worker in scheduler._client.cluster.workers.values() if worker.pid]
                 killed.append(dice.choice(alive))
                 os.kill(killed[-1], signal.SIGKILL)
@@ -54,7 +55,9 @@ def test_workers_killed_at_random_change_no_bit(tmp_path):
 
 def test_the_options_of_the_command(tmp_path):
     trajectory, hamiltonian, _ = make_material()
-    save_forecaster(fit_forecaster(trajectory, hamiltonian, workers=1), tmp_path / "model.h5")
+    save_forecaster(
+        fit_forecaster(trajectory, hamiltonian, model=PUBLISHED, workers=1), tmp_path / "model.h5"
+    )
     write_native(tmp_path / "md.h5", trajectory=trajectory[:40])
     arguments = ["predict", str(tmp_path / "model.h5"), str(tmp_path / "md.h5"), "-o", str(tmp_path / "f.h5")]
     (tmp_path / "slurm.toml").write_text('cores = 1\nmemroy = "1GB"\n')
