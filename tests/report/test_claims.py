@@ -6,7 +6,8 @@ import pytest
 
 from hopcast.report import StudyReport, with_verdicts
 from hopcast.report.claims import claims
-from hopcast.report.verdicts import calibration_verdict, curve_verdict, gate
+from hopcast.report.summary import gate
+from hopcast.report.verdicts import calibration_verdict, curve_verdict
 
 
 def by_key(results):

@@ -43,7 +43,8 @@ from hopcast.abinitio.electrons import (
     density_of_states,
     plan_electrons,
 )
-from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry, make_engine
+from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry
+from hopcast.abinitio.engines import make_engine
 from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
 from hopcast.abinitio.matrices import matrix_couplings
 from hopcast.abinitio.molecular_dynamics import MolecularDynamics, run_md

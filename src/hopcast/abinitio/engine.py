@@ -12,11 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import ConfigError, HopcastError, InputError, check_choice
+from hopcast.core.errors import ConfigError, HopcastError, InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import KB
-
-ENGINES = ("tblite", "cp2k")
 
 
 class ElectronsError(HopcastError, RuntimeError):
@@ -132,32 +130,6 @@ class Engine(Protocol):
 def fingerprint(settings: Mapping[str, Any]) -> str:
     """Return a short hash of an engine's settings."""
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def make_engine(name: str, **options: Any) -> Engine:
-    """Return an engine.
-
-    Parameters
-    ----------
-    name
-        "tblite" or "cp2k".
-    options
-        Of `TbliteEngine` or `Cp2kEngine`.
-
-    Raises
-    ------
-    ConfigError
-        If it is unknown or not installed (names the extra or the package).
-    """
-    check_choice("engine", name, ENGINES)
-    if name == "tblite":
-        require("tblite", "tblite", "tblite")
-        from hopcast.abinitio.tblite_engine import TbliteEngine
-
-        return TbliteEngine(**options)
-    from hopcast.abinitio.cp2k_engine import Cp2kEngine
-
-    return Cp2kEngine(**options)
 
 
 def require(module: str, extra: str, engine: str) -> None:

@@ -74,7 +74,7 @@ def conduct(
 
     from hopcast.core.errors import GateError
     from hopcast.report import hamiltonian_table, trust_table
-    from hopcast.report.verdicts import gate
+    from hopcast.report.summary import gate
     from hopcast.study import run_study
 
     try:

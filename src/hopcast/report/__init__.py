@@ -46,6 +46,7 @@ from hopcast.report.study_report import (
     StudyReport,
 )
 from hopcast.report.style import save_figure
+from hopcast.report.summary import with_verdicts
 from hopcast.report.table import Cell, Column, Table
 from hopcast.report.tables import (
     best_feature_table,
@@ -55,7 +56,7 @@ from hopcast.report.tables import (
     study_tables,
     trust_table,
 )
-from hopcast.report.verdicts import Verdict, with_verdicts
+from hopcast.report.verdicts import Verdict
 
 __all__ = [
     "CHOSEN", "CITATIONS", "FIGURES", "PAPER_RATIOS", "SCHEMA_VERSION", "Cell", "Column", "Dephasing", "ElectronHole", "FigureSpec", "Forecast",

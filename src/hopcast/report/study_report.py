@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hopcast.abinitio.electrons import BandEdges, DensityOfStates
 from hopcast.core.errors import InputError
 from hopcast.report.schema import plain, validate_results
-from hopcast.report.verdicts import with_verdicts
+from hopcast.report.summary import with_verdicts
 
 Array = NDArray[np.float64]
 
