@@ -425,6 +425,8 @@ def test_many_samples_go_through_landmarks(material, tmp_path, monkeypatch):
     np.testing.assert_allclose(files[1]["forecast/gap"], files[0]["forecast/gap"], rtol=1e-6)
     assert np.corrcoef(files[2]["forecast/gap"], files[0]["forecast/gap"])[0, 1] > 0.99
     same(files[2], files[3])
+    line = fit_forecaster(*material[:2], model="numbers of all bonds, line", workers=1)
+    assert (len(line.gap.learner.X_fit_), line.n_samples) == (50, 60)
     with pytest.raises(hc.ConfigError, match="learns from at most 50 samples, but there are 60"):
         fit_forecaster(*material[:2], model="angular functions, exchangeable")
 

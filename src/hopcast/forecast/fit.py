@@ -21,7 +21,9 @@ from hopcast.forecast.forecaster import Forecaster, TargetModel, mean_cell
 from hopcast.forecast.options import Option, options
 from hopcast.forecast.representation import columns_of_pairs, target_columns
 from hopcast.information import correlation_time
-from hopcast.regression import LaplacianRidge, LowRankRidge
+from hopcast.regression import LaplacianRidge, LinearRidge, LowRankRidge
+from hopcast.regression.frame_model import FrameModel
+from hopcast.regression.ridge import FrameRidge
 
 Array = NDArray[np.float64]
 
@@ -148,20 +150,15 @@ def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]
             f"Argument `model` must be `{CHOSEN}` or one of {', '.join(f'`{name}`' for name in names)}, but is "
             f"`{model}`.{nearest(model, names)}"
         )
-    able = [one for one in known if n_samples <= EXACT or _large(one.learner) is not None]
+    able = [
+        one for one in known if n_samples <= EXACT or isinstance(one.learner, LaplacianRidge | LinearRidge)
+    ]
     found = [one for one in able if model in (CHOSEN, one.name)]
     if not found:
         raise ConfigError(
             f"The model `{model}` learns from at most {EXACT} samples, but there are {n_samples}. Give a stride, or another model."
         )
     return found
-
-
-def _large(learner: Any) -> Any | None:
-    """Return the learner that takes its place for many samples, or None where nothing does."""
-    if isinstance(learner, LaplacianRidge):
-        return LowRankRidge(N_LANDMARKS, kernel=learner.kernel, workers=learner.workers)
-    return None
 
 
 def _learn(
@@ -176,14 +173,20 @@ def _learn(
         groups[some], n_shifts=0, purge=purge, workers=workers,
     )  # fmt: skip
     option = next(one for one in wanted if one.name == found.final)
-    columns = X[option.name]
-    if len(values) <= EXACT:
-        learner = clone(option.learner).fit(columns, values, groups)
-        scale = leave_one_out_scale(learner)
-    else:
-        learner = clone(_large(option.learner)).fit(columns, values, groups)
-        scale = _refitted_scale(learner, columns, values)
+    learner, scale = _fitted(option.learner, X[option.name], values, groups)
     return TargetModel(option.name, option.representation, learner, scale, found.selected.r2)
+
+
+def _fitted(
+    learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]
+) -> tuple[FrameModel, float]:
+    """Return the learner fitted to all samples, in the way that so many allow, and the scale of its variance."""
+    if len(values) <= EXACT or isinstance(learner, LinearRidge):
+        some = _spread(len(values), EXACT)  # more of them do not move a line
+        exact = clone(learner).fit(X[some], values[some], groups[some])
+        return exact, leave_one_out_scale(exact)
+    many = LowRankRidge(N_LANDMARKS, kernel=learner.kernel, workers=learner.workers).fit(X, values, groups)
+    return many, _refitted_scale(many, X, values)
 
 
 def _block_length(values: Array, times: Array) -> tuple[float, float]:
