@@ -413,6 +413,7 @@ def test_many_samples_go_through_landmarks(material, tmp_path, monkeypatch):
 
     exact = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)
     monkeypatch.setattr(module, "EXACT", 50)
+    monkeypatch.setattr(module, "MOST_PAIRS_OF_ATOMS", 50)
     few = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)  # every sample a landmark
     monkeypatch.setattr(module, "N_LANDMARKS", 30)
     fewer = fit_forecaster(*material[:2], workers=1)
@@ -427,6 +428,10 @@ def test_many_samples_go_through_landmarks(material, tmp_path, monkeypatch):
     same(files[2], files[3])
     line = fit_forecaster(*material[:2], model="numbers of all bonds, line", workers=1)
     assert (len(line.gap.learner.X_fit_), line.n_samples) == (50, 60)
+    monkeypatch.setattr(module, "COMPARED", 40)
+    scored = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)
+    assert 0.9 < scored.scores["gap"] < 1.0
+    assert scored.scores["gap"] != fewer.scores["gap"]
     with pytest.raises(hc.ConfigError, match="learns from at most 50 samples, but there are 60"):
         fit_forecaster(*material[:2], model="angular functions, exchangeable")
 

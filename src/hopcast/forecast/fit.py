@@ -15,7 +15,14 @@ from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.descriptors import SymmetryFunctions
-from hopcast.evaluation import Candidate, TrainingDomain, nested_selection, time_blocks, training_domain
+from hopcast.evaluation import (
+    CalendarSplit,
+    Candidate,
+    TrainingDomain,
+    nested_selection,
+    time_blocks,
+    training_domain,
+)
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.forecaster import Forecaster, TargetModel, mean_cell
 from hopcast.forecast.options import Option, options
@@ -38,7 +45,13 @@ EXACT: Final = 4000
 
 N_LANDMARKS: Final = 2000
 
-COMPARED: Final = 600
+MOST_PAIRS_OF_ATOMS: Final = 1000
+"""Samples up to which kernels of all pairs of atoms are an option."""
+
+SEARCHED: Final = 1000
+"""Samples, evenly spread, on which alpha and gamma are chosen where landmarks stand for all."""
+
+COMPARED: Final = 250
 """Samples, evenly spread, on which models are compared."""
 
 STRETCHES: Final = 20
@@ -94,8 +107,9 @@ def fit_forecaster(
     Notes
     -----
     Up to 4000 samples the learners are exact; beyond, kernels of atoms in fixed order and of averages go through 2000
-    landmarks (`LowRankRidge`), lines through 4000 evenly spread samples, and exchangeable atoms are no option. Models are
-    compared on 600 samples at most. Samples closer than a correlation time are no independent proof: the score is that of
+    landmarks (`LowRankRidge`; alpha and gamma are those of 1000 evenly spread samples), lines through 4000 evenly spread samples. Exchangeable atoms (a kernel of all pairs of
+    atoms) are an option up to 1000 samples. Models are
+    compared on 250 samples at most, and the one chosen of more is scored with all of them. Samples closer than a correlation time are no independent proof: the score is that of
     whole blocks.
     """
     if hamiltonian.n_states != 2:
@@ -151,12 +165,14 @@ def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]
             f"`{model}`.{nearest(model, names)}"
         )
     able = [
-        one for one in known if n_samples <= EXACT or isinstance(one.learner, LaplacianRidge | LinearRidge)
+        one
+        for one in known
+        if n_samples <= MOST_PAIRS_OF_ATOMS or isinstance(one.learner, LaplacianRidge | LinearRidge)
     ]
     found = [one for one in able if model in (CHOSEN, one.name)]
     if not found:
         raise ConfigError(
-            f"The model `{model}` learns from at most {EXACT} samples, but there are {n_samples}. Give a stride, or another model."
+            f"The model `{model}` learns from at most {MOST_PAIRS_OF_ATOMS} samples, but there are {n_samples}. Give a stride, or another model."
         )
     return found
 
@@ -174,7 +190,24 @@ def _learn(
     )  # fmt: skip
     option = next(one for one in wanted if one.name == found.final)
     learner, scale = _fitted(option.learner, X[option.name], values, groups)
-    return TargetModel(option.name, option.representation, learner, scale, found.selected.r2)
+    r2 = found.selected.r2
+    if len(some) < len(values):
+        # what was compared saw fewer samples than what is used; the choice itself was made on few of them
+        r2 = _held_out_r2(learner, X[option.name], values, times, purge)
+    return TargetModel(option.name, option.representation, learner, scale, r2)
+
+
+def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, purge: float) -> float:
+    """Return R2 of refits with the same hyperparameters, a fifth of the time held out in turn, with a purge."""
+    fixed = clone(learner).set_params(alpha=learner.alpha_)
+    if "gamma" in fixed.get_params():
+        fixed.set_params(gamma=learner.gamma_)
+    elapsed = times - times[0]
+    missed = np.empty(len(values))
+    for train, test in CalendarSplit(elapsed, elapsed[-1] / 5 * (1 + 1e-9), purge).split(X):
+        some = train[_spread(len(train), EXACT)] if isinstance(learner, FrameRidge) else train
+        missed[test] = values[test] - fixed.fit(X[some], values[some]).predict(X[test])
+    return float(1.0 - missed @ missed / np.sum((values - values.mean()) ** 2))
 
 
 def _fitted(
@@ -185,8 +218,12 @@ def _fitted(
         some = _spread(len(values), EXACT)  # more of them do not move a line
         exact = clone(learner).fit(X[some], values[some], groups[some])
         return exact, leave_one_out_scale(exact)
-    many = LowRankRidge(N_LANDMARKS, kernel=learner.kernel, workers=learner.workers).fit(X, values, groups)
-    return many, _refitted_scale(many, X, values)
+    some = _spread(len(values), SEARCHED)
+    found = clone(learner).fit(X[some], values[some], groups[some])
+    many = LowRankRidge(
+        N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers
+    )
+    return many.fit(X, values), _refitted_scale(many, X, values)
 
 
 def _block_length(values: Array, times: Array) -> tuple[float, float]:
@@ -205,7 +242,7 @@ def _blocks(values: Array, times: Array) -> NDArray[np.intp]:
 
 def _refitted_scale(learner: LowRankRidge, X: Array, values: Array) -> float:
     """Return <r^2 / sigma^2> of every second sample, forecast by the others with the same hyperparameters."""
-    held = clone(learner).set_params(alpha=learner.alpha_, gamma=learner.gamma_).fit(X[::2], values[::2])
+    held = clone(learner).fit(X[::2], values[::2])
     mean, latent = held.predict(X[1::2], return_std=True)
     variance = latent**2 + held.alpha_ * held.signal_variance_
     return float(np.mean((values[1::2] - mean) ** 2 / np.maximum(variance, 1e-300)))
