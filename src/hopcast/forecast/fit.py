@@ -107,10 +107,10 @@ def fit_forecaster(
     Notes
     -----
     Up to 4000 samples the learners are exact; beyond, kernels of atoms in fixed order and of averages go through 2000
-    landmarks (`LowRankRidge`; alpha and gamma are those of 1000 evenly spread samples), lines through 4000 evenly spread samples. Exchangeable atoms (a kernel of all pairs of
-    atoms) are an option up to 1000 samples. Models are
-    compared on 250 samples at most, and the one chosen of more is scored with all of them. Samples closer than a correlation time are no independent proof: the score is that of
-    whole blocks.
+    landmarks (`LowRankRidge`; alpha and gamma are those of 1000 evenly spread samples), lines through 4000 evenly spread
+    samples. Exchangeable atoms (a kernel of all pairs of atoms) are an option up to 1000 samples. Models are compared on 250
+    samples at most, and the one chosen of more is scored with all of them. Samples closer than a correlation time are no
+    independent proof: the score is that of whole blocks.
     """
     if hamiltonian.n_states != 2:
         raise InputError(
