@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 4096
+BLOCK = 16384
 """Coordinates of about this many atoms are treated at a time: no copy of a whole trajectory."""
 
 
 def _frames_a_block(n_atoms: int) -> int:
-    return max(2, BLOCK * 16 // max(n_atoms, 1))
+    return max(2, BLOCK // max(n_atoms, 1))
 
 
 def unwrap_fractional(fractional: NDArray[Any], pbc: tuple[bool, ...]) -> None:
