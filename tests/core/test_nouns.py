@@ -1,5 +1,7 @@
 """Trajectory and VibronicHamiltonian: what they refuse, and what slicing means."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -89,6 +91,9 @@ class TestHamiltonian:
         for occupied in (None, 0, 3):
             with pytest.raises(InputError, match="frontier states need"):
                 hamiltonian(n_occupied=occupied).frontier()
+        pair = hamiltonian(n_occupied=1).select([0, 2])
+        unknown = dataclasses.replace(pair, n_occupied=None)
+        assert_array_equal(unknown.frontier().energies, pair.energies)
         energies = np.sort(np.random.default_rng(0).random((5, 3)))
         energies[3, :2] = 0.1
         with pytest.raises(InputError, match=r"gap .* must stay open, but is 0 eV at frame 3"):

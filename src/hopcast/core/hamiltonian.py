@@ -178,20 +178,25 @@ class VibronicHamiltonian:
         )
 
     def frontier(self) -> VibronicHamiltonian:
-        """Return the two states at the gap: highest occupied (VBM, 0) and lowest unoccupied (CBM, 1).
+        """Return the two states at the gap: highest occupied (VBM, 0) and lowest unoccupied (CBM, 1); of two states, both.
 
         Raises
         ------
         InputError
-            If `n_occupied` is unknown or leaves no state on one side, or if the gap closes
+            If `n_occupied` is unknown (of more than two states) or leaves no state on one side, or if the gap closes
             (states are not in energy order there, so "VBM" would be another state).
         """
-        if self.n_occupied is None:
-            raise InputError("The frontier states need `n_occupied`, but the Hamiltonian does not know it.")
-        vbm, cbm = self.n_occupied - 1, self.n_occupied
+        n_occupied = 1 if self.n_occupied is None and self.n_states == 2 else self.n_occupied
+        if n_occupied is None:
+            raise InputError(
+                f"The frontier states need the number of occupied states, but the Hamiltonian of {self.n_states} states does not know it. "
+                "Name the two states (`states = [7, 8]` under [data] of a study, `--states` of a command), or read it with "
+                "`n_occupied` (`hopcast convert --occupied`)."
+            )
+        vbm, cbm = n_occupied - 1, n_occupied
         if vbm < 0 or cbm >= self.n_states:
             raise InputError(
-                f"The frontier states need one occupied and one unoccupied state, but {self.n_occupied} "
+                f"The frontier states need one occupied and one unoccupied state, but {n_occupied} "
                 f"of the {self.n_states} states are occupied."
             )
         known = np.flatnonzero(self.energy_known)
