@@ -444,6 +444,16 @@ def test_what_cannot_be_learnt_from_is_refused(material):
         fit_forecaster(trajectory, hamiltonian, stride=80.0)
     with pytest.raises(hc.InputError, match="must have the same frames"):
         fit_forecaster(trajectory[:100], hamiltonian)
+    clustered = hamiltonian.nac.copy()
+    known = np.flatnonzero(hamiltonian.nac_known)
+    near = np.r_[0:20, 370:390]
+    clustered[:] = np.nan
+    clustered[near] = hamiltonian.nac[known[0]]
+    energies = np.full_like(hamiltonian.energies, np.nan)
+    energies[np.r_[0:21, 370:391]] = [0.0, 1.0]
+    energies[np.r_[0:21, 370:391], 1] += 0.01 * np.random.default_rng(0).normal(size=42)
+    with pytest.raises(hc.InputError, match=r"must lie outside of any two of them, but \d do"):
+        fit_forecaster(trajectory, hc.VibronicHamiltonian(energies, clustered, 2.0, n_occupied=1))
     with pytest.raises(hc.ConfigError, match="`stride` must be a positive time"):
         fit_forecaster(trajectory, hamiltonian, stride=0.0)
 

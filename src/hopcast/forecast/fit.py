@@ -183,7 +183,13 @@ def _learn(
     """Choose by nested blocks on some samples, and fit the choice to all of them."""
     some = _spread(len(values), COMPARED)
     groups = _blocks(values, times)
-    _, purge = _block_length(values, times)
+    length, purge = _block_length(values, times)
+    elsewhere = len(some) - int(np.sort(np.bincount(groups[some]))[-2:].sum())
+    if elsewhere < FEWEST // 4:
+        raise InputError(
+            f"A forecaster is scored on stretches of time held out ({length:g} fs): {FEWEST // 4} computed pairs must lie outside of any "
+            f"two of them, but {elsewhere} do. Compute pairs elsewhere on the trajectory."
+        )
     found = nested_selection(
         [Candidate(one.name, X[one.name][some], one.learner) for one in wanted], values[some], times[some],
         groups[some], n_shifts=0, purge=purge, workers=workers,
