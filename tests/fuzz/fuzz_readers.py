@@ -38,8 +38,8 @@ GROWTH = 256 << 20
 MEMORY = 4 << 30
 
 
-class HangError(Exception):
-    """A reader took too long."""
+class HangError(BaseException):
+    """A reader took too long; no `Exception`, for a reader that catches what its parser raises would call it a refusal."""
 
 
 def mutate(data: bytes, dice: random.Random) -> bytes:

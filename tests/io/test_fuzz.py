@@ -66,6 +66,17 @@ class TestFoundByFuzzing:
         with pytest.raises(hc.InputError, match="frame 0 must name its columns"):
             hc.read_trajectory(path, timestep=1.0)
 
+    def test_a_lammps_dump_that_claims_more_atoms_than_it_has(self, tmp_path):
+        seed = SEEDS["ase-lammps"](tmp_path)
+        path = next(tmp_path.iterdir())
+        text = path.read_text()
+        for claim in ("4294967296", "-1", "", "two"):
+            path.write_text(text.replace("ATOMS\n2\n", f"ATOMS\n{claim}\n", 1))
+            with pytest.raises(
+                hc.InputError, match=f"line 4 must hold a number of atoms .* holds `{claim or 'nothing'}`"
+            ):
+                seed.read()
+
     def test_an_extxyz_with_some_lattices(self, tmp_path):
         frame = '1\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3\nO 0 0 0\n'
         (tmp_path / "a.extxyz").write_text(frame + frame.replace('Lattice="5 0 0 0 5 0 0 0 5" ', ""))

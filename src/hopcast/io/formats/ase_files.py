@@ -61,6 +61,8 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         )
     if name == "traj":
         check_ulm(path)
+    if name == "lammps-dump-text":
+        check_lammps(path)
     import ase.io
 
     return collect(path, ase.io.iread(str(path), index=":", format=name), options)
@@ -97,6 +99,30 @@ def check_ulm(path: Path) -> None:
                         raise ValueError(f"an array claims {claimed} bytes")
     except (ValueError, TypeError, KeyError, OSError, RecursionError, struct.error) as error:
         raise InputError(f"File `{path}` is damaged ({str(error)[:200]}): write it again.") from error
+
+
+def check_lammps(path: Path) -> None:
+    """Hold the numbers of atoms that a LAMMPS dump claims against the size of the file: ASE makes room for each of them.
+
+    Raises
+    ------
+    InputError
+        If a frame claims more than fits, naming its line.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        claims = False
+        for number, line in enumerate(file, 1):
+            if claims:
+                found = line.split()[:1]
+                # an atom and the end of its line take two bytes
+                if not found or not found[0].isdigit() or not 0 < int(found[0][:20]) <= size // 2:
+                    text = line[:40].decode("utf-8", "replace").strip() or "nothing"
+                    raise InputError(
+                        f"File `{path}`, line {number} must hold a number of atoms that fits into the file ({size} bytes), but holds "
+                        f"`{text}`. It is damaged: write it again."
+                    )
+            claims = b"ITEM: NUMBER OF ATOMS" in line
 
 
 def _arrays(content: Any) -> Iterator[tuple[list[int], str, int]]:
