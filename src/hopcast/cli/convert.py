@@ -102,7 +102,7 @@ def _any(path: Path, kind: str) -> bool:
     return path.is_dir() and not any(each.sniff(path) for each in list_formats("trajectory"))
 
 
-def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:
+def check_frames_of(trajectory: Any, hamiltonian: Any, source: Path) -> None:
     """Refuse a trajectory of other frames than the Hamiltonian's.
 
     Raises
@@ -111,13 +111,15 @@ def check_same_frames(trajectory: Any, hamiltonian: Any, source: Path) -> None:
         If their time steps or their numbers of frames differ.
     """
     from hopcast.core.errors import InputError
+    from hopcast.core.hamiltonian import check_same_frames
 
-    alike = abs(trajectory.timestep - hamiltonian.timestep) <= 1e-6 * hamiltonian.timestep
-    if not alike or trajectory.n_frames != hamiltonian.n_frames:
+    try:
+        check_same_frames(trajectory, hamiltonian)
+    except InputError as error:
         raise InputError(
             f"File `{source}` must hold the frames of the Hamiltonian, {hamiltonian.n_frames} that are {hamiltonian.timestep:g} fs apart, "
             f"but holds {trajectory.n_frames} that are {trajectory.timestep:g} fs apart. Cut both to the same frames."
-        )
+        ) from error
 
 
 def convert(
@@ -212,7 +214,7 @@ def convert(
         typer.echo(f"Wrote {target} (hopcast).")
         return
     if path is not None:
-        check_same_frames(path, hamiltonian, trajectory or source)
+        check_frames_of(path, hamiltonian, trajectory or source)
     if hamiltonian.overlaps is not None and couplings == "overlaps":
         hamiltonian = derived(
             hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log

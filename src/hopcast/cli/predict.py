@@ -62,7 +62,7 @@ def predict(
     ):
         found = predict_stream(
             forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
-            cell=parse_cell(cell),            chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
+            cell=parse_cell(cell), chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
         )  # fmt: skip
     earlier = f" ({found.n_found} of {found.n_chunks} chunks from the earlier run)" if found.n_found else ""
     typer.echo(f"Forecast {found.n_frames} frames{earlier}. {found.extrapolation.verdict}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,18 +133,20 @@ def fit_forecaster(
     mean_gap = float(gap.mean())
     times = (steps + 0.5) * trajectory.timestep
     models: dict[str, TargetModel] = {}
+    stretches: dict[str, _Stretches] = {}
     for target, values in (("gap", gap), ("nac", coupling * gap / mean_gap)):
         X = {
             one.name: target_columns(target, *ends[one.representation], trajectory.timestep) for one in wanted
         }
-        models[target] = _learn(wanted, X, values, times, workers)
+        stretches[target] = _stretches(values, times)
+        models[target] = _learn(wanted, X, values, times, stretches[target], workers)
         if progress is not None:
             progress(len(models), 2)
     seen = target_columns("gap", *ends[models["gap"].representation], trajectory.timestep)
     spacing = float(np.median(np.diff(times)))
     return Forecaster(
         gap=models["gap"], coupling=models["nac"], mean_gap=mean_gap,
-        domain=_domain(models["gap"], seen, _blocks(gap, times), trajectory.symbols, workers),
+        domain=_domain(models["gap"], seen, stretches["gap"].labels, trajectory.symbols, workers),
         symbols=trajectory.symbols, cell=mean_cell(trajectory), timestep=trajectory.timestep, n_samples=len(steps),
         state_labels=hamiltonian.state_labels, dephasing_time=HBAR / float(gap.std()),
         provenance={
@@ -177,13 +179,33 @@ def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]
     return found
 
 
+class _Stretches(NamedTuple):
+    """Blocks of time held out: label of every sample, their length and the purge beside them, fs."""
+
+    labels: NDArray[np.intp]
+    length: float
+    purge: float
+
+
+def _stretches(values: Array, times: Array) -> _Stretches:
+    spacing = float(np.median(np.diff(times)))
+    memory = max(float(correlation_time(values, spacing)), spacing)
+    span = float(times[-1] - times[0])
+    length = min(max(span / STRETCHES, 2.0 * memory), span / FEWEST_BLOCKS)
+    return _Stretches(time_blocks(times, length), length, min(memory, 0.5 * length))
+
+
 def _learn(
-    wanted: Sequence[Option], X: dict[str, Array], values: Array, times: Array, workers: int | None
+    wanted: Sequence[Option],
+    X: dict[str, Array],
+    values: Array,
+    times: Array,
+    stretches: _Stretches,
+    workers: int | None,
 ) -> TargetModel:
     """Choose by nested blocks on some samples, and fit the choice to all of them."""
     some = _spread(len(values), COMPARED)
-    groups = _blocks(values, times)
-    length, purge = _block_length(values, times)
+    groups, length, purge = stretches
     elsewhere = len(some) - int(np.sort(np.bincount(groups[some]))[-2:].sum())
     if elsewhere < FEWEST // 4:
         raise InputError(
@@ -230,20 +252,6 @@ def _fitted(
         N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers
     )
     return many.fit(X, values), _refitted_scale(many, X, values)
-
-
-def _block_length(values: Array, times: Array) -> tuple[float, float]:
-    """Return the length of the blocks held out and of the purge beside them, fs."""
-    spacing = float(np.median(np.diff(times)))
-    memory = max(float(correlation_time(values, spacing)), spacing)
-    span = float(times[-1] - times[0])
-    length = min(max(span / STRETCHES, 2.0 * memory), span / FEWEST_BLOCKS)
-    return length, min(memory, 0.5 * length)
-
-
-def _blocks(values: Array, times: Array) -> NDArray[np.intp]:
-    """Return the label of the block of every sample."""
-    return time_blocks(times, _block_length(values, times)[0])
 
 
 def _refitted_scale(learner: LowRankRidge, X: Array, values: Array) -> float:

@@ -44,6 +44,16 @@ def _marks(path: Path, size: int) -> NDArray[np.int64]:
     return np.array(found, dtype=np.int64)
 
 
+def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
+    """Return `_marks` of a file that must have some."""
+    marks = _marks(file, size)
+    if not len(marks):
+        raise InputError(
+            f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
+        )
+    return marks
+
+
 def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64], list[str], list[int]]:
     """Return cell, symbols and counts of a header."""
     lines = text.decode("utf-8", "replace").rstrip("\n").split("\n")[-7:]
@@ -93,11 +103,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     if not file.is_file():
         raise InputError(f"File `{file}` does not exist or is not a file. Check the path.")
     size = file.stat().st_size
-    marks = _marks(file, size)
-    if not len(marks):
-        raise InputError(
-            f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
-        )
+    marks = _frames_at(file, size)
     if marks[0] > 1 << 20:
         raise InputError(
             f"File `{file}` must begin with a header, but its first frame comes after {marks[0]} bytes. Remove what stands before it."
@@ -171,11 +177,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         self._file = file_of(path)
         size = self._file.stat().st_size
-        marks = _marks(self._file, size)
-        if not len(marks):
-            raise InputError(
-                f"File `{self._file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
-            )
+        marks = _frames_at(self._file, size)
         self._edges = np.append(marks, size)
         self.n_frames = len(marks)
         self._first = read_range(self._file, 0, int(marks[0]))
