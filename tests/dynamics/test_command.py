@@ -6,9 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
+import hopcast as hc
 from hopcast.cli.app import main
 from hopcast.core import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics import dephasing_matrix, hole_hamiltonian
 
 
 @pytest.fixture
@@ -123,3 +125,155 @@ def test_bands_that_leak_are_named(ladder) -> None:
         assert warn_leaking(whole, [1, 2]) == ("c",)
     assert warn_leaking(whole, [0, 1]) == ()
     assert warn_leaking(ham, [0, 1, 2]) == ()
+
+
+def _populations(folder):
+    with h5py.File(folder / "dynamics.h5") as file:
+        return file["dynamics/populations"][()]
+
+
+def _times_of(n: int) -> np.ndarray:
+    """Dephasing times that tell which pair they are of."""
+    times = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i):
+            times[i, j] = times[j, i] = 4.0 + 3 * i + 10 * j
+    return times
+
+
+@pytest.mark.parametrize("carrier", ["electron", "hole"])
+def test_times_of_a_file_are_those_of_the_states_of_the_hamiltonian(source, tmp_path, carrier) -> None:
+    """Whatever the carrier: the same numbers as from Python, by pair of names."""
+    ham, times = hc.read_hamiltonian("ham.h5"), _times_of(4)
+    np.savetxt("DEPHTIME", times)
+    np.savetxt("part.txt", times[1:, 1:])
+    np.savetxt("decoherence_rates_icond0.txt", np.divide(1, times, where=times > 0, out=np.zeros_like(times)))
+    common = (
+        "ham.h5",
+        "--states",
+        "1-3",
+        "--duration",
+        "60",
+        "--trajectories",
+        "30",
+        "--every",
+        "20",
+        "-j",
+        "1",
+    )
+    for number, file in enumerate(("DEPHTIME", "part.txt", "decoherence_rates_icond0.txt")):
+        assert source(*common, "--carrier", carrier, "--dephasing", file, "-o", f"o{number}") == 0
+    chosen = ham.select([1, 2, 3])
+    expected = hc.run_dynamics(
+        hole_hamiltonian(chosen) if carrier == "hole" else chosen, duration=60.0, n_trajectories=30, initial_state=2, initial_times=[0, 20, 40],
+        dephasing_time=times[1:, 1:][::-1, ::-1] if carrier == "hole" else times[1:, 1:],
+    )  # fmt: skip
+    for number in range(3):
+        np.testing.assert_array_equal(_populations(tmp_path / f"o{number}"), expected.populations)
+
+
+def test_exported_times_give_the_same_run_as_those_of_the_data(source, tmp_path) -> None:
+    np.savetxt("DEPHTIME", dephasing_matrix(hc.read_hamiltonian("ham.h5")))
+    common = (
+        "ham.h5",
+        "--states",
+        "1-3",
+        "--duration",
+        "60",
+        "--trajectories",
+        "30",
+        "--every",
+        "20",
+        "-j",
+        "1",
+    )
+    for carrier in ("electron", "hole"):
+        assert source(*common, "--carrier", carrier, "--dephasing", "DEPHTIME", "-o", f"file-{carrier}") == 0
+        assert source(*common, "--carrier", carrier, "-o", f"data-{carrier}") == 0
+        np.testing.assert_array_equal(
+            _populations(tmp_path / f"file-{carrier}"), _populations(tmp_path / f"data-{carrier}")
+        )
+
+
+def test_dephasing_files_that_cannot_be_meant(source, capsys) -> None:
+    np.savetxt("rates.txt", 0.05 * (1 - np.eye(4)))
+    np.savetxt("six.txt", 5.0 * (1 - np.eye(6)))
+    for name, message in (("rates.txt", r"all are below 1 \(0.05 at most\), as rates"), ("six.txt", "for the 4 states of the Hamiltonian, or for the 2")):  # fmt: skip
+        assert source("ham.h5", "--states", "1,2", "--dephasing", name, "-o", "out") == 3
+        assert re.search(message, capsys.readouterr().err)
+
+
+def test_an_inicon_names_steps_and_bands_from_one(source, tmp_path, capsys) -> None:
+    """Its line "21 3" is frame 20 in the third band; lines repeat; for a hole, the same bands."""
+    (tmp_path / "INICON").write_text("  1  4\n 21  3\n 21  4\n 21  4\n 41  3\n")
+    common = (
+        "ham.h5",
+        "--states",
+        "0-3",
+        "--duration",
+        "20",
+        "--trajectories",
+        "30",
+        "--dephasing",
+        "8",
+        "-j",
+        "1",
+    )
+    assert source(*common, "--initial-times", "INICON", "-o", "a") == 0
+    weights = [[0, 0, 0, 1], [0, 0, 1 / 3, 2 / 3], [0, 0, 1, 0]]
+    options = {
+        "duration": 20.0,
+        "n_trajectories": 30,
+        "dephasing_time": 8.0,
+        "initial_times": [0, 20, 40],
+        "initial_weights": [1, 3, 1],
+    }
+    ham = hc.read_hamiltonian("ham.h5")
+    found = _populations(tmp_path / "a")
+    np.testing.assert_array_equal(found, hc.run_dynamics(ham, initial_state=weights, **options).populations)
+    np.testing.assert_allclose(found[0], [0, 0, 0.4, 0.6], atol=0.01)
+    # bands of VASP: BMIN of `inp` is the first of the Hamiltonian
+    (tmp_path / "vasp").mkdir()
+    (tmp_path / "vasp/inp").write_text("&NAMDPARA\n BMIN = 62 ! first\n BMAX = 65\n/\n")
+    (tmp_path / "vasp/INICON").write_text("1 65\n21 64\n21 65\n21 65\n41 64\n")
+    assert source(*common, "--initial-times", "vasp/INICON", "-o", "b") == 0
+    np.testing.assert_array_equal(_populations(tmp_path / "b"), found)
+    # a hole in band 1 and 2, which it counts as 3 and 2
+    (tmp_path / "INICON.hole").write_text("1 1\n21 2\n21 1\n21 1\n41 2\n")
+    assert source(*common, "--initial-times", "INICON.hole", "--carrier", "hole", "-o", "c") == 0
+    expected = hc.run_dynamics(ham, initial_state=weights, carrier="hole", **options).populations
+    np.testing.assert_array_equal(_populations(tmp_path / "c"), expected)
+    capsys.readouterr()
+    for words, message in (
+        (("--initial-times", "INICON", "--states", "0,1"), "line 1 must start in one of the states 0, 1, but names band 4, which is state 3"),
+        (("--initial-times", "vasp/INICON", "--initial-state", "2"), "--initial-state must be left out"),
+    ):  # fmt: skip
+        assert source(*common, *words, "-o", "d") in (2, 3)
+        assert message in capsys.readouterr().err
+    (tmp_path / "starts").write_text("1 4\n21 3\n")
+    assert source(*common, "--initial-times", "starts", "-o", "d") == 3
+    assert "may be Hefei-NAMD's INICON" in capsys.readouterr().err
+    (tmp_path / "starts").write_text("# frame weight\n0 1.0\n20 3.0\n")
+    assert source(*common, "--initial-times", "starts", "-o", "d") == 0
+
+
+def test_our_own_inicon_starts_where_it_says(source, tmp_path) -> None:
+    from hopcast.io import write_initial_conditions
+
+    write_initial_conditions(tmp_path / "INICON", [1, 31], [4, 4])
+    common = (
+        "ham.h5",
+        "--states",
+        "0-3",
+        "--duration",
+        "20",
+        "--trajectories",
+        "30",
+        "--dephasing",
+        "8",
+        "-j",
+        "1",
+    )
+    assert source(*common, "--initial-times", "INICON", "-o", "a") == 0
+    assert source(*common, "--initial-times", "0,30", "--initial-state", "3", "-o", "b") == 0
+    np.testing.assert_array_equal(_populations(tmp_path / "a"), _populations(tmp_path / "b"))

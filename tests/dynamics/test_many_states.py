@@ -344,6 +344,11 @@ def test_holes_are_mirrored_electrons(ladder) -> None:
     hole = run_dynamics(ham, carrier="hole", **options)
     np.testing.assert_array_equal(hole.populations, run_dynamics(mirrored, **options).populations)
     assert hole.states == ("3", "2", "1", "0")
+    # times of pairs stand in the order of the states that are given, whatever the carrier
+    times = np.array([[0, 4, 5, 6], [4, 0, 7, 8], [5, 7, 0, 9], [6, 8, 9, 0.0]])
+    hole = run_dynamics(ham, carrier="hole", **options | {"dephasing_time": times})
+    there = run_dynamics(mirrored, **options | {"dephasing_time": times[::-1, ::-1]})
+    np.testing.assert_array_equal(hole.populations, there.populations)
     # amplitudes of a hole are the conjugate of those of the electron in the same orbital
     u, v = propagators(substep_grid(ham)), propagators(substep_grid(mirrored))
     np.testing.assert_allclose(v[..., ::-1, ::-1], u.conj(), atol=1e-12)

@@ -51,7 +51,7 @@ def dynamics(
         str | None,
         typer.Option(
             "--initial-times",
-            help="Frames to start at, e.g. 0,50,100, or a file with one a line, its weight beside it.",
+            help="Frames to start at, e.g. 0,50,100, or a file with one a line, its weight beside it; or an INICON (step, band).",
             show_default=False,
         ),
     ] = None,
@@ -68,7 +68,7 @@ def dynamics(
         str | None,
         typer.Option(
             "--dephasing",
-            help="Dephasing time, fs, or a file with their matrix (DEPHTIME).",
+            help="Dephasing time, fs, or a file with their matrix (DEPHTIME, PYXAID's decoherence_rates*), in the order of the Hamiltonian.",
             show_default=False,
         ),
     ] = None,
@@ -123,7 +123,9 @@ def dynamics(
         raise OutputError(
             f"Folder `{folder}` exists. Continue with --resume, replace with --overwrite, or name another."
         )
-    ham = read_states(read_any(hamiltonian, timestep), states)
+    whole = read_any(hamiltonian, timestep)
+    index = read_states(whole, states)
+    ham = whole.select(index)
     if scissor is not None:
         ham = shifted(ham, target_gap=scissor)
     checkpoint = folder / "checkpoint"
@@ -134,13 +136,18 @@ def dynamics(
             )
         shutil.rmtree(checkpoint, ignore_errors=True)
         done.unlink(missing_ok=True)
-    start = read_initial_state(ham, initial_state, carrier)
-    frames, weights = read_initial_times(ham, initial_times, every)
+    tau = read_dephasing(dephasing, whole.n_states, index)
+    starts = read_initial_times(whole, index, initial_times, every, carrier)
+    if starts.states is not None and initial_state is not None:
+        raise ConfigError(
+            f"Option --initial-state must be left out: `{initial_times}` names a state for each initial time."
+        )
+    start = read_initial_state(ham, initial_state, carrier) if starts.states is None else starts.states
     options: dict[str, Any] = {
         "duration": duration, "temperature": temperature if temperature != 0 else None, "carrier": carrier,
         "initial_state": start,
         "absorbing": not leave, "n_trajectories": trajectories, "random_state": seed, "substeps": substeps,
-        "loop": loop, "workers": workers, "initial_times": frames, "initial_weights": weights,
+        "loop": loop, "workers": workers, "initial_times": starts.frames, "initial_weights": starts.weights,
     }  # fmt: skip
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -148,7 +155,7 @@ def dynamics(
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(method, total=None)
             result = run_dynamics(
-                ham, method, rule, waiting, dephasing_time=read_dephasing(dephasing), tau_convention=convention,
+                ham, method, rule, waiting, dephasing_time=tau, tau_convention=convention,
                 progress=lambda now, total: bar.update(task, completed=now, total=total), checkpoint=checkpoint, **options,
             )  # fmt: skip
     except KeyboardInterrupt:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopcast.core import VibronicHamiltonian
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.couplings import derive_couplings
 from hopcast.datasets import load
 from hopcast.dynamics import warn_leaking
-from hopcast.io import read_hamiltonian
+from hopcast.io import read_hamiltonian, read_initial_conditions, read_pyxaid_rates
+from hopcast.io.hefei_inputs import read_namelist
+from hopcast.io.text import line_of_row
 
 
 def read_any(name: str, timestep: float | None = None) -> VibronicHamiltonian:
@@ -28,10 +33,14 @@ def read_any(name: str, timestep: float | None = None) -> VibronicHamiltonian:
     return ham
 
 
-def read_states(ham: VibronicHamiltonian, wanted: str | None) -> VibronicHamiltonian:
-    """Return the states named, the band edges where none are; warn of those that leave the window."""
+def read_states(ham: VibronicHamiltonian, wanted: str | None) -> list[int]:
+    """Return the indices of the states named, of the band edges where none are; warn of those that leave the window."""
     if wanted is None:
-        return ham.frontier() if ham.n_states > 2 else ham
+        if ham.n_states == 2:
+            return [0, 1]
+        ham.frontier()  # says what is missing
+        assert ham.n_occupied is not None
+        return [ham.n_occupied - 1, ham.n_occupied]
     index: list[int] = []
     for part in wanted.split(","):
         place = _find(ham, part)
@@ -44,7 +53,7 @@ def read_states(ham: VibronicHamiltonian, wanted: str | None) -> VibronicHamilto
                 )
         index += range(ends[0] or 0, (ends[-1] or 0) + 1)
     warn_leaking(ham, index)
-    return ham.select(index)
+    return index
 
 
 def _find(ham: VibronicHamiltonian, name: str) -> int | None:
@@ -55,22 +64,44 @@ def _find(ham: VibronicHamiltonian, name: str) -> int | None:
     return None
 
 
-def read_dephasing(text: str | None) -> Any:
-    """Return a dephasing time, or the matrix in a file."""
+def read_dephasing(text: str | None, n_states: int, index: list[int]) -> Any:
+    """Return a dephasing time, or the matrix in a file, of the states that were chosen, in their order.
+
+    The file is a DEPHTIME (or any matrix of times, fs) or PYXAID's rates, recognised by their name. One of all states of the Hamiltonian
+    is cut to the chosen ones.
+
+    Raises
+    ------
+    InputError
+        If it is neither, of another number of states, or seems to hold rates.
+    """
     if text is None:
         return None
     try:
         return float(text)
     except ValueError:
         pass
-    if not Path(text).is_file():
+    path = Path(text)
+    if not path.is_file():
         raise InputError(f"Option --dephasing must be a time in fs or a file, but `{text}` is neither.")
-    try:
-        return np.loadtxt(text, comments=("#", "!"))
-    except ValueError:
-        raise InputError(
-            f"File `{text}` must hold a matrix of times in fs, but has rows of different lengths or something that is no number."
-        ) from None
+    if path.name.startswith("decoherence_rates"):
+        times = read_pyxaid_rates(path)
+    else:
+        times = _read_numbers(path, "a matrix of times in fs,")
+        pairs = times[~np.eye(len(times), times.shape[1], dtype=np.bool_)]
+        if pairs.size and 0 < pairs.max() < 1.0:
+            raise InputError(
+                f"File `{text}` must hold times in fs, but all are below 1 ({pairs.max():.3g} at most), as rates in 1/fs are. "
+                "PYXAID's rates are recognised by their name (decoherence_rates_icond0.txt); write times otherwise."
+            )
+    if times.shape == (n_states, n_states):
+        return times[np.ix_(index, index)]
+    if times.shape == (len(index), len(index)):
+        return times
+    raise InputError(
+        f"File `{text}` must hold a matrix of times for the {n_states} states of the Hamiltonian, or for the {len(index)} that were chosen, "
+        f"but holds {times.shape[0]} lines of {times.shape[1]} numbers."
+    )
 
 
 def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str) -> Any:
@@ -104,29 +135,124 @@ def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str)
     return weights / weights.sum()
 
 
-def read_initial_times(ham: VibronicHamiltonian, text: str | None, every: int | None) -> tuple[Any, Any]:
-    """Return the frames to start at and their weights (None: those of `run_dynamics`, all alike)."""
+@dataclass(frozen=True)
+class InitialTimes:
+    """Where a run starts.
+
+    Attributes
+    ----------
+    frames
+        Frames, each once; None: those of `run_dynamics`.
+    weights
+        Of the frames; None: all alike.
+    states
+        Weights of the chosen states at each frame [n_initial, n_states], as the carrier counts them; None where a file names none.
+    """
+
+    frames: Any = None
+    weights: Any = None
+    states: Any = None
+
+
+def read_initial_times(
+    ham: VibronicHamiltonian, index: list[int], text: str | None, every: int | None, carrier: str
+) -> InitialTimes:
+    """Return the frames to start at, their weights, and the states where an INICON names them.
+
+    Parameters
+    ----------
+    ham
+        The whole window.
+    index
+        States that were chosen of it.
+    text, every
+        Options.
+    carrier
+        "electron" or "hole".
+
+    Raises
+    ------
+    ConfigError
+        If options exclude each other.
+    InputError
+        If the file is no list of frames, may be of two kinds, or names a band that was not chosen.
+    """
     if every is not None and every < 1:
         raise ConfigError(f"Option --every must be at least 1, but is {every}.")
     if every is not None and text is not None:
         raise ConfigError("Options --every and --initial-times exclude each other: choose one.")
     if text is None:
-        return None if every is None else list(range(0, ham.n_steps, every)), None
-    if not Path(text).is_file():
+        return InitialTimes() if every is None else InitialTimes(list(range(0, ham.n_steps, every)))
+    path = Path(text)
+    if not path.is_file():
         try:
-            return [int(word) for word in text.split(",")], None
+            return InitialTimes([int(word) for word in text.split(",")])
         except ValueError:
             raise InputError(
                 f"Option --initial-times must hold frames, or name a file with one a line, but is `{text}`."
             ) from None
-    try:
-        table = np.loadtxt(text, comments=("#", "!"), ndmin=2)
-    except ValueError:
-        raise InputError(
-            f"File `{text}` must hold one frame a line, and its weight, but has something that is no number."
-        ) from None
-    if table.shape[1] > 2 or not table.size:
+    if path.name.upper().startswith("INICON"):
+        return _of_inicon(path, ham, index, carrier)
+    table = _read_numbers(path, "one frame a line, and its weight,")
+    if table.shape[1] > 2:
         raise InputError(
             f"File `{text}` must hold one frame a line, and its weight, but has {table.shape[1]} columns."
         )
-    return table[:, 0], table[:, 1] if table.shape[1] == 2 else None
+    if table.shape[1] == 1:
+        return InitialTimes(table[:, 0])
+    if b"." not in path.read_bytes() and (table == np.rint(table)).all() and table.min() >= 1:
+        raise InputError(
+            f"File `{text}` may be Hefei-NAMD's INICON (steps and bands, from 1) or hold frames (from 0) and their weights, and hopcast does "
+            "not guess. Call it INICON, or write the weights with a decimal point."
+        )
+    return InitialTimes(table[:, 0], table[:, 1])
+
+
+def _read_numbers(path: Path, what: str) -> NDArray[np.float64]:
+    """Return the table of a file, in which comments may stand and numbers be infinite."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an empty file is refused below
+            table = np.loadtxt(path, comments=("#", "!"), ndmin=2)
+    except ValueError:
+        table = np.zeros((0, 0))
+    if not table.size or np.isnan(table).any():
+        raise InputError(
+            f"File `{path}` must hold {what} but is empty, or has lines of different lengths or something that is no number."
+        )
+    return table
+
+
+def _of_inicon(path: Path, ham: VibronicHamiltonian, index: list[int], carrier: str) -> InitialTimes:
+    """Return the starts of an INICON: a step and a band a line, both from 1; lines may repeat.
+
+    Bands are counted as BMIN of an `inp` beside it says, else by the names of the states, else from 1.
+    """
+    pairs = read_initial_conditions(path)
+    lowest = read_namelist(path.parent / "inp").get("BMIN") if (path.parent / "inp").is_file() else None
+    names = [label.split()[-1] for label in ham.state_labels]
+    own = names != [str(i) for i in range(ham.n_states)]
+    states = np.zeros(len(pairs), dtype=np.int64)
+    for line, band in enumerate(pairs[:, 1].tolist()):
+        if lowest is not None and lowest.isdecimal():
+            state = band - int(lowest)
+        else:
+            state = (names.index(str(band)) if str(band) in names else -1) if own else band - 1
+        if state not in index:
+            chosen = ", ".join(ham.state_labels[i] for i in index)
+            what = (
+                f"is state {ham.state_labels[state]}"
+                if 0 <= state < ham.n_states
+                else "the Hamiltonian does not have"
+            )
+            raise InputError(
+                f"File `{path}`, line {line_of_row(path, line)} must start in one of the states {chosen}, but names band {band}, which "
+                f"{what}. Choose states with --states, or check BMIN in `inp`."
+            )
+        states[line] = index.index(state)
+    if carrier == "hole":
+        states = len(index) - 1 - states
+    frames, place, counts = np.unique(pairs[:, 0] - 1, return_inverse=True, return_counts=True)
+    weights = np.zeros((len(frames), len(index)))
+    np.add.at(weights, (place, states), 1.0)
+    return InitialTimes(frames, counts.astype(float), weights / counts[:, None])

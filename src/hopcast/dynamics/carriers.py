@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hopcast.core.errors import QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
@@ -35,6 +36,12 @@ def hole_hamiltonian(ham: VibronicHamiltonian) -> VibronicHamiltonian:
 def carrier_hamiltonian(ham: VibronicHamiltonian, carrier: str) -> VibronicHamiltonian:
     """Return the Hamiltonian that a carrier follows: as given for an "electron", mirrored for a "hole"."""
     return hole_hamiltonian(ham) if check_choice("carrier", carrier, CARRIERS) == "hole" else ham
+
+
+def carrier_dephasing(times: float | ArrayLike | None, carrier: str) -> float | ArrayLike | None:
+    """Return dephasing times in the order in which a carrier counts its states: a matrix is turned for a "hole"."""
+    matrix = np.asarray(times, dtype=np.float64) if times is not None else np.zeros(())
+    return matrix[::-1, ::-1] if carrier == "hole" and matrix.ndim == 2 else times
 
 
 def warn_leaking(ham: VibronicHamiltonian, states: Sequence[int]) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.dynamics.carriers import carrier_hamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
 from hopcast.dynamics.estimates import Estimate
 from hopcast.dynamics.problem import RULES, WAITINGS
@@ -106,8 +105,9 @@ def compare_methods(
             f"Argument `{min(varied)}` must not be given to `compare_methods`, which varies it. "
             "Use `rules`, `waitings`, `conventions` or `methods`."
         )
-    carried = carrier_hamiltonian(ham, options.get("carrier", "electron"))
-    taus = {convention: dephasing_matrix(carried, convention) for convention in conventions}
+    taus = {convention: dephasing_matrix(ham, convention) for convention in conventions}
+    # the two states on which the carrier ends
+    low, high = (-1, -2) if options.get("carrier") == "hole" else (0, 1)
     choices: list[tuple[str, str, str, str]] = [
         ("dish", rule, waiting, convention)
         for convention in conventions
@@ -124,7 +124,7 @@ def compare_methods(
                 found.rule,
                 found.waiting,
                 convention,
-                float(taus[convention][0, 1]),
+                float(taus[convention][low, high]),
                 found.lifetime,
                 found.rate,
             )

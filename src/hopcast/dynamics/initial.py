@@ -62,7 +62,8 @@ def state_weights(
     ham
         Hamiltonian of the carrier.
     initial_state
-        A state, weights of all states, or "thermal": :math:`e^{-E_i/kT}` at each initial frame, of the states that do not absorb.
+        A state, weights of all states (of each initial time: [n_initial, n_states]), or "thermal": :math:`e^{-E_i/kT}` at each initial
+        frame, of the states that do not absorb.
     frames
         Initial times.
     temperature
@@ -100,16 +101,18 @@ def state_weights(
                 f"Argument `initial_state` must be a whole number between 0 and {n - 1}, but is {initial_state}."
             )
         given = np.eye(n)[int(given)]
-    if given.shape != (n,) or not (given >= 0).all() or abs(given.sum() - 1.0) > 1e-9:
+    fits = given.shape in ((n,), (frames.size, n))
+    if not fits or not (given >= 0).all() or np.abs(given.sum(axis=-1) - 1.0).max() > 1e-9:
         raise InputError(
-            f"Argument `initial_state` must be a state or {n} weights that add up to one, but is {initial_state!r}."
+            f"Argument `initial_state` must be a state or {n} weights that add up to one (or such weights for each of the {frames.size} "
+            f"initial times), but is {initial_state!r}."
         )
-    if absorbing and given[0] > 0:
+    if absorbing and np.any(given[..., 0] > 0):
         raise InputError(
             "Argument `initial_state` must not be 0 while state 0 absorbs: nothing would happen. "
             "Start above it or set `absorbing=False`."
         )
-    return np.tile(given, (frames.size, 1))
+    return np.broadcast_to(given, (frames.size, n)).copy()
 
 
 def time_weights(initial_weights: ArrayLike | None, n_initial: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import dish, exact, fssh
-from hopcast.dynamics.carriers import carrier_hamiltonian
+from hopcast.dynamics.carriers import carrier_dephasing, carrier_hamiltonian
 from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.estimates import wilson
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
@@ -78,10 +78,11 @@ def run_dynamics(
     temperature
         K, for upward hops; None accepts them all.
     dephasing_time
-        fs, a symmetric matrix [n_states, n_states], or None to take it from the gap. Infinite: no decoherence.
+        fs, a symmetric matrix [n_states, n_states] in the order of the states of `ham` (whatever the carrier), as `dephasing_matrix` of it
+        and DEPHTIME have, or None to take it from the gap. Infinite: no decoherence.
     initial_state
-        State in which trajectories start; or weights of all states; or "thermal": :math:`e^{-E_i/kT}` at each initial time,
-        of the states that do not absorb.
+        State in which trajectories start; or weights of all states, [n_states], or at each initial time, [n_initial, n_states]; or
+        "thermal": :math:`e^{-E_i/kT}` at each initial time, of the states that do not absorb. Counted as the carrier counts, see `carrier`.
     initial_times
         Frames at which trajectories start. None: all frames ("exact") or up to 100 spread evenly; without `loop`
         those from which the run fits.
@@ -111,7 +112,7 @@ def run_dynamics(
         Called with (units done, units of work).
     carrier
         "electron", or "hole": energies are mirrored and states counted from the highest one downwards
-        (`hole_hamiltonian`), in `initial_state`, `dephasing_time` and the populations alike.
+        (`hole_hamiltonian`), in `initial_state`, the populations and `result.states` alike.
     checkpoint
         Folder in which finished units of work are kept; a run killed at any point and repeated with the same settings
         reads them and ends with the same bits.
@@ -147,7 +148,7 @@ def run_dynamics(
     ham = carrier_hamiltonian(ham, carrier)
     problem = prepare(
         ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
-        dephasing_time=dephasing_time, initial_state=initial_state, initial_times=initial_times,
+        dephasing_time=carrier_dephasing(dephasing_time, carrier), initial_state=initial_state, initial_times=initial_times,
         absorbing=absorbing, n_trajectories=n_trajectories, n_times=n_times, random_state=random_state,
         tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
         loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
