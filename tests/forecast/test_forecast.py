@@ -17,6 +17,7 @@ from forecast_material import contents, make_material, same
 
 import hopcast as hc
 from hopcast.core import hdf5
+from hopcast.core.units import HBAR
 from hopcast.forecast import Representation, fit_forecaster, load_forecaster, predict_stream, save_forecaster
 from hopcast.forecast.options import PUBLISHED, options
 from hopcast.io import read_hamiltonian, write_native
@@ -50,6 +51,22 @@ def test_a_forecaster_finds_what_it_can_see(forecaster, material, tmp_path):
         mean, spread = file["forecast/coupling"][()], file["forecast/coupling_std"][()]
     np.testing.assert_allclose(ham.coupling(), np.sqrt(mean**2 + spread**2), rtol=1e-12)
     assert not found.path.with_name("f.h5.parts").exists()
+
+
+def test_the_dephasing_time_is_that_of_the_data_where_they_show_it(forecaster, material):
+    """A gap that turns within hbar/sigma dephases more slowly; samples alone cannot show it."""
+    trajectory, sparse, gap = material
+    times = np.arange(len(gap)) * trajectory.timestep
+    fast = gap + 0.15 * np.cos(2 * np.pi * times / 16)
+    nac = np.zeros((len(gap) - 1, 2, 2))
+    nac[:, 0, 1], nac[:, 1, 0] = 2e-3, -2e-3
+    dense = hc.VibronicHamiltonian(np.stack([0 * fast, fast], axis=1), nac, 2.0, n_occupied=1)
+    found = fit_forecaster(trajectory, dense, model="radial means, kernel", stride=20.0, workers=1)
+    assert found.dephasing_time == hc.dephasing_time(dense) > 1.2 * HBAR / fast.std()
+    assert found.provenance["dephasing time"] == "from the gap of all 400 frames"
+    static = HBAR / np.nanstd(sparse.midpoint_energies[sparse.nac_known, 1])
+    assert forecaster.dephasing_time == pytest.approx(static, rel=1e-12)
+    assert forecaster.provenance["dephasing time"].startswith("hbar / sigma")
 
 
 def test_what_knows_nothing_says_so(material):

@@ -50,6 +50,7 @@ def predict(
     from hopcast.core.errors import GateError, OutputError, QualityWarning
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
+    from hopcast.forecast.forecaster import DEPHASING
     from hopcast.study.progress import Reporter
 
     if output.resolve() == model.resolve():
@@ -71,6 +72,8 @@ def predict(
         f"Wrote {found.path}. Next: hopcast dynamics {found.path} --method exact --dephasing {forecaster.dephasing_time:.4g} "
         f"--duration {duration:.3g} --no-loop"
     )
+    if DEPHASING in forecaster.provenance:
+        typer.echo(f"The dephasing time is {forecaster.provenance[DEPHASING]}.")
     doubts = [doubt for doubt in (forecaster.doubt, found.size_doubt) if doubt]
     if found.extrapolation.extrapolates:
         doubts.append(found.extrapolation.verdict)

@@ -15,6 +15,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.descriptors import SymmetryFunctions
+from hopcast.dynamics import dephasing_time
 from hopcast.evaluation import (
     CalendarSplit,
     Candidate,
@@ -24,7 +25,7 @@ from hopcast.evaluation import (
     training_domain,
 )
 from hopcast.evaluation.calibration import leave_one_out_scale
-from hopcast.forecast.forecaster import Forecaster, TargetModel, mean_cell
+from hopcast.forecast.forecaster import DEPHASING, Forecaster, TargetModel, mean_cell
 from hopcast.forecast.options import Option, options
 from hopcast.forecast.representation import columns_of_pairs, target_columns
 from hopcast.information import correlation_time
@@ -144,18 +145,29 @@ def fit_forecaster(
             progress(len(models), 2)
     seen = target_columns("gap", *ends[models["gap"].representation], trajectory.timestep)
     spacing = float(np.median(np.diff(times)))
+    tau, source = _dephasing(hamiltonian, gap)
     return Forecaster(
         gap=models["gap"], coupling=models["nac"], mean_gap=mean_gap,
         domain=_domain(models["gap"], seen, stretches["gap"].labels, trajectory.symbols, workers),
         symbols=trajectory.symbols, cell=mean_cell(trajectory), timestep=trajectory.timestep, n_samples=len(steps),
-        state_labels=hamiltonian.state_labels, dephasing_time=HBAR / float(gap.std()),
+        state_labels=hamiltonian.state_labels, dephasing_time=tau,
         provenance={
             "training samples": f"{len(steps)} pairs of frames, typically {spacing:g} fs apart",
             "coupling": "modulus, learnt as |hbar d| times gap over mean gap",
             "model of the gap": models["gap"].name,
             "model of the coupling": models["nac"].name,
+            DEPHASING: source,
         },
     )  # fmt: skip
+
+
+def _dephasing(hamiltonian: VibronicHamiltonian, samples: Array) -> tuple[float, str]:
+    """Return the dephasing time of the training gaps, fs, and where it comes from: a correlation needs every frame."""
+    if np.isfinite(hamiltonian.gap()).all():
+        return dephasing_time(hamiltonian), f"from the gap of all {hamiltonian.n_frames} frames"
+    return HBAR / float(
+        samples.std()
+    ), "hbar / sigma of the computed gaps, too short where the gap turns faster"
 
 
 def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]:

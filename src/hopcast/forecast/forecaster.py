@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from ase.geometry import cell_to_cellpar
@@ -21,6 +22,9 @@ from hopcast.regression import ExchangeableRidge
 from hopcast.regression.frame_model import FrameModel
 
 Array = NDArray[np.float64]
+
+DEPHASING: Final = "dephasing time"
+"""Key of the provenance that says where the dephasing time comes from."""
 
 LENGTH_TOLERANCE = 0.03
 """Lattice vectors of another length, relative, belong to another cell."""
@@ -99,8 +103,8 @@ class Forecaster:
     state_labels
         Names of the two states.
     dephasing_time
-        hbar over the standard deviation of the training gaps, fs: that of a gap that keeps its value for much longer. A forecast
-        gap varies too little to give its own.
+        Of the training gaps, fs: of their correlation in time where every frame is known, else hbar over their standard deviation, as for a
+        gap that keeps its value for much longer. A forecast gap varies too little to give its own.
     provenance
         Where it comes from, as text.
     """
