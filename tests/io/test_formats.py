@@ -83,7 +83,7 @@ def test_what_is_lost_is_listed_and_nothing_else(tmp_path, name, grid, kind):
         nac[:, range(3), range(3)] = 0.01j
     ham = hc.VibronicHamiltonian(
         ham.energies if grid == "frame" else ham.midpoint_energies, nac, 0.75, n_occupied=1, energy_grid=grid,
-        overlaps=np.eye(3) + nac.real, provenance={"source": "a test"},
+        overlaps=np.eye(3) + nac.real, provenance={"source": "a test"}, frame_numbers=np.arange(20, 27),
     )  # fmt: skip
     form = find_format(name, "hamiltonian")
     path = tmp_path / ("ham.h5" if name == "hopcast" else "ham")
@@ -103,6 +103,7 @@ def test_what_is_lost_is_listed_and_nothing_else(tmp_path, name, grid, kind):
         "time step is not stored": not form.holds.timestep,
         "number of occupied": back.n_occupied != 1,
         "provenance": back.provenance.get("source") != "a test",
+        "numbers that the source gave": back.frame_numbers is None or back.frame_numbers[0] != 20,
     }
     told = losses(ham, form)
     for words, lost in differs.items():

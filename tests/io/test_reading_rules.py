@@ -214,8 +214,8 @@ FAULTS = [
     Fault("states", "hefei-coupcar", "COUPCAR", doubles((1, 3)), "must have records of 96 bytes for its 3 bands", "states 48", "Write it again with the same NBANDS"),
     Fault("steps", "hefei-coupcar", "COUPCAR", doubles((2, 4)), "must hold 4 records of 48 bytes", "has 144 bytes, 3 records", "another NBANDS"),
     Fault("steps", "hefei-coupcar", "COUPCAR", doubles((2, 1)), "NSW of at least 2", "states 1", "Write it again"),
-    Fault("not finite", "hefei-coupcar", "COUPCAR", doubles((7, np.nan)), r"record 2 \(step 1\) must hold finite numbers", "but holds nan", "Calculate this step again"),
-    Fault("not antisymmetric", "hefei-coupcar", "COUPCAR", doubles((7, 1), (8, 1)), "record 2 must hold antisymmetric couplings", "step 1 deviates by 2", COUPLINGS),
+    Fault("not finite", "hefei-coupcar", "COUPCAR", doubles((7, np.nan)), r"record 2 \(step 0\) must hold finite numbers", "but holds nan", "Calculate this step again"),
+    Fault("not antisymmetric", "hefei-coupcar", "COUPCAR", doubles((7, 1), (8, 1)), "record 2 must hold antisymmetric couplings", "step 0 deviates by 2", COUPLINGS),
     Fault("time step", "hefei-coupcar", "COUPCAR", lambda path: None, "has POTIM = 1 fs", "`timestep` is 2 fs", "Correct the wrong one", options={"timestep": 2.0}),
     Fault("time step", "hefei-coupcar", "COUPCAR", doubles((3, 0)), "must be a number of fs between", "but is 0", "Correct it"),
     # CA-NAC

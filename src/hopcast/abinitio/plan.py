@@ -139,16 +139,7 @@ def write_plan(
         raise OutputError(f"`{place}` exists and is no plan. Choose another name.")
     ordered = tuple(sorted(chosen))
     frames = distinct_frames(ordered)
-    index = np.array(frames)
-    write_native(
-        place / GEOMETRIES,
-        trajectory=Trajectory(
-            positions=trajectory.positions[index],
-            velocities=None if trajectory.velocities is None else trajectory.velocities[index],
-            cell=trajectory.cell if trajectory.cell.ndim == 2 else trajectory.cell[index],
-            numbers=trajectory.numbers, timestep=trajectory.timestep, pbc=trajectory.pbc,
-        ),
-    )  # fmt: skip
+    write_native(place / GEOMETRIES, trajectory=trajectory.take(frames))
     record = {
         "plan_version": PLAN_VERSION, "strategy": strategy, "trajectory": source, "trajectory_sha256": fingerprint,
         "formula": trajectory.formula, "n_frames": trajectory.n_frames, "timestep_fs": trajectory.timestep,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -98,7 +98,7 @@ def check(
                     workers=workers,
                 )
             if path is not None:
-                numbers, energies = _carried(trajectory or source)
+                numbers, energies = path.frame_numbers, path.potential_energies
         diagnosis = examine(
             hamiltonian,
             path,
@@ -117,14 +117,3 @@ def check(
         write_page(diagnosis, html)
     if diagnosis.is_bad:
         raise typer.Exit(4)
-
-
-def _carried(path: Path) -> tuple[Any, Any]:
-    """Return the numbers and the energies that frames carry in their file, None where the format has none."""
-    from hopcast.io.formats import xdatcar, xyz
-
-    if xdatcar.sniff(path):
-        return xdatcar.frame_numbers(path), None
-    if xyz.sniff(path):
-        return xyz.carried(path)
-    return None, None

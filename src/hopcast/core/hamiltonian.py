@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
-from hopcast.core.trajectory import Trajectory
+from hopcast.core.trajectory import Trajectory, checked_frame_numbers
 
 EnergyGrid = Literal["frame", "midpoint"]
 
@@ -46,6 +46,9 @@ class VibronicHamiltonian:
         Masks over the first axis of `energies` and of `nac`; the default is where all entries are finite.
     provenance
         Where the numbers come from: format, sign, units, tracking and phase correction, as text.
+    frame_numbers
+        The numbers that the source gave its frames (names of files), in its own count [n_frames]; of mid-points that of the
+        frame before, and one more at the end. None where it gave none.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class VibronicHamiltonian:
     energy_known: NDArray[np.bool_] = None  # type: ignore[assignment] # never None after __post_init__
     nac_known: NDArray[np.bool_] = None  # type: ignore[assignment]
     provenance: Mapping[str, str] = field(default_factory=dict)
+    frame_numbers: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         energies = np.asarray(self.energies, dtype=np.float64)
@@ -106,6 +110,7 @@ class VibronicHamiltonian:
             ("energies", energies), ("nac", nac), ("timestep", float(self.timestep)), ("overlaps", overlaps),
             ("state_labels", labels), ("energy_known", energy_known), ("nac_known", nac_known),
             ("provenance", dict(self.provenance)),
+            ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_steps + 1)),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -232,6 +237,7 @@ class VibronicHamiltonian:
             nac=self.nac[start : stop - 1],
             nac_known=self.nac_known[start : stop - 1],
             overlaps=None if self.overlaps is None else self.overlaps[start : stop - 1],
+            frame_numbers=None if self.frame_numbers is None else self.frame_numbers[start:stop],
         )
 
     def write(self, path: str | Path, format: str = "hopcast") -> None:

@@ -37,6 +37,11 @@ class Trajectory:
         [n_frames, n_atoms, 3], Å/fs; None where the source has none (see `with_velocities`).
     pbc
         Periodicity along the three lattice vectors.
+    frame_numbers
+        The numbers that the source gave its frames [n_frames] (``i =`` of CP2K, configurations of an XDATCAR, ``TIMESTEP`` of
+        LAMMPS, names of folders), each in its own count; None where it gave none.
+    potential_energies
+        Those that the source gave with its frames [n_frames], eV, or None.
 
     Raises
     ------
@@ -50,6 +55,8 @@ class Trajectory:
     timestep: float
     velocities: NDArray[Any] | None = None
     pbc: tuple[bool, bool, bool] = (True, True, True)
+    frame_numbers: NDArray[np.int64] | None = None
+    potential_energies: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         positions = _as_float(self.positions)
@@ -93,9 +100,18 @@ class Trajectory:
                     f"but has {velocities.shape}."
                 )
             _check_finite("velocities", velocities, numbers)
+        energies = self.potential_energies
+        if energies is not None:
+            energies = np.asarray(energies, dtype=np.float64)
+            if energies.shape != (n_frames,) or not np.isfinite(energies).all():
+                raise InputError(
+                    f"Argument `potential_energies` must hold a finite number for each of the {n_frames} frames, but does not (shape "
+                    f"{energies.shape})."
+                )
         for name, value in (
             ("positions", positions), ("cell", cell), ("numbers", numbers), ("velocities", velocities), ("pbc", pbc),
-            ("timestep", float(self.timestep)),
+            ("timestep", float(self.timestep)), ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_frames)),
+            ("potential_energies", energies),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -177,12 +193,36 @@ class Trajectory:
         stride = frames.step or 1
         if stride < 0:
             raise InputError(f"A slice of a trajectory must run forward in time, but its step is {stride}.")
+        return self._taken(frames, self.timestep * stride)
+
+    def take(self, frames: ArrayLike) -> Trajectory:
+        """Return some frames in the order given; what lies between them is not known to be one time step any more.
+
+        Raises
+        ------
+        InputError
+            If a frame does not exist, or none is named.
+        """
+        chosen = np.asarray(frames, dtype=np.intp)
+        if chosen.ndim != 1 or len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= self.n_frames:
+            raise InputError(
+                f"Argument `frames` must hold frame numbers from 0 to {self.n_frames - 1}, but holds "
+                f"{chosen.min() if len(chosen) else 'none'} to {chosen.max() if len(chosen) else 'none'}."
+            )
+        return self._taken(chosen, self.timestep)
+
+    def _taken(self, frames: slice | NDArray[np.intp], timestep: float) -> Trajectory:
+        def of(values: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if values is None else values[frames]
+
         return dataclasses.replace(
             self,
             positions=self.positions[frames],
             cell=self.cell if self.cell.ndim == 2 else self.cell[frames],
-            velocities=None if self.velocities is None else self.velocities[frames],
-            timestep=self.timestep * stride,
+            velocities=of(self.velocities),
+            timestep=timestep,
+            frame_numbers=of(self.frame_numbers),
+            potential_energies=of(self.potential_energies),
         )
 
     def __repr__(self) -> str:
@@ -190,6 +230,25 @@ class Trajectory:
             f"Trajectory({self.formula}, {self.n_frames} frames, {self.timestep:g} fs apart, "
             f"{self.duration / 1000:.3g} ps, velocities {'given' if self.velocities is not None else 'absent'})"
         )
+
+
+def checked_frame_numbers(numbers: ArrayLike | None, n_frames: int) -> NDArray[np.int64] | None:
+    """Return the numbers of frames as integers, None where there are none.
+
+    Raises
+    ------
+    InputError
+        If they are not one whole number a frame.
+    """
+    if numbers is None:
+        return None
+    given = np.asarray(numbers)
+    if given.shape != (n_frames,) or given.dtype.kind not in "iu":
+        raise InputError(
+            f"Argument `frame_numbers` must hold a whole number for each of the {n_frames} frames, but has the shape {given.shape} and "
+            f"the type {given.dtype}."
+        )
+    return given.astype(np.int64)
 
 
 def _check_finite(name: str, values: NDArray[Any], numbers: NDArray[np.int64]) -> None:

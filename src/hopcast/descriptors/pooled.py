@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -69,18 +68,7 @@ def take_frames(trajectory: Trajectory, frames: ArrayLike) -> Trajectory:
     InputError
         If a frame does not exist.
     """
-    chosen = np.asarray(frames, dtype=np.intp)
-    if chosen.ndim != 1 or len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= trajectory.n_frames:
-        raise InputError(
-            f"Argument `frames` must hold frame numbers from 0 to {trajectory.n_frames - 1}, but holds "
-            f"{chosen.min() if len(chosen) else 'none'} to {chosen.max() if len(chosen) else 'none'}."
-        )
-    return dataclasses.replace(
-        trajectory,
-        positions=trajectory.positions[chosen],
-        velocities=None if trajectory.velocities is None else trajectory.velocities[chosen],
-        cell=trajectory.cell if trajectory.cell.ndim == 2 else trajectory.cell[chosen],
-    )
+    return trajectory.take(frames)
 
 
 def midpoint_functions(

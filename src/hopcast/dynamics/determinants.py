@@ -126,7 +126,7 @@ def determinant_hamiltonian(
     labels = tuple("|" + " ".join(str(orbital) for orbital in each) + ">" for each in listed)
     return VibronicHamiltonian(
         energies=energies, nac=nac, timestep=ham.timestep, state_labels=labels, energy_grid=ham.energy_grid,
-        energy_known=ham.energy_known, nac_known=ham.nac_known,
+        energy_known=ham.energy_known, nac_known=ham.nac_known, frame_numbers=ham.frame_numbers,
         provenance={**ham.provenance, "basis": f"{n} Slater determinants of {ham.n_states} orbitals"},
     )  # fmt: skip
 

@@ -166,13 +166,14 @@ def assemble(
     provenance: Mapping[str, str],
     options: ReadOptions,
     overlaps: NDArray[Any] | None = None,
-    first: int = 0,
+    first: int | None = None,
     place: Callable[[int], str] | None = None,
 ) -> VibronicHamiltonian:
     """Return the Hamiltonian of rows of energies (eV) and couplings (hbar d, eV), aligned.
 
     With energies on frames there is one coupling fewer than energies. Where a code wrote as many of both, the last
-    coupling has no last energy: it is dropped, and the provenance says so. `place` says where the coupling of a row stands.
+    coupling has no last energy: it is dropped, and the provenance says so. `place` says where the coupling of a row stands,
+    `first` the number that the source gives its first frame (None: it gives none).
 
     Raises
     ------
@@ -186,11 +187,14 @@ def assemble(
             f"{nac.shape[1]}. Check that the files belong together."
         )
     expected = n_energies - 1 if grid == "frame" else n_energies
-    alignment = f"energies at t, couplings at t + dt/2, from number {first}"
-    if grid == "midpoint":
-        alignment = f"energies and couplings at t + dt/2, from number {first}"
+    alignment = (
+        "energies at t, couplings at t + dt/2" if grid == "frame" else "energies and couplings at t + dt/2"
+    )
+    alignment += f", from number {first or 0}"
     if n_couplings == expected + 1 and expected > 0:
-        alignment += f"; the last coupling (number {first + expected}) has no last energy and was dropped"
+        alignment += (
+            f"; the last coupling (number {(first or 0) + expected}) has no last energy and was dropped"
+        )
         nac = nac[:expected]
         overlaps = None if overlaps is None else overlaps[:expected]
     elif n_couplings != expected:
@@ -202,7 +206,7 @@ def assemble(
         raise InputError(
             f"{named(name)} must hold at least two frames, but holds {n_energies}. Give more of the trajectory."
         )
-    nac = antisymmetric(name, nac, first, place)
+    nac = antisymmetric(name, nac, first or 0, place)
     if np.iscomplexobj(nac) and not np.any(nac.imag[np.isfinite(nac)]):
         nac = nac.real.copy()
     if (
@@ -221,6 +225,7 @@ def assemble(
         n_occupied=options.n_occupied,
         energy_grid=grid,
         provenance={**provenance, "alignment": alignment, "couplings": "as the source gives them"},
+        frame_numbers=None if first is None else first + np.arange(len(nac) + 1),
     )
 
 
@@ -232,7 +237,7 @@ def from_overlaps(
     timestep: float,
     provenance: Mapping[str, str],
     options: ReadOptions,
-    first: int = 0,
+    first: int | None = None,
 ) -> VibronicHamiltonian:
     """Return the Hamiltonian of raw overlaps: couplings unknown until derived, or plain differences where trusted.
 

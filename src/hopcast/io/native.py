@@ -47,6 +47,12 @@ def put_trajectory(group: Any, trajectory: Trajectory) -> None:
     cell_axes = ("vector", "xyz") if trajectory.cell.ndim == 2 else ("n_frames", "vector", "xyz")
     hdf5.put_array(group, "cell", trajectory.cell, unit="Å", axes=cell_axes)
     hdf5.put_array(group, "numbers", trajectory.numbers, unit="1", axes=("n_atoms",))
+    if trajectory.frame_numbers is not None:
+        hdf5.put_array(group, "frame_numbers", trajectory.frame_numbers, unit="1", axes=("n_frames",))
+    if trajectory.potential_energies is not None:
+        hdf5.put_array(
+            group, "potential_energies", trajectory.potential_energies, unit="eV", axes=("n_frames",)
+        )
     hdf5.put_attributes(
         group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc}
     )
@@ -61,6 +67,8 @@ def get_trajectory(group: Any) -> Trajectory:
         timestep=float(hdf5.get_attribute(group, "timestep")),
         velocities=hdf5.get_optional_array(group, "velocities"),
         pbc=tuple(bool(p) for p in hdf5.get_attribute(group, "pbc")),  # type: ignore[arg-type]
+        frame_numbers=hdf5.get_optional_array(group, "frame_numbers"),
+        potential_energies=hdf5.get_optional_array(group, "potential_energies"),
     )
 
 
@@ -74,6 +82,8 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
     hdf5.put_array(group, "nac_known", hamiltonian.nac_known, unit="1", axes=("n_steps",))
     if hamiltonian.overlaps is not None:
         hdf5.put_array(group, "overlaps", hamiltonian.overlaps, unit="1", axes=pair)
+    if hamiltonian.frame_numbers is not None:
+        hdf5.put_array(group, "frame_numbers", hamiltonian.frame_numbers, unit="1", axes=("n_frames",))
     hdf5.put_attributes(
         group,
         {
@@ -100,6 +110,7 @@ def get_hamiltonian(group: Any) -> VibronicHamiltonian:
         energy_grid=str(hdf5.get_attribute(group, "energy_grid")),  # type: ignore[arg-type]
         energy_known=hdf5.get_array(group, "energy_known"),
         nac_known=hdf5.get_array(group, "nac_known"),
+        frame_numbers=hdf5.get_optional_array(group, "frame_numbers"),
         provenance={
             key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs
         },

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.assemble import ASYMMETRY
 from hopcast.io.text import parse_table, read_bytes
 
@@ -105,6 +106,14 @@ def read_matrices(paths: Sequence[Path], n_states: int | None = None) -> NDArray
     for row, path in enumerate(paths[1:], 1):
         out[row] = read_matrix(path, first.shape[0])
     return out
+
+
+def first_number(hamiltonian: VibronicHamiltonian) -> int:
+    """Return the number that the files of the first frame are given: its own where frames are numbered one by one, or 0."""
+    numbers = hamiltonian.frame_numbers
+    if numbers is None or numbers[0] < 0 or not np.all(np.diff(numbers) == 1):
+        return 0
+    return int(numbers[0])
 
 
 def matrix_text(matrix: NDArray[Any], form: str = "%23.15e") -> str:

@@ -124,6 +124,8 @@ class Holds:
         Whether couplings are kept (a format of raw overlaps gives them back only by derivation).
     last
         Whether the last frame fits.
+    numbers
+        Which numbers of frames are kept: "none", those that count one by one ("consecutive"), or "any".
     digits
         Significant digits of its numbers.
     """
@@ -138,6 +140,7 @@ class Holds:
     provenance: bool = False
     couplings: bool = True
     last: bool = True
+    numbers: Literal["none", "consecutive", "any"] = "none"
     digits: int = 16
 
 
@@ -350,6 +353,11 @@ def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:
         lost.append("Names of the states and the number of occupied ones are not stored.")
     if hamiltonian.provenance and not holds.provenance:
         lost.append("The provenance is not stored.")
+    numbers = hamiltonian.frame_numbers
+    if numbers is not None and (
+        holds.numbers == "none" or (holds.numbers == "consecutive" and np.any(np.diff(numbers) != 1))
+    ):
+        lost.append("The numbers that the source gave its frames are not stored.")
     if not holds.last:
         lost.append("The last frame and the coupling before it are left out.")
     if holds.digits < 16:

@@ -70,8 +70,13 @@ class OnDisk:
             positions = np.asarray(group["positions"][start:stop])
             cell = np.asarray(group["cell"][()] if group["cell"].ndim == 2 else group["cell"][start:stop])
             pbc = tuple(bool(p) for p in group.attrs["pbc"])
+            carried = {
+                name: np.asarray(group[name][start:stop])
+                for name in ("frame_numbers", "potential_energies")
+                if name in group
+            }
         try:
-            return Trajectory(positions, cell, self._numbers, self._timestep, pbc=pbc)  # type: ignore[arg-type]
+            return Trajectory(positions, cell, self._numbers, self._timestep, pbc=pbc, **carried)  # type: ignore[arg-type]
         except InputError as error:
             raise InputError(f"File `{group.file.filename}`, frames counted from {start}: {error}") from error
 

@@ -132,6 +132,7 @@ def from_cartesian(
     velocities: NDArray[np.float64] | None,
     periodic: tuple[bool, bool, bool] | None,
     options: ReadOptions,
+    frame_numbers: NDArray[np.int64] | None = None,
 ) -> Trajectory:
     """Return the trajectory of Cartesian positions, unwrapped in place where it is periodic.
 
@@ -153,6 +154,8 @@ def from_cartesian(
         What the file says of its periodicity, or None.
     options
         The user's cell and periodicity come before those of the file.
+    frame_numbers
+        Those that the file gives its frames [n_frames], or None.
 
     Raises
     ------
@@ -172,7 +175,7 @@ def from_cartesian(
     if options.unwrap and any(pbc):
         unwrap_positions(positions, cell, pbc)
     return Trajectory(
-        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc,
+        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc, frame_numbers=frame_numbers,
     )  # fmt: skip
 
 
@@ -184,6 +187,7 @@ def from_fractional(
     *,
     timestep: float,
     options: ReadOptions,
+    frame_numbers: NDArray[np.int64] | None = None,
 ) -> Trajectory:
     """Return the trajectory of fractional coordinates [n_frames, n_atoms, 3], made Cartesian in place.
 
@@ -203,4 +207,11 @@ def from_fractional(
     if options.unwrap and any(pbc):
         unwrap_fractional(fractional, pbc)
     to_cartesian(fractional, cells)
-    return Trajectory(positions=fractional, cell=cells, numbers=numbers, timestep=timestep, pbc=pbc)
+    return Trajectory(
+        positions=fractional,
+        cell=cells,
+        numbers=numbers,
+        timestep=timestep,
+        pbc=pbc,
+        frame_numbers=frame_numbers,
+    )

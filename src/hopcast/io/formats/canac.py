@@ -61,6 +61,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     folder = _folder(path)
     timestep = need_timestep(path, options.timestep)
     texts = _texts(folder)
+    first: int | None
     if texts:
         if len(texts) > 1:
             raise InputError(
@@ -80,17 +81,17 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
                 f"{len(parts[0])} and {len(parts[1])}. Write both again."
             )
         difference: NDArray[Any] = (parts[0] + 1j * parts[1]).reshape(-1, n_states, n_states)
-        first, origin = 0, f"canac, text {label}"
+        first, origin = None, f"canac, text {label}"
         source = folder / f"CAnac_{label}_re.txt"
 
         def place(row: int) -> str:
             return f"File `{source}`, line {line_of_row(source, row)}"
     else:
-        energies, difference, first, origin = _read_arrays(folder)
-        source, steps = folder, _steps(folder)
+        energies, difference, begin, origin = _read_arrays(folder)
+        source, steps, first = folder, _steps(folder), begin
 
         def place(row: int) -> str:
-            return f"Folder `{steps[row + first]}`"
+            return f"Folder `{steps[row + begin]}`"
 
     return assemble(
         source, energies, differences_to_nac(difference, timestep), timestep=timestep, grid="frame", options=options,

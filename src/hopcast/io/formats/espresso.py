@@ -45,6 +45,7 @@ class _Reader:
         self.cell = np.full((3, 3), np.nan)
         self.timestep: float | None = None
         self.frame = 0
+        self.iterations: list[int] = []
 
     def vectors(self, count: int, first: int, what: str) -> tuple[list[str], NDArray[np.float64]]:
         """Return the words before and the three numbers in each of the next lines."""
@@ -95,6 +96,13 @@ class _Reader:
         self.cells.extend(self.cell.ravel())
         self.frame += 1
 
+    def frame_numbers(self) -> NDArray[np.int64] | None:
+        """Return the iterations that frames are the result of (the first is what the first iteration starts from)."""
+        found = self.iterations
+        if found and len(found) == self.frame - 1:
+            found = [found[0] - 1, *found]
+        return np.array(found) if found and len(found) == self.frame else None
+
     def take(self, line: str) -> None:
         """Read what begins with a line."""
         if line.startswith("     number of atoms/cell"):
@@ -109,6 +117,9 @@ class _Reader:
                 [[float(x) for x in axis.groups()] if axis else [np.nan] * 3 for axis in axes]
             )
             self.cell *= self.alat
+        elif "Entering Dynamics" in line:
+            hit = re.search(r"iteration\s*=\s*(\d{1,9})\b", line)
+            self.iterations += [int(hit.group(1))] if hit else []
         elif "Time step" in line and "femto-seconds" in line:
             hit = re.search(rf"({_FLOAT})\s*femto-seconds", line)
             self.timestep = float(hit.group(1)) if hit else None
@@ -152,6 +163,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         path, np.frombuffer(reader.positions).reshape(reader.frame, -1, 3), np.frombuffer(reader.cells).reshape(-1, 3, 3),
         reader.numbers, timestep=need_timestep(path, timestep if timestep is not None else found), velocities=None,
         periodic=None, options=options,
+        frame_numbers=reader.frame_numbers(),
     )  # fmt: skip
 
 

@@ -78,13 +78,13 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     broken = np.flatnonzero(~np.isfinite(data).all(axis=1))
     if broken.size:
         raise InputError(
-            f"File `{file}`, record {broken[0] + 2} (step {broken[0] + 1}) must hold finite numbers, but holds "
+            f"File `{file}`, record {broken[0] + 2} (step {broken[0]}) must hold finite numbers, but holds "
             f"{data[broken[0]][~np.isfinite(data[broken[0]])][0]}. Calculate this step again."
         )
     difference = data[:, : n_bands * n_bands].reshape(-1, n_bands, n_bands).swapaxes(1, 2)
     return assemble(
         file, data[:, n_bands * n_bands :], differences_to_nac(difference, potim), timestep=potim, grid="frame",
-        options=options, first=1, place=lambda row: f"File `{file}`, record {row + 2}",
+        options=options, place=lambda row: f"File `{file}`, record {row + 2}",
         provenance={
             "format": "hefei-coupcar", "sign": "S - S^T, first index fastest, times hbar / (2 dt)",
             "units": "eV, dimensionless couplings",

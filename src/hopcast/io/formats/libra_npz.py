@@ -13,7 +13,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HARTREE
 from hopcast.io.arrays import load_sparse, save_sparse
 from hopcast.io.assemble import assemble, from_overlaps, need_timestep, orthogonal_pair
-from hopcast.io.numbered import consecutive, numbered_files
+from hopcast.io.numbered import consecutive, first_number, numbered_files
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 
 
@@ -208,19 +208,20 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
         zero = np.zeros_like(block)
         return np.block([[block, zero], [zero, block]]).astype(complex)
 
-    for frame, energies in enumerate(hamiltonian.energies / HARTREE):
+    first = first_number(hamiltonian)
+    for frame, energies in enumerate(hamiltonian.energies / HARTREE, first):
         save_sparse(path / f"E_ks_{frame}.npz", both(np.diag(energies)))
-    for step, matrix in enumerate(nac / HARTREE):
+    for step, matrix in enumerate(nac / HARTREE, first):
         save_sparse(path / f"Hvib_ks_{step}_im.npz", both(matrix).real)
     if hamiltonian.overlaps is not None:
-        for frame in range(len(hamiltonian.energies)):
+        for frame in range(first, first + len(hamiltonian.energies)):
             save_sparse(path / f"S_ks_{frame}.npz", both(np.eye(hamiltonian.n_states)))
-        for step, overlap in enumerate(hamiltonian.overlaps):
+        for step, overlap in enumerate(hamiltonian.overlaps, first):
             save_sparse(path / f"St_ks_{step}.npz", both(overlap))
 
 
 FORMAT = Format(
     "libra-npz", "Libra's sparse archives: raw overlaps (E_ks, S_ks, St_ks), Hvib_ks, Hvib_sd, Hvib_ci", "hamiltonian",
     "E_ks_<step>.npz, St_ks_<step>.npz, Hvib_*_<step>_im.npz", sniff, read, write,
-    Holds("frame", overlaps=True, digits=17), heeds=("spin",),
+    Holds("frame", overlaps=True, numbers="consecutive", digits=17), heeds=("spin",),
 )  # fmt: skip

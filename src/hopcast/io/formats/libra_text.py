@@ -9,7 +9,14 @@ from hopcast.core.hamiltonian import EnergyGrid, VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.core.units import HARTREE
 from hopcast.io.assemble import assemble, need_timestep
-from hopcast.io.numbered import join_vibronic, matrix_text, numbered_files, read_vibronic_pair, split_vibronic
+from hopcast.io.numbered import (
+    first_number,
+    join_vibronic,
+    matrix_text,
+    numbered_files,
+    read_vibronic_pair,
+    split_vibronic,
+)
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 
 
@@ -40,12 +47,12 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
     """Write the matrices of all mid-points into a folder."""
     re_parts, im_parts = join_vibronic(hamiltonian.midpoint_energies / HARTREE, hamiltonian.nac / HARTREE)
-    for step, (real, imaginary) in enumerate(zip(re_parts, im_parts, strict=True)):
+    for step, (real, imaginary) in enumerate(zip(re_parts, im_parts, strict=True), first_number(hamiltonian)):
         write_text(path / f"Hvib_{step}_re", matrix_text(real))
         write_text(path / f"Hvib_{step}_im", matrix_text(imaginary))
 
 
 FORMAT = Format(
     "libra-text", "Libra's vibronic Hamiltonian as text", "hamiltonian", "Hvib_<step>_re, _im", sniff, read, write,
-    Holds("midpoint", complex=True, diagonal=False), heeds=("energy_grid",),
+    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("energy_grid",),
 )  # fmt: skip

@@ -126,6 +126,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         velocities=None,
         periodic=None,
         options=options,
+        frame_numbers=np.array(numbered),
     )
 
 

@@ -10,6 +10,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.io.assemble import UNITS, assemble, need_timestep, unit_of
 from hopcast.io.numbered import (
+    first_number,
     join_vibronic,
     matrix_text,
     names_in,
@@ -94,7 +95,7 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
     """Write ``0_Ham_<step>_re/_im`` and a script to start from into a folder."""
     _, scale = unit_of(str(path), options.unit, "Ry")
     re_parts, im_parts = join_vibronic(hamiltonian.midpoint_energies / scale, hamiltonian.nac / scale)
-    for step, (real, imaginary) in enumerate(zip(re_parts, im_parts, strict=True)):
+    for step, (real, imaginary) in enumerate(zip(re_parts, im_parts, strict=True), first_number(hamiltonian)):
         write_text(path / f"0_Ham_{step}_re", matrix_text(real))
         write_text(path / f"0_Ham_{step}_im", matrix_text(imaginary))
     write_text(path / "run_pyxaid.py", _script(hamiltonian, options))
@@ -109,6 +110,7 @@ def _script(hamiltonian: VibronicHamiltonian, options: WriteOptions) -> str:
     if state is None:
         state = min(hamiltonian.n_occupied or n_states - 1, n_states - 1)
     starts = list(range(0, max(1, n_steps - steps), spread))[: max(1, options.n_samples)]
+    starts = [start + first_number(hamiltonian) for start in starts]
     return f'''# A start for PYXAID on the Hamiltonian beside this file: check every line against your version of the code.
 from PYXAID import pyxaid_core
 
@@ -129,5 +131,5 @@ pyxaid_core.namd(params)
 
 FORMAT = Format(
     "pyxaid", "PYXAID's Hamiltonian, any prefix (also CA-NAC's), with a script to start from", "hamiltonian",
-    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False), heeds=("unit",),
+    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("unit",),
 )  # fmt: skip

@@ -82,20 +82,6 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
     return scale * cell, symbols, counts
 
 
-def frame_numbers(path: Path) -> NDArray[np.int64]:
-    """Return the numbers that frames carry ("Direct configuration=     7")."""
-    file = file_of(path)
-    size = file.stat().st_size
-    marks = _marks(file, size)
-    numbers = []
-    with file.open("rb") as handle:
-        for mark in marks:
-            handle.seek(int(mark) + len(_MARK) + 1)
-            hit = re.match(rb"\s*(\d{1,12})", handle.read(16))
-            numbers.append(int(hit.group(1)) if hit else -1)
-    return np.array(numbers, dtype=np.int64)
-
-
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read all frames; direct coordinates are unwrapped by minimum image unless `options.unwrap` is off."""
     file = file_of(path)
@@ -159,7 +145,9 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                     "Read runs of different atoms one by one."
                 )
             cells[frame] = new_cell
-    warn_of_numbering(file, numbers)
+    carried = numbers if (numbers >= 0).all() else None
+    if carried is not None:
+        warn_of_numbering(file, carried)
     frames_cell: NDArray[np.float64] = cell
     if any(np.any(other != cell) for other in cells.values()):
         frames_cell = np.empty((len(marks), 3, 3))
@@ -167,8 +155,9 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         for start, stop in zip(order, [*order[1:], len(marks)], strict=True):
             frames_cell[start:stop] = cells[start]
     return from_fractional(
-        file, positions, frames_cell, np.repeat(elements, counts), timestep=timestep, options=options
-    )
+        file, positions, frames_cell, np.repeat(elements, counts), timestep=timestep, options=options,
+        frame_numbers=carried,
+    )  # fmt: skip
 
 
 class Index:

@@ -57,23 +57,24 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         if abs(float(np.linalg.det(cell).min())) < 1e-8:
             raise no_cell(path)
         unwrap_positions(positions, cell, pbc)
+    found, energies = _carried(comments)
     return Trajectory(
-        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc,
+        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc, frame_numbers=found,
+        potential_energies=energies,
     )  # fmt: skip
 
 
-def carried(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the numbers (``i = 7``) and the energies (``E = -17.1``, Ha), eV, in the comments of frames; empty where they lack them."""
-    _, _, comments = _read_file(path, ReadOptions())
+def _carried(comments: list[bytes]) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
+    """Return the numbers (``i = 7``) and the energies (``E = -17.1``, Ha), eV, in the comments of frames; None where they lack them."""
     numbers = [_COMMENT.search(comment) for comment in comments]
     energies = [_ENERGY.search(comment) for comment in comments]
-    found = np.array([int(hit.group(1)) for hit in numbers if hit] if all(numbers) else [], dtype=np.int64)
+    found = np.array([int(hit.group(1)) for hit in numbers if hit], dtype=np.int64)
     try:
-        return found, np.array(
-            [float(hit.group(1)) for hit in energies if hit] if all(energies) else []
-        ) * HARTREE
+        values = np.array([float(hit.group(1)) for hit in energies if hit]) * HARTREE
     except ValueError:
-        return found, np.zeros(0)
+        values = np.zeros(0)
+    whole = len(values) == len(comments) and bool(np.isfinite(values).all())
+    return found if len(found) == len(comments) else None, values if whole else None
 
 
 def _read_file(
