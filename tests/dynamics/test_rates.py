@@ -3,10 +3,11 @@ import pytest
 from scipy.signal import lfilter
 
 from hopcast.core import InputError, VibronicHamiltonian
+from hopcast.core.estimates import TOO_SHORT
+from hopcast.core.resampling import block_bootstrap, memory_widening, studentised_interval
 from hopcast.core.units import HBAR
 from hopcast.dynamics import (
     bootstrap_rate,
-    combine_parts,
     cumulant_rate,
     local_rate,
     plain_average_rate,
@@ -14,8 +15,6 @@ from hopcast.dynamics import (
     run_dynamics,
     second_order_rate,
 )
-from hopcast.dynamics.bootstrap import block_bootstrap, memory_widening
-from hopcast.dynamics.estimates import TOO_SHORT, Interval, studentised_interval, wilson
 from hopcast.dynamics.propagation import prefix_products, substep_grid, two_state_substeps
 from hopcast.dynamics.rates import block_length
 from hopcast.information import correlation_time
@@ -205,16 +204,3 @@ def test_plain_average_over_sampled_frames(wavy) -> None:
     nac[:] = np.nan
     with pytest.raises(InputError, match="no mid-point has both"):
         plain_average_rate(VibronicHamiltonian(energies=energies, nac=nac, timestep=1.0), 5.0)
-
-
-def test_parts_add_in_quadrature_each_side_for_itself() -> None:
-    parts = {"finite_trajectory": Interval(7, 14), "model": None, "monte_carlo": Interval(6, 13)}
-    whole = combine_parts(10.0, parts)
-    assert whole.low == pytest.approx(5.0)
-    assert whole.high == pytest.approx(15.0)
-
-
-def test_wilson_interval_of_a_textbook_count() -> None:
-    low, high = wilson(np.array([0, 5, 10]), 10)
-    np.testing.assert_allclose(low, [0.0, 0.2366, 0.7225], atol=1e-4)
-    np.testing.assert_allclose(high, [0.2775, 0.7634, 1.0], atol=1e-4)

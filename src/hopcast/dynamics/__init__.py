@@ -72,6 +72,7 @@ DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.475
 Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 """
 
+from hopcast.core.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.carriers import hole_hamiltonian, warn_leaking
 from hopcast.dynamics.comparison import (
     Comparison,
@@ -87,7 +88,6 @@ from hopcast.dynamics.determinants import (
     electron_hole_hamiltonian,
     read_determinants,
 )
-from hopcast.dynamics.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
 from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
 from hopcast.dynamics.rates import (

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.estimates import Estimate
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
-from hopcast.dynamics.estimates import Estimate
 from hopcast.dynamics.problem import RULES, WAITINGS
 from hopcast.dynamics.run import run_dynamics
 

@@ -8,11 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import InputError, check_choice
+from hopcast.core.estimates import TOO_SHORT, Estimate, Interval, combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.resampling import (
+    BlockDraws,
+    block_bootstrap,
+    draws_interval,
+    memory_widening,
+    studentised_interval,
+)
 from hopcast.core.units import FS_PER_NS, HBAR
-from hopcast.dynamics.bootstrap import BlockDraws, block_bootstrap, memory_widening
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
-from hopcast.dynamics.estimates import TOO_SHORT, Estimate, Interval, draws_interval, studentised_interval
 from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import substep_grid
 from hopcast.information import correlation_time
@@ -200,11 +206,8 @@ def bootstrap_rate(
     n_blocks = series.size / length
     mean = float(series.mean())
     part = interval_of_draws(mean, draws.means[:, 0], draws, n_blocks, level, memory_widening(series, length))
-    scaled = Interval(part.low * FS_PER_NS, part.high * FS_PER_NS)
-    return Estimate(
-        mean * FS_PER_NS, scaled.low, scaled.high, "1/ns", {"finite_trajectory": scaled},
-        TOO_SHORT if n_blocks < MIN_BLOCKS else "",
-    )  # fmt: skip
+    note = TOO_SHORT if n_blocks < MIN_BLOCKS else ""
+    return combined(mean, "1/fs", {"finite_trajectory": part}, note, "log").times(FS_PER_NS, "1/ns")
 
 
 def ratio_of_rates(
@@ -258,7 +261,7 @@ def ratio_of_rates(
     widening = memory_widening(top - value * bottom, length)
     part = interval_of_draws(value, ratios, draws, n_blocks, level, widening)
     note = TOO_SHORT if n_blocks < MIN_BLOCKS else ""
-    return Estimate(value, part.low, part.high, "", {"finite_trajectory": part}, note)
+    return combined(value, "", {"finite_trajectory": part}, note, "log")
 
 
 def interval_of_draws(

@@ -9,16 +9,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.estimates import TOO_SHORT, Estimate, Interval, Scale, combined
+from hopcast.core.resampling import block_bootstrap, draws_interval, memory_widening, studentised_interval
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics.bootstrap import block_bootstrap, memory_widening
-from hopcast.dynamics.estimates import (
-    TOO_SHORT,
-    Estimate,
-    Interval,
-    combined,
-    draws_interval,
-    studentised_interval,
-)
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.rates import MIN_BLOCKS, block_length, memory_length
@@ -53,7 +46,8 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     from the exponential of the scaled rate. ``initial_time``: standard error of the line's slope over initial times,
     of which at most one a correlation time of the local rate counts as independent; sampling noise is subtracted.
     ``monte_carlo``: delete-one-group jackknife over 20 groups of trajectories; zero width for the exact solver.
-    ``model``: None, for the study.
+    ``model``: None, for the study. Those of the rate lie on the logarithmic scale and the lifetime is its inverse, intervals
+    and all.
     """
     times, weights = problem.times, problem.weights
     excited = populations.mean[:, 1:].sum(axis=1)
@@ -73,14 +67,14 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     spread, n_starts = _starts(problem, populations, reference, sampled["gradient"])
     finite, too_short = _finite(problem, reference, rate, slope, crossing, swing)
 
-    def estimate(name: str, value: float, unit: str, starts: Interval | None, note: str) -> Estimate:
+    def estimate(
+        name: str, value: float, unit: str, starts: Interval, note: str, scale: Scale = "linear"
+    ) -> Estimate:
         parts = {
             "finite_trajectory": finite.get(name), "model": None, "initial_time": starts if n_starts > 1 else None,
             "monte_carlo": Interval(value, value) if populations.counts is None else sampled[name],
         }  # fmt: skip
-        whole = combined(value, unit, parts, note)
-        positive = name in ("lifetime", "rate")  # parts added in quadrature know of no sign
-        return dataclasses.replace(whole, low=max(whole.low, 0.0)) if positive else whole
+        return combined(value, unit, parts, note, scale)
 
     short = TOO_SHORT if too_short else ""
     decay = 1.0 - (excited[-1] - equilibrium) / swing
@@ -92,12 +86,10 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     none = "nothing decays in the window" if rate == 0 else few
     relative = spread[0] / abs(slope) if slope != 0 else 0.0
     value = rate * FS_PER_NS
-    lifetime = 1.0 / value if value > 0 else float("inf")
-    finite_lifetime = np.isfinite(lifetime)
-    around = Interval(lifetime * (1 - relative), lifetime * (1 + relative)) if finite_lifetime else None
+    decaying = estimate("rate", value, "1/ns", Interval.around(value, relative, "log"), short, "log")
     return Readings(
-        estimate("lifetime", lifetime, "ns", around, _join(none, short)),
-        estimate("rate", value, "1/ns", Interval(value * (1 - relative), value * (1 + relative)), short),
+        dataclasses.replace(decaying.inverse("ns"), note=_join(none, short)),
+        decaying,
         estimate("gradient", slope, "1/ns", Interval(slope - spread[0], slope + spread[0]), short),
         estimate("intercept", crossing, "", Interval(crossing - spread[1], crossing + spread[1]), short),
     )
@@ -109,25 +101,18 @@ def _join(*notes: str) -> str:
 
 def _monte_carlo(problem: Problem, populations: Populations, fit: Reader) -> dict[str, Interval]:
     if populations.counts is None or populations.totals is None:
-        return {name: Interval(0.0, 0.0) for name in ("lifetime", "rate", "gradient", "intercept")}
+        return {name: Interval(0.0, 0.0) for name in ("rate", "gradient", "intercept")}
     counts, totals = populations.counts[:, :, 1:].sum(axis=2), populations.totals
     weights = problem.weights
     value, low, high = grouped_interval(fit, counts, totals)
     if value == 0:
         # no event in the total time at risk: 95 % sure that the rate is below 3 over it
-        high = 3.0 / (float(totals.sum()) * problem.times[-1])
-        low = 0.0
-    low = max(low, 0.0)
-    rate = Interval(low * FS_PER_NS, high * FS_PER_NS)
-    # the fit's interval is symmetric in the rate; its inverse bounds the lifetime
-    lifetime = Interval(
-        1.0 / rate.high if rate.high > 0 else np.inf, 1.0 / rate.low if rate.low > 0 else np.inf
-    )
+        rate = Interval(0.0, 3.0 * FS_PER_NS / (float(totals.sum()) * problem.times[-1]))
+    else:
+        rate = Interval.around(value * FS_PER_NS, 0.5 * (high - low) / value, "log")
     _, g_low, g_high = grouped_interval(lambda p: float(-(p @ weights[:, 0])), counts, totals)
     _, i_low, i_high = grouped_interval(lambda p: float(1.0 - p @ weights[:, 1]), counts, totals)
-    return {
-        "lifetime": lifetime, "rate": rate, "gradient": Interval(g_low, g_high), "intercept": Interval(i_low, i_high)
-    }  # fmt: skip
+    return {"rate": rate, "gradient": Interval(g_low, g_high), "intercept": Interval(i_low, i_high)}
 
 
 def _starts(
@@ -176,15 +161,13 @@ def _finite(
         return {
             name: draws_interval(at, found, n_blocks, widening=widening)
             for name, at, found in (
-                ("lifetime", 1.0 / value, 1.0 / (value * factor)), ("rate", value, value * factor),
-                ("gradient", slope, slopes), ("intercept", crossing, crossings),
+                ("rate", value, value * factor), ("gradient", slope, slopes), ("intercept", crossing, crossings),
             )
         }, True  # fmt: skip
     ends = studentised_interval(1.0, factor, draws.errors, draws.error, n_blocks, widening=widening)
     # neither slope nor intercept is monotonic in the rate
     slopes, crossings = line(np.geomspace(ends.low, ends.high, 101))
     return {
-        "lifetime": Interval(1.0 / (value * ends.high), 1.0 / (value * ends.low)),
         "rate": Interval(value * ends.low, value * ends.high),
         "gradient": Interval(float(slopes.min()), float(slopes.max())),
         "intercept": Interval(float(crossings.min()), float(crossings.max())),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.dynamics.estimates import Estimate
+from hopcast.core.estimates import Estimate
 
 
 @dataclass(frozen=True)

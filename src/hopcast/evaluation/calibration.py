@@ -12,6 +12,7 @@ from scipy.stats import norm
 from sklearn.base import clone
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.estimates import wilson
 from hopcast.evaluation.evaluate import Splitter, _checked
 from hopcast.regression import LaplacianRidge
 
@@ -100,11 +101,8 @@ def calibration_verdict(low: float, high: float) -> CalibrationVerdict:
 
 def coverage_interval(coverage: float, n_effective: float) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share seen in `n_effective` (not necessarily whole) independent trials."""
-    z2 = float(norm.ppf(0.975)) ** 2
-    centre = (coverage + z2 / (2 * n_effective)) / (1 + z2 / n_effective)
-    spread = coverage * (1 - coverage) / n_effective + z2 / (4 * n_effective**2)
-    half = math.sqrt(z2 * spread) / (1 + z2 / n_effective)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low, high = wilson(coverage * n_effective, n_effective)
+    return float(low), float(high)
 
 
 def conformal_factors(scores: Floats, levels: Floats, n_effective: float | None = None) -> Floats:

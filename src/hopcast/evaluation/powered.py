@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.resampling import block_counts
 
 # A resample of few blocks too often is one block many times.
 _FEWEST_FOR_BOOTSTRAP = 5
@@ -159,13 +160,7 @@ def prediction_powered_mean(
     tail = 0.5 * (1.0 - level)
     upper, lower = t.ppf([1.0 - tail, tail], n_blocks - 1)
     if n_blocks >= _FEWEST_FOR_BOOTSTRAP:
-        random = np.random.default_rng(random_state)
-        picks = (
-            random.integers(n_blocks, size=(n_bootstrap, n_blocks))
-            + n_blocks * np.arange(n_bootstrap)[:, None]
-        )
-        counts = np.bincount(picks.ravel(), minlength=n_bootstrap * n_blocks).reshape(n_bootstrap, n_blocks)
-        shifts, errors, _ = problem.estimate(counts.astype(np.float64) @ sums)
+        shifts, errors, _ = problem.estimate(block_counts(n_blocks, n_bootstrap, random_state) @ sums)
         # A resample of one block alone has no error of its own.
         kept = errors > 1e-6 * error
         if kept.any():

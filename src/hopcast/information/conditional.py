@@ -14,6 +14,7 @@ from scipy.special import digamma
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError, check_choice
+from hopcast.core.resampling import block_bootstrap
 from hopcast.information.checks import check_series
 from hopcast.information.kernels import Floats, Ints
 from hopcast.information.ksg import ksg, scale_series
@@ -219,9 +220,7 @@ def bootstrap_information(
     n = series.shape[1]
     per_fs = n / (len(target) * info.timestep)
     block = int(np.clip(math.ceil(1.5 * info.correlation_time.value * per_fs), 1, n))
-    from hopcast.information.bootstrap import block_means
-
-    draws = block_means(series, block, n_draws, random_state)
+    draws = block_bootstrap(series, block, n_draws, random_state).means
     value = series.mean(axis=1)
     from scipy.stats import norm, t
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import DynamicsResult, Estimate, Interval, run_dynamics
+from hopcast.dynamics import DynamicsResult, run_dynamics
 from hopcast.report import number
 from hopcast.study.config import ChecksSection, DynamicsSection
 from hopcast.study.inputs import StudyData
@@ -173,11 +173,7 @@ def method_record(name: str, found: DynamicsResult, tau: float, first: dict[str,
     """Return the record of another method on the ab initio Hamiltonian; its ratio is to the first row of Table 4."""
     reasons = {"model": "no model: ab initio"}
     reference = float(first["rate"]["value"])
-    ratio = Estimate(
-        found.rate.value / reference, found.rate.low / reference, found.rate.high / reference, "",
-        {part: None if one is None else Interval(one.low / reference, one.high / reference) for part, one in found.rate.parts.items()},
-        found.rate.note,
-    )  # fmt: skip
+    ratio = found.rate.times(1.0 / reference, "")
     return {
         "name": name,
         "gradient": estimate_record(found.gradient, "1/ns", reasons),

@@ -14,8 +14,6 @@ from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import (
     DynamicsResult,
     Estimate,
-    Interval,
-    combined,
     dephasing_function,
     dephasing_time,
     local_rate,
@@ -210,21 +208,11 @@ class _Context:
 
 def _lifetime_of(ratio: Estimate, exact: DynamicsResult, reasons: dict[str, str]) -> dict[str, Any]:
     """Return the lifetime whose rate is `ratio` times the ab initio one; its interval has the ab initio part too."""
-    rate = exact.rate.value * ratio.value
-    parts = {
-        part: None if one is None else 0.5 * (one.high - one.low) / ratio.value / rate
-        for part, one in ratio.parts.items()
-    }
-    shared = exact.rate.parts.get("finite_trajectory")
+    rate = ratio.times(exact.rate.value, "1/ns")
+    shared = exact.rate.times(ratio.value, "1/ns").parts.get("finite_trajectory")
     if shared is not None:
-        parts["finite_trajectory"] = 0.5 * (shared.high - shared.low) / exact.rate.value / rate
-    total = float(np.sqrt(sum(half**2 for half in parts.values() if half is not None)))
-    value = 1.0 / rate
-    # relative half-widths act on the rate: the lifetime's interval is its inverse, never below zero
-    return estimate(
-        value, value / (1 + total * rate), value * (1 + total * rate), unit="ns", parts=parts, reasons=reasons,
-        note=ratio.note,
-    )  # fmt: skip
+        rate = rate.with_part("finite_trajectory", shared)
+    return estimate_record(rate.inverse("ns"), "ns", reasons)
 
 
 def _with_variance(context: _Context, name: str, gap: NDArray[Any], nac: NDArray[Any]) -> dict[str, Any]:
@@ -258,13 +246,9 @@ def _from_samples(context: _Context, name: str, n_samples: int, plain: Estimate)
                 context.local_rate(gap, np.abs(coupling_of(context.models, context.data, one, gap)), name).mean()
                 for gap, one in zip(gaps, values, strict=True)
             ]) / exact.mean()  # fmt: skip
-            value, reach = float(found.mean()), 1.96 * float(found.std(ddof=1))
-            parts = dict(plain.parts) | {"model": Interval(value - reach, value + reach)}
-            shared = plain.parts.get("finite_trajectory")
-            if shared is not None:
-                half = 0.5 * (shared.high - shared.low) * value / plain.value
-                parts["finite_trajectory"] = Interval(value - half, value + half)
-            ratio = combined(value, "", parts, plain.note)
+            value = float(found.mean())
+            spread = 1.96 * float(np.log(found).std(ddof=1))
+            ratio = plain.times(value / plain.value, "").with_relative_part("model", spread)
             reasons = {"monte_carlo": NO_SAMPLING}
             return {
                 "ratio_samples": estimate_record(ratio, "1", reasons),
@@ -402,7 +386,7 @@ def _model_part(
     nac = coupling_of(models, data, draws[1], gap)
     middle = gap if data.hamiltonian.energy_grid == "midpoint" else 0.5 * (gap[:, 1:] + gap[:, :-1])
     rates = second_order_rate(middle, nac, tau).mean(axis=1)
-    return float(1.96 * rates.std(ddof=1) / rates.mean())
+    return float(1.96 * np.log(rates).std(ddof=1))
 
 
 def hamiltonian_record(
@@ -420,10 +404,7 @@ def hamiltonian_record(
     n_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
 
     def with_model(number: Estimate) -> Estimate:
-        if spread is None:
-            return number
-        reach = spread * abs(number.value)
-        return number.with_part("model", Interval(number.value - reach, number.value + reach))
+        return number if spread is None else number.with_relative_part("model", spread)
 
     reasons = {"monte_carlo": NO_SAMPLING}
     if ratio is None:

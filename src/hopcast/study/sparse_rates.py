@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.estimates import combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.resampling import block_counts, draws_interval
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import (
     DynamicsResult,
@@ -18,7 +20,6 @@ from hopcast.dynamics import (
     run_dynamics,
     second_order_rate,
 )
-from hopcast.dynamics.estimates import combined, draws_interval
 from hopcast.dynamics.rates import bootstrap_rate
 from hopcast.evaluation import PoweredMean, prediction_powered_mean
 from hopcast.report import estimate, number
@@ -90,12 +91,11 @@ class _Rates:
             np.bincount(of_samples, weights, minlength=len(labels))
             for weights in (self.truth, np.ones(len(self.truth)))
         ])  # fmt: skip
-        random = np.random.default_rng(self.bootstrap["random_state"])
         n = len(labels)
-        drawn = sums @ random.multinomial(n, np.full(n, 1.0 / n), size=self.bootstrap["n_draws"]).T
+        drawn = sums @ block_counts(n, **self.bootstrap).T
         value = float(forecast.mean() / self.truth.mean())
         part = draws_interval(value, (drawn[0] / drawn[1]) / (drawn[2] / drawn[3]), n)
-        return combined(value, "", {"finite_trajectory": part}, RATIO)
+        return combined(value, "", {"finite_trajectory": part}, RATIO, "log")
 
 
 def run_sample_lifetimes(

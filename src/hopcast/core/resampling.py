@@ -1,4 +1,4 @@
-"""The moving-block bootstrap of a mean."""
+"""Resampling of series and of stretches of time: one block bootstrap, and the intervals of its draws."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
+
+from hopcast.core.estimates import Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ def block_bootstrap(
     Parameters
     ----------
     rows
-        One or two [n_rows, n].
+        [n_rows, n]; errors are those of the first, or of the ratio of two.
     block
         Length of a block in values.
     n_draws
@@ -65,6 +68,17 @@ def block_bootstrap(
         means[start : start + 100] = drawn.mean(axis=2).T
         errors[start : start + 100] = _log_spread(drawn) / np.sqrt(n_blocks)
     return BlockDraws(means, errors, float(_log_spread(block_means) / np.sqrt(n / block)))
+
+
+def block_counts(n_blocks: int, n_draws: int, random_state: int = 0) -> NDArray[np.float64]:
+    """Return how often each of some labelled blocks is in each draw of as many of them, [n_draws, n_blocks].
+
+    Sums over blocks times these counts are the sums of the resampled data.
+    """
+    rng = np.random.default_rng(random_state)
+    picks = rng.integers(n_blocks, size=(n_draws, n_blocks)) + n_blocks * np.arange(n_draws)[:, None]
+    counts = np.bincount(picks.ravel(), minlength=n_draws * n_blocks).reshape(n_draws, n_blocks)
+    return counts.astype(np.float64)
 
 
 def _log_spread(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,3 +116,77 @@ def memory_widening(series: NDArray[np.float64], block: int) -> float:
         float(np.var(sums[length : length + n] - sums[:n])) / length for length in (block, 2 * block)
     )
     return float(np.sqrt(np.clip(2.0 * long / short - 1.0, 1.0, 4.0))) if short > 0 else 1.0
+
+
+def draws_interval(
+    value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95, widening: float = 1.0
+) -> Interval:
+    r"""Return the interval of a positive number from bootstrap draws of `n_blocks` blocks.
+
+    Quantiles on the logarithmic scale, widened by :math:`t_{n-1}/z\cdot\sqrt{n/(n-1)}` because the spread itself is
+    known from few blocks.
+
+    Parameters
+    ----------
+    value
+        The estimate.
+    draws
+        Bootstrap draws of it [n_draws].
+    n_blocks
+        Number of blocks in the series.
+    level
+        Coverage asked for.
+    widening
+        Further factor of the width, e.g. `memory_widening`.
+    """
+    n = max(float(n_blocks), 2.0)
+    tail = 0.5 * (1.0 - level)
+    widen = widening * float(stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail) * np.sqrt(n / (n - 1)))
+    if value <= 0 or not (draws > 0).all():
+        low, high = value + widen * (np.quantile(draws, [tail, 1 - tail]) - value)
+        return Interval(float(low), float(high))
+    low, high = np.log(value) + widen * (np.quantile(np.log(draws), [tail, 1 - tail]) - np.log(value))
+    return Interval(float(np.exp(low)), float(np.exp(high)))
+
+
+def studentised_interval(
+    value: float,
+    draws: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    error: float,
+    n_blocks: float,
+    level: float = 0.95,
+    widening: float = 1.0,
+) -> Interval:
+    r"""Return the interval of a positive number from bootstrap draws that know their own errors.
+
+    On the logarithmic scale, with :math:`s` the standard error there (times `widening` and :math:`\sqrt{n/(n-1)}`), each end is the wider of
+    Student's :math:`\pm t_{n-1}s` and the studentised bootstrap's :math:`-q\,s`, `q` a quantile of
+    :math:`(\ln\hat k^*-\ln\hat k)/s^*`: a draw that missed the rare high values has both a low mean and a small error, and the
+    quantiles of such draws know it.
+
+    Parameters
+    ----------
+    value
+        The estimate.
+    draws, errors
+        Bootstrap draws of it and the standard errors of their logarithms [n_draws].
+    error
+        Standard error of the logarithm of the estimate.
+    n_blocks, level, widening
+        As in `draws_interval`.
+
+    References
+    ----------
+    P. Hall, The Bootstrap and Edgeworth Expansion, Springer 1992, 10.1007/978-1-4612-4384-7, chapter 3.
+    """
+    n = max(float(n_blocks), 2.0)
+    tail = 0.5 * (1.0 - level)
+    s = error * widening * float(np.sqrt(n / (n - 1)))
+    change = np.log(draws) - np.log(value)
+    scores = np.divide(change, errors, out=np.zeros_like(change), where=errors > 0)
+    low_score, high_score = np.quantile(scores, [tail, 1 - tail])
+    t = float(stats.t.ppf(1 - tail, n - 1))
+    return Interval(
+        float(value * np.exp(-s * max(t, high_score))), float(value * np.exp(s * max(t, -low_score)))
+    )
