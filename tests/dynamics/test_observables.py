@@ -3,12 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hopcast.core import ConfigError, InputError, QualityWarning
+from hopcast.core import ConfigError, InputError
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import (
     active_transitions,
     compare_methods,
-    fit_decays,
     influence_spectrum,
     lifetime_against_gap,
     master_equation,
@@ -20,39 +19,6 @@ from hopcast.dynamics import (
     transition_rates,
 )
 from hopcast.dynamics.master import slowest_mode
-
-T = np.linspace(0, 1000, 201)
-
-
-@pytest.mark.parametrize(
-    ("name", "curve", "parameters", "lifetime"),
-    [
-        ("exponential", np.exp(-T / 200), (200,), 200),
-        ("stretched", np.exp(-((T / 150) ** 0.5)), (150, 0.5), 300),
-        ("biexponential", 0.3 * np.exp(-T / 20) + 0.7 * np.exp(-T / 250), (20, 250, 0.3), 181),
-    ],
-)
-def test_the_right_decay_is_chosen(name, curve, parameters, lifetime) -> None:
-    noise = 1e-4 * np.random.default_rng(0).normal(size=T.size)
-    fits = fit_decays(T, curve + noise)
-    assert fits.best.name == name
-    np.testing.assert_allclose(fits.best.parameters, parameters, rtol=0.01)
-    assert fits.best.lifetime == pytest.approx(lifetime, rel=0.01)
-    assert fits.note == ""
-    assert name in str(fits)
-
-
-def test_a_short_window_says_so() -> None:
-    noise = 2e-3 * np.random.default_rng(0).normal(size=T.size)
-    with pytest.warns(QualityWarning, match="window is too short to tell the decays apart"):
-        fits = fit_decays(T, np.exp(-T / 8000) + noise)
-    assert "too short" in fits.note
-    above = fit_decays(T, 0.2 + 0.8 * np.exp(-T / 100), equilibrium=0.2)
-    assert above.best.lifetime == pytest.approx(100, rel=1e-6)
-    with pytest.raises(InputError, match="must decay to have a lifetime"):
-        fit_decays(T, np.ones(T.size))
-    with pytest.raises(InputError, match="at least six times"):
-        fit_decays(T[:3], T[:3])
 
 
 def test_master_equation_in_closed_form() -> None:

@@ -45,7 +45,14 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
         record["hops"] = plain(result.flows)
     if fits is not None:
         record["decays"] = [
-            {"model": m.name, "parameters": list(m.parameters), "lifetime": m.lifetime, "aic": m.aic}
+            {
+                "model": m.name,
+                "parameters": list(m.parameters),
+                "lifetime": m.lifetime,
+                "extrapolated": m.extrapolated,
+                "deviation": m.deviation,
+                "bic": m.bic,
+            }
             for m in fits.models
         ]
         record["decay_note"] = fits.note

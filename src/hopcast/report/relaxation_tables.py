@@ -22,7 +22,7 @@ def relaxation_table(report: StudyReport) -> Table:
         Column("lifetime", "Lifetime", "ps", "interval"),
         Column("rate", "Rate", "1/ns", "interval"),
         Column("decayed", "Arrived", "%", "fixed", 1),
-        Column("decay_model", "Decay (AIC)", style="text"),
+        Column("decay_model", "Decay", style="text"),
         Column("decay_lifetime", "Its lifetime", "ps"),
         Column("transition", "Largest net flow (hops a trajectory)", style="text"),
         Column("longest_stay", "Waits in", style="text"),

@@ -191,7 +191,7 @@ def _record(case: Case, found: DynamicsResult) -> dict[str, Any]:
 
 
 def _decay(found: DynamicsResult, excited: Any) -> dict[str, Any]:
-    """Return the model of the decay that AIC chooses, where enough decays to ask."""
+    """Return the model of the decay, where enough decays to ask."""
     if excited[-1] > 1.0 - LITTLE_DECAY:
         reason = f"less than {100 * LITTLE_DECAY:.0f} % decays in the window"
         return {
