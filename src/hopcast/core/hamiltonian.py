@@ -12,6 +12,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.blocks import (
+    TOLERANCE,
+    block_coupling,
+    block_means,
+    block_name,
+    block_slices,
+    find_multiplicities,
+    merged_couplings,
+)
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory, checked_frame_numbers
 
@@ -49,11 +58,15 @@ class VibronicHamiltonian:
     frame_numbers
         The numbers that the source gave its frames (names of files), in its own count [n_frames]; of mid-points that of the
         frame before, and one more at the end. None where it gave none.
+    multiplicities
+        Numbers of neighbouring states that are degenerate and count as one (`hopcast.core.blocks`), e.g. (2, 2) for two
+        Kramers pairs; the default is one each.
 
     Raises
     ------
     InputError
-        If shapes disagree, a known number is not finite, or a known coupling is not anti-Hermitian.
+        If shapes disagree, a known number is not finite, a known coupling is not anti-Hermitian, or occupations split a
+        degenerate block.
     """
 
     energies: NDArray[np.float64]
@@ -67,6 +80,7 @@ class VibronicHamiltonian:
     nac_known: NDArray[np.bool_] = None  # type: ignore[assignment]
     provenance: Mapping[str, str] = field(default_factory=dict)
     frame_numbers: NDArray[np.int64] | None = None
+    multiplicities: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         energies = np.asarray(self.energies, dtype=np.float64)
@@ -103,6 +117,12 @@ class VibronicHamiltonian:
         labels = tuple(self.state_labels) or tuple(str(i) for i in range(n_states))
         if len(labels) != n_states:
             raise InputError(f"Argument `state_labels` must name {n_states} states, but names {len(labels)}.")
+        multiplicities = tuple(int(size) for size in self.multiplicities) or (1,) * n_states
+        if sum(multiplicities) != n_states or min(multiplicities) < 1:
+            raise InputError(
+                f"Argument `multiplicities` must add up to the {n_states} states, but is {self.multiplicities}."
+            )
+        _check_occupations(self.n_occupied, multiplicities, labels)
         energy_known = _known("energies", "frame", energies, self.energy_known)
         nac_known = _known("nac", "mid-point", nac, self.nac_known)
         _check_antihermitian(nac, nac_known)
@@ -111,6 +131,7 @@ class VibronicHamiltonian:
             ("state_labels", labels), ("energy_known", energy_known), ("nac_known", nac_known),
             ("provenance", dict(self.provenance)),
             ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_steps + 1)),
+            ("multiplicities", multiplicities),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 
@@ -118,6 +139,35 @@ class VibronicHamiltonian:
     def n_states(self) -> int:
         """Number of states."""
         return int(self.energies.shape[1])
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks: states, of which degenerate ones count as one."""
+        return len(self.multiplicities)
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether some states are degenerate and count as one."""
+        return self.n_blocks != self.n_states
+
+    @property
+    def blocks(self) -> tuple[slice, ...]:
+        """The states of each block."""
+        return block_slices(self.multiplicities)
+
+    @property
+    def block_labels(self) -> tuple[str, ...]:
+        """One name a block: that of its only state, or "VBM pair" where occupations are known, or "7/8 pair"."""
+        occupied = self._n_occupied_blocks()
+        return tuple(
+            block_name(self.state_labels[block], None if occupied is None else number - occupied + 1)
+            for number, block in enumerate(self.blocks)
+        )
+
+    @property
+    def block_energies(self) -> NDArray[np.float64]:
+        """Energy of each block, the mean of its states, on the grid of the energies, eV."""
+        return block_means(self.energies, self.blocks) if self.is_degenerate else self.energies
 
     @property
     def n_steps(self) -> int:
@@ -147,14 +197,59 @@ class VibronicHamiltonian:
         return 0.5 * (self.energies[1:] + self.energies[:-1])
 
     def gap(self, pair: tuple[int, int] = (0, 1)) -> NDArray[np.float64]:
-        """Return ``E[pair[1]] - E[pair[0]]`` on the grid of the energies, eV."""
-        low, high = (self._state(state) for state in pair)
-        return self.energies[:, high] - self.energies[:, low]
+        """Return ``E[pair[1]] - E[pair[0]]`` of two states (blocks where some are degenerate) on the grid of the energies, eV."""
+        low, high = (self._block(block) for block in pair)
+        energies = self.block_energies
+        return energies[:, high] - energies[:, low]
 
     def coupling(self, pair: tuple[int, int] = (0, 1)) -> NDArray[Any]:
-        """Return ``nac[:, pair[0], pair[1]]`` on mid-points, eV."""
-        low, high = (self._state(state) for state in pair)
-        return self.nac[:, low, high]
+        r"""Return ``nac[:, pair[0], pair[1]]`` on mid-points, eV.
+
+        Where states are degenerate, of two blocks: :math:`\pm\lVert N\rVert_F/\sqrt{m}`, `m` the multiplicity of ``pair[1]`` (sum over
+        final states, mean over initial ones, see `hopcast.core.blocks.block_coupling`).
+        """
+        low, high = (self._block(block) for block in pair)
+        if not self.is_degenerate:
+            return self.nac[:, low, high]
+        blocks = self.blocks
+        return block_coupling(self.nac[:, blocks[low], blocks[high]]) / np.sqrt(self.multiplicities[high])
+
+    def with_blocks(self, tolerance: float = TOLERANCE) -> VibronicHamiltonian:
+        """Return the Hamiltonian with its degenerate blocks, found from the energies.
+
+        Neighbouring states that are closer than `tolerance` (eV) at most frames are one block. Without any it is
+        returned as it is.
+
+        Raises
+        ------
+        InputError
+            If `n_occupied` splits a block.
+        """
+        found = find_multiplicities(self.energies, tolerance)
+        return self if found == self.multiplicities else dataclasses.replace(self, multiplicities=found)
+
+    def merged(self) -> VibronicHamiltonian:
+        r"""Return the Hamiltonian of the blocks as plain states: mean energies, one real coupling between each two.
+
+        The coupling is the signed norm of `coupling`: its square is the sum over final states and the mean over those of the upper
+        block, so that downward rates are those of the blocks. It is exact where the couplings of two blocks are
+        :math:`v(t)` times a fixed unitary matrix (a model doubled by time reversal). Without degeneracy it is returned as it is.
+        """
+        if not self.is_degenerate:
+            return self
+        return dataclasses.replace(
+            self,
+            energies=self.block_energies,
+            nac=merged_couplings(self.nac, self.multiplicities),
+            overlaps=None,
+            n_occupied=self._n_occupied_blocks(),
+            state_labels=self.block_labels,
+            multiplicities=(),
+            provenance={
+                **self.provenance,
+                "blocks": f"{self.n_blocks} of {self.n_states} states, couplings are norms over the root of the upper multiplicity",
+            },
+        )
 
     def select(self, states: Sequence[int]) -> VibronicHamiltonian:
         """Return the Hamiltonian of some states, in the order given.
@@ -162,13 +257,14 @@ class VibronicHamiltonian:
         Raises
         ------
         InputError
-            If a state is out of range or named twice.
+            If a state is out of range or named twice, or a degenerate block is cut.
         """
         index = [self._state(state) for state in states]
         if len(set(index)) != len(index) or not index:
             raise InputError(
                 f"Argument `states` must name at least one state, each once, but is {list(states)}."
             )
+        multiplicities = self._multiplicities_of(index)
         block = np.ix_(range(self.n_steps), index, index)
         occupied = None
         if self.n_occupied is not None:
@@ -180,10 +276,13 @@ class VibronicHamiltonian:
             overlaps=None if self.overlaps is None else self.overlaps[block],
             n_occupied=occupied,
             state_labels=tuple(self.state_labels[state] for state in index),
+            multiplicities=multiplicities,
         )
 
     def frontier(self) -> VibronicHamiltonian:
         """Return the two states at the gap: highest occupied (VBM, 0) and lowest unoccupied (CBM, 1); of two states, both.
+
+        Where they are degenerate, the two blocks.
 
         Raises
         ------
@@ -191,7 +290,7 @@ class VibronicHamiltonian:
             If `n_occupied` is unknown (of more than two states) or leaves no state on one side, or if the gap closes
             (states are not in energy order there, so "VBM" would be another state).
         """
-        n_occupied = 1 if self.n_occupied is None and self.n_states == 2 else self.n_occupied
+        n_occupied = 1 if self.n_occupied is None and self.n_blocks == 2 else self._n_occupied_blocks()
         if n_occupied is None:
             raise InputError(
                 f"The frontier states need the number of occupied states, but the Hamiltonian of {self.n_states} states does not know it. "
@@ -199,26 +298,29 @@ class VibronicHamiltonian:
                 "`n_occupied` (`hopcast convert --occupied`)."
             )
         vbm, cbm = n_occupied - 1, n_occupied
-        if vbm < 0 or cbm >= self.n_states:
+        if vbm < 0 or cbm >= self.n_blocks:
             raise InputError(
-                f"The frontier states need one occupied and one unoccupied state, but {n_occupied} "
+                f"The frontier states need one occupied and one unoccupied state, but {self.n_occupied} "
                 f"of the {self.n_states} states are occupied."
             )
         known = np.flatnonzero(self.energy_known)
-        energies = self.energies[known]
+        energies = self.block_energies[known]
+        labels = self.block_labels
         left = (energies[:, : vbm + 1].argmax(axis=1) != vbm) | (energies[:, cbm:].argmin(axis=1) != 0)
         if left.any():
             raise InputError(
-                f"States {self.state_labels[vbm]} and {self.state_labels[cbm]} must stay at the band edges, but at "
+                f"States {labels[vbm]} and {labels[cbm]} must stay at the band edges, but at "
                 f"frame {known[left][0]} another state lies between them. Use states in energy order (tracking `energy`)."
             )
         gap = energies[:, cbm] - energies[:, vbm]
         if gap.size and gap.min() <= 0:
             raise InputError(
-                f"The gap between {self.state_labels[vbm]} and {self.state_labels[cbm]} must stay open, "
+                f"The gap between {labels[vbm]} and {labels[cbm]} must stay open, "
                 f"but is {gap.min():.4g} eV at frame {known[gap.argmin()]}."
             )
-        return self.select([vbm, cbm])
+        return self.select(
+            [state for edge in (vbm, cbm) for state in range(*self.blocks[edge].indices(self.n_states))]
+        )
 
     def __getitem__(self, frames: slice) -> VibronicHamiltonian:
         """Return a contiguous run of frames and the couplings between them."""
@@ -254,13 +356,50 @@ class VibronicHamiltonian:
             )
         return int(state)
 
+    def _block(self, block: int) -> int:
+        if not self.is_degenerate:
+            return self._state(block)
+        if not 0 <= int(block) < self.n_blocks:
+            raise InputError(
+                f"Block {block} must lie between 0 and {self.n_blocks - 1}, the blocks of degenerate states of this Hamiltonian."
+            )
+        return int(block)
+
+    def _n_occupied_blocks(self) -> int | None:
+        if self.n_occupied is None or not self.is_degenerate:
+            return self.n_occupied
+        return int(np.searchsorted(np.cumsum(self.multiplicities), self.n_occupied, side="right"))
+
+    def _multiplicities_of(self, index: Sequence[int]) -> tuple[int, ...]:
+        """Return the multiplicities of some states in their order, or say which block they cut."""
+        if not self.is_degenerate:
+            return ()
+        home = np.repeat(np.arange(self.n_blocks), self.multiplicities)
+        found: list[int] = []
+        at = 0
+        while at < len(index):
+            block = int(home[index[at]])
+            size = self.multiplicities[block]
+            if any(home[state] != block for state in index[at : at + size]) or at + size > len(index):
+                names = ", ".join(self.state_labels[self.blocks[block]])
+                raise InputError(
+                    f"Argument `states` must not cut degenerate states, but of {names} (one energy at most frames) it takes a part. "
+                    "Name all of them, one after the other, or none."
+                )
+            found.append(size)
+            at += size
+        return tuple(found)
+
     def __repr__(self) -> str:
         kind = "complex" if np.iscomplexobj(self.nac) else "real"
         known = "" if self.is_complete else (
             f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known"
         )  # fmt: skip
+        states = f"{self.n_states} states"
+        if self.is_degenerate:
+            states += f" in {self.n_blocks} degenerate blocks"
         return (
-            f"VibronicHamiltonian({self.n_states} states, {self.n_frames} frames, {self.timestep:g} fs apart, "
+            f"VibronicHamiltonian({states}, {self.n_frames} frames, {self.timestep:g} fs apart, "
             f"{kind} couplings{known})"
         )
 
@@ -283,6 +422,17 @@ def check_same_frames(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) 
             f"Trajectory and Hamiltonian must have the same frames, but have {trajectory.n_frames} and "
             f"{hamiltonian.n_frames}. Cut the longer one, e.g. `trajectory[:{hamiltonian.n_frames}]`."
         )
+
+
+def _check_occupations(
+    n_occupied: int | None, multiplicities: tuple[int, ...], labels: tuple[str, ...]
+) -> None:
+    for block in block_slices(multiplicities):
+        if n_occupied is not None and block.start < n_occupied < block.stop:
+            raise InputError(
+                f"Argument `n_occupied` must not split degenerate states, but {n_occupied} lies among {', '.join(labels[block])} "
+                f"(one energy at most frames). Give {block.start} or {block.stop}, or look whether the window begins where you think."
+            )
 
 
 def _known(name: str, place: str, values: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[np.bool_]:

@@ -12,7 +12,13 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.couplings.derivative import difference, has_logarithm, orthonormalised, unitary_logarithm
-from hopcast.couplings.phases import accumulate_phases, align_degenerate, apply_phases, step_phases
+from hopcast.couplings.phases import (
+    accumulate_phases,
+    align_degenerate,
+    apply_phases,
+    consistent_gauge,
+    step_phases,
+)
 from hopcast.couplings.tracking import reordered, tracked_order
 
 TRACKINGS = ("energy", "trivial")
@@ -47,7 +53,8 @@ def derive_couplings(
     orthonormalise
         Take the difference of the Löwdin-orthonormalised overlap too (the logarithm always does).
     degenerate
-        Groups of states that are degenerate along the whole trajectory (Kramers pairs).
+        Groups of states that are degenerate along the whole trajectory, besides those that the Hamiltonian knows
+        (`VibronicHamiltonian.with_blocks` finds Kramers pairs).
 
     Raises
     ------
@@ -71,14 +78,16 @@ def derive_couplings(
     raw, energies = hamiltonian.overlaps, hamiltonian.energies
     known = np.isfinite(raw).all(axis=(1, 2))
     if tracking == "trivial":
-        order = tracked_order(raw)
+        order = tracked_order(raw, hamiltonian.multiplicities)
         energies = np.take_along_axis(energies, order, axis=1)
         raw = reordered(raw, order)
     overlaps = raw[known]
+    # a run of known steps starts with the signs of the run before it: nothing ties the two together
     if len(degenerate):
         overlaps = align_degenerate(overlaps, degenerate)
-    # a run of known steps starts with the signs of the run before it: nothing ties the two together
-    overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
+        overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
+    else:
+        overlaps = consistent_gauge(overlaps, hamiltonian.blocks).overlaps
 
     unitary = orthonormalised(overlaps) if orthonormalise or derivative == "log" else overlaps
     rotation = difference(unitary if orthonormalise else overlaps)
@@ -98,7 +107,11 @@ def derive_couplings(
             "couplings": f"{DERIVED}: {derivative}{', orthonormalised' if orthonormalise and derivative != 'log' else ''}",
             # states that were followed once keep their labels
             "tracking": "trivial" if hamiltonian.provenance.get("tracking") == "trivial" else tracking,
-            "phases": "cumulative, least rotation where a state loses more than half of itself in a step"
+            "phases": (
+                "degenerate blocks parallel from step to step (polar factors of their overlaps)"
+                if hamiltonian.is_degenerate
+                else "cumulative, least rotation where a state loses more than half of itself in a step"
+            )
             + ("" if known.all() else "; no relation between runs of known steps"),
         },
     )

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.blocks import block_coupling
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings.derivative import orthonormalised, rotation_angles
-from hopcast.couplings.phases import accumulate_phases, apply_phases, step_phases, weak_steps
-from hopcast.couplings.tracking import match_states
+from hopcast.couplings.phases import WEAK_DIAGONAL, block_weights, consistent_gauge
+from hopcast.couplings.tracking import match_weights
 
 LEAK_THRESHOLD = 0.9
 """A state whose row of S has a smaller norm somewhere mixes with states outside the window."""
@@ -32,6 +33,8 @@ class Crossing:
 class OverlapDiagnosis:
     """What was found in the overlaps, and so what `derive_couplings` had to correct.
 
+    Degenerate states (Kramers pairs) are looked at as blocks: what a rotation among them changes is no finding.
+
     Attributes
     ----------
     n_steps
@@ -39,7 +42,7 @@ class OverlapDiagnosis:
     flipped
         Share of negative raw diagonals S_ii (real overlaps; 0.5 is what random signs give).
     flips
-        Number of steps at which at least one state changes its sign (real) or phase (complex).
+        Number of steps at which at least one state changes its sign (real) or phase (complex), or a block its basis.
     crossings
         Steps at which states exchange their characters.
     weak
@@ -50,7 +53,8 @@ class OverlapDiagnosis:
         States that leave the window, with the least norm of their row of S.
     autocorrelation_raw, autocorrelation
         Lag-1 autocorrelation of the frontier coupling (S - S^T)/2 as it comes, and after phase correction;
-        None where `n_occupied` is unknown or no steps are neighbours. A low value is the alarm for sign flips.
+        None where `n_occupied` is unknown or no steps are neighbours. A low value is the alarm for sign flips. Of blocks: of
+        the signed norm, and before correction of the norm.
     """
 
     n_steps: int
@@ -79,42 +83,48 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     if steps.size == 0:
         raise InputError("A diagnosis needs the overlaps of at least one step, but all are unknown.")
     overlaps = raw[steps]
-    labels = hamiltonian.state_labels
-    diagonal = np.einsum("tii->ti", overlaps)
-    phases = step_phases(overlaps)
-    corrected = apply_phases(overlaps, accumulate_phases(phases))
-    angles = rotation_angles(orthonormalised(corrected))
+    labels, blocks = hamiltonian.block_labels, hamiltonian.blocks
+    gauge = consistent_gauge(overlaps, blocks)
+    angles = rotation_angles(orthonormalised(gauge.overlaps))
+    weights = block_weights(overlaps, blocks)
+    kept = np.einsum("taa->ta", weights)
     crossings = []
-    for step, partner in match_states(overlaps).items():
+    for step, partner in match_weights(weights).items():
         moved = np.flatnonzero(partner != np.arange(len(partner)))
         crossings.append(
             Crossing(
                 int(steps[step]),
-                tuple(labels[state] for state in moved),
-                float(np.abs(diagonal[step, moved]).min()),
+                tuple(labels[block] for block in moved),
+                float(np.sqrt(kept[step, moved].min())),
             )
         )
-    norms = np.sqrt((np.abs(overlaps) ** 2).sum(axis=2)).min(axis=0)
+    norms = np.sqrt(weights.sum(axis=2)).min(axis=0)
     before = after = None
-    if hamiltonian.n_occupied is not None and 0 < hamiltonian.n_occupied < hamiltonian.n_states:
-        pair = (hamiltonian.n_occupied - 1, hamiltonian.n_occupied)
+    occupied = hamiltonian.n_occupied
+    if occupied is not None and 0 < occupied < hamiltonian.n_states:
+        edge = next(number for number, block in enumerate(blocks) if block.start == occupied)
         before, after = (
-            _lag_one(steps, s[:, pair[0], pair[1]] - s[:, pair[1], pair[0]].conj())
-            for s in (overlaps, corrected)
+            _lag_one(steps, _edge_coupling(s, blocks[edge - 1], blocks[edge]))
+            for s in (overlaps, gauge.overlaps)
         )
     return OverlapDiagnosis(
         n_steps=len(overlaps),
-        flipped=float((diagonal.real < 0).mean()),
-        flips=int((np.abs(phases - 1) > 1e-8).any(axis=1).sum()),
+        flipped=float((np.einsum("tii->ti", overlaps).real < 0).mean()),
+        flips=int(gauge.turned.any(axis=1).sum()),
         crossings=tuple(crossings),
-        weak=len(weak_steps(overlaps)),
+        weak=int((kept < WEAK_DIAGONAL).any(axis=1).sum()),
         doubtful=tuple(
             int(step) for step in np.flatnonzero(np.abs(np.abs(angles) - np.pi).min(axis=1) < 1e-3)
         ),
-        leaking={labels[state]: float(norms[state]) for state in np.flatnonzero(norms < LEAK_THRESHOLD)},
+        leaking={labels[block]: float(norms[block]) for block in np.flatnonzero(norms < LEAK_THRESHOLD)},
         autocorrelation_raw=before,
         autocorrelation=after,
     )
+
+
+def _edge_coupling(overlaps: NDArray[Any], low: slice, high: slice) -> NDArray[Any]:
+    difference = overlaps[:, low, high] - overlaps[:, high, low].conj().swapaxes(1, 2)
+    return difference[:, 0, 0] if difference.shape[1:] == (1, 1) else block_coupling(difference)
 
 
 def _lag_one(steps: NDArray[np.int64], series: NDArray[Any]) -> float | None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings.derivative import has_logarithm, orthonormalised
-from hopcast.couplings.phases import step_phases, weak_steps
-from hopcast.couplings.tracking import match_states, reordered, tracked_order
+from hopcast.couplings.phases import WEAK_DIAGONAL, block_weights, consistent_gauge
+from hopcast.couplings.tracking import match_weights, reordered, tracked_order
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ def coupling_log(
     check_choice("derivative", derivative, ("log", "difference"))
     if hamiltonian.overlaps is None:
         raise InputError("A log of couplings needs the overlaps, but this Hamiltonian has only couplings.")
-    raw, labels = hamiltonian.overlaps, hamiltonian.state_labels
+    raw, labels = hamiltonian.overlaps, hamiltonian.block_labels
+    blocks, first = hamiltonian.blocks, [block.start for block in hamiltonian.blocks]
     known = np.flatnonzero(np.isfinite(raw).all(axis=(1, 2)))
-    swaps = match_states(raw[known])
-    order = np.broadcast_to(np.arange(len(labels)), (len(raw) + 1, len(labels)))
+    swaps = match_weights(block_weights(raw[known], blocks))
+    order = np.broadcast_to(np.arange(hamiltonian.n_states), (len(raw) + 1, hamiltonian.n_states))
     if tracking == "trivial":
-        order = tracked_order(raw)
+        order = tracked_order(raw, hamiltonian.multiplicities)
         raw = reordered(raw, order)
     overlaps = raw[known]
-    phases = step_phases(overlaps)
-    turned = np.abs(phases - 1.0) > 1e-8
-    negative = np.abs(np.cumprod(phases, axis=0) - 1.0) > 1e-8
-    weak = set(weak_steps(overlaps).tolist())
-    unit = overlaps @ overlaps.conj().swapaxes(1, 2) - np.eye(len(labels))
+    gauge = consistent_gauge(overlaps, blocks)
+    kept = np.einsum("taa->ta", block_weights(overlaps, blocks))
+    weak = (kept < WEAK_DIAGONAL).any(axis=1)
+    unit = overlaps @ overlaps.conj().swapaxes(1, 2) - np.eye(hamiltonian.n_states)
     deviation = np.abs(unit).max(axis=(1, 2), initial=0.0)
-    doubtful = ~has_logarithm(orthonormalised(overlaps * phases[:, None, :]))
+    doubtful = ~has_logarithm(orthonormalised(gauge.overlaps))
 
     def named(mask: NDArray[Any]) -> tuple[str, ...]:
         return tuple(labels[state] for state in np.flatnonzero(mask))
@@ -96,10 +96,10 @@ def coupling_log(
             step=int(step),
             deviation=float(deviation[row]),
             swapped=named(swaps.get(row, steady) != steady),
-            moved=named(order[step + 1] != steady),
-            turned=named(turned[row]),
-            negative=named(negative[row]),
-            weak=row in weak,
+            moved=named(order[step + 1][first] != first),
+            turned=named(gauge.turned[row]),
+            negative=named(gauge.moved[row]),
+            weak=bool(weak[row]),
             derivative="difference" if doubtful[row] else derivative,
             doubtful=bool(doubtful[row]),
         )

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.blocks import block_slices
 from hopcast.core.errors import InputError
-from hopcast.couplings.phases import WEAK_DIAGONAL, weak_steps
+from hopcast.couplings.phases import WEAK_DIAGONAL, block_weights
 
 
-def match_states(overlaps: NDArray[Any]) -> dict[int, NDArray[np.int64]]:
-    """Return, for the steps where states swap, the state at t + dt that continues each state at t.
+def match_weights(weights: NDArray[np.float64]) -> dict[int, NDArray[np.int64]]:
+    """Return, for the steps where states (or blocks) swap, the one at t + dt that continues each at t.
 
     A swap is accepted only where ``|S_ii|^2 < 0.5`` and the partner found by maximal total weight
     (`scipy.optimize.linear_sum_assignment`) has more than half of the state, for all states of a cycle.
+
+    Parameters
+    ----------
+    weights
+        ``|S_ij|^2`` of states, or what blocks give to each other (`block_weights`) [n_steps, n_blocks, n_blocks].
     """
     from scipy.optimize import linear_sum_assignment
 
     swaps = {}
-    for step in weak_steps(overlaps):
-        weight = np.abs(overlaps[step]) ** 2
+    for step in np.flatnonzero((np.einsum("tii->ti", weights) < WEAK_DIAGONAL).any(axis=1)):
+        weight = weights[step]
         _, match = linear_sum_assignment(-weight)
         states = np.arange(len(match))
         clear = (np.diag(weight) < WEAK_DIAGONAL) & (weight[states, match] > 1 - WEAK_DIAGONAL)
@@ -37,24 +44,27 @@ def match_states(overlaps: NDArray[Any]) -> dict[int, NDArray[np.int64]]:
     return swaps
 
 
-def track_states(overlaps: NDArray[Any]) -> NDArray[np.int64]:
+def track_states(overlaps: NDArray[Any], multiplicities: Sequence[int] = ()) -> NDArray[np.int64]:
     """Return where in energy order each label sits at each frame [n_frames, n_states].
 
-    Labels start in energy order and follow the character of their state through the swaps of `match_states`.
+    Labels start in energy order and follow the character of their state through the swaps of `match_weights`; degenerate states
+    (`multiplicities`) follow that of their block.
     """
     n_steps, n_states, _ = overlaps.shape
+    slices = block_slices(multiplicities or (1,) * n_states)
+    blocks = [np.arange(n_states)[block] for block in slices]
     order = np.empty((n_steps + 1, n_states), dtype=np.int64)
-    current = np.arange(n_states)
+    current = np.arange(len(blocks))
     start = 0
-    for step, partner in sorted(match_states(overlaps).items()):
-        order[start : step + 1] = current
+    for step, partner in sorted(match_weights(block_weights(overlaps, slices)).items()):
+        order[start : step + 1] = np.concatenate([blocks[place] for place in current])
         current = partner[current]
         start = step + 1
-    order[start:] = current
+    order[start:] = np.concatenate([blocks[place] for place in current])
     return order
 
 
-def tracked_order(overlaps: NDArray[Any]) -> NDArray[np.int64]:
+def tracked_order(overlaps: NDArray[Any], multiplicities: Sequence[int] = ()) -> NDArray[np.int64]:
     """Return `track_states` of overlaps that are known at every step.
 
     Raises
@@ -68,7 +78,7 @@ def tracked_order(overlaps: NDArray[Any]) -> NDArray[np.int64]:
             "Tracking `trivial` follows states from step to step and needs the overlaps of every step, but "
             f"{unknown} are unknown. Use tracking `energy`."
         )
-    return track_states(overlaps)
+    return track_states(overlaps, multiplicities)
 
 
 def reordered(overlaps: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:

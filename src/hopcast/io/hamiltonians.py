@@ -38,6 +38,7 @@ def read_hamiltonian(
 
     Energies become eV on the grid of the source (mid-point energies are never un-averaged), couplings
     :math:`\hbar\langle i|\partial_t j\rangle` in eV on mid-points. The provenance says format, sign, units and alignment.
+    States that have one energy at most frames (Kramers pairs) are kept as degenerate blocks.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ def read_hamiltonian(
     check_heeded(found, options)
     with reading(name, found):
         hamiltonian: VibronicHamiltonian = found.read(name, options)
-    return hamiltonian
+    return hamiltonian if hamiltonian.is_degenerate else hamiltonian.with_blocks()
 
 
 def write_hamiltonian(

@@ -92,6 +92,8 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
             "energy_grid": hamiltonian.energy_grid,
             "n_occupied": hamiltonian.n_occupied,
             "state_labels": list(hamiltonian.state_labels),
+            # without degeneracy the file stays as it always was
+            "multiplicities": list(hamiltonian.multiplicities) if hamiltonian.is_degenerate else None,
         },
     )
     hdf5.put_attributes(group.create_group("provenance"), hamiltonian.provenance)
@@ -100,6 +102,7 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
 def get_hamiltonian(group: Any) -> VibronicHamiltonian:
     """Load a Hamiltonian from an HDF5 group."""
     occupied = hdf5.get_attribute(group, "n_occupied")
+    multiplicities = hdf5.get_attribute(group, "multiplicities")
     return VibronicHamiltonian(
         energies=hdf5.get_array(group, "energies"),
         nac=hdf5.get_array(group, "nac"),
@@ -114,6 +117,7 @@ def get_hamiltonian(group: Any) -> VibronicHamiltonian:
         provenance={
             key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs
         },
+        multiplicities=() if multiplicities is None else tuple(int(size) for size in multiplicities),
     )
 
 

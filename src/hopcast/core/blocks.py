@@ -1,0 +1,148 @@
+r"""Degenerate blocks: states of one energy (Kramers pairs, states of two k-points, spatial symmetry) that count as one.
+
+Within a block `a` of multiplicity :math:`m_a` a program hands out any orthonormal basis, another one at every frame: a
+rotation in :math:`U(m_a)`. What is computed must not depend on it. The couplings between two blocks are a matrix
+:math:`N_{ab} = (\hbar d_{ij})_{i\in a,j\in b}` that turns as :math:`W_a^\dagger N_{ab}W_b`; invariant are its singular values, and of
+them the rates need the Frobenius norm (see `hopcast.couplings` and the page on spin-orbit coupling).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE: Final = 1e-4
+"""States that are closer in energy count as degenerate, eV: text of five or six digits keeps a pair that close."""
+NAMES: Final = {2: "pair", 3: "triplet", 4: "quartet"}
+COHERENT: Final = 0.9
+"""Cosine between block couplings of neighbouring steps (median) above which their sign is followed."""
+
+
+def tied_shares(energies: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
+    """Return the share of frames at which each state and the next have the same energy [n_states - 1].
+
+    Parameters
+    ----------
+    energies
+        [n_frames, n_states], eV; frames that are not known are left out.
+    tolerance
+        eV.
+    """
+    known = energies[np.isfinite(energies).all(axis=1)]
+    if len(known) == 0:
+        return np.zeros(energies.shape[1] - 1)
+    return np.asarray((np.abs(np.diff(known, axis=1)) <= tolerance).mean(axis=0), dtype=np.float64)
+
+
+def find_multiplicities(energies: NDArray[np.float64], tolerance: float = TOLERANCE) -> tuple[int, ...]:
+    """Return the multiplicities of the blocks of neighbouring states that are tied at most frames."""
+    edges = np.flatnonzero(tied_shares(energies, tolerance) <= 0.5)
+    return tuple(int(size) for size in np.diff([0, *(edges + 1), energies.shape[1]]))
+
+
+def block_slices(multiplicities: Sequence[int]) -> tuple[slice, ...]:
+    """Return the states of each block."""
+    ends = np.cumsum(multiplicities).tolist()
+    return tuple(slice(end - size, end) for end, size in zip(ends, multiplicities, strict=True))
+
+
+def block_means(energies: NDArray[np.float64], blocks: Sequence[slice]) -> NDArray[np.float64]:
+    """Return the mean energy of each block [n_frames, n_blocks], eV."""
+    return np.stack([energies[:, block].mean(axis=1) for block in blocks], axis=1)
+
+
+def block_name(names: Sequence[str], place: int | None) -> str:
+    """Return what a block is called: its only state, or "VBM pair", "CBM+1 pair", "7/8 pair".
+
+    Parameters
+    ----------
+    names
+        Of its states.
+    place
+        Blocks above the highest occupied one (0 is the VBM, 1 the CBM); None where occupations are unknown.
+    """
+    if len(names) == 1:
+        return names[0]
+    word = NAMES.get(len(names), f"block of {len(names)}")
+    if place is None:
+        return f"{'/'.join(names)} {word}"
+    edge, away = ("VBM", place) if place <= 0 else ("CBM", place - 1)
+    return f"{edge}{away:+d} {word}" if away else f"{edge} {word}"
+
+
+def block_coupling(matrices: NDArray[Any], reference: int | None = None) -> NDArray[np.float64]:
+    r"""Return the signed norm of block couplings, :math:`\pm\lVert N\rVert_F`, smooth where `N` passes through zero.
+
+    Singular values know no sign, but :math:`v(t)U` with a fixed unitary `U` changes that of `v` when it passes through zero,
+    which dynamics must see. The sign is kept while :math:`\mathrm{Re\,tr}\,N^\dagger(t)N(t+\Delta t) > 0` and turns otherwise; it is invariant
+    under a rotation of both blocks that is the same at all times, as derived couplings have it. Where the couplings of
+    neighbouring steps are not aligned (no overlaps: each step has a basis of its own) the plain norm is returned.
+
+    Parameters
+    ----------
+    matrices
+        [n_steps, m_a, m_b], NaN where unknown.
+    reference
+        Step whose sign is positive; None takes that of the largest norm.
+    """
+    norms = np.sqrt((np.abs(matrices) ** 2).sum(axis=(1, 2)))
+    if len(norms) < 2 or not np.isfinite(norms).any():
+        return np.asarray(norms, dtype=np.float64)
+    alike = (matrices[:-1].conj() * matrices[1:]).sum(axis=(1, 2)).real
+    both = norms[:-1] * norms[1:]
+    known = np.isfinite(both) & (both > 0)
+    if not known.any() or np.median(np.abs(alike[known]) / both[known]) < COHERENT:
+        return np.asarray(norms, dtype=np.float64)
+    turns = np.where(known & (alike < 0), -1.0, 1.0)
+    signs = np.concatenate([[1.0], np.cumprod(turns)])
+    at = int(np.nanargmax(norms)) if reference is None else reference
+    return np.asarray(norms * signs * signs[at], dtype=np.float64)
+
+
+def merged_couplings(nac: NDArray[Any], multiplicities: Sequence[int]) -> NDArray[np.float64]:
+    r"""Return one real coupling for each two blocks, :math:`\pm\lVert N_{ab}\rVert_F/\sqrt{m_b}` with `b` the upper one.
+
+    Its square is the sum over final states and the mean over initial ones of :math:`|\hbar d_{ij}|^2`. Signs follow
+    `block_coupling`; between blocks of one size those of the step with the largest couplings are told by the bases that make
+    the couplings of neighbouring blocks positive there, so that a model doubled by time reversal comes back as it was.
+
+    Parameters
+    ----------
+    nac
+        [n_steps, n_states, n_states], eV.
+    multiplicities
+        Of the blocks.
+
+    Returns
+    -------
+    ndarray
+        [n_steps, n_blocks, n_blocks], antisymmetric.
+    """
+    blocks = block_slices(multiplicities)
+    result = np.zeros((len(nac), len(blocks), len(blocks)))
+    power = (np.abs(nac) ** 2).sum(axis=(1, 2))
+    at = int(np.nanargmax(power)) if np.isfinite(power).any() else 0
+    bases = _chained_bases(nac[at], blocks)
+    for i, low in enumerate(blocks):
+        for j in range(i + 1, len(blocks)):
+            high = blocks[j]
+            signed = block_coupling(nac[:, low, high], at) / np.sqrt(multiplicities[j])
+            if bases is not None and np.trace(bases[i].conj().T @ nac[at, low, high] @ bases[j]).real < 0:
+                signed = -signed
+            result[:, i, j], result[:, j, i] = signed, -signed
+    return result
+
+
+def _chained_bases(nac: NDArray[Any], blocks: Sequence[slice]) -> list[NDArray[Any]] | None:
+    """Return bases in which the couplings of neighbouring blocks are positive; None for blocks of several sizes."""
+    if len({block.stop - block.start for block in blocks}) != 1 or not np.isfinite(nac).all():
+        return None
+    bases = [np.eye(blocks[0].stop - blocks[0].start)]
+    for low, high in itertools.pairwise(blocks):
+        left, _, right = np.linalg.svd(nac[low, high].conj().T @ bases[-1])
+        bases.append(left @ right)
+    return bases
