@@ -33,6 +33,65 @@ def test_nothing_is_named_on_clean_data(healthy):
     assert next(v for v in found.verdicts if v.name == "alignment").level == "good"
 
 
+def verdict_of(found, name):
+    return next(v for v in found.verdicts if v.name == name)
+
+
+def with_valence_bands(ham, depth=(0.866, 0.4)):
+    """The three states of the clean data with more states below, as a window of bands has them."""
+    below = [ham.energies[:, 0] - sum(depth[:k]) for k in range(len(depth), 0, -1)]
+    n = len(below)
+    nac = np.zeros((ham.n_steps, 3 + n, 3 + n))
+    nac[:, n:, n:] = ham.nac
+    for k in range(n):
+        nac[:, k, k + 1], nac[:, k + 1, k] = ham.nac[:, 0, 1], -ham.nac[:, 0, 1]
+    energies = np.column_stack([*below, ham.energies])
+    energies[:, n + 1 :] += 3.0
+    return hc.VibronicHamiltonian(energies, nac, ham.timestep)
+
+
+def test_the_pair_that_is_judged_is_the_largest_mean_gap_and_is_named(healthy):
+    """Rutile's kind: the first two states are 0.4 eV apart, the band gap is another pair, and nobody said where it is."""
+    ham = with_valence_bands(healthy[0])
+    found = check(ham)
+    assert not found.is_bad
+    pair = verdict_of(found, "pair")
+    assert pair.level == "warn"
+    assert (
+        "judged are states 2 and 3, which have the largest mean gap (4.2 eV, the next has 1.99 eV), as a band gap"
+        in pair.finding
+    )
+    assert "--occupied 3" in pair.fix
+    about = ("units", "autocorrelation", "closed gap", "energy drift", "dephasing", "decay", "time step")
+    for name in about:
+        assert "states 2 and 3" in verdict_of(found, name).finding, name
+    assert verdict_of(found, "units").evidence["median_gap_eV"] == pytest.approx(4.2, abs=0.1)
+    # the unit shows without the number of occupied states too, for the ratio of gaps has none
+    small = check(change(ham, energies=ham.energies / 27.211386))
+    assert "Ha" in verdict_of(small, "units").finding
+    told = check(change(ham, n_occupied=3))
+    assert verdict_of(told, "pair").level == "good"
+    assert "pair" not in told.named()
+    assert check(ham, pair=(2, 3)).named() == ("time step",)  # 4.2 eV turn fast
+    other = check(ham, pair=(0, 1))
+    assert "states 0 and 1, as asked for" in verdict_of(other, "pair").finding
+    labelled = check(change(ham, n_occupied=3, state_labels=("61", "62", "VBM", "CBM", "70")))
+    assert "states 2 (VBM) and 3 (CBM)" in verdict_of(labelled, "units").finding
+
+
+def test_states_of_one_band_are_not_judged_as_a_band_gap(healthy):
+    """Conduction bands 0.1 eV apart: no gap stands out, or it is known that none is among them."""
+    ham, _ = healthy
+    gaps = np.diff(ham.energies, axis=1)
+    band = np.cumsum(np.column_stack([0 * gaps[:, :1], 0.1 + 0.02 * (gaps - gaps.mean(axis=0))]), axis=1)
+    for occupied in (None, 0):
+        found = check(change(ham, energies=band, n_occupied=occupied))
+        assert not {"units", "dephasing", "closed gap"} & set(found.named()), found.to_text()
+    assert (
+        "does not stand out" in verdict_of(check(change(ham, energies=band, n_occupied=None)), "pair").finding
+    )
+
+
 def energies_in_hartree(ham, path):
     return change(ham, energies=ham.energies / 27.211386), path
 

@@ -33,7 +33,12 @@ def check(
     cell: Cell = None,
     molecule: Molecule = False,
     pair: Annotated[
-        str | None, typer.Option("--pair", help="Two states, from 0, e.g. 3,4.", show_default=False)
+        str | None,
+        typer.Option(
+            "--pair",
+            help="Two states, from 0, e.g. 3,4; the band edges, or the largest mean gap, by default.",
+            show_default=False,
+        ),
     ] = None,
     duration: Annotated[
         float | None,

@@ -13,6 +13,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
 from hopcast.doctor import nuclei, states
+from hopcast.doctor.pair import Context, choose_pair, named
 from hopcast.doctor.together import alignment
 from hopcast.doctor.verdict import Diagnosis, Verdict
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function
@@ -35,7 +36,7 @@ def check(
     hamiltonian, trajectory
         One of them, or both.
     pair
-        The two states of interest; the band edges where `n_occupied` is known, else the first two.
+        The two states of interest; the band edges where `n_occupied` is known, else the neighbours with the largest mean gap.
     duration
         Length of the dynamics that is planned, fs; without it nobody can say that it is too short.
     frame_numbers
@@ -56,22 +57,14 @@ def check(
     series: dict[str, NDArray[Any]] = {}
     names = []
     if hamiltonian is not None:
-        occupied = hamiltonian.n_occupied
-        is_edge = occupied is not None and 0 < occupied < hamiltonian.n_states
-        if hamiltonian.n_states < 2:
-            raise InputError("A check needs at least two states, but the Hamiltonian has one.")
-        if pair is None:
-            pair = (occupied - 1, occupied) if occupied is not None and is_edge else (0, 1)
-        if pair[0] == pair[1] or not all(0 <= state < hamiltonian.n_states for state in pair):
-            raise InputError(
-                f"Argument `pair` must name two of the {hamiltonian.n_states} states, but is {pair}."
-            )
+        pair, is_gap, verdict = choose_pair(hamiltonian, pair)
+        verdicts.append(verdict)
         dephasing: Dephasing | str
         try:
             dephasing = dephasing_function(hamiltonian, pair)
         except InputError as error:
             dephasing = str(error)
-        context = states.Context(pair, duration, is_edge or hamiltonian.n_states == 2, dephasing)
+        context = Context(pair, named(hamiltonian, pair), duration, is_gap, dephasing)
         usable = _with_couplings(hamiltonian)
         for each in states.CHECKS:
             verdicts.append(each(hamiltonian if each is states.phases else usable, context))
@@ -96,7 +89,7 @@ def check(
             series["timestep"] = np.array(trajectory.timestep)
     if hamiltonian is not None and trajectory is not None:
         assert pair is not None
-        verdict, scan = alignment(trajectory, hamiltonian, pair)
+        verdict, scan = alignment(trajectory, hamiltonian, pair, named(hamiltonian, pair))
         verdicts.append(verdict)
         series |= scan
     return Diagnosis(title or " with ".join(names), tuple(verdicts), series)

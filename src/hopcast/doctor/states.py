@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS, HARTREE, HBAR, RYDBERG
 from hopcast.couplings import derive_couplings, diagnose_overlaps
+from hopcast.doctor.pair import Context
 from hopcast.doctor.verdict import Verdict, at, memory_of, robust_scale
-from hopcast.dynamics.dephasing import Dephasing
 
 GAP_RANGE = (0.2, 12.0)
 """Gaps of semiconductors and insulators, eV."""
@@ -25,28 +24,6 @@ SHORT_STEP = 5.0
 """Below this time step (fs) couplings of a solid follow its phonons."""
 TAU_RANGE = (1.0, 200.0)
 """Plausible dephasing times of gaps, fs."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """What the checks are told beside the data.
-
-    Attributes
-    ----------
-    pair
-        The two states of interest.
-    duration
-        Length of the dynamics that is planned, fs.
-    is_gap
-        Whether the pair is the band gap (and not two states of one band).
-    dephasing
-        Of the pair, or why there is none.
-    """
-
-    pair: tuple[int, int]
-    duration: float | None
-    is_gap: bool
-    dephasing: Dephasing | str
 
 
 def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -65,7 +42,7 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
             f"eV, multiplied by 1 {name}" for name, factor in factors if low <= middle / factor <= high
         ]
         likely = f" It would be plausible if the energies were in {' or '.join(guesses)}." if guesses else ""
-        finding = f"The gap is {middle:.4g} eV in the median, outside {low:g}-{high:g} eV.{likely}"
+        finding = f"The gap of {context.names} is {middle:.4g} eV in the median, outside {low:g}-{high:g} eV.{likely}"
         return Verdict("units", "bad", finding, fix, evidence)
     if coupling.size:
         evidence["rms_coupling_meV"] = 1e3 * float(np.sqrt((coupling**2).mean()))
@@ -85,14 +62,14 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
             )
         if coupling.any() and evidence["rms_coupling_meV"] < 1e-6:
             return Verdict(
-                "units", "bad", f"The coupling is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little.",
+                "units", "bad", f"The coupling of {context.names} is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little.",
                 "Check the unit of the couplings.", evidence,
             )  # fmt: skip
         if not coupling.any():
             return Verdict(
                 "units",
                 "bad",
-                "The coupling of the pair is zero at every step.",
+                f"The coupling of {context.names} is zero at every step.",
                 "Check that the couplings belong to these states.",
                 evidence,
             )
@@ -109,7 +86,7 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
     return Verdict(
         "units",
         "good",
-        f"Gap {middle:.4g} eV, coupling {evidence.get('rms_coupling_meV', 0):.3g} meV.",
+        f"The gap of {context.names} is {middle:.4g} eV, their coupling {evidence.get('rms_coupling_meV', 0):.3g} meV.",
         "",
         evidence,
     )
@@ -226,11 +203,15 @@ def autocorrelation(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"lag_1": value}
     if value < LEAST_AUTOCORRELATION and ham.timestep <= SHORT_STEP:
         return Verdict(
-            "autocorrelation", "bad", f"The coupling has a lag-1 autocorrelation of {value:.2f} at {ham.timestep:g} fs: nuclei do not move so fast.",
+            "autocorrelation", "bad", f"The coupling of {context.names} has a lag-1 autocorrelation of {value:.2f} at {ham.timestep:g} fs: nuclei do not move so fast.",
             "Its signs are random, or frames are shuffled: derive it from phase-corrected overlaps.", evidence,
         )  # fmt: skip
     return Verdict(
-        "autocorrelation", "good", f"Lag-1 autocorrelation of the coupling is {value:.2f}.", "", evidence
+        "autocorrelation",
+        "good",
+        f"The coupling of {context.names} has a lag-1 autocorrelation of {value:.2f}.",
+        "",
+        evidence,
     )
 
 
@@ -326,11 +307,13 @@ def closed_gap(ham: VibronicHamiltonian, context: Context) -> Verdict:
     closed = np.flatnonzero(known & (gap <= 0.02))
     if context.is_gap and len(closed):
         return Verdict(
-            "closed gap", "bad", f"The gap closes ({least:.4g} eV at frame {int(np.nanargmin(gap))}).",
+            "closed gap", "bad", f"The gap of {context.names} closes ({least:.4g} eV at frame {int(np.nanargmin(gap))}).",
             "The pair is no two-state problem there: check occupations, the bands chosen and whether states were swapped.",
             evidence, at(closed),
         )  # fmt: skip
-    return Verdict("closed gap", "good", f"The gap stays open (least {least:.4g} eV).", "", evidence)
+    return Verdict(
+        "closed gap", "good", f"The gap of {context.names} stays open (least {least:.4g} eV).", "", evidence
+    )
 
 
 def frames(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -392,7 +375,7 @@ def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
     gap = ham.gap(context.pair)
     if len(gap) < 40 or not np.isfinite(gap).all():
         return Verdict("energy drift", "skipped", "It needs forty frames of energies.")
-    return drift_of(gap, "energy drift", "The gap")
+    return drift_of(gap, "energy drift", f"The gap of {context.names}")
 
 
 def drift_of(series: NDArray[np.float64], name: str, what: str) -> Verdict:
@@ -434,13 +417,13 @@ def dephasing(ham: VibronicHamiltonian, context: Context) -> Verdict:
     low, high = TAU_RANGE
     if not low <= tau <= high and context.is_gap:
         return Verdict(
-            "dephasing", "bad", f"The dephasing time is {tau:.3g} fs (gap fluctuation {1e3 * found.sigma:.3g} meV), outside {low:g}-{high:g} fs.",
+            "dephasing", "bad", f"The dephasing time of {context.names} is {tau:.3g} fs (gap fluctuation {1e3 * found.sigma:.3g} meV), outside {low:g}-{high:g} fs.",
             "Check the unit of the energies, outliers, and whether the pair is the one that is meant.", evidence,
         )  # fmt: skip
     return Verdict(
         "dephasing",
         "good",
-        f"Dephasing time {tau:.3g} fs, gap fluctuation {1e3 * found.sigma:.3g} meV.",
+        f"The dephasing time of {context.names} is {tau:.3g} fs, their gap fluctuation {1e3 * found.sigma:.3g} meV.",
         "",
         evidence,
     )
@@ -454,7 +437,7 @@ def decay(ham: VibronicHamiltonian, context: Context) -> Verdict:
     coupling = ham.coupling(context.pair)[ham.nac_known]
     gap = ham.gap(context.pair)
     if not coupling.size or not np.any(coupling):
-        return Verdict("decay", "skipped", "The coupling of the pair is unknown or zero.")
+        return Verdict("decay", "skipped", f"The coupling of {context.names} is unknown or zero.")
     # a Rabi oscillation between two decoherence events leaves 2 V^2 / gap^2 on the other state
     probability = 2.0 * float((np.abs(coupling) ** 2).mean()) / max(float((gap**2).mean()), 1e-12)
     lifetime = tau / max(min(probability, 1.0), 1e-300)
@@ -467,11 +450,15 @@ def decay(ham: VibronicHamiltonian, context: Context) -> Verdict:
     if context.duration is not None and context.duration < 0.1 * lifetime:
         expected = 100 * (1 - np.exp(-context.duration / lifetime))
         return Verdict(
-            "decay", "bad", f"The population will not decay: the expected lifetime is {shown}, and in {context.duration:g} fs only {expected:.2g} % recombine.",
+            "decay", "bad", f"The population will not decay: the expected lifetime of {context.names} is {shown}, and in {context.duration:g} fs only {expected:.2g} % recombine.",
             "Ask for a longer dynamics (the Hamiltonian is repeated), or fit the rate to the small decay with its error.", evidence,
         )  # fmt: skip
     return Verdict(
-        "decay", "good", f"Expected lifetime {shown} (2 <V^2> / <gap^2> every {tau:.3g} fs).", "", evidence
+        "decay",
+        "good",
+        f"The expected lifetime of {context.names} is {shown} (2 <V^2> / <gap^2> every {tau:.3g} fs).",
+        "",
+        evidence,
     )
 
 
@@ -483,11 +470,15 @@ def substeps(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"phase_a_step_rad": phase, "substeps_at_least": float(max(1, needed))}
     if phase > np.pi / 2:
         return Verdict(
-            "time step", "warn", f"The phase of the gap turns by {phase:.3g} rad a step, more than a quarter period.",
+            "time step", "warn", f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step, more than a quarter period.",
             f"Propagate with at least {10 * needed} electronic sub-steps (hopcast does it by itself; set NELM or elec_dt elsewhere).", evidence,
         )  # fmt: skip
     return Verdict(
-        "time step", "good", f"The phase of the gap turns by {phase:.3g} rad a step.", "", evidence
+        "time step",
+        "good",
+        f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step.",
+        "",
+        evidence,
     )
 
 

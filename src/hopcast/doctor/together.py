@@ -81,7 +81,7 @@ def _blocked_errors(features: NDArray[np.float64], target: NDArray[np.float64]) 
 
 
 def alignment(
-    trajectory: Trajectory, ham: VibronicHamiltonian, pair: tuple[int, int]
+    trajectory: Trajectory, ham: VibronicHamiltonian, pair: tuple[int, int], names: str
 ) -> tuple[Verdict, dict[str, NDArray[np.float64]]]:
     """Judge frames, time step and alignment; return the verdict and the scan for its figure."""
     name = "alignment"
@@ -100,7 +100,7 @@ def alignment(
     independent = trajectory.n_frames / (2 * memory_of(ham.gap(pair))[0])
     if independent < INDEPENDENT:
         return Verdict(
-            name, "skipped", f"The gap is so slow that the data hold {independent:.2g} independent values of it, and {INDEPENDENT:g} are needed to tell a lag.",
+            name, "skipped", f"The gap of {names} is so slow that the data hold {independent:.2g} independent values of it, and {INDEPENDENT:g} are needed to tell a lag.",
             "", {"independent_values": independent},
         ), {}  # fmt: skip
     lags, blocks = lag_scan(trajectory, ham, pair)
@@ -116,7 +116,7 @@ def alignment(
         return Verdict(
             name,
             "skipped",
-            f"A quick regression of the gap on positions leaves {errors.min():.0%} of its variance at the best lag and {errors.max():.0%} "
+            f"A quick regression of the gap of {names} on positions leaves {errors.min():.0%} of its variance at the best lag and {errors.max():.0%} "
             "at the worst: too little is learnt, or too little lost by a shift, to tell a lag.",
             "",
             evidence,
@@ -126,15 +126,15 @@ def alignment(
     # where the error is flat around its minimum the lag is not determined
     if best in expected or (errors[allowed] <= 1.15 * errors.min() + 0.002 and abs(best) <= NEAR / 2):
         return Verdict(
-            name, "good", f"The gap fits the positions of its own frame best, or as well (least error at lag {best:+g} steps).", "", evidence,
+            name, "good", f"The gap of {names} fits the positions of its own frame best, or as well (least error at lag {best:+g} steps).", "", evidence,
         ), series  # fmt: skip
     if errors[allowed] <= 1.15 * errors.min() + 0.002 or not np.all(
         blocks[errors.argmin()] < blocks[allowed]
     ):
         return Verdict(
-            name, "skipped", f"The gap fits positions {best:+g} steps away best, but not clearly or not in every part of the data: it cannot be told.", "", evidence,
+            name, "skipped", f"The gap of {names} fits positions {best:+g} steps away best, but not clearly or not in every part of the data: it cannot be told.", "", evidence,
         ), series  # fmt: skip
     return Verdict(
-        name, "bad", f"The gap fits positions {best:+g} steps away best: frames of trajectory and Hamiltonian are shifted against each other.",
+        name, "bad", f"The gap of {names} fits positions {best:+g} steps away best: frames of trajectory and Hamiltonian are shifted against each other.",
         f"Drop the first {abs(round(best)) or 1} frames of the {'trajectory' if best > 0 else 'Hamiltonian'}, and check where numbering begins.", evidence,
     ), series  # fmt: skip
