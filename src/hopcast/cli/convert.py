@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +42,48 @@ Occupied = Annotated[
     int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)
 ]
 
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        "--bands",
+        help="First:last + 1 of files of wavefunctions, from 0 (60:76 are VASP's bands 61 to 76); eight below and above the gap by default.",
+        show_default=False,
+    ),
+]
+Kpoint = Annotated[int, typer.Option("--kpoint", help="K-point of files of wavefunctions, from 0.")]
+Loewdin = Annotated[
+    bool,
+    typer.Option(
+        "--loewdin/--no-loewdin", help="Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window."
+    ),
+]
+VariableCell = Annotated[
+    bool,
+    typer.Option(
+        "--variable-cell",
+        help="Frames of wavefunctions may have different cells: plane waves are matched by index.",
+    ),
+]
+
 Molecule = Annotated[bool, typer.Option("--molecule", help="In vacuum: a trajectory needs no cell.")]
+
+
+def parse_bands(text: str | None) -> tuple[int, int] | None:
+    """Return the first band and the last + 1 of ``60:76``.
+
+    Raises
+    ------
+    ConfigError
+        If it is written otherwise.
+    """
+    from hopcast.core.errors import ConfigError
+
+    if text is None:
+        return None
+    hit = re.fullmatch(r"(\d{1,6}):(\d{1,6})", text)
+    if hit is None or int(hit.group(2)) <= int(hit.group(1)):
+        raise ConfigError(f"Argument `--bands` must be like 60:76 (first:last + 1, from 0), but is `{text}`.")
+    return int(hit.group(1)), int(hit.group(2))
 
 
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
@@ -51,6 +93,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     from hopcast.datasets.shipped import DATASETS
     from hopcast.io import list_formats, read_hamiltonian, read_trajectory
     from hopcast.io.native import SUFFIXES, parts_of
+    from hopcast.io.registry import find_format, recognise
     from hopcast.io.trajectories import recognise_trajectory
 
     form = options.pop("format", None)
@@ -76,21 +119,43 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         rules = [
             f"{key} {value}"
             for key, value in hamiltonian.provenance.items()
-            if key in ("format", "sign", "units", "alignment")
+            if key
+            in ("format", "sign", "units", "alignment", "bands", "channel", "overlaps", "norm lost", "cell")
         ]
         own = " (hopcast)" if ours else ""
         typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
+        kind = recognise(path, "hamiltonian") if form is None else find_format(form, "hamiltonian", path)
+        wants_trajectory = wants_trajectory or _holds_geometries(path, kind, hamiltonian)
     if wants_trajectory:
         trajectory = read_trajectory(
             path,
-            format=form,
+            format=None if wants_hamiltonian and not ours else form,
             timestep=options.get("timestep"),
             cell=parse_cell(cell),
             pbc=False if molecule else None,
         )
-        known = form or ("hopcast" if ours else recognise_trajectory(path).name)
+        known = "hopcast" if ours else recognise_trajectory(path).name
         typer.echo(f"Read {path} ({known}): {trajectory!r}.")
     return hamiltonian, trajectory
+
+
+def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
+    """Whether numbered folders of wavefunctions hold the atoms of exactly the frames of their Hamiltonian; say why not."""
+    if form.geometries is None:
+        return False
+    first = int(re.findall(r"from number (\d+)", hamiltonian.provenance.get("alignment", "from number 0"))[0])
+    wanted = range(first, first + hamiltonian.n_frames)
+    there = set(form.geometries(path))
+    if there == set(wanted):
+        return True
+    missing = [number for number in wanted if number not in there]
+    reason = (
+        f"there are no atoms of frame {missing[0]} ({len(missing)} frames in all)"
+        if missing
+        else "there are more frames with atoms than with wavefunctions"
+    )
+    typer.echo(f"The trajectory of {path} is left out: {reason}. Give the whole one with --trajectory.")
+    return False
 
 
 def _any(path: Path, kind: str) -> bool:
@@ -162,6 +227,10 @@ def convert(
     spin: Spin = 0,
     scheme: Scheme = None,
     occupied: Occupied = None,
+    bands: Bands = None,
+    kpoint: Kpoint = 0,
+    loewdin: Loewdin = True,
+    variable_cell: VariableCell = False,
     cell: Cell = None,
     molecule: Molecule = False,
     trajectory: Annotated[
@@ -200,7 +269,8 @@ def convert(
         raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
-        scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
+        scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
+        variable_cell=variable_cell, cell=cell, molecule=molecule, workers=workers,
     )  # fmt: skip
     if trajectory is not None:
         step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)

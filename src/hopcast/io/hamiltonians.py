@@ -32,6 +32,10 @@ def read_hamiltonian(
     spin: int = 0,
     scheme: str | None = None,
     n_occupied: int | None = None,
+    bands: tuple[int, int] | None = None,
+    kpoint: int = 0,
+    loewdin: bool = True,
+    variable_cell: bool = False,
     workers: int | None = None,
 ) -> VibronicHamiltonian:
     r"""Read a vibronic Hamiltonian of any registered format.
@@ -56,11 +60,20 @@ def read_hamiltonian(
     energy_grid
         "frame" or "midpoint" for Libra's text, which does not say it.
     spin
-        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI).
+        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI, wavefunctions).
     scheme
         "3points" or "levine" for nano-qmflows' text.
     n_occupied
         Number of occupied states, where the files do not say it; where ours does, a different number is an error.
+    bands
+        First band and last + 1, from 0, of files of wavefunctions (VASP, QE); None takes eight below and eight above the gap.
+    kpoint
+        K-point of such files, from 0.
+    loewdin
+        Orthonormalise pseudo-wavefunctions (WAVECAR; ultrasoft or PAW of QE) in the window of bands.
+    variable_cell
+        Frames of such files may have different cells: plane waves are matched by their indices then, else such frames are
+        refused.
     workers
         Threads; None takes the cores.
 
@@ -79,7 +92,8 @@ def read_hamiltonian(
     found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
     options = ReadOptions(
         timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
-        n_occupied=n_occupied, workers=workers,
+        n_occupied=n_occupied, bands=None if bands is None else (int(bands[0]), int(bands[1])), kpoint=kpoint, loewdin=loewdin,
+        variable_cell=variable_cell, workers=workers,
     )  # fmt: skip
     check_heeded(found, options)
     with reading(name, found):

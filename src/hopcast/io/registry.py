@@ -23,6 +23,8 @@ from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
+HEEDED = ("unit", "energy_grid", "spin", "scheme", "bands", "kpoint", "loewdin", "variable_cell")
+"""Options of reading that are for some formats only."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class ReadOptions:
         How the source differentiated: "3points" or "levine" (nano-qmflows).
     n_occupied
         How many of the states are occupied.
+    bands
+        First band and last + 1 of files of wavefunctions, from 0; None: eight below and eight above the gap.
+    kpoint
+        K-point of such files, from 0.
+    loewdin
+        Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window of bands.
+    variable_cell
+        Frames of such files may have different cells; plane waves are matched by their indices.
     cell, unwrap, pbc, velocities
         For trajectories, see `read_trajectory`.
     ase_format
@@ -61,6 +71,10 @@ class ReadOptions:
     spin: int = 0
     scheme: str | None = None
     n_occupied: int | None = None
+    bands: tuple[int, int] | None = None
+    kpoint: int = 0
+    loewdin: bool = True
+    variable_cell: bool = False
     cell: ArrayLike | None = None
     unwrap: bool = True
     pbc: bool | tuple[bool, bool, bool] | None = None
@@ -179,9 +193,11 @@ class Format:
     holds
         What a Hamiltonian keeps when it is written and read again.
     heeds
-        Which of the options `unit`, `energy_grid`, `spin` and `scheme` its reader heeds; the others are refused.
+        Which of the options of `HEEDED` its reader heeds; the others are refused.
     code
         Another name, shared by all formats of a code; the files decide which of them it is.
+    geometries
+        Finds the geometry of each numbered folder, where its folders hold the trajectory too.
     index
         Finds the frames of a trajectory, so that one larger than memory is read a stretch at a time; None where it is
         read whole.
@@ -197,6 +213,7 @@ class Format:
     holds: Holds = field(default_factory=Holds)
     code: str = ""
     heeds: tuple[str, ...] = ()
+    geometries: Callable[[Path], dict[int, Path]] | None = None
     index: Callable[[Path, ReadOptions], FrameIndex] | None = None
 
 
@@ -298,7 +315,7 @@ def check_heeded(form: Format, options: ReadOptions) -> None:
     ConfigError
         Naming the option.
     """
-    for name in ("unit", "energy_grid", "spin", "scheme"):
+    for name in HEEDED:
         value = getattr(options, name)
         if value != getattr(ReadOptions(), name) and name not in form.heeds:
             able = ", ".join(f"`{each.name}`" for each in list_formats("hamiltonian") if name in each.heeds)

@@ -1,0 +1,79 @@
+"""Numbered folders of Quantum ESPRESSO calculations with their `prefix.save`: overlaps of wavefunctions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.io.numbered import names_in
+from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.wavefunctions.espresso import SCHEMA, Save
+from hopcast.io.wavefunctions.folders import check_pairs, has_numbered, numbered_folders, read_folders
+
+
+def save_in(folder: Path) -> Path | None:
+    """Return the `prefix.save` of a frame's folder or of a folder in it (`outdir`), or None.
+
+    Raises
+    ------
+    InputError
+        If there are several.
+    """
+    places = [folder, *(folder / name for name in names_in(folder) if "." not in name)]
+    found = sorted(
+        place / name
+        for place in places
+        for name in names_in(place)
+        if name.endswith(".save") and (place / name / SCHEMA).is_file()
+    )
+    if len(found) > 1:
+        raise InputError(
+            f"Folder `{folder}` must hold one `.save`, but holds `{found[0].name}` and `{found[1].name}`. Move one elsewhere."
+        )
+    return found[0] if found else None
+
+
+def _any_save(folder: Path) -> Path | None:
+    try:
+        return save_in(folder)
+    except InputError:
+        return folder
+
+
+def sniff(path: Path) -> bool:
+    """Whether numbered folders hold a `.save`."""
+    return path.is_dir() and has_numbered(path, _any_save)
+
+
+def saves(path: Path) -> dict[int, Path]:
+    """Return the `.save` of each numbered folder.
+
+    Raises
+    ------
+    InputError
+        If they are of several prefixes.
+    """
+    found = numbered_folders(path, save_in)
+    first = found[min(found)].name if found else ""
+    for number, save in sorted(found.items()):
+        if save.name != first:
+            raise InputError(
+                f"Folder `{path}` must hold frames of one prefix, but `{found[min(found)]}` and `{save}` (frame {number}) have two. They are "
+                "of different calculations: move one of them elsewhere."
+            )
+    return found
+
+
+def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
+    """Read energies and overlaps of consecutive numbers."""
+    found = saves(path)
+    check_pairs(path, found, "a `prefix.save`")
+    return read_folders(path, found, Save.open, options, FORMAT.name)
+
+
+FORMAT = Format(
+    "qe-save", "Quantum ESPRESSO: overlaps of wavefunctions in numbered folders", "hamiltonian", "<frame>/**/<prefix>.save", sniff, read,
+    heeds=("spin", "bands", "kpoint", "loewdin", "variable_cell"),
+    geometries=saves,
+)  # fmt: skip

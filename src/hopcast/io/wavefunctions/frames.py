@@ -1,0 +1,171 @@
+"""Frames in numbered folders: which of them are pairs, their levels, metrics and overlaps, two frames in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import map_chunks, single_threaded_blas
+from hopcast.core.errors import InputError
+from hopcast.io.wavefunctions.overlaps import common_planewaves, overlap
+from hopcast.io.wavefunctions.protocol import Basis, Levels, Wavefunctions
+from hopcast.io.wavefunctions.selection import Window
+
+Open = Callable[[Path], Wavefunctions]
+STRETCH = 32
+"""Frames that follow each other and are read by one worker, each once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    r"""What is kept of a frame.
+
+    Attributes
+    ----------
+    number
+        Of its folder.
+    energies
+        Of the window, eV.
+    metric
+        :math:`C^\\dagger C` of the window; None where wavefunctions are orthonormal by themselves.
+    overlap
+        With the frame before it; None where there is none.
+    matched
+        Plane waves that both have, of those of this frame, where they were matched by index; None where they are the same.
+    """
+
+    number: int
+    energies: NDArray[np.float64]
+    metric: NDArray[Any] | None
+    overlap: NDArray[Any] | None
+    matched: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    file: Wavefunctions
+    basis: Basis
+    levels: Levels
+    coefficients: NDArray[Any]
+
+
+def load_frame(path: Path, window: Window, opener: Open) -> _Loaded:
+    """Read the window of one frame, and check that it belongs to the others.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, or differs from the first frame.
+    """
+    file = opener(path)
+    spin, kpoint = window.selection.spin, window.selection.kpoint
+    basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
+    window.check_levels(file, levels)
+    window.check_basis(file, basis)
+    return _Loaded(file, basis, levels, file.coefficients(window.bands, spin, kpoint))
+
+
+def overlap_frames(
+    left: _Loaded, right: _Loaded, window: Window
+) -> tuple[NDArray[Any], tuple[int, int] | None]:
+    """Return the raw overlaps of two frames, and how many plane waves they share of how many where they are matched.
+
+    Raises
+    ------
+    InputError
+        If they are not finite.
+    """
+    spin, kpoint = window.selection.spin, window.selection.kpoint
+    common = common_planewaves(left.file, right.file, spin, kpoint, (left.basis, right.basis))
+    first, second = left.coefficients, right.coefficients
+    if common is not None:
+        first, second = first[:, common[0]], second[:, common[1]]
+    found = overlap(first, second, real=left.basis.flavour == "half")
+    _check_finite(right.file, found)
+    return found, None if common is None else (len(common[1]), right.basis.n_components)
+
+
+def metric_of(frame: _Loaded) -> NDArray[Any]:
+    """Return the overlaps of the window with itself.
+
+    Raises
+    ------
+    InputError
+        If they are not finite, or a band has no norm.
+    """
+    found = overlap(frame.coefficients, frame.coefficients, real=frame.basis.flavour == "half")
+    _check_finite(frame.file, found)
+    norms = np.diag(found).real
+    if norms.min() < 0.01 or norms.max() > 100:
+        band = int(np.argmax(np.abs(np.log(np.maximum(norms, 1e-300)))))
+        raise InputError(
+            f"File `{frame.file.path}` must hold wavefunctions of a norm of about 1, but band {band} of those read has {norms[band]:.3g}. It is "
+            "damaged, or not converged: calculate this frame again."
+        )
+    return found
+
+
+def _check_finite(file: Wavefunctions, values: NDArray[Any]) -> None:
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"File `{file.path}` must hold finite coefficients, but some of the bands read are not. It is damaged: calculate this frame again."
+        )
+
+
+def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first: bool = True) -> list[Frame]:
+    """Return consecutive frames; the first one serves the overlap with the second only, unless `first`."""
+    kept: list[Frame] = []
+    before: _Loaded | None = None
+    with single_threaded_blas():
+        for number, path in paths.items():
+            here = load_frame(path, window, opener)
+            found, matched = (None, None) if before is None else overlap_frames(before, here, window)
+            if before is not None or first:
+                metric = None if here.file.orthonormal else metric_of(here)
+                energies = here.levels.energies[window.bands.start : window.bands.stop].copy()
+                kept.append(Frame(number, energies, metric, found, matched))
+            before = here
+    return kept
+
+
+def stretches(numbers: Sequence[int]) -> Iterator[tuple[list[int], bool]]:
+    """Yield runs of consecutive numbers, cut into stretches that overlap by one frame, and whether each begins a run."""
+    run: list[int] = []
+    begins = True
+    for number in numbers:
+        if run and number != run[-1] + 1:
+            yield run, begins
+            run, begins = [], True
+        run.append(number)
+        if len(run) > STRETCH:
+            yield run, begins
+            run, begins = [run[-1]], False
+    if begins or len(run) > 1:
+        yield run, begins
+
+
+def read_frames(
+    paths: dict[int, Path], window: Window, opener: Open, *, workers: int | None = None
+) -> list[Frame]:
+    """Return all frames, in the order of their numbers; stretches of them are read by threads (or where Dask says).
+
+    Raises
+    ------
+    InputError
+        If a frame is damaged or differs from the first.
+    """
+    items = list(stretches(sorted(paths)))
+    read = partial(_read_item, window=window, opener=opener)
+    tasks = [({number: paths[number] for number in run}, begins) for run, begins in items]
+    return [frame for part in map_chunks(read, tasks, workers=workers, portable=True) for frame in part]
+
+
+def _read_item(task: tuple[dict[int, Path], bool], *, window: Window, opener: Open) -> list[Frame]:
+    paths, begins = task
+    return read_stretch(paths, window, opener, first=begins)
