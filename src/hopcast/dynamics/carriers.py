@@ -30,6 +30,7 @@ def hole_hamiltonian(ham: VibronicHamiltonian) -> VibronicHamiltonian:
         overlaps=None if ham.overlaps is None else ham.overlaps.conj()[:, ::-1, ::-1],
         n_occupied=None,
         state_labels=ham.state_labels[::-1],
+        multiplicities=ham.multiplicities[::-1],
     )
 
 

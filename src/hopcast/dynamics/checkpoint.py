@@ -44,6 +44,7 @@ def fingerprint(problem: Problem, method: str) -> str:
         problem.random_state, problem.chunk_trajectories,
     )  # fmt: skip
     digest.update(repr(settings).encode())
+    digest.update(repr(problem.multiplicities).encode() if problem.is_degenerate else b"")
     return digest.hexdigest()
 
 

@@ -160,9 +160,9 @@ def dephasing_time(
 
 def dephasing_matrix(ham: VibronicHamiltonian, convention: str = "gaussian") -> NDArray[np.float64]:
     """Return the dephasing times of all pairs [n_states, n_states], fs, infinite on the diagonal."""
-    tau = np.full((ham.n_states, ham.n_states), np.inf)
-    for i in range(ham.n_states):
-        for j in range(i + 1, ham.n_states):
+    tau = np.full((ham.n_blocks, ham.n_blocks), np.inf)
+    for i in range(ham.n_blocks):
+        for j in range(i + 1, ham.n_blocks):
             tau[i, j] = tau[j, i] = dephasing_time(ham, (i, j), convention)
     return tau
 

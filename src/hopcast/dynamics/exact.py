@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from hopcast.dynamics.block_maps import block_ensemble
 from hopcast.dynamics.maps import average_populations, step_maps
 from hopcast.dynamics.problem import Populations, Problem
 
 
 def solve(problem: Problem) -> Populations:
     """Return the populations of the `consistent` rule with `exponential` waiting, averaged over initial times."""
-    maps = step_maps(
-        problem.grid,
-        float(problem.tau[0, 1]),
-        temperature=problem.temperature,
-        absorbing=problem.absorbing,
-        workers=problem.workers,
-    )
+    tau, temperature, absorbing = float(problem.tau[0, 1]), problem.temperature, problem.absorbing
+    blocks = None
+    if problem.is_degenerate:
+        blocks = block_ensemble(
+            problem.grid, problem.multiplicities, tau, temperature=temperature, absorbing=absorbing,
+            workers=problem.workers,
+        )  # fmt: skip
+        maps = blocks.maps
+    else:
+        maps = step_maps(
+            problem.grid, tau, temperature=temperature, absorbing=absorbing, workers=problem.workers
+        )
     excited = np.zeros(problem.output_steps.size)
     moments = np.zeros((problem.initial_steps.size, 2))
     starts = problem.starts
@@ -26,6 +32,7 @@ def solve(problem: Problem) -> Populations:
         found, each = average_populations(
             maps, int(state), starts.frame[mine], problem.output_steps, problem.weights,
             loop=problem.loop, workers=problem.workers, shares=shares,
+            row=None if blocks is None else blocks.row, column=None if blocks is None else blocks.starts[int(state)],
         )  # fmt: skip
         excited += found
         moments[times] += each * (shares / starts.time_shares[times])[:, None]

@@ -62,8 +62,8 @@ def state_weights(
     ham
         Hamiltonian of the carrier.
     initial_state
-        A state, weights of all states (of each initial time: [n_initial, n_states]), or "thermal": :math:`e^{-E_i/kT}` at each initial
-        frame, of the states that do not absorb.
+        A state (a degenerate block counts as one), weights of all states (of each initial time: [n_initial, n_states]), or "thermal": :math:`e^{-E_i/kT}` at each initial
+        frame, of the states that do not absorb (times the multiplicity of a degenerate block).
     frames
         Initial times.
     temperature
@@ -78,7 +78,7 @@ def state_weights(
     InputError
         If a state does not exist or absorbs, or weights are negative or do not add up to one.
     """
-    n = ham.n_states
+    n = ham.n_blocks
     if isinstance(initial_state, str):
         if initial_state != THERMAL:
             raise ConfigError(
@@ -89,10 +89,11 @@ def state_weights(
                 "A thermal start needs a `temperature`, but it is None. Give one, or weights of the states."
             )
         at = np.minimum(frames, len(ham.energies) - 1)
-        energies = ham.energies[at].copy()
+        energies = ham.block_energies[at].copy()
         if absorbing:
             energies[:, 0] = np.inf
         weights = np.exp(-(energies - energies.min(axis=1, keepdims=True)) / (KB * temperature))
+        weights = weights * ham.multiplicities if ham.is_degenerate else weights
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
     given = np.asarray(initial_state, dtype=np.float64)
     if given.ndim == 0:

@@ -35,6 +35,12 @@ class Window:
         fs.
     first_step, last_step, n_substeps
         The steps of the loop, and sub-steps of each.
+    edges
+        Degenerate blocks: the first partner of each, and the end [n_states + 1]. `nac` is then of all partners [n, n_partners,
+        n_partners], and `amplitudes` of all partners and `copies` [2 * n + 1, n_partners * copies], copies fastest.
+    copies
+        Of the amplitudes, one for each partner of the block in which trajectories start; each has the weight ``1 / copies``
+        (contained in the amplitudes).
     """
 
     amplitudes: NDArray[np.complex128]
@@ -44,6 +50,25 @@ class Window:
     first_step: int
     last_step: int
     n_substeps: int
+    edges: NDArray[np.int64] | None = None
+    copies: int = 1
+
+    @property
+    def block_edges(self) -> NDArray[np.int64]:
+        """First partner of each state, and the end; without degeneracy each state is its own."""
+        return np.arange(self.nac.shape[1] + 1) if self.edges is None else self.edges
+
+    @property
+    def n_states(self) -> int:
+        """Number of states; degenerate ones count as one."""
+        return self.nac.shape[1] if self.edges is None else self.edges.size - 1
+
+    def populations(self) -> NDArray[np.float64]:
+        """Return the population of each state at beginnings, middles and ends [2 * n + 1, n_states]."""
+        squares = np.abs(self.amplitudes) ** 2
+        if self.edges is None:
+            return np.asarray(squares, dtype=np.float64)
+        return np.asarray(np.add.reduceat(squares, self.edges[:-1] * self.copies, axis=1), dtype=np.float64)
 
 
 class Halves:

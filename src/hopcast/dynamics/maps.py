@@ -98,6 +98,8 @@ def average_populations(
     loop: bool,
     workers: int | None = None,
     shares: NDArray[np.float64] | None = None,
+    row: NDArray[np.float64] | None = None,
+    column: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the upper state's population, averaged over initial times, after numbers of steps.
 
@@ -123,6 +125,8 @@ def average_populations(
         Threads.
     shares
         Weight of each initial time in the average [n_initial]; None weighs them alike.
+    row, column
+        What reads the upper state's population and what starts the ensemble [d]; None: of two states without degeneracy.
 
     Returns
     -------
@@ -134,7 +138,8 @@ def average_populations(
     n, d = maps.shape[0], maps.shape[1]
     if shares is None:
         shares = np.full(initial_steps.size, 1.0 / initial_steps.size)
-    row, column = excited_functional(d == 4), initial_vector(initial_state, d == 4)
+    row = excited_functional(d == 4) if row is None else row
+    column = initial_vector(initial_state, d == 4) if column is None else column
     prefix, suffix = np.empty((n + 1, d)), np.empty((n + 1, d))
     kernels.block_products(maps, n, row, column, prefix, suffix)
     whole = chain(maps) if loop else np.eye(d)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,6 +12,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.dephasing import dephasing_function
 from hopcast.dynamics.problem import dephasing_times
+from hopcast.dynamics.propagation import balanced
 from hopcast.dynamics.rates import second_order_rate
 from hopcast.information import autocorrelation
 
@@ -27,7 +30,7 @@ def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> f
     ham
         Vibronic Hamiltonian, complete.
     pair
-        Two states.
+        Two states, or degenerate blocks: then :math:`\langle\mathrm{tr}\,N^\dagger(t)N(0)\rangle/m` with `m` of ``pair[1]``.
 
     Raises
     ------
@@ -54,14 +57,24 @@ def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> f
     stop = found.times[faded]
     spacing = min(found.times[1], 0.02 * 2 * np.pi * HBAR / max(mean_gap, 1e-12))
     t = np.linspace(0.0, stop, int(np.ceil(stop / spacing)) + 1)
-    v = ham.coupling(pair)
-    lags = int(np.clip(np.ceil(stop / ham.timestep) + 1, 1, v.size - 1))
-    c_v = np.array([np.mean(v[k:].conj() * v[: v.size - k]) for k in range(lags + 1)])
+    v = _couplings_of(ham, pair)
+    lags = int(np.clip(np.ceil(stop / ham.timestep) + 1, 1, len(v) - 1))
+    c_v = np.array([np.mean(v[k:].conj() * v[: len(v) - k]) for k in range(lags + 1)])
+    if v.ndim == 2:  # the mean over partners as well: back to the sum over final, the mean over initial ones
+        c_v = c_v * v.shape[1]
     at = np.arange(lags + 1) * ham.timestep
     coupling = np.interp(t, at, c_v.real) + 1j * np.interp(t, at, c_v.imag)
     g = np.interp(t, found.times, found.exponent)
     integrand = np.real(coupling * np.exp(1j * mean_gap * t / HBAR)) * np.exp(-g)
     return float(2.0 / HBAR**2 * np.trapezoid(integrand, t))
+
+
+def _couplings_of(ham: VibronicHamiltonian, pair: tuple[int, int]) -> NDArray[Any]:
+    r"""Return the coupling of two states; of two degenerate blocks all of them, over :math:`\sqrt{m}` of ``pair[1]`` [n_steps, m_a m_b]."""
+    if not ham.is_degenerate:
+        return ham.coupling(pair)
+    low, high = (ham.blocks[block] for block in pair)
+    return ham.nac[:, low, high].reshape(ham.n_steps, -1) / np.sqrt(ham.multiplicities[pair[1]])
 
 
 def rate_matrices(
@@ -85,20 +98,29 @@ def rate_matrices(
     Returns
     -------
     ndarray
-        [n_steps, n_states, n_states], 1/fs: ``K[t, j, i]`` from `i` to `j`, columns sum to zero.
+        [n_steps, n_states, n_states], 1/fs: ``K[t, j, i]`` from `i` to `j`, columns sum to zero. Between degenerate blocks
+        the sum over final partners and the mean over initial ones, so that at equilibrium each partner counts.
     """
     tau = dephasing_times(ham, dephasing_time, tau_convention)
-    energies = ham.midpoint_energies
-    k = np.zeros(ham.nac.shape)
-    for i in range(ham.n_states):
-        for j in range(ham.n_states):
+    energies = balanced(ham).midpoint_energies[:, [block.start for block in ham.blocks]]
+    n = ham.n_blocks
+    k = np.zeros((ham.n_steps, n, n))
+    for i in range(n):
+        for j in range(n):
             if i != j and np.isfinite(tau[i, j]):
                 rise = energies[:, j] - energies[:, i]
                 factor = 1.0 if temperature is None else np.exp(-np.maximum(rise, 0.0) / (KB * temperature))
-                k[:, j, i] = second_order_rate(rise, ham.nac[:, i, j], float(tau[i, j])) * factor
-    diagonal = np.arange(ham.n_states)
+                k[:, j, i] = second_order_rate(rise, _size(ham, i, j), float(tau[i, j])) * factor
+    diagonal = np.arange(n)
     k[:, diagonal, diagonal] = -k.sum(axis=1)
     return k
+
+
+def _size(ham: VibronicHamiltonian, i: int, j: int) -> NDArray[Any]:
+    """Return the coupling that takes state (or block) `i` to `j`."""
+    if not ham.is_degenerate:
+        return np.asarray(ham.nac[:, i, j])
+    return np.linalg.norm(_couplings_of(ham, (j, i)), axis=1)
 
 
 def master_equation(

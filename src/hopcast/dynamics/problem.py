@@ -16,7 +16,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
 from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_weights
 from hopcast.dynamics.observables import line_weights
-from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, choose_substeps, substep_grid
+from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, balanced, choose_substeps, substep_grid
 
 METHODS: Final = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz", "exact")
 RULES: Final = ("consistent", "hefei", "pyxaid")
@@ -58,6 +58,8 @@ class Problem:
         Seed, threads, trajectories a unit of work, callback with (units done, units).
     checkpoint
         Folder of finished units of work, or None.
+    multiplicities
+        Numbers of partners of degenerate states, which count as one; empty without degeneracy.
     """
 
     grid: SubstepGrid
@@ -77,11 +79,30 @@ class Problem:
     chunk_trajectories: int
     progress: Progress | None
     checkpoint: Path | None = None
+    multiplicities: tuple[int, ...] = ()
 
     @property
     def n_states(self) -> int:
-        """Number of states."""
-        return int(self.grid.left.shape[1])
+        """Number of states; degenerate ones count as one."""
+        return len(self.multiplicities) or int(self.grid.left.shape[1])
+
+    @property
+    def is_degenerate(self) -> bool:
+        """Whether states have partners."""
+        return bool(self.multiplicities)
+
+    @property
+    def edges(self) -> NDArray[np.int64]:
+        """First partner of each state in the grid, and the end [n_states + 1]."""
+        return np.cumsum([0, *(self.multiplicities or (1,) * self.n_states)])
+
+    def state_energies(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the energies of the states from those of all partners, which are the same [..., n_states]."""
+        return energies[..., self.edges[:-1]] if self.is_degenerate else energies
+
+    def block_sums(self, values: NDArray[np.float64], copies: int = 1) -> NDArray[np.float64]:
+        """Return the sums over the partners (and copies) of each state [..., n_states]."""
+        return np.asarray(np.add.reduceat(values, self.edges[:-1] * copies, axis=-1), dtype=np.float64)
 
     @property
     def initial_populations(self) -> NDArray[np.float64]:
@@ -152,7 +173,7 @@ def check_method(method: str, rule: str, waiting: str) -> None:
 
 
 def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
-    """Check that a Hamiltonian has two or more states, state 0 below the others everywhere.
+    """Check that a Hamiltonian has two or more states (degenerate ones count as one), state 0 below the others everywhere.
 
     Raises
     ------
@@ -161,27 +182,52 @@ def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
     ConfigError
         If the method is for two states only.
     """
-    if ham.n_states < 2:
-        raise InputError("Dynamics need at least two states, but the Hamiltonian has one.")
-    if ham.n_states > 2 and method == "exact":
+    if ham.n_blocks < 2:
+        raise InputError(
+            "Dynamics need at least two states, but the Hamiltonian has one."
+            if ham.n_states < 2
+            else f"Dynamics need at least two states, but all of {', '.join(ham.state_labels)} are one degenerate block."
+        )
+    check_pairs(ham)
+    if ham.n_blocks > 2 and method == "exact":
         raise ConfigError(
-            f"Method `exact` needs two states, but the Hamiltonian has {ham.n_states}: events on one of many states leave "
+            f"Method `exact` needs two states, but the Hamiltonian has {ham.n_blocks}: events on one of many states leave "
             'superpositions, so no small linear equation of the ensemble exists. Use `method="dish"`, '
             "`master_equation`, or `ham.select([i, j])`."
         )
     place = "frame" if ham.energy_grid == "frame" else "mid-point"
-    gap = (ham.energies[:, 1:] - ham.energies[:, :1]).min(axis=1)
+    energies = ham.block_energies
+    gap = (energies[:, 1:] - energies[:, :1]).min(axis=1)
     closed = np.flatnonzero(gap <= 0)
     if closed.size:
         raise InputError(
             f"The gap must stay open (states in energy order), but is {gap[closed[0]]:.4g} eV at {place} {closed[0]}."
         )
     if method == "bl-lz":
-        disorder = np.flatnonzero((np.diff(ham.energies, axis=1) < 0).any(axis=1))
+        disorder = np.flatnonzero((np.diff(energies, axis=1) < 0).any(axis=1))
         if disorder.size:
             raise InputError(
                 f"Method `bl-lz` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
             )
+
+
+def check_pairs(ham: VibronicHamiltonian) -> None:
+    """Refuse Kramers data in which a state has lost its partner: a window that cuts a pair.
+
+    Raises
+    ------
+    InputError
+        Naming the state.
+    """
+    sizes = np.array(ham.multiplicities)
+    alone = np.flatnonzero(sizes % 2 == 1)
+    # pairs throughout, and single states at the ends of the window only
+    if ham.is_degenerate and alone.size and set(alone) <= {0, sizes.size - 1} and (sizes % 2 == 0).any():
+        names = " and ".join(ham.block_labels[block] for block in alone)
+        raise InputError(
+            f"Kramers pairs must be whole, but the window of {ham.n_states} states cuts one: {names} has no partner. Leave that state out "
+            "(`--states`, `select`) or read one more."
+        )
 
 
 def dephasing_times(
@@ -197,7 +243,7 @@ def dephasing_times(
     check_choice("tau_convention", convention, CONVENTIONS)
     if dephasing_time is None:
         return dephasing_matrix(ham, convention)
-    n = ham.n_states
+    n = ham.n_blocks
     given = np.asarray(dephasing_time, dtype=np.float64)
     if given.ndim == 0:
         given = np.full((n, n), given)
@@ -261,7 +307,9 @@ def prepare(
             raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
         if value != int(value):
             raise ConfigError(f"Argument `{name}` must be a whole number, but is {value}.")
-    grid = substep_grid(ham, substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
+    grid = substep_grid(
+        balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop
+    )
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
             f"The gap turns the phase by {grid.max_phase:.2g} rad in a sub-step (at most {MAX_PHASE} is advised): "
@@ -280,6 +328,7 @@ def prepare(
         grid, tau, temperature, rule, waiting, starts, absorbing, loop, frames, output, window,
         int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
         None if checkpoint is None else Path(checkpoint),
+        ham.multiplicities if ham.is_degenerate else (),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -138,6 +139,13 @@ def _interpolate(
                 energies[step, s, i] = low + x * (right[start + step, i] - low)
                 for j in range(k):
                     out[step, s, i, j] = here[i, j] * (1.0 - w) + side[i, j] * w
+
+
+def balanced(ham: VibronicHamiltonian) -> VibronicHamiltonian:
+    """Return the Hamiltonian with the mean energy of each degenerate block for all its partners."""
+    if not ham.is_degenerate:
+        return ham
+    return dataclasses.replace(ham, energies=np.repeat(ham.block_energies, ham.multiplicities, axis=1))
 
 
 def substep_grid(

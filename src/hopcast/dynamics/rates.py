@@ -18,9 +18,10 @@ from hopcast.core.resampling import (
     studentised_interval,
 )
 from hopcast.core.units import FS_PER_NS, HBAR
+from hopcast.dynamics.block_maps import block_ensemble, block_stationary
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.maps import stationary, step_maps
-from hopcast.dynamics.propagation import substep_grid
+from hopcast.dynamics.propagation import balanced, substep_grid
 from hopcast.information import correlation_time
 
 MIN_BLOCKS: Final = 10
@@ -96,7 +97,7 @@ def local_rate(
     Parameters
     ----------
     ham
-        Two states.
+        Two states, or two degenerate blocks.
     dephasing_time
         fs; None takes it from the gap.
     kind
@@ -118,14 +119,17 @@ def local_rate(
         If there are not two states, or ("exact") entries are unknown.
     """
     check_choice("kind", kind, ("exact", "second_order"))
-    if ham.n_states != 2:
+    if ham.n_blocks != 2:
         raise InputError(
-            f"The local rate needs two states, but the Hamiltonian has {ham.n_states}: use `select`."
+            f"The local rate needs two states, but the Hamiltonian has {ham.n_blocks}: use `select`."
         )
     tau = time_of_dephasing(ham, (0, 1), tau_convention) if dephasing_time is None else float(dephasing_time)
     if kind == "second_order":
         return second_order_rate(_midpoint_gap(ham), ham.coupling(), tau)
-    grid = substep_grid(ham, substeps=substeps, coupling_interpolation=coupling_interpolation)
+    grid = substep_grid(balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation)
+    if ham.is_degenerate:
+        ensemble = block_ensemble(grid, ham.multiplicities, tau, workers=workers)
+        return block_stationary(ensemble)[1] / ham.timestep
     _, losses, _ = stationary(step_maps(grid, tau, workers=workers))
     return losses / ham.timestep
 

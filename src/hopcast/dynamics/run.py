@@ -14,6 +14,7 @@ from hopcast.core.estimates import wilson
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import dish, exact, fssh
+from hopcast.dynamics.block_maps import block_ensemble, block_loop_mean, block_stationary
 from hopcast.dynamics.carriers import carrier_dephasing, carrier_hamiltonian
 from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
@@ -155,19 +156,19 @@ def run_dynamics(
         progress=progress, checkpoint=checkpoint, initial_weights=initial_weights,
     )  # fmt: skip
     open_checkpoint(problem, method)
-    if ham.n_states == 2:
+    if problem.n_states == 2:
         reference, seam = _reference(problem)
     else:
         reference, seam = _many_state_reference(ham, problem)
     with single_threaded_blas():
-        populations = solver(method, ham.n_states)(problem)
+        populations = solver(method, problem)(problem)
     readings = read(problem, populations, reference)
     low = high = None
     if populations.counts is not None and populations.totals is not None:
         low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
     inside = problem.times[problem.window]
     has_rule = method in ("dish", "exact")
-    mean_energies = ham.energies.mean(axis=0)
+    mean_energies = ham.block_energies.mean(axis=0)
     return DynamicsResult(
         times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
         lifetime=readings.lifetime, rate=readings.rate, gradient=readings.gradient, intercept=readings.intercept,
@@ -179,14 +180,17 @@ def run_dynamics(
         initial_populations=problem.initial_populations, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
         n_trajectories=0 if populations.counts is None else problem.n_trajectories, n_hops=populations.n_hops,
         seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
-        carrier=carrier, states=ham.state_labels, mean_energies=mean_energies - mean_energies[0],
+        carrier=carrier, states=ham.block_labels, mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
     )  # fmt: skip
 
 
-def solver(method: str, n_states: int) -> Callable[[Problem], Populations]:
+def solver(method: str, problem: Problem) -> Callable[[Problem], Populations]:
     """Return the function that solves a problem."""
-    return TWO_STATES[method] if n_states == 2 and method in TWO_STATES else METHODS[method]
+    if method == "exact":
+        return exact.solve
+    plain = problem.n_states == 2 and not problem.is_degenerate
+    return TWO_STATES[method] if plain and method in TWO_STATES else METHODS[method]
 
 
 def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[Reference, Seam]:
@@ -197,7 +201,7 @@ def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[R
         values, vectors = np.linalg.eig(rates.mean(axis=0))
         still = np.abs(vectors[:, int(np.argmin(np.abs(values)))].real)
         equilibrium = float(1.0 - still[0] / still.sum())
-    left, right = problem.grid.left, problem.grid.right
+    left, right = (problem.state_energies(side) for side in (problem.grid.left, problem.grid.right))
     left, right = left - left[:, :1], right - right[:, :1]
     jumps = (left[0] - right[-1])[1:]
     worst = int(np.abs(jumps).argmax())
@@ -214,17 +218,13 @@ def _reference(problem: Problem) -> tuple[Reference, Seam]:
     """Return the exact solver's local rate and equilibrium, and the seam."""
     grid, tau = problem.grid, float(problem.tau[0, 1])
     if np.isfinite(tau):
-        maps = step_maps(grid, tau, workers=problem.workers)
-        kept, losses, _ = stationary(maps)
-        zeroed, _, _ = stationary(maps, zero_seam=True)
+        kept, losses, zeroed = _decay(problem)
     else:  # nothing is ever measured
         kept = zeroed = 1.0
         losses = np.zeros(grid.n_steps)
-    equilibrium = 0.0
-    if not problem.absorbing and np.isfinite(tau):
-        maps = step_maps(grid, tau, temperature=problem.temperature, absorbing=False, workers=problem.workers)
-        equilibrium = loop_mean(maps, stationary(maps)[2])
-    left, right = grid.gaps()
+    equilibrium = _equilibrium(problem) if not problem.absorbing and np.isfinite(tau) else 0.0
+    ends = (problem.state_energies(side) for side in (grid.left, grid.right))
+    left, right = (side[:, 1] - side[:, 0] for side in ends)
     steps = np.concatenate([right - left, left[1:] - right[:-1]])
     loop_time = grid.n_steps * grid.timestep / FS_PER_NS
     seam = Seam(
@@ -232,6 +232,35 @@ def _reference(problem: Problem) -> tuple[Reference, Seam]:
         float(-np.log(kept) / loop_time), float(-np.log(zeroed) / loop_time),
     )  # fmt: skip
     return Reference(losses / grid.timestep, equilibrium), seam
+
+
+def _decay(problem: Problem) -> tuple[float, NDArray[np.float64], float]:
+    """Return what a loop leaves with coherences kept at the seam, the losses of its steps, and what it leaves with them zeroed."""
+    grid, tau = problem.grid, float(problem.tau[0, 1])
+    if problem.is_degenerate:
+        blocks = block_ensemble(grid, problem.multiplicities, tau, workers=problem.workers)
+        kept, losses, _ = block_stationary(blocks)
+        return kept, losses, block_stationary(blocks, zero_seam=True)[0]
+    maps = step_maps(grid, tau, workers=problem.workers)
+    kept, losses, _ = stationary(maps)
+    return kept, losses, stationary(maps, zero_seam=True)[0]
+
+
+def _equilibrium(problem: Problem) -> float:
+    """Return the population of the upper state that nothing absorbs, averaged over the loop."""
+    grid, tau, temperature = problem.grid, float(problem.tau[0, 1]), problem.temperature
+    if problem.is_degenerate:
+        blocks = block_ensemble(
+            grid,
+            problem.multiplicities,
+            tau,
+            temperature=temperature,
+            absorbing=False,
+            workers=problem.workers,
+        )
+        return block_loop_mean(blocks, block_stationary(blocks)[2])
+    maps = step_maps(grid, tau, temperature=temperature, absorbing=False, workers=problem.workers)
+    return loop_mean(maps, stationary(maps)[2])
 
 
 def _usual_step(left: NDArray[np.float64], steps: NDArray[np.float64], n_steps: int) -> float:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves
-from hopcast.dynamics.methods.shared import amplitudes, windows
+from hopcast.dynamics.methods.shared import amplitudes, pure_amplitudes, windows
 from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.units import Reporter, Unit
 
@@ -23,15 +23,16 @@ def solve(problem: Problem) -> Populations:
         i = unit[0]
         n_sub = problem.grid.n_substeps
         found = np.zeros((problem.output_steps.size, problem.n_states))
-        c = np.zeros(problem.n_states, dtype=np.complex128)
-        c[starts.state[i]] = 1.0
+        c = pure_amplitudes(problem, int(starts.state[i]))
+        copies = len(c)
         for elapsed, first, last in windows(problem, int(starts.frame[i])):
-            path = amplitudes(halves.of(first, last), c)
-            c = path[-1]
+            path, c = amplitudes(halves.of(first, last), c)
             inside = np.flatnonzero(
                 (problem.output_steps >= elapsed) & (problem.output_steps <= elapsed + last - first)
             )
-            found[inside] = np.abs(path[(problem.output_steps[inside] - elapsed) * 2 * n_sub]) ** 2
+            squares = np.abs(path[(problem.output_steps[inside] - elapsed) * 2 * n_sub]) ** 2
+            # of a degenerate block the sum over its partners, of the start the mean
+            found[inside] = squares if not problem.is_degenerate else problem.block_sums(squares, copies)
         report()
         return found, np.zeros(0, dtype=np.int64)
 

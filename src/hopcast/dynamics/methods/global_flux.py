@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.dynamics.arrays import Complexes, Floats
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.loop import Window
-from hopcast.dynamics.methods.shared import run_shared, weight
+from hopcast.dynamics.methods.shared import block_weight, run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
 
@@ -19,28 +19,29 @@ def hop_probabilities(window: Window) -> NDArray[np.float64]:
 
     .. math:: g_{i\to j} = \frac{\max(0,\Delta_j)}{|c_i|^2}\,\frac{\max(0,-\Delta_i)}{\sum_k\max(0,-\Delta_k)},
 
-    so that populations equal :math:`|c|^2` at any step.
+    so that populations equal :math:`|c|^2` at any step. Of degenerate blocks the populations are the sums over all partners.
 
     References
     ----------
     L. Wang, D. Trivedi, O. V. Prezhdo, J. Chem. Theory Comput. 2014, 10, 3598, 10.1021/ct5003835.
     """
-    g = np.zeros(window.nac.shape)
-    _fill(window.amplitudes, g)
+    g = np.zeros((len(window.nac), window.n_states, window.n_states))
+    _fill(window.amplitudes, window.block_edges * window.copies, g)
     return g
 
 
 @njit(cache=True, nogil=True)
-def _fill(c: Complexes, g: Floats) -> None:
+def _fill(c: Complexes, edges: Ints, g: Floats) -> None:
     n, k = g.shape[0], g.shape[1]
-    change = np.empty(k)
+    change, here = np.empty(k), np.empty(k)
     for s in range(n):
         gained = 0.0
         for i in range(k):
-            change[i] = weight(c[2 * s + 2, i]) - weight(c[2 * s, i])
+            here[i] = block_weight(c[2 * s], edges[i], edges[i + 1])
+            change[i] = block_weight(c[2 * s + 2], edges[i], edges[i + 1]) - here[i]
             gained += max(change[i], 0.0)
         for i in range(k):
-            before = weight(c[2 * s, i])
+            before = here[i]
             if change[i] < 0.0 and before > 1e-300 and gained > 1e-300:
                 for j in range(k):
                     g[s, i, j] = max(change[j], 0.0) / gained * (-change[i] / before)

@@ -59,11 +59,11 @@ def crossing_probabilities(
 def solve(problem: Problem) -> Populations:
     """Return sampled populations of Belyaev-Lebedev Landau-Zener surface hopping."""
     grid = problem.grid
-    crossings = crossing_probabilities(grid.left, grid.timestep, grid.closed)
+    crossings = crossing_probabilities(grid.left[:, problem.edges[:-1]], grid.timestep, grid.closed)
 
     def hop_probabilities(window: Window) -> NDArray[np.float64]:
         """Return the probabilities of a window: those of a frame act in the sub-step that begins there."""
-        g = np.zeros(window.nac.shape)
+        g = np.zeros((len(window.nac), window.n_states, window.n_states))
         g[:: window.n_substeps] = crossings[window.first_step : window.last_step]
         return g
 

@@ -11,13 +11,13 @@ from hopcast.dynamics.problem import Populations, Problem
 
 
 def hop_probabilities(window: Window) -> NDArray[np.float64]:
-    r"""Return :math:`g_{i\to j} = |c_j|^2` at the end of the sub-step, whatever the state before.
+    r"""Return :math:`g_{i\to j} = |c_j|^2` (of a degenerate block the sum over all partners) at the end of the sub-step, whatever the state before.
 
     References
     ----------
     A. V. Akimov, D. Trivedi, L. Wang, O. V. Prezhdo, J. Phys. Soc. Jpn. 2015, 84, 094002, 10.7566/JPSJ.84.094002.
     """
-    weights = np.abs(window.amplitudes[2::2]) ** 2
+    weights = window.populations()[2::2]
     return np.repeat(weights[:, None, :], weights.shape[1], axis=1)
 
 

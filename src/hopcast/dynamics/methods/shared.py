@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.units import KB
-from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
@@ -41,11 +41,47 @@ def windows(problem: Problem, frame: int) -> Iterator[tuple[int, int, int]]:
         elapsed += last - first
 
 
-def amplitudes(halves: NDArray[np.complex128], start: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Return amplitudes at beginnings, middles and ends of sub-steps [2 * n_substeps + 1, n_states]."""
-    path = np.empty((2 * len(halves) + 1, start.size), dtype=np.complex128)
-    follow(halves, start, path)
-    return path
+@njit(cache=True, nogil=True)
+def block_weight(c: Complexes, first: int, end: int) -> float:
+    """Return the sum of the squares of some amplitudes' moduli."""
+    total = 0.0
+    for i in range(first, end):
+        total += weight(c[i])
+    return total
+
+
+def pure_amplitudes(problem: Problem, state: int) -> NDArray[np.complex128]:
+    """Return the amplitudes of a start in a state: one row for each partner of a degenerate block [n_copies, n_partners]."""
+    first, end = problem.edges[state], problem.edges[state + 1]
+    return np.eye(int(problem.edges[-1]), dtype=np.complex128)[first:end]
+
+
+def amplitudes(
+    halves: NDArray[np.complex128], start: NDArray[np.complex128]
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    r"""Return amplitudes at beginnings, middles and ends of sub-steps, and those to go on with.
+
+    Parameters
+    ----------
+    halves
+        Propagators of half sub-steps [n_substeps, n_partners, n_partners].
+    start
+        Of each copy [n_copies, n_partners].
+
+    Returns
+    -------
+    path, last
+        [2 * n_substeps + 1, n_partners * n_copies], copies fastest and with the weight :math:`1/\sqrt{n_{copies}}`; and
+        [n_copies, n_partners].
+    """
+    n_copies, n_partners = start.shape
+    path = np.empty((n_copies, 2 * len(halves) + 1, n_partners), dtype=np.complex128)
+    for copy, one in zip(start, path, strict=True):
+        follow(halves, copy, one)
+    if n_copies == 1:
+        return path[0], path[:, -1]
+    together = path.transpose(1, 2, 0).reshape(path.shape[1], -1) / np.sqrt(n_copies)
+    return together, path[:, -1]
 
 
 def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populations:
@@ -69,17 +105,16 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
         active = np.full(n, initial, dtype=np.int64)
         state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
         _begin(problem.random_state, key, state, increment, left, active, steps)
-        c = np.zeros(n_states, dtype=np.complex128)
-        c[initial] = 1.0
+        c = pure_amplitudes(problem, initial)
+        copies, edges = len(c), problem.edges if problem.is_degenerate else None
         flows = np.zeros((n_states, n_states), dtype=np.int64)
         for elapsed, first, last in windows(problem, frame):
             size = (last - first) * n_sub
-            path = amplitudes(halves.of(first, last), c)
-            c = path[-1]
+            path, c = amplitudes(halves.of(first, last), c)
             energies, nac = grid.interpolate(first, last)
             window = Window(
-                path, energies.reshape(size, n_states), nac.reshape(size, n_states, n_states), grid.substep,
-                first, last, n_sub,
+                path, problem.state_energies(energies.reshape(size, -1)), nac.reshape(size, *nac.shape[2:]), grid.substep,
+                first, last, n_sub, edges, copies,
             )  # fmt: skip
             g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))

@@ -1,0 +1,162 @@
+"""Dynamics of degenerate blocks: equal to the single model doubled, unchanged by rotations inside pairs at every frame."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from kramers_model import doubled, general_pairs, rotated, single_model
+from numpy.testing import assert_allclose
+
+from hopcast.core import InputError, VibronicHamiltonian
+from hopcast.core.units import KB
+from hopcast.couplings import derive_couplings
+from hopcast.dynamics import (
+    dephasing_matrix,
+    local_rate,
+    rate_matrices,
+    redfield_rate,
+    run_dynamics,
+)
+from hopcast.dynamics.block_maps import block_ensemble, block_stationary
+from hopcast.dynamics.methods import METHODS
+from hopcast.dynamics.problem import prepare
+from hopcast.dynamics.propagation import balanced, substep_grid
+
+SHARED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest")
+
+
+def derived(ham):
+    return derive_couplings(ham.with_blocks())
+
+
+def problem_of(ham, method, **changes):
+    options = {
+        "rule": "consistent", "waiting": "exponential", "duration": 120.0, "temperature": 300.0, "dephasing_time": 8.0,
+        "initial_state": ham.n_blocks - 1, "initial_times": None, "absorbing": False, "n_trajectories": 40, "n_times": 60,
+        "random_state": 3, "tau_convention": "gaussian", "coupling_interpolation": "linear", "substeps": None, "loop": True,
+        "workers": 1, "fit_window": None, "chunk_trajectories": 1000, "progress": None,
+    }  # fmt: skip
+    return prepare(ham, method=method, **(options | changes))
+
+
+@pytest.mark.parametrize("absorbing", [True, False])
+@pytest.mark.parametrize("seed", [None, 4])
+def test_exact_ensemble_of_pairs_is_that_of_the_single_model(absorbing, seed):
+    options = {
+        "method": "exact", "duration": 2e4, "dephasing_time": 8.0, "absorbing": absorbing, "temperature": 3000.0, "n_times": 50
+    }  # fmt: skip
+    single = run_dynamics(derived(single_model(gap=0.5)), **options)
+    double = run_dynamics(derived(doubled(single_model(gap=0.5), seed)), **options)
+    assert_allclose(double.populations, single.populations, atol=1e-10)
+    assert_allclose(double.local_rate, single.local_rate, rtol=1e-7)
+    assert_allclose(double.lifetime.value, single.lifetime.value, rtol=1e-8)
+    assert double.states == ("VBM pair", "CBM pair")
+    assert double.populations[-1, 1] < 0.9
+
+
+@pytest.mark.parametrize("absorbing", [True, False])
+def test_exact_ensemble_is_invariant_and_keeps_populations(absorbing):
+    ham = general_pairs(gap=0.4)
+    options = {
+        "method": "exact", "duration": 5e3, "dephasing_time": 8.0, "absorbing": absorbing, "temperature": 2000.0, "n_times": 50
+    }  # fmt: skip
+    found = [run_dynamics(derived(each), **options) for each in (ham, rotated(ham, 1), rotated(ham, 2))]
+    for other in found[1:]:
+        assert_allclose(other.populations, found[0].populations, atol=1e-10)
+        assert_allclose(other.local_rate, found[0].local_rate, rtol=1e-8)
+    ensemble = block_ensemble(
+        substep_grid(balanced(derived(ham))), (2, 2), 8.0, temperature=2000.0, absorbing=False
+    )
+    trace = ensemble.row + np.roll(ensemble.row, 16)
+    for step in ensemble.maps:
+        assert_allclose(trace @ step, trace, atol=1e-12)
+    vector = block_stationary(ensemble)[2]
+    whole = np.linalg.multi_dot(ensemble.maps[::-1])
+    assert_allclose(whole @ vector, vector, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", SHARED)
+def test_shared_amplitudes_follow_the_single_model(method):
+    """The same random numbers, the same hops: counts are equal, not only near."""
+    single = METHODS[method](problem_of(derived(single_model(3, gap=0.4)), method))
+    for seed in (None, 2):
+        double = METHODS[method](problem_of(derived(doubled(single_model(3, gap=0.4), seed)), method))
+        assert_allclose(double.mean, single.mean, atol=1e-10)
+        if single.counts is not None:
+            np.testing.assert_array_equal(double.counts, single.counts)
+            np.testing.assert_array_equal(double.flows, single.flows)
+    if method != "bl-lz":
+        assert single.mean[:, 0].max() > 0.001
+
+
+@pytest.mark.parametrize("method", SHARED)
+def test_shared_amplitudes_are_invariant(method):
+    ham = general_pairs(3, gap=0.4)
+    found = [METHODS[method](problem_of(derived(each), method)) for each in (ham, rotated(ham, 5))]
+    assert_allclose(found[1].mean, found[0].mean, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", SHARED)
+def test_blocks_of_one_change_no_bit(method):
+    plain = problem_of(derived(single_model(3, gap=0.4)), method)
+    blocks = dataclasses.replace(plain, multiplicities=(1, 1, 1))
+    np.testing.assert_array_equal(METHODS[method](blocks).mean, METHODS[method](plain).mean)
+
+
+def test_rates_between_pairs_are_those_of_the_single_model():
+    single = derived(single_model(3, n_frames=400))
+    for seed in (None, 6):
+        double = derived(doubled(single_model(3, n_frames=400), seed))
+        assert_allclose(dephasing_matrix(double), dephasing_matrix(single), rtol=1e-12)
+        assert_allclose(
+            rate_matrices(double, 8.0, 2000.0), rate_matrices(single, 8.0, 2000.0), rtol=1e-9, atol=1e-18
+        )
+        two, pairs = single.select([0, 1]), double.select([0, 1, 2, 3])
+        assert_allclose(
+            local_rate(pairs, 8.0, "second_order"), local_rate(two, 8.0, "second_order"), rtol=1e-9
+        )
+        assert_allclose(local_rate(pairs, 8.0), local_rate(two, 8.0), rtol=1e-6)
+
+
+def test_golden_rule_of_pairs():
+    rng = np.random.default_rng(0)
+    noise = np.convolve(rng.normal(size=2000), np.exp(-np.arange(30) / 5.0), mode="valid")
+    gap = 0.5 + 0.1 * noise / noise.std()
+    coupling = 0.01 * np.cos(np.arange(gap.size - 1) / 9.0)
+    energies = np.stack([np.zeros_like(gap), gap], axis=1)
+    nac = coupling[:, None, None] * np.array([[0.0, 1.0], [-1.0, 0.0]])
+    single = VibronicHamiltonian(energies, nac, 1.0)
+    double = VibronicHamiltonian(np.repeat(energies, 2, axis=1), np.kron(nac, np.eye(2)), 1.0).with_blocks()
+    assert_allclose(redfield_rate(double), redfield_rate(single), rtol=1e-12)
+
+
+def test_unequal_blocks_obey_detailed_balance():
+    """A pair above a quartet: each partner counts at equilibrium."""
+    rng = np.random.default_rng(2)
+    energies = np.repeat([[0.0, 0.1]] * 31, [4, 2], axis=1)
+    nac = 0.003 * (rng.normal(size=(30, 6, 6)) + 1j * rng.normal(size=(30, 6, 6)))
+    nac = nac - nac.conj().swapaxes(1, 2)
+    ham = VibronicHamiltonian(energies, nac, 1.0, n_occupied=4).with_blocks()
+    assert ham.multiplicities == (4, 2)
+    k = rate_matrices(ham, 8.0, 1000.0).mean(axis=0)
+    assert_allclose(k[1, 0] / k[0, 1], 2 / 4 * np.exp(-0.1 / (KB * 1000.0)), rtol=1e-9)
+
+
+def test_a_thermal_start_counts_partners():
+    ham = derived(doubled(single_model(3, gap=0.3)))
+    odd = dataclasses.replace(ham, multiplicities=(2, 4), n_occupied=2)
+    starts = problem_of(odd, "fssh", initial_state="thermal", initial_times=[0]).starts
+    rise = KB * 300.0 * np.log(2 * starts.share[0] / starts.share[1])
+    assert_allclose(rise, odd.gap()[0], rtol=1e-9)
+
+
+def test_a_pair_without_its_partner_is_refused():
+    ham = derived(doubled(single_model(3)))
+    cut = dataclasses.replace(
+        ham,
+        energies=ham.energies[:, :5], nac=ham.nac[:, :5, :5], overlaps=None, state_labels=(), multiplicities=(2, 2, 1),
+    )  # fmt: skip
+    with pytest.raises(
+        InputError, match=r"window of 5 states cuts one: CBM\+1 has no partner|cuts one: 4 has no partner"
+    ):
+        run_dynamics(cut, duration=50.0)
