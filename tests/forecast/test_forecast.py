@@ -20,6 +20,7 @@ from hopcast.core import hdf5
 from hopcast.core.units import HBAR
 from hopcast.forecast import Representation, fit_forecaster, load_forecaster, predict_stream, save_forecaster
 from hopcast.forecast.options import PUBLISHED, options
+from hopcast.forecast.protocol import doubt
 from hopcast.io import read_hamiltonian, write_native
 
 
@@ -42,7 +43,7 @@ def averaging(material):
 def test_a_forecaster_finds_what_it_can_see(forecaster, material, tmp_path):
     trajectory, _, gap = material
     assert forecaster.scores["gap"] > 0.8
-    assert forecaster.doubt == ""
+    assert doubt(forecaster) == ""
     found = predict_stream(forecaster, trajectory, tmp_path / "f.h5")
     ham = read_hamiltonian(found.path)
     assert np.corrcoef(ham.gap(), gap)[0, 1] > 0.95
@@ -81,7 +82,7 @@ def test_what_knows_nothing_says_so(material):
     blind = dataclasses.replace(
         poor, gap=dataclasses.replace(poor.gap, r2=-0.1), coupling=dataclasses.replace(poor.coupling, r2=0.4)
     )
-    assert "gap (R² -0.1) is no better than the mean" in blind.doubt
+    assert "gap (R² -0.1) is no better than the mean" in doubt(blind)
 
 
 def test_a_file_keeps_every_bit(forecaster, material, tmp_path):
@@ -131,11 +132,16 @@ def test_an_executor_gets_plain_work(forecaster, material, tmp_path):
     assert elsewhere.n_ahead == 4  # of 25: memory is that of the chunks under way
 
 
-def test_chunks_are_work_for_one_thread_each(forecaster):
-    from hopcast.forecast.stream import _serial
+def test_chunks_are_work_for_one_thread_each(forecaster, material, tmp_path, monkeypatch):
+    seen, real = [], type(forecaster.gap).predict
 
-    serial = _serial(forecaster)
-    assert (serial.gap.learner.workers, serial.coupling.learner.workers) == (1, 1)
+    def noted(model, columns, symbols, workers):
+        seen.append(workers)
+        return real(model, columns, symbols, workers)
+
+    monkeypatch.setattr(type(forecaster.gap), "predict", noted)
+    predict_stream(forecaster, material[0][:20], tmp_path / "f.h5", workers=2)
+    assert set(seen) == {1}
 
 
 def test_finished_chunks_between_lost_ones_are_taken(forecaster, material, tmp_path, monkeypatch):
@@ -428,7 +434,7 @@ def test_the_choice_is_the_best_inside_the_training_blocks(material):
 
 
 def test_many_samples_go_through_landmarks(material, tmp_path, monkeypatch):
-    import hopcast.forecast.fit as module
+    import hopcast.forecast.fit_pair as module
 
     exact = fit_forecaster(*material[:2], model="radial means, kernel", workers=1)
     monkeypatch.setattr(module, "EXACT", 50)

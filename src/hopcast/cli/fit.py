@@ -61,6 +61,7 @@ def fit(
     from hopcast.couplings import derive_couplings
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import fit_forecaster, save_forecaster
+    from hopcast.forecast.protocol import doubt
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.report.verdicts import shown_r2
     from hopcast.study.inputs import chosen_states
@@ -83,19 +84,25 @@ def fit(
         nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
+    lower, upper = (window.state_labels.index(one) for one in pair.state_labels)
     with (
         scheduled(scheduler, scheduler_options, workers),
         Reporter(Console(stderr=True)).counted("fit") as advance,
     ):
         forecaster = fit_forecaster(
-            nuclei, pair, stride=stride, model=model, workers=workers, progress=advance
+            nuclei,
+            window,
+            stride=stride,
+            model=model,
+            workers=workers,
+            progress=advance,
+            states=(lower, upper),
         )
     save_forecaster(forecaster, output)
     typer.echo(f"Learnt {' and '.join(pair.state_labels)} from {forecaster.provenance['training samples']}.")
-    for name, learnt in forecaster.models.items():
-        typer.echo(
-            f"  {name}: {learnt.name}, R² {shown_r2(learnt.r2)} on samples left out in blocks (0 is the mean)"
-        )
-    if forecaster.doubt:
-        warnings.warn(forecaster.doubt, QualityWarning, stacklevel=2)
+    for name, model_name in forecaster.models.items():
+        score = shown_r2(forecaster.scores[name])
+        typer.echo(f"  {name}: {model_name}, R² {score} on samples left out in blocks (0 is the mean)")
+    if said := doubt(forecaster):
+        warnings.warn(said, QualityWarning, stacklevel=2)
     typer.echo(f"Wrote {output}. Next: hopcast predict {output} TRAJECTORY")

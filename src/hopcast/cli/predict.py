@@ -50,7 +50,7 @@ def predict(
     from hopcast.core.errors import GateError, OutputError, QualityWarning
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
-    from hopcast.forecast.forecaster import DEPHASING
+    from hopcast.forecast.protocol import DEPHASING, doubt
     from hopcast.study.progress import Reporter
 
     if output.resolve() == model.resolve():
@@ -74,10 +74,10 @@ def predict(
     )
     if DEPHASING in forecaster.provenance:
         typer.echo(f"The dephasing time is {forecaster.provenance[DEPHASING]}.")
-    doubts = [doubt for doubt in (forecaster.doubt, found.size_doubt) if doubt]
+    doubts = [one for one in (doubt(forecaster), found.size_doubt) if one]
     if found.extrapolation.extrapolates:
         doubts.append(found.extrapolation.verdict)
     if doubts and strict:
         raise GateError(" ".join(doubts))
-    for doubt in doubts:
-        warnings.warn(doubt, QualityWarning, stacklevel=2)
+    for one in doubts:
+        warnings.warn(one, QualityWarning, stacklevel=2)

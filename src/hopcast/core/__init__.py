@@ -6,10 +6,11 @@ couplings on the mid-points between them.
 """
 
 from hopcast.core.errors import ConfigError, GateError, HopcastError, InputError, OutputError, QualityWarning
+from hopcast.core.forecast import HamiltonianForecast, HamiltonianStd
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 
 __all__ = [
-    "ConfigError", "GateError", "HopcastError", "InputError", "OutputError", "QualityWarning", "Trajectory",
-    "VibronicHamiltonian",
+    "ConfigError", "GateError", "HamiltonianForecast", "HamiltonianStd", "HopcastError", "InputError", "OutputError",
+    "QualityWarning", "Trajectory", "VibronicHamiltonian",
 ]  # fmt: skip

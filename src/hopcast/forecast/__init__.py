@@ -1,13 +1,15 @@
 r"""A fitted forecast of the vibronic Hamiltonian as one object, and its way along trajectories of any length.
 
-A `Forecaster` holds everything between a geometry and a Hamiltonian: a model of the gap and one of the coupling's
-modulus (each a `Representation` of the geometry and a learner), the training set's domain, and the cell and atoms it was
-made for. It learns from the frames that are known, all of them or pairs of frames, and knows nothing else: its file is
-plain HDF5 without pickles.
+A `Forecaster` learns from the steps that are known, all frames or pairs of them, and becomes a `FittedForecaster`, which turns
+geometries into a `HamiltonianForecast`: a Hamiltonian with deviations, whole draws from the posterior, and which frames lie
+outside of what was learnt from. What is handed on is that and nothing of how it was learnt, so a forecaster may know two states
+or a window of bands, moduli of couplings or signed ones. Its file is plain HDF5 without pickles.
 
-`fit_forecaster` compares the options (`hopcast.forecast.options`) on blocks of time held out, and takes the best inside
-the training blocks for each target. Models that see averages over atoms go over to larger cells of the same material;
-those that know each atom by its place do not.
+`fit_forecaster` compares the kinds (one file each in `hopcast.forecast.kinds`) on stretches of time held out. The kind `pair`
+holds everything between a geometry and the Hamiltonian of two states: a model of the gap and one of the coupling's modulus (each
+a `Representation` of the geometry and a learner, the best of `hopcast.forecast.options` inside the training blocks), the
+training set's domain, and the cell and atoms it was made for. Models that see averages over atoms go over to larger cells of
+the same material; those that know each atom by its place do not.
 
 Between frames t and t + dt, with features G of both,
 
@@ -23,12 +25,14 @@ it was made of, so a run killed at any point goes on where it was and ends with 
 """
 
 from hopcast.forecast.fit import fit_forecaster
-from hopcast.forecast.forecaster import Forecaster, TargetModel
+from hopcast.forecast.fit_pair import PairForecaster
+from hopcast.forecast.fitted_pair import FittedPair, TargetModel
+from hopcast.forecast.protocol import FittedForecaster, Forecaster, ForecasterKind, list_kinds
 from hopcast.forecast.representation import Representation
 from hopcast.forecast.storage import load_forecaster, save_forecaster
 from hopcast.forecast.stream import StreamedForecast, predict_stream
 
 __all__ = [
-    "Forecaster", "Representation", "StreamedForecast", "TargetModel", "fit_forecaster", "load_forecaster", "predict_stream",
-    "save_forecaster",
+    "FittedForecaster", "FittedPair", "Forecaster", "ForecasterKind", "PairForecaster", "Representation", "StreamedForecast",
+    "TargetModel", "fit_forecaster", "list_kinds", "load_forecaster", "predict_stream", "save_forecaster",
 ]  # fmt: skip

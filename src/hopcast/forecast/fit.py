@@ -1,68 +1,26 @@
-"""`fit_forecaster`: learn from the frames that are known."""
+"""`fit_forecaster`: the forecaster that does best on stretches of time it did not see."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 
-from hopcast.core.errors import ConfigError, InputError, nearest
-from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
+from hopcast.core.errors import ConfigError
+from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
-from hopcast.core.units import HBAR
-from hopcast.descriptors import SymmetryFunctions
-from hopcast.dynamics import dephasing_time
-from hopcast.evaluation import (
-    CalendarSplit,
-    Candidate,
-    TrainingDomain,
-    nested_selection,
-    time_blocks,
-    training_domain,
-)
-from hopcast.evaluation.calibration import leave_one_out_scale
-from hopcast.forecast.forecaster import DEPHASING, Forecaster, TargetModel, mean_cell
-from hopcast.forecast.options import Option, options
-from hopcast.forecast.representation import columns_of_pairs, target_columns
+from hopcast.evaluation import CalendarSplit
+from hopcast.forecast.fit_pair import CHOSEN, PairForecaster
+from hopcast.forecast.held_out import held_out_scores
+from hopcast.forecast.pair import known_steps
+from hopcast.forecast.protocol import FittedForecaster, ForecasterKind, list_kinds
 from hopcast.information import correlation_time
-from hopcast.regression import LaplacianRidge, LinearRidge, LowRankRidge
-from hopcast.regression.frame_model import FrameModel
-from hopcast.regression.ridge import FrameRidge
 
-Array = NDArray[np.float64]
-
-FEWEST: Final = 20
-"""Samples below which nothing is learnt."""
-
-MOST: Final = 20_000
-"""Samples beyond which even landmarks take long."""
-
-EXACT: Final = 4000
-"""Samples up to which the full kernel matrix is factorised; beyond, `N_LANDMARKS` of them stand for all."""
-
-N_LANDMARKS: Final = 2000
-
-MOST_PAIRS_OF_ATOMS: Final = 1000
-"""Samples up to which kernels of all pairs of atoms are an option."""
-
-SEARCHED: Final = 1000
-"""Samples, evenly spread, on which alpha and gamma are chosen where landmarks stand for all."""
-
-COMPARED: Final = 250
-"""Samples, evenly spread, on which models are compared."""
-
-STRETCHES: Final = 20
-"""Blocks of time held out in turn, where they are longer than twice the correlation time."""
-
-FEWEST_BLOCKS: Final = 4
-"""Blocks on a trajectory too short for that."""
-
-CHOSEN: Final = "chosen"
-"""Name of the choice by nested validation."""
+N_FOLDS: Final = 5
+"""Stretches of time in which kinds that forecast a whole Hamiltonian are scored."""
 
 
 def fit_forecaster(
@@ -74,224 +32,84 @@ def fit_forecaster(
     mode: str = "default",
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Forecaster:
-    """Fit a forecaster of gap and coupling.
+    states: tuple[int, int] | None = None,
+) -> FittedForecaster:
+    """Fit a forecaster of gap and coupling, or of the whole Hamiltonian.
 
-    Every option (`hopcast.forecast.options`: representations of the geometry, each with a learner) is scored on blocks of
-    time held out, and the best on the training blocks is taken, for each target its own.
+    Kinds of forecasters (`list_kinds`) that can learn from these data are scored on stretches of time held out, and the one
+    with the larger sum of the R2 of gap and coupling is fitted to all known steps.
 
     Parameters
     ----------
     trajectory
-        All frames; those of the samples train, all of them say where the centres of the symmetry functions lie.
+        All frames; those of the samples train.
     hamiltonian
-        Two states, complete or known on pairs of frames only.
+        Two states or a window around them, complete or known on pairs of frames only.
     stride
         Least time between training samples, fs; None takes every one.
     model
-        ``"chosen"``, or the name of an option.
+        ``"chosen"``, the name of a kind, or that of an option of the pair (`hopcast.forecast.options`).
     mode
         Of `SymmetryFunctions.from_trajectory`.
     workers
         Threads.
     progress
-        Called with (targets done, targets).
+        Called with (parts done, parts).
+    states
+        The two states of the gap, lower first; None: those at the band edges.
 
     Raises
     ------
     InputError
-        If trajectory and Hamiltonian do not belong together, fewer than `FEWEST` pairs of frames are known, or the trajectory is too
+        If trajectory and Hamiltonian do not belong together, too few pairs of frames are known, or the trajectory is too
         short to hold blocks out.
     ConfigError
-        If the stride is not positive, or the model unknown.
-
-    Notes
-    -----
-    Up to 4000 samples the learners are exact; beyond, kernels of atoms in fixed order and of averages go through 2000
-    landmarks (`LowRankRidge`; alpha and gamma are those of 1000 evenly spread samples), lines through 4000 evenly spread
-    samples. Exchangeable atoms (a kernel of all pairs of atoms) are an option up to 1000 samples. Models are compared on 250
-    samples at most, and the one chosen of more is scored with all of them. Samples closer than a correlation time are no
-    independent proof: the score is that of whole blocks.
+        If the stride is not positive, or the model unknown or unable to learn from these data.
     """
-    if hamiltonian.n_states != 2:
-        raise InputError(
-            f"A forecaster needs the two states of a gap, but the Hamiltonian has {hamiltonian.n_states}: use `frontier()` or `select`."
-        )
-    check_same_frames(trajectory, hamiltonian)
-    middle = hamiltonian.midpoint_energies[:, 1] - hamiltonian.midpoint_energies[:, 0]
-    steps = _thinned(
-        np.flatnonzero(hamiltonian.nac_known & np.isfinite(middle)), stride, hamiltonian.timestep
-    )
-    if not FEWEST <= len(steps) <= MOST:
-        raise InputError(
-            f"A forecaster learns from {FEWEST} to {MOST} pairs of neighbouring frames with both energies and the coupling between "
-            f"them, but {len(steps)} are known. {'Compute more.' if len(steps) < FEWEST else 'Give a stride.'}"
-        )
-    functions = SymmetryFunctions.from_trajectory(trajectory, mode=mode, workers=workers)  # type: ignore[arg-type]
-    wanted = _wanted(model, options(trajectory, functions, workers), len(steps))
-    ends = columns_of_pairs((one.representation for one in wanted), trajectory, steps, workers)
-    gap, coupling = middle[steps], np.abs(hamiltonian.coupling()[steps])
-    mean_gap = float(gap.mean())
-    times = (steps + 0.5) * trajectory.timestep
-    models: dict[str, TargetModel] = {}
-    stretches: dict[str, _Stretches] = {}
-    for target, values in (("gap", gap), ("nac", coupling * gap / mean_gap)):
-        X = {
-            one.name: target_columns(target, *ends[one.representation], trajectory.timestep) for one in wanted
-        }
-        stretches[target] = _stretches(values, times)
-        models[target] = _learn(wanted, X, values, times, stretches[target], workers)
+    pair = hamiltonian.frontier() if states is None else hamiltonian.select(list(states))
+    lower = hamiltonian.state_labels.index(pair.state_labels[0])
+    steps = _thinned(known_steps(pair), stride, hamiltonian.timestep)
+    whole = [kind for kind in list_kinds() if kind.takes == "window"]
+    asked = [kind for kind in whole if kind.name == model]
+    reasons = {kind.name: kind.unable(trajectory, hamiltonian, lower) for kind in whole}
+    if asked and reasons[model]:
+        raise ConfigError(f"The model `{model}` cannot learn from these data: {reasons[model]}")
+    able = asked or [kind for kind in whole if model == CHOSEN and not reasons[kind.name]]
+
+    def advance(done: int, of: int) -> None:
         if progress is not None:
-            progress(len(models), 2)
-    seen = target_columns("gap", *ends[models["gap"].representation], trajectory.timestep)
-    spacing = float(np.median(np.diff(times)))
-    tau, source = _dephasing(hamiltonian, gap)
-    return Forecaster(
-        gap=models["gap"], coupling=models["nac"], mean_gap=mean_gap,
-        domain=_domain(models["gap"], seen, stretches["gap"].labels, trajectory.symbols, workers),
-        symbols=trajectory.symbols, cell=mean_cell(trajectory), timestep=trajectory.timestep, n_samples=len(steps),
-        state_labels=hamiltonian.state_labels, dephasing_time=tau,
-        provenance={
-            "training samples": f"{len(steps)} pairs of frames, typically {spacing:g} fs apart",
-            "coupling": "modulus, learnt as |hbar d| times gap over mean gap",
-            "model of the gap": models["gap"].name,
-            "model of the coupling": models["nac"].name,
-            DEPHASING: source,
-        },
-    )  # fmt: skip
+            progress(done, of + len(able))
+
+    best: FittedForecaster | None = None
+    if not asked:
+        best = PairForecaster(model, mode, workers, advance).fit(trajectory, pair, steps)
+    for number, kind in enumerate(able, start=1):
+        scores = _scores(kind, trajectory, hamiltonian, pair, steps, workers)
+        if best is None or sum(scores.values()) > sum(best.scores.values()):
+            best = kind.make(workers).fit(trajectory, hamiltonian, steps).scored(scores)
+        advance(2 * (not asked) + number, 2 * (not asked))
+    assert best is not None
+    return best
 
 
-def _dephasing(hamiltonian: VibronicHamiltonian, samples: Array) -> tuple[float, str]:
-    """Return the dephasing time of the training gaps, fs, and where it comes from: a correlation needs every frame."""
-    if np.isfinite(hamiltonian.gap()).all():
-        return dephasing_time(hamiltonian), f"from the gap of all {hamiltonian.n_frames} frames"
-    return HBAR / float(
-        samples.std()
-    ), "hbar / sigma of the computed gaps, too short where the gap turns faster"
-
-
-def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]:
-    """Return the options to compare: all that so many samples allow, or the one that was asked for."""
-    names = [one.name for one in known]
-    if model != CHOSEN and model not in names:
-        raise ConfigError(
-            f"Argument `model` must be `{CHOSEN}` or one of {', '.join(f'`{name}`' for name in names)}, but is "
-            f"`{model}`.{nearest(model, names)}"
-        )
-    able = [
-        one
-        for one in known
-        if n_samples <= MOST_PAIRS_OF_ATOMS or isinstance(one.learner, LaplacianRidge | LinearRidge)
-    ]
-    found = [one for one in able if model in (CHOSEN, one.name)]
-    if not found:
-        raise ConfigError(
-            f"The model `{model}` learns from at most {MOST_PAIRS_OF_ATOMS} samples, but there are {n_samples}. Give a stride, or another model."
-        )
-    return found
-
-
-class _Stretches(NamedTuple):
-    """Blocks of time held out: label of every sample, their length and the purge beside them, fs."""
-
-    labels: NDArray[np.intp]
-    length: float
-    purge: float
-
-
-def _stretches(values: Array, times: Array) -> _Stretches:
-    spacing = float(np.median(np.diff(times)))
-    memory = max(float(correlation_time(values, spacing)), spacing)
-    span = float(times[-1] - times[0])
-    length = min(max(span / STRETCHES, 2.0 * memory), span / FEWEST_BLOCKS)
-    return _Stretches(time_blocks(times, length), length, min(memory, 0.5 * length))
-
-
-def _learn(
-    wanted: Sequence[Option],
-    X: dict[str, Array],
-    values: Array,
-    times: Array,
-    stretches: _Stretches,
+def _scores(
+    kind: ForecasterKind,
+    trajectory: Trajectory,
+    window: VibronicHamiltonian,
+    pair: VibronicHamiltonian,
+    steps: NDArray[np.intp],
     workers: int | None,
-) -> TargetModel:
-    """Choose by nested blocks on some samples, and fit the choice to all of them."""
-    some = _spread(len(values), COMPARED)
-    groups, length, purge = stretches
-    elsewhere = len(some) - int(np.sort(np.bincount(groups[some]))[-2:].sum())
-    if elsewhere < FEWEST // 4:
-        raise InputError(
-            f"A forecaster is scored on stretches of time held out ({length:g} fs): {FEWEST // 4} computed pairs must lie outside of any "
-            f"two of them, but {elsewhere} do. Compute pairs elsewhere on the trajectory."
-        )
-    found = nested_selection(
-        [Candidate(one.name, X[one.name][some], one.learner) for one in wanted], values[some], times[some],
-        groups[some], n_shifts=0, purge=purge, workers=workers,
-    )  # fmt: skip
-    option = next(one for one in wanted if one.name == found.final)
-    learner, scale = _fitted(option.learner, X[option.name], values, groups)
-    r2 = found.selected.r2
-    if len(some) < len(values):
-        # what was compared saw fewer samples than what is used; the choice itself was made on few of them
-        r2 = _held_out_r2(learner, X[option.name], values, times, purge)
-    return TargetModel(option.name, option.representation, learner, scale, r2)
+) -> dict[str, float]:
+    """Return R2 of gap and coupling of a kind on a fifth of the time held out in turn, with a purge."""
+    times = (steps + 0.5) * trajectory.timestep
+    spacing = float(np.median(np.diff(times)))
+    memory = max(float(correlation_time(np.abs(pair.coupling()[steps]), spacing)), spacing)
+    length = (times[-1] - times[0]) / N_FOLDS * (1 + 1e-9)
+    split = CalendarSplit(times - times[0], length, min(memory, 0.5 * length))
+    return held_out_scores(kind.make(workers), trajectory, window, pair.state_labels, steps, split, workers)
 
 
-def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, purge: float) -> float:
-    """Return R2 of refits with the same hyperparameters, a fifth of the time held out in turn, with a purge."""
-    fixed = clone(learner).set_params(alpha=learner.alpha_)
-    if "gamma" in fixed.get_params():
-        fixed.set_params(gamma=learner.gamma_)
-    elapsed = times - times[0]
-    missed = np.empty(len(values))
-    for train, test in CalendarSplit(elapsed, elapsed[-1] / 5 * (1 + 1e-9), purge).split(X):
-        some = train[_spread(len(train), EXACT)] if isinstance(learner, FrameRidge) else train
-        missed[test] = values[test] - fixed.fit(X[some], values[some]).predict(X[test])
-    return float(1.0 - missed @ missed / np.sum((values - values.mean()) ** 2))
-
-
-def _fitted(
-    learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]
-) -> tuple[FrameModel, float]:
-    """Return the learner fitted to all samples, in the way that so many allow, and the scale of its variance."""
-    if len(values) <= EXACT or isinstance(learner, LinearRidge):
-        some = _spread(len(values), EXACT)  # more of them do not move a line
-        exact = clone(learner).fit(X[some], values[some], groups[some])
-        return exact, leave_one_out_scale(exact)
-    some = _spread(len(values), SEARCHED)
-    found = clone(learner).fit(X[some], values[some], groups[some])
-    many = LowRankRidge(
-        N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers
-    )
-    return many.fit(X, values), _refitted_scale(many, X, values)
-
-
-def _refitted_scale(learner: LowRankRidge, X: Array, values: Array) -> float:
-    """Return <r^2 / sigma^2> of every second sample, forecast by the others with the same hyperparameters."""
-    held = clone(learner).fit(X[::2], values[::2])
-    mean, latent = held.predict(X[1::2], return_std=True)
-    variance = latent**2 + held.alpha_ * held.signal_variance_
-    return float(np.mean((values[1::2] - mean) ** 2 / np.maximum(variance, 1e-300)))
-
-
-def _domain(
-    model: TargetModel,
-    columns: Array,
-    groups: NDArray[np.intp],
-    symbols: tuple[str, ...],
-    workers: int | None,
-) -> TrainingDomain:
-    seen = model.domain_columns(columns, symbols)
-    some = _spread(len(seen), EXACT)
-    return training_domain(seen[some], groups[some], model=model.learner, workers=workers)
-
-
-def _spread(n: int, most: int) -> NDArray[np.intp]:
-    """Return at most so many of `n` samples, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
-
-
-def _thinned(steps: NDArray[Any], stride: float | None, timestep: float) -> NDArray[Any]:
+def _thinned(steps: NDArray[np.intp], stride: float | None, timestep: float) -> NDArray[np.intp]:
     if stride is None:
         return steps
     if not 0 < stride < math.inf:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -84,30 +83,6 @@ class Representation:
                 f"`{kind}`, `{pool}`. Update hopcast."
             )
         return cls(str(data["name"]), KINDS[kind].from_dict(data["functions"]), pool)
-
-
-def target_columns(target: str, now: Array, later: Array, timestep: float) -> Array:
-    """Return what a learner sees of pairs of neighbouring frames, at their mid-points.
-
-    Parameters
-    ----------
-    target
-        ``"gap"``, or ``"nac"``: couplings see the rate of change too.
-    now, later
-        Columns of the two frames, as `Representation.of_frames` gives them.
-    timestep
-        Between the frames, fs.
-
-    Returns
-    -------
-    numpy.ndarray
-        [n_pairs, n_columns]; rates follow the functions of each atom.
-    """
-    parts = [0.5 * (now + later)]
-    if target == "nac":
-        parts.append((later - now) / timestep)
-    joined = np.concatenate(parts, axis=-1)
-    return joined.reshape(len(now), math.prod(joined.shape[1:]))
 
 
 def columns_of_pairs(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,24 +15,29 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core import hdf5
 from hopcast.core.chunks import Mapper, chunk_slices, stream_chunks
 from hopcast.core.errors import InputError, OutputError
+from hopcast.core.fingerprint import fingerprint
+from hopcast.core.forecast import HamiltonianForecast, enlarged
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
+from hopcast.couplings import derive_couplings
 from hopcast.evaluation import Extrapolation
-from hopcast.forecast.forecaster import Forecaster, forecast_chunk
-from hopcast.forecast.storage import fingerprint
+from hopcast.forecast.protocol import FittedForecaster
+from hopcast.forecast.storage import signature
 from hopcast.io.native import put_hamiltonian
 from hopcast.io.streaming import Source, open_trajectory
 
 CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
 
-UNITS = {
-    "gap": "eV", "gap_std": "eV", "relative_std": "1", "distance": "1", "outside": "1", "coupling": "eV", "coupling_std": "eV",
-}  # fmt: skip
+FRAMES: Final = {"energies": "eV", "energies_std": "eV", "outside": "1", "distance": "1", "relative_std": "1"}
+"""What a chunk holds of its frames, and the units of it."""
+
+STEPS: Final = {"nac": "eV", "nac_std": "eV", "overlaps": "1"}
+"""What a chunk holds of the mid-points that begin at them."""
 
 Arrays = dict[str, NDArray[Any]]
 
-_Item = tuple[Path, Trajectory | None, int]
+_Item = tuple[Path, Trajectory | None, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class StreamedForecast:
 
 
 def predict_stream(
-    forecaster: Forecaster,
+    forecaster: FittedForecaster,
     trajectory: Trajectory | str | Path,
     output: str | Path,
     *,
@@ -82,7 +85,8 @@ def predict_stream(
 ) -> StreamedForecast:
     r"""Forecast a trajectory into an HDF5 file, reading and computing a chunk of frames at a time.
 
-    Memory is that of the chunks under way and about 100 bytes a frame for the forecast itself, whatever the number of atoms.
+    Memory is that of the chunks under way and of the forecast itself (of two states about 120 bytes a frame), whatever the number
+    of atoms. A forecaster that gives raw overlaps gets its couplings derived from all of them together.
 
     Parameters
     ----------
@@ -131,11 +135,11 @@ def predict_stream(
         forecaster.check(first)
         size_doubt = forecaster.size_doubt(first)
         _prepare(parts, afresh=overwrite)
-        signature = fingerprint(forecaster)
+        made_of = signature(forecaster)
         chunks = chunk_slices(source.n_frames, chunk_frames)
         n_found = 0
         kept: list[Path] = []
-        for name, arrays in _computed(forecaster, source, chunks, parts, signature, workers, executor):
+        for name, arrays in _computed(forecaster, source, chunks, parts, made_of, workers, executor):
             kept.append(name)
             if arrays is None:
                 n_found += 1
@@ -145,13 +149,10 @@ def predict_stream(
                 progress(len(kept), len(chunks))
         n_frames, dt = source.n_frames, forecaster.timestep
     loaded = [_load(name) for name in kept]
-    joined = {key: np.concatenate([one[key] for one in loaded]) for key in UNITS}
+    joined = {key: np.concatenate([one[key] for one in loaded]) for key in loaded[0]}
     _write(path, forecaster, joined, dt, variance=variance)
     shutil.rmtree(parts)
-    domain = forecaster.domain
-    found = Extrapolation(
-        joined["distance"], joined["relative_std"], joined["outside"], domain.distance_limit, domain.std_limit, domain.level
-    )  # fmt: skip
+    found = forecaster.judged(joined["distance"], joined.get("relative_std"), joined["outside"])
     return StreamedForecast(path, n_frames, n_found, len(chunks), found, size_doubt)
 
 
@@ -178,11 +179,11 @@ def _prepare(parts: Path, *, afresh: bool) -> None:
 
 
 def _computed(
-    forecaster: Forecaster,
+    forecaster: FittedForecaster,
     source: Source,
     chunks: list[slice],
     parts: Path,
-    signature: str,
+    made_of: str,
     workers: int | None,
     executor: Mapper | None,
 ) -> Iterator[tuple[Path, Arrays | None]]:
@@ -190,53 +191,57 @@ def _computed(
 
     def items() -> Iterator[_Item]:
         for part in chunks:
-            stop = min(
-                part.stop + 1, source.n_frames
-            )  # the mid-point after the last frame needs the next one
-            geometries = source.frames(part.start, stop)
+            # the mid-point after the last frame needs the next one; the last frame alone, the one before it
+            start, stop = min(part.start, source.n_frames - 2), min(part.stop + 1, source.n_frames)
+            geometries = source.frames(start, stop)
             try:
                 forecaster.check(geometries)
             except InputError as error:
-                raise InputError(f"Frames {part.start} to {stop - 1}: {error}") from error
-            name = parts / f"{part.start:012d}-{_key(signature, part, geometries)}.h5"
-            yield (name, None, 0) if _is_whole(name) else (name, geometries, part.stop - part.start)
+                raise InputError(f"Frames {start} to {stop - 1}: {error}") from error
+            key = fingerprint(
+                made_of, part.start, part.stop, geometries.timestep, geometries.positions, geometries.cell,
+                geometries.numbers,
+            )  # fmt: skip
+            name = parts / f"{part.start:012d}-{key[:16]}.h5"
+            wanted = slice(part.start - start, part.stop - start)
+            yield (name, None, wanted) if _is_whole(name) else (name, geometries, wanted)
 
-    return stream_chunks(partial(_forecast, _serial(forecaster)), items(), workers=workers, executor=executor)
-
-
-def _serial(forecaster: Forecaster) -> Forecaster:
-    """Return the forecaster for one thread: chunks are what threads and other machines share."""
-    gap, coupling = (
-        replace(model, learner=copy(model.learner).set_params(workers=1))
-        for model in forecaster.models.values()
-    )
-    return replace(forecaster, gap=gap, coupling=coupling)
+    return stream_chunks(partial(_forecast, forecaster), items(), workers=workers, executor=executor)
 
 
-def _forecast(forecaster: Forecaster, item: _Item) -> tuple[Path, Arrays | None]:
-    name, geometries, n_frames = item
-    return name, None if geometries is None else forecast_chunk(forecaster, geometries, n_frames)
+def _forecast(forecaster: FittedForecaster, item: _Item) -> tuple[Path, Arrays | None]:
+    """Forecast a chunk on one thread: chunks are what threads and other machines share."""
+    name, geometries, wanted = item
+    if geometries is None:
+        return name, None
+    return name, _arrays(forecaster.forecast(geometries, workers=1), wanted)
 
 
-def _key(signature: str, part: slice, geometries: Trajectory) -> str:
-    digest = hashlib.sha256(f"{signature} {part.start} {part.stop} {geometries.timestep}".encode())
-    for array in (geometries.positions, geometries.cell, geometries.numbers):
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
+def _arrays(found: HamiltonianForecast, wanted: slice) -> Arrays:
+    """Return what is kept of some of the frames, and of the mid-points that begin at them."""
+    ham, std = found.hamiltonian, found.std
+    everything = {
+        "energies": ham.energies, "energies_std": None if std is None else std.energies, "outside": found.outside,
+        "distance": found.distance, "relative_std": found.relative_std, "nac": ham.nac,
+        "nac_std": None if std is None else std.nac, "overlaps": ham.overlaps,
+    }  # fmt: skip
+    return {key: values[wanted] for key, values in everything.items() if values is not None}
 
 
 def _store(name: Path, arrays: Arrays) -> None:
+    units = FRAMES | STEPS
+
     def fill(file: Any) -> None:
-        for key, unit in UNITS.items():
-            hdf5.put_array(file, key, arrays[key], unit=unit, axes=("time",), compress=False)
+        for key, values in arrays.items():
+            axes = ("time", *[""] * (values.ndim - 1))
+            hdf5.put_array(file, key, values, unit=units[key], axes=axes, compress=False)
 
     hdf5.write_file(name, fill)
 
 
 def _load(name: Path) -> Arrays:
     with hdf5.open_file(name) as file:
-        return {key: hdf5.get_array(file, key) for key in UNITS}
+        return {key: hdf5.get_array(file, key) for key in file}
 
 
 def _is_whole(name: Path) -> bool:
@@ -251,32 +256,43 @@ def _is_whole(name: Path) -> bool:
     return True
 
 
-def _write(path: Path, forecaster: Forecaster, joined: Arrays, timestep: float, *, variance: bool) -> None:
-    gap, coupling = joined["gap"], joined["coupling"]
+def _write(
+    path: Path, forecaster: FittedForecaster, joined: Arrays, timestep: float, *, variance: bool
+) -> None:
+    energies, nac, overlaps, std = (joined.get(key) for key in ("energies", "nac", "overlaps", "nac_std"))
+    assert energies is not None
+    assert nac is not None
+    labels, n_occupied = forecaster.state_labels, forecaster.n_occupied
+    said = "of the forecast" if overlaps is not None else "forecast modulus"
+    mean = VibronicHamiltonian(
+        energies=energies, nac=nac, timestep=timestep, overlaps=overlaps, n_occupied=n_occupied, state_labels=labels,
+    )  # fmt: skip
+    nac = mean.nac if overlaps is None else derive_couplings(mean).nac
+    lower, upper = n_occupied - 1, n_occupied
+    gap, coupling = mean.gap((lower, upper)), np.abs(nac[:, lower, upper])
     worst = int(gap.argmin())
     if gap[worst] <= 0:
         raise InputError(
             f"The forecast closes the gap: {gap[worst]:.4g} eV at frame {worst}. Compute frames like it ab initio, and fit again."
         )
-    if variance:
-        coupling = np.sqrt(coupling**2 + joined["coupling_std"] ** 2)
-    nac = np.zeros((len(coupling), 2, 2))
-    nac[:, 0, 1], nac[:, 1, 0] = coupling, -coupling
+    if variance and std is not None:
+        nac, said = enlarged(nac, std), "sqrt(mu^2 + var) of the modulus"
     hamiltonian = VibronicHamiltonian(
-        energies=np.stack([np.zeros_like(gap), gap], axis=1), nac=nac, timestep=timestep, n_occupied=1,
-        state_labels=forecaster.state_labels,
-        provenance={
-            "source": "forecast by hopcast",
-            "couplings": "sqrt(mu^2 + var) of the modulus" if variance else "forecast modulus",
-            **forecaster.provenance,
-        },
+        energies=energies, nac=nac, timestep=timestep, n_occupied=n_occupied, state_labels=labels,
+        provenance={"source": "forecast by hopcast", "couplings": said, **forecaster.provenance},
     )  # fmt: skip
+    shown = {"gap": (gap, "eV"), "coupling": (coupling, "eV")}
+    if std is not None:
+        spread = joined["energies_std"]
+        shown["gap_std"] = np.hypot(spread[:, lower], spread[:, upper]), "eV"
+        shown["coupling_std"] = std[:, lower, upper], "eV"
+    shown |= {key: (joined[key], "1") for key in ("outside", "distance", "relative_std") if key in joined}
 
     def fill(file: Any) -> None:
         put_hamiltonian(file.create_group("hamiltonian"), hamiltonian)
         group = file.create_group("forecast")
-        for key, unit in UNITS.items():
+        for key, (values, unit) in shown.items():
             axis = "n_steps" if key.startswith("coupling") else "n_frames"
-            hdf5.put_array(group, key, joined[key], unit=unit, axes=(axis,))
+            hdf5.put_array(group, key, values, unit=unit, axes=(axis,))
 
     hdf5.write_file(path, fill)

@@ -23,7 +23,8 @@ from hopcast.evaluation import (
 )
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.options import Option, options, trees
-from hopcast.forecast.representation import Representation, columns_of_pairs, target_columns
+from hopcast.forecast.pair import target_columns
+from hopcast.forecast.representation import Representation, columns_of_pairs
 from hopcast.report import CHOSEN, number
 from hopcast.study.forecasts import Target, model_record
 from hopcast.study.inputs import StudyData

@@ -14,7 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
 from hopcast.evaluation import CalendarSplit
-from hopcast.forecast.representation import target_columns
+from hopcast.forecast.pair import target_columns
 from hopcast.information import correlation_time
 from hopcast.study.config import FeaturesSection, StudyConfig
 from hopcast.study.forecasts import Target

@@ -1,30 +1,31 @@
-"""`Forecaster`: from geometries to gap and coupling."""
+"""`FittedPair`: from geometries to gap and coupling of two states, by one learner each."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from ase.geometry import cell_to_cellpar
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError, QualityWarning
+from hopcast.core.forecast import HamiltonianForecast, HamiltonianStd
+from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import pool_elements
-from hopcast.evaluation import TrainingDomain, extrapolation
-from hopcast.forecast.representation import Representation, target_columns
+from hopcast.evaluation import Extrapolation, TrainingDomain, extrapolation
+from hopcast.forecast.pair import PairPhysics, pair_hamiltonian, target_columns
+from hopcast.forecast.representation import Representation
 from hopcast.regression import ExchangeableRidge
 from hopcast.regression.frame_model import FrameModel
 
 Array = NDArray[np.float64]
-
-DEPHASING: Final = "dephasing time"
-"""Key of the provenance that says where the dephasing time comes from."""
 
 LENGTH_TOLERANCE = 0.03
 """Lattice vectors of another length, relative, belong to another cell."""
@@ -62,16 +63,21 @@ class TargetModel:
         """Whether cells with other numbers of atoms can be seen."""
         return isinstance(self.learner, ExchangeableRidge) or not self.representation.is_atomic
 
-    def predict(self, columns: Array, symbols: Sequence[str]) -> tuple[Array, Array]:
+    def predict(self, columns: Array, symbols: Sequence[str], workers: int | None) -> tuple[Array, Array]:
         """Return the forecast and its posterior deviation, not scaled, of columns of frames with these atoms."""
-        if isinstance(self.learner, ExchangeableRidge):
+        learner = copy(self.learner).set_params(workers=workers)
+        if isinstance(learner, ExchangeableRidge):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", QualityWarning)  # said once, by `Forecaster.size_doubt`
-                found = self.learner.predict(columns, return_std=True, symbols=symbols)
+                warnings.simplefilter("ignore", QualityWarning)  # said once, by `size_doubt`
+                found = learner.predict(columns, return_std=True, symbols=symbols)
         else:
-            found = self.learner.predict(columns, return_std=True)
+            found = learner.predict(columns, return_std=True)
         assert isinstance(found, tuple)
         return found
+
+    def draws(self, columns: Array, mean: Array, n: int, seed: int) -> Array:
+        """Return series drawn from the scaled joint posterior around its mean [n, n_frames]."""
+        return mean + math.sqrt(self.scale) * (self.learner.sample(columns, n, random_state=seed) - mean)
 
     def domain_columns(self, columns: Array, symbols: Sequence[str]) -> Array:
         """Return the columns by which distances to training frames are judged: of exchangeable atoms their means and spreads."""
@@ -81,8 +87,8 @@ class TargetModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Forecaster:
-    """A fitted forecast of the gap and the coupling of two states.
+class FittedPair:
+    """A fitted forecast of the gap and the coupling of two states: a `FittedForecaster`.
 
     Attributes
     ----------
@@ -122,25 +128,29 @@ class Forecaster:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def models(self) -> dict[str, TargetModel]:
+    def targets(self) -> dict[str, TargetModel]:
         """The models by the names of their targets."""
         return {"gap": self.gap, "coupling": self.coupling}
 
     @property
-    def scores(self) -> dict[str, float]:
-        """R2 of the targets on training samples left out in blocks; 0 is the mean."""
-        return {name: model.r2 for name, model in self.models.items()}
+    def models(self) -> dict[str, str]:
+        """What forecasts each target, in words."""
+        return {name: model.name for name, model in self.targets.items()}
 
     @property
-    def doubt(self) -> str:
-        """What a user must know before using the forecast: which targets it knows no better than their mean, or nothing."""
-        poor = [f"{name} (R² {r2:.2g})" for name, r2 in self.scores.items() if r2 <= 0.0]
-        if not poor:
-            return ""
-        return (
-            f"On training samples left out in blocks the forecast of {' and '.join(poor)} is no better than the mean: use the "
-            "average over the computed pairs (`hopcast run` prints it with its interval), or compute more of them."
-        )
+    def scores(self) -> dict[str, float]:
+        """R2 of the targets on training samples left out in blocks; 0 is the mean."""
+        return {name: model.r2 for name, model in self.targets.items()}
+
+    @property
+    def n_occupied(self) -> int:
+        """The lower state is."""
+        return 1
+
+    def scored(self, scores: Mapping[str, float]) -> Self:
+        """Return the same with other scores."""
+        gap, coupling = (replace(one, r2=scores[name]) for name, one in self.targets.items())
+        return replace(self, gap=gap, coupling=coupling)
 
     def size_doubt(self, trajectory: Trajectory) -> str:
         """Return what a user must know where the cell has another number of atoms than the training set's, or nothing."""
@@ -163,7 +173,7 @@ class Forecaster:
             If the atoms, the cell or the time step differ.
         """
         same_size = trajectory.n_atoms == len(self.symbols)
-        fixed = [name for name, model in self.models.items() if not model.fits_other_cells]
+        fixed = [name for name, model in self.targets.items() if not model.fits_other_cells]
         ours = ", ".join(f"{self.symbols.count(e)} {e}" for e in dict.fromkeys(self.symbols))
         theirs = ", ".join(f"{trajectory.symbols.count(e)} {e}" for e in trajectory.elements)
         if fixed and trajectory.symbols != self.symbols:
@@ -204,56 +214,55 @@ class Forecaster:
                 f"angles within {ANGLE_TOLERANCE:g} degrees), but the trajectory has {_shown(found)}. Fit one for this cell."
             )
 
-
-def forecast_chunk(
-    forecaster: Forecaster, geometries: Trajectory, n_frames: int
-) -> dict[str, NDArray[np.generic]]:
-    """Return the forecast of consecutive frames; a pure function, for threads and other machines alike.
-
-    Parameters
-    ----------
-    forecaster
-        What forecasts.
-    geometries
-        The frames, and the one after them where there is one.
-    n_frames
-        How many of them are forecast: the last may only end a mid-point.
-
-    Returns
-    -------
-    dict
-        ``gap``, ``gap_std``, ``relative_std``, ``distance``, ``outside`` [n_frames]; ``coupling``, ``coupling_std`` at the mid-points
-        that begin at these frames. eV.
-    """
-    gap, coupling, symbols = forecaster.gap, forecaster.coupling, geometries.symbols
-    seen = {
-        one: one.of_frames(geometries, workers=1)
-        for one in dict.fromkeys((gap.representation, coupling.representation))
-    }
-    of_gap, of_coupling = seen[gap.representation], seen[coupling.representation]
-    frames = of_gap[:n_frames].reshape(n_frames, -1)
-    mean, latent = gap.predict(frames, symbols)
-    where = extrapolation(forecaster.domain, gap.domain_columns(frames, symbols), std=latent, workers=1)
-    assert where.relative_std is not None
-    result: dict[str, NDArray[np.generic]] = {
-        "gap": mean,
-        "gap_std": math.sqrt(gap.scale) * latent,
-        "relative_std": where.relative_std,
-        "distance": where.distance,
-        "outside": where.outside,
-        "coupling": np.empty(0),
-        "coupling_std": np.empty(0),
-    }
-    if len(of_gap) > 1:
-        at_middle, _ = gap.predict(
-            target_columns("gap", of_gap[:-1], of_gap[1:], geometries.timestep), symbols
+    def judged(
+        self, distance: Array, relative_std: Array | None, outside: NDArray[np.bool_]
+    ) -> Extrapolation:
+        """Return the judgement of frames with the limits of the training set."""
+        domain = self.domain
+        return Extrapolation(
+            distance, relative_std, outside, domain.distance_limit, domain.std_limit, domain.level
         )
-        columns = target_columns("nac", of_coupling[:-1], of_coupling[1:], geometries.timestep)
-        values, spread = coupling.predict(columns, symbols)
-        to_coupling = forecaster.mean_gap / at_middle
-        result["coupling"] = np.abs(values * to_coupling)
-        result["coupling_std"] = math.sqrt(coupling.scale) * np.abs(spread * to_coupling)
-    return result
+
+    def forecast(self, geometries: Trajectory, *, workers: int | None = None) -> HamiltonianForecast:
+        """Return the forecast of consecutive frames: gaps there, moduli of couplings at the mid-points between them."""
+        gap, coupling, symbols = self.gap, self.coupling, geometries.symbols
+        seen = {
+            one: one.of_frames(geometries, workers=workers)
+            for one in dict.fromkeys((gap.representation, coupling.representation))
+        }
+        of_gap, of_coupling = seen[gap.representation], seen[coupling.representation]
+        frames = of_gap.reshape(len(of_gap), -1)
+        middle = target_columns("gap", of_gap[:-1], of_gap[1:], geometries.timestep)
+        steps = target_columns("nac", of_coupling[:-1], of_coupling[1:], geometries.timestep)
+        mean, latent = gap.predict(frames, symbols, workers)
+        at_middle, _ = gap.predict(middle, symbols, workers)
+        learnt, spread = coupling.predict(steps, symbols, workers)
+        where = extrapolation(self.domain, gap.domain_columns(frames, symbols), std=latent, workers=workers)
+        physics = PairPhysics(self.mean_gap)
+        std = HamiltonianStd(
+            np.stack([np.zeros_like(mean), math.sqrt(gap.scale) * latent], axis=1),
+            _off_diagonal(math.sqrt(coupling.scale) * np.abs(physics.coupling(spread, at_middle))),
+        )
+
+        def hamiltonian(gaps: Array, middles: Array, values: Array) -> VibronicHamiltonian:
+            size = np.abs(physics.coupling(values, middles))
+            return pair_hamiltonian(gaps, size, self.timestep, self.state_labels, provenance=self.provenance)
+
+        def draw(n: int, seed: int) -> Iterator[VibronicHamiltonian]:
+            gaps = gap.draws(frames, mean, n, seed)
+            values = coupling.draws(steps, learnt, n, seed)
+            for one, value in zip(gaps, values, strict=True):
+                yield hamiltonian(one, 0.5 * (one[1:] + one[:-1]), value)
+
+        return HamiltonianForecast(
+            hamiltonian(mean, at_middle, learnt), std, where.outside, where.distance, where.relative_std, draw
+        )
+
+
+def _off_diagonal(values: Array) -> Array:
+    matrix = np.zeros((len(values), 2, 2))
+    matrix[:, 0, 1] = matrix[:, 1, 0] = values
+    return matrix
 
 
 def mean_cell(trajectory: Trajectory) -> Array:

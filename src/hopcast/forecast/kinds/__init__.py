@@ -1,0 +1,1 @@
+"""The kinds of forecasters, one file each; `hopcast.forecast.protocol` finds them."""
