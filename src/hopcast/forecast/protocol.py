@@ -21,7 +21,6 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import Extrapolation
 
-
 DEPHASING: Final = "dephasing time"
 """Key of the provenance that says where the dephasing time comes from."""
 
