@@ -258,7 +258,7 @@ class TestReadingRules:
         with pytest.raises(hc.InputError, match="records of 160 bytes for its 4 bands, but states 96"):
             hc.read_hamiltonian(tmp_path)
         (tmp_path / "COUPCAR").write_bytes(data[:200] + np.float64(np.nan).tobytes() + data[208:])
-        with pytest.raises(hc.InputError, match=r"record 3 \(step 2\) must hold finite numbers"):
+        with pytest.raises(hc.InputError, match=r"record 3 \(step 1\) must hold finite numbers"):
             hc.read_hamiltonian(tmp_path)
 
     def test_nothing_is_unpickled(self, tmp_path):

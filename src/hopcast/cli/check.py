@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Scheme, Spin, Timestep, Unit
+from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Prefix, Scheme, Spin, Timestep, Unit
 from hopcast.cli.options import Cell, Workers, parse_cell
 
 
@@ -27,7 +27,8 @@ def check(
     couplings: Couplings = "overlaps",
     unit: Unit = None,
     energy_grid: Grid = None,
-    spin: Spin = 0,
+    spin: Spin = None,
+    prefix: Prefix = None,
     scheme: Scheme = None,
     occupied: Occupied = None,
     cell: Cell = None,
@@ -87,7 +88,7 @@ def check(
             with contextlib.redirect_stdout(said):
                 hamiltonian, path = read_source(
                     source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
-                    spin=spin, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
+                    spin=spin, prefix=prefix, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
                 )  # fmt: skip
             if trajectory is not None:
                 step = (

@@ -34,7 +34,15 @@ Unit = Annotated[
 Grid = Annotated[
     str | None, typer.Option("--energy-grid", help="frame or midpoint, for Libra's text.", show_default=False)
 ]
-Spin = Annotated[int, typer.Option("--spin", help="Spin channel, 0 or 1.")]
+Spin = Annotated[int | None, typer.Option("--spin", help="Spin channel, 0 or 1.", show_default=False)]
+Prefix = Annotated[
+    str | None,
+    typer.Option(
+        "--prefix",
+        help="How the files' names begin, where a folder holds several Hamiltonians (Hvib_ci_).",
+        show_default=False,
+    ),
+]
 Scheme = Annotated[
     str | None, typer.Option("--scheme", help="3points or levine, for nano-qmflows.", show_default=False)
 ]
@@ -224,7 +232,8 @@ def convert(
     ] = None,
     unit: Unit = None,
     energy_grid: Grid = None,
-    spin: Spin = 0,
+    spin: Spin = None,
+    prefix: Prefix = None,
     scheme: Scheme = None,
     occupied: Occupied = None,
     bands: Bands = None,
@@ -269,7 +278,7 @@ def convert(
         raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
-        scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
+        prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
         variable_cell=variable_cell, cell=cell, molecule=molecule, workers=workers,
     )  # fmt: skip
     if trajectory is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,8 +76,7 @@ def derived(
             f"States that leave the window (least norm of their row of S): {listed}. Leave them out of couplings."
         )
     if log is not None:
-        number = re.search(r"from number (\d+)", hamiltonian.provenance.get("alignment", ""))
-        write_text(
-            log, log_to_csv(done, first=int(number.group(1)) if number else 0, timestep=hamiltonian.timestep)
-        )
+        numbers = hamiltonian.frame_numbers
+        first = 0 if numbers is None else int(numbers[0])
+        write_text(log, log_to_csv(done, first=first, timestep=hamiltonian.timestep))
     return result

@@ -59,7 +59,7 @@ def derive_couplings(
     Raises
     ------
     InputError
-        If there are no overlaps, energies do not live on frames, or states are to be tracked across unknown steps.
+        If there are no overlaps, states are to be followed while energies live on mid-points, or states are to be tracked across unknown steps.
     ConfigError
         If an option is unknown.
 
@@ -73,8 +73,10 @@ def derive_couplings(
     check_choice("derivative", derivative, DERIVATIVES)
     if hamiltonian.overlaps is None:
         raise InputError("Couplings can be derived only from overlaps, but this Hamiltonian has none.")
-    if hamiltonian.energy_grid != "frame":
-        raise InputError("Couplings from overlaps need energies on frames, but these live on mid-points.")
+    if hamiltonian.energy_grid != "frame" and tracking != "energy":
+        raise InputError(
+            "States can be followed through crossings only where energies live on frames, but these live on mid-points. Use tracking `energy`."
+        )
     raw, energies = hamiltonian.overlaps, hamiltonian.energies
     known = np.isfinite(raw).all(axis=(1, 2))
     if tracking == "trivial":

@@ -237,24 +237,33 @@ def from_overlaps(
     timestep: float,
     provenance: Mapping[str, str],
     options: ReadOptions,
+    grid: EnergyGrid = "frame",
     first: int | None = None,
+    place: Callable[[int], str] | None = None,
 ) -> VibronicHamiltonian:
     """Return the Hamiltonian of raw overlaps: couplings unknown until derived, or plain differences where trusted.
 
     Raises
     ------
     InputError
-        As `assemble`.
+        As `assemble`, or if an overlap is zero throughout: its step failed.
     """
+    failed = np.flatnonzero(~np.any(overlaps, axis=(1, 2)))
+    if failed.size:
+        step = int(failed[0])
+        raise InputError(
+            f"{named(name) if place is None else place(step)} must hold overlaps, but those of step {step + (first or 0)} are zero throughout"
+            f"{'' if failed.size == 1 else f' (as of {failed.size - 1} more)'}: its calculation failed. Calculate it again."
+        )
     if options.couplings == "source":
         nac = differences_to_nac(overlaps - overlaps.conj().swapaxes(1, 2), timestep)
         return assemble(
-            name, energies, nac, timestep=timestep, grid="frame", options=options, first=first,
+            name, energies, nac, timestep=timestep, grid=grid, options=options, place=place, first=first,
             provenance={**provenance, "phases": "none: differences of overlaps as they come"},
         )  # fmt: skip
     unknown = np.full(overlaps.shape, np.nan)
     return assemble(
-        name, energies, unknown, timestep=timestep, grid="frame", options=options, overlaps=overlaps, first=first,
+        name, energies, unknown, timestep=timestep, grid=grid, options=options, place=place, overlaps=overlaps, first=first,
         provenance=provenance,
     )  # fmt: skip
 

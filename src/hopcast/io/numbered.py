@@ -53,6 +53,38 @@ def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:
     return found
 
 
+def matrix_prefixes(folder: Path) -> list[str]:
+    """Return the prefixes of numbered real and imaginary parts (``0_Ham_7_re``, ``0_Ham_7_im``) in a folder."""
+    parts: dict[str, set[str]] = {}
+    for name in names_in(folder):
+        hit = re.fullmatch(r"(.*?)(\d+)_(re|im)", name)
+        if hit:
+            parts.setdefault(hit.group(1), set()).add(hit.group(3))
+    return sorted(prefix for prefix, both in parts.items() if both == {"re", "im"})
+
+
+def chosen_prefix(folder: Path, prefixes: Sequence[str], wanted: str | None) -> str:
+    """Return the prefix that a user names, or the only one.
+
+    Raises
+    ------
+    InputError
+        If there is no such one, or several and none is named.
+    """
+    listed = ", ".join(f"`{prefix}`" for prefix in prefixes[:6])
+    if wanted is None and len(prefixes) == 1:
+        return prefixes[0]
+    if wanted is None:
+        raise InputError(
+            f"Folder `{folder}` holds the files of several Hamiltonians ({listed}), and hopcast does not guess. Give `prefix`, one of these."
+        )
+    if wanted not in prefixes:
+        raise InputError(
+            f"Folder `{folder}` must hold files that begin with `{wanted}`, but holds those of {listed}. Give one of these as `prefix`."
+        )
+    return wanted
+
+
 def consecutive(folder: Path, files: dict[int, Path], what: str) -> list[int]:
     """Return the numbers in order.
 
@@ -175,13 +207,16 @@ def _check_hermitian(
 def split_vibronic(
     re_parts: NDArray[np.float64], im_parts: NDArray[np.float64]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return energies and hbar d, in the unit of the file, of ``H = E - i hbar d``; real where d is real."""
+    """Return energies and hbar d, in the unit of the file, of ``H = E - i hbar d``.
+
+    Elements off the diagonal that are rounding beside the imaginary parts do not make d complex.
+    """
     energies = np.einsum("tii->ti", re_parts).copy()
     off = re_parts.copy()
     states = np.arange(re_parts.shape[1])
     off[:, states, states] = 0.0
     nac: NDArray[Any] = -im_parts
-    if np.any(off):
+    if np.abs(off).max(initial=0.0) > ASYMMETRY * np.abs(im_parts).max(initial=0.0):
         nac = nac + 1j * off
     return energies, nac
 

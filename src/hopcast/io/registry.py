@@ -43,7 +43,9 @@ class ReadOptions:
     energy_grid
         Where such energies live: "frame" or "midpoint".
     spin
-        Spin channel, 0 or 1.
+        Spin channel, 0 or 1; None takes the first, and a reader warns where a second differs from it.
+    prefix
+        How the names of the files begin, where a folder holds several Hamiltonians (``Hvib_ci_``).
     scheme
         How the source differentiated: "3points" or "levine" (nano-qmflows).
     n_occupied
@@ -68,7 +70,8 @@ class ReadOptions:
     couplings: str = "overlaps"
     unit: str | None = None
     energy_grid: str | None = None
-    spin: int = 0
+    spin: int | None = None
+    prefix: str | None = None
     scheme: str | None = None
     n_occupied: int | None = None
     bands: tuple[int, int] | None = None
@@ -193,7 +196,11 @@ class Format:
     holds
         What a Hamiltonian keeps when it is written and read again.
     heeds
+<<<<<<< HEAD
         Which of the options of `HEEDED` its reader heeds; the others are refused.
+=======
+        Which of the options `unit`, `energy_grid`, `spin`, `prefix` and `scheme` its reader heeds; the others are refused.
+>>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
     code
         Another name, shared by all formats of a code; the files decide which of them it is.
     geometries
@@ -315,7 +322,11 @@ def check_heeded(form: Format, options: ReadOptions) -> None:
     ConfigError
         Naming the option.
     """
+<<<<<<< HEAD
     for name in HEEDED:
+=======
+    for name in ("unit", "energy_grid", "spin", "prefix", "scheme"):
+>>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
         value = getattr(options, name)
         if value != getattr(ReadOptions(), name) and name not in form.heeds:
             able = ", ".join(f"`{each.name}`" for each in list_formats("hamiltonian") if name in each.heeds)

@@ -1,7 +1,8 @@
-"""Libra's text: ``Hvib_<step>_re`` and ``_im``, Ha, ``Im Hvib = -d``."""
+"""Libra's text: ``Hvib_<step>_re`` and ``_im`` (also ``hvib_dia_``, ``Hvib_sd_``, ``Hvib_ci_``), Ha, ``Im Hvib = -d``."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hopcast.core.errors import check_choice
@@ -10,8 +11,10 @@ from hopcast.core.hdf5 import write_text
 from hopcast.core.units import HARTREE
 from hopcast.io.assemble import assemble, need_timestep
 from hopcast.io.numbered import (
+    chosen_prefix,
     first_number,
     join_vibronic,
+    matrix_prefixes,
     matrix_text,
     numbered_files,
     read_vibronic_pair,
@@ -19,28 +22,31 @@ from hopcast.io.numbered import (
 )
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 
+_PREFIX = re.compile(r"[Hh]vib_(?:[a-z]+_)*")
+"""``Hvib_``, ``hvib_``, ``Hvib_sd_``, ``Hvib_ci_``, ``hvib_dia_``, ``hvib_adi_``: all in Ha, all with ``H = E - i d``."""
+
+
+def vibronic_prefixes(folder: Path) -> list[str]:
+    """Return the prefixes in a folder that Libra gives to vibronic Hamiltonians."""
+    return [prefix for prefix in matrix_prefixes(folder) if _PREFIX.fullmatch(prefix)]
+
 
 def sniff(path: Path) -> bool:
-    """Whether a folder has Hvib_<step>_re and _im without suffix."""
-    if not path.is_dir():
-        return False
-    try:
-        return bool(numbered_files(path, r"Hvib_(\d+)_re")) and bool(numbered_files(path, r"Hvib_(\d+)_im"))
-    except ValueError:
-        return True
+    """Whether a folder has Hvib_<step>_re and _im, or another of Libra's names for them."""
+    return path.is_dir() and bool(vibronic_prefixes(path))
 
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read the matrices; `options.energy_grid` is "frame" where the real parts are not averages of neighbours."""
     timestep = need_timestep(path, options.timestep)
     grid: EnergyGrid = check_choice("energy_grid", options.energy_grid or "midpoint", ("frame", "midpoint"))  # type: ignore[assignment]
-    re_parts, im_parts, first = read_vibronic_pair(
-        path, numbered_files(path, r"Hvib_(\d+)_re"), numbered_files(path, r"Hvib_(\d+)_im"), "`Hvib_<step>`"
-    )
+    prefix = chosen_prefix(path, vibronic_prefixes(path) or ["Hvib_"], options.prefix)
+    files = {part: numbered_files(path, rf"{prefix}(\d+)_{part}") for part in ("re", "im")}
+    re_parts, im_parts, first = read_vibronic_pair(path, files["re"], files["im"], f"`{prefix}<step>`")
     energies, nac = split_vibronic(re_parts * HARTREE, im_parts * HARTREE)
     return assemble(
         path, energies, nac, timestep=timestep, grid=grid, options=options, first=first,
-        provenance={"format": "libra-text", "sign": "Im Hvib = -d", "units": "Ha, atomic units"},
+        provenance={"format": f"libra-text, {prefix}", "sign": "Im Hvib = -d", "units": "Ha, atomic units"},
     )  # fmt: skip
 
 
@@ -53,6 +59,6 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "libra-text", "Libra's vibronic Hamiltonian as text", "hamiltonian", "Hvib_<step>_re, _im", sniff, read, write,
-    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("energy_grid",),
+    "libra-text", "Libra's vibronic Hamiltonian as text", "hamiltonian", "Hvib_<step>_re, _im; hvib_dia_*, Hvib_sd_*, Hvib_ci_*", sniff, read, write,
+    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("energy_grid", "prefix"),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.arrays import dataset, foreign_hdf5
 from hopcast.io.assemble import assemble, differences_to_nac, need_timestep
 from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.spin_channels import warn_of_spins
 
 
 def looks_like(file: Any) -> bool:
@@ -58,11 +59,15 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         raise InputError(
             f"File `{path}` has potim = {potim:g} fs, but `timestep` is {options.timestep:g} fs. Correct the wrong one."
         )
-    if not 0 <= options.spin < energies.shape[1]:
+    spin = options.spin or 0
+    if not 0 <= spin < energies.shape[1]:
         raise InputError(
-            f"Argument `spin` must lie between 0 and {energies.shape[1] - 1}, the spins of `{path}`, but is {options.spin}."
+            f"Argument `spin` must lie between 0 and {energies.shape[1] - 1}, the spins of `{path}`, but is {spin}."
         )
-    difference = real[:, options.spin] + 1j * imaginary[:, options.spin]
+    apart = float(np.abs(energies - energies[:, :1]).max(initial=0.0))
+    if options.spin is None and apart > 1e-6:
+        warn_of_spins(path, f"energies differ by up to {apart:.3g} eV")
+    difference = real[:, spin] + 1j * imaginary[:, spin]
     if len(energies) != len(difference):
         raise InputError(
             f"File `{path}` must hold as many `eigs` as `olaps`, but holds {len(energies)} and {len(difference)}. Check that the run "
@@ -70,10 +75,10 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         )
     extent = "" if bands is None else f", bands {', '.join(f'{band:g}' for band in bands[:2])}"
     return assemble(
-        path, energies[:, options.spin].astype(float), differences_to_nac(difference, potim), timestep=potim, grid="midpoint",
+        path, energies[:, spin].astype(float), differences_to_nac(difference, potim), timestep=potim, grid="midpoint",
         options=options,
         provenance={
-            "format": f"namd-lmi, spin {options.spin}{extent}", "sign": "S - S^dagger, times hbar / (2 dt)",
+            "format": f"namd-lmi, spin {spin}{extent}", "sign": "S - S^dagger, times hbar / (2 dt)",
             "units": "eV, dimensionless couplings",
         },
     )  # fmt: skip

@@ -65,7 +65,7 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
         )
     with foreign_hdf5(beside[0]) as file:
         overlaps, _ = nanoqmflows_hdf5.read_overlaps(
-            beside[0], nanoqmflows_hdf5.home_of(file), corrected=True
+            beside[0], nanoqmflows_hdf5.home_of(beside[0], file, None), corrected=True
         )
     rows = [row for row, number in enumerate(numbers) if number in overlaps]
     paired = [overlaps[numbers[row]] for row in rows]

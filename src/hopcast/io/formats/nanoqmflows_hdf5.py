@@ -16,16 +16,22 @@ from hopcast.core.units import ATOMIC_TIME, HARTREE, HBAR
 from hopcast.io.arrays import dataset, foreign_hdf5
 from hopcast.io.assemble import SCHEMES, against_overlaps, assemble, from_overlaps, need_timestep
 from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.spin_channels import warn_of_spins
 
 SUFFIXES = (".h5", ".hdf5")
 
 
-def home_of(file: Any) -> Any:
-    """Return the group with the eigenvalues: the file, or one group in it."""
+SPINS = ("alphas", "betas")
+"""Groups of an unrestricted calculation."""
+
+
+def homes_of(file: Any) -> dict[str, Any]:
+    """Return the groups with eigenvalues by name: the file itself (""), or groups in it."""
     import h5py
 
     if "eigenvalues" in file.keys():  # noqa: SIM118
-        return file
+        return {"": file}
+    found = {}
     for name in list(file.keys())[:64]:
         link = file.get(name, getlink=True)
         if (
@@ -33,13 +39,70 @@ def home_of(file: Any) -> Any:
             and isinstance(file[name], h5py.Group)
             and "eigenvalues" in file[name]
         ):
-            return file[name]
-    return None
+            found[name] = file[name]
+    return found
+
+
+def home_of(path: Path, file: Any, spin: int | None) -> Any:
+    """Return the group that is read: the only one, or that of a spin.
+
+    Raises
+    ------
+    InputError
+        If there is none, or several that are no spins, or none of this spin.
+    """
+    found = homes_of(file)
+    if not found and _is_old(file):
+        raise InputError(
+            f"File `{path}` has the layout of an old nano-qmflows (`<project>/point_<step>/cp2k/mo`), which is not read. Write it with version 0.9 "
+            "or newer, or read the `Ham_<step>_re` and `_im` of the run."
+        )
+    if not found:
+        raise InputError(
+            f"File `{path}` must hold `eigenvalues`, but holds {', '.join(list(file)[:5]) or 'nothing'}. Name nano-qmflows' HDF5."
+        )
+    channels = [name for name in SPINS if name in found]
+    if spin is not None and not (0 <= spin < len(channels)):
+        raise InputError(
+            f"File `{path}` must hold channels of spin (`alphas`, `betas`) to choose from, but holds {', '.join(channels) or 'none'}. Leave `spin` out."
+        )
+    if len(channels) == 2 and spin is None:
+        warn_of_spins(path, "`alphas` and `betas`")
+    if channels:
+        return found[channels[spin or 0]]
+    if len(found) > 1:
+        raise InputError(
+            f"File `{path}` must hold the eigenvalues of one run, but holds those of {', '.join(f'`{name}`' for name in list(found)[:5])}. "
+            "Copy one into a file of its own."
+        )
+    return next(iter(found.values()))
+
+
+def _is_old(file: Any) -> bool:
+    """Whether a group, or one in it, is that of a point with its code and orbitals in it."""
+    import h5py
+
+    def groups(group: Any) -> list[Any]:
+        names = list(group.keys())[:64]
+        return [
+            group[name]
+            for name in names
+            if group.get(name, getclass=True, getlink=True) is h5py.HardLink
+            and group.get(name, getclass=True) is h5py.Group
+        ]
+
+    points = [
+        point
+        for group in (file, *groups(file))
+        for point in groups(group)
+        if re.fullmatch(r".*/point_\d+", point.name)
+    ]
+    return any("mo" in code for point in points[:8] for code in groups(point))
 
 
 def looks_like(file: Any) -> bool:
     """Whether an open HDF5 file is nano-qmflows'."""
-    return home_of(file) is not None
+    return bool(homes_of(file)) or _is_old(file)
 
 
 def sniff(path: Path) -> bool:
@@ -94,11 +157,8 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read eigenvalues and overlaps (or, where the source is trusted, its couplings)."""
     timestep = need_timestep(path, options.timestep)
     with foreign_hdf5(path) as file:
-        home = home_of(file)
-        if home is None:
-            raise InputError(
-                f"File `{path}` must hold `eigenvalues`, but holds {', '.join(list(file)[:5]) or 'nothing'}. Name nano-qmflows' HDF5."
-            )
+        home = home_of(path, file, options.spin)
+        channel = f", {home.name.strip('/')}" if home.name.strip("/") in SPINS else ""
         points = _numbers(home["eigenvalues"], r"point_(\d{1,9})", path, "`eigenvalues/point_<step>`")
         if len(points) < 2:
             raise InputError(
@@ -138,7 +198,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             )
     matrices = np.array(list(stack.values()))
     matrices = matrices.astype(complex if np.iscomplexobj(matrices) else float)
-    provenance = {"format": f"nanoqmflows-hdf5, {kind}", "units": "Ha, 1/atomic time"}
+    provenance = {"format": f"nanoqmflows-hdf5, {kind}{channel}", "units": "Ha, 1/atomic time"}
     if trust:
         nac = matrices * (HBAR / ATOMIC_TIME)
         sign, factor = "d; there are no overlaps to check it", 1.0
@@ -163,5 +223,5 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 FORMAT = Format(
     "nanoqmflows-hdf5", "nano-qmflows' HDF5: raw overlaps or couplings", "hamiltonian", "*.hdf5 with eigenvalues/point_<step>",
-    sniff, read, code="nano-qmflows", heeds=("scheme",),
+    sniff, read, code="nano-qmflows", heeds=("scheme", "spin"),
 )  # fmt: skip

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.io.assemble import UNITS, assemble, need_timestep, unit_of
 from hopcast.io.numbered import (
+    chosen_prefix,
     first_number,
     join_vibronic,
+    matrix_prefixes,
     matrix_text,
     names_in,
     numbered_files,
@@ -20,19 +23,16 @@ from hopcast.io.numbered import (
 )
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 
-_NAME = re.compile(r"(.*?)(\d+)_(re|im)")
-_FOREIGN = ("Hvib_", "Ham_")
-"""Prefixes of Libra and nano-qmflows, whose matrices look alike but have other units and signs."""
+_OWN = re.compile(r"\d+_Ham_")
+"""What the code itself writes; its input may name any other prefix."""
+_FOREIGN = re.compile(r"[Hh]vib_(?:[a-z]+_)*|Ham_|\d+_(?:S|sig\d*|ovlp|Hprime)_|(?:E|S|St)_(?:[a-z]+_)*")
+"""Vibronic Hamiltonians of Libra and nano-qmflows, whose matrices look alike but have other units and signs, and matrices that are none."""
 
 
 def prefixes(folder: Path) -> list[str]:
-    """Return the prefixes of numbered real and imaginary parts in a folder."""
-    parts: dict[str, set[str]] = {}
-    for name in names_in(folder):
-        hit = _NAME.fullmatch(name)
-        if hit:
-            parts.setdefault(hit.group(1), set()).add(hit.group(3))
-    return sorted(prefix for prefix, both in parts.items() if both == {"re", "im"})
+    """Return the prefixes in a folder that may be those of a Hamiltonian of PYXAID: the code's own, or all that no code is known by."""
+    found = [prefix for prefix in matrix_prefixes(folder) if not _FOREIGN.fullmatch(prefix)]
+    return [prefix for prefix in found if _OWN.fullmatch(prefix)] or found
 
 
 def _scattered(folder: Path) -> dict[str, dict[int, Path]]:
@@ -54,9 +54,10 @@ def sniff(path: Path) -> bool:
     """Whether a folder has numbered real and imaginary parts that are not another code's."""
     if not path.is_dir():
         return False
-    own = [prefix for prefix in prefixes(path) if prefix not in _FOREIGN]
-    if own or any(prefix in _FOREIGN for prefix in prefixes(path)):
-        return bool(own)
+    own = prefixes(path)
+    if own or matrix_prefixes(path):
+        # beside files of another code, a prefix that nobody is known by says nothing
+        return any(_OWN.fullmatch(prefix) for prefix in own) or (own == matrix_prefixes(path))
     try:
         scattered = _scattered(path)
     except InputError:
@@ -66,16 +67,17 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read energies and couplings at mid-points; `options.unit` where they are not in Ry."""
-    found = prefixes(path)
-    own = [prefix for prefix in found if prefix not in _FOREIGN] or found
-    if len(own) > 1:
-        raise InputError(
-            f"Folder `{path}` must hold the files of one Hamiltonian, but holds those of the prefixes "
-            f"{', '.join(f'`{prefix}`' for prefix in own[:5])}. Move all but one elsewhere."
-        )
     timestep = need_timestep(path, options.timestep)
+    own = matrix_prefixes(path) if options.prefix is not None else prefixes(path)
     if own:
-        prefix = own[0]
+        prefix = chosen_prefix(path, own, options.prefix)
+        if not _OWN.fullmatch(prefix) and options.unit is None:
+            warnings.warn(
+                f"Folder `{path}` is read as PYXAID's (Ry, Im H = -hbar d) only because no code is known to name its files `{prefix}<step>`. "
+                "Give `unit` if you know it, and hold the gap against a value you trust.",
+                QualityWarning,
+                stacklevel=4,
+            )
         files = {part: numbered_files(path, rf"{re.escape(prefix)}(\d+)_{part}") for part in ("re", "im")}
         origin = f"pyxaid, prefix {prefix}"
     else:
@@ -131,5 +133,5 @@ pyxaid_core.namd(params)
 
 FORMAT = Format(
     "pyxaid", "PYXAID's Hamiltonian, any prefix (also CA-NAC's), with a script to start from", "hamiltonian",
-    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("unit",),
+    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("unit", "prefix"),
 )  # fmt: skip
