@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Prefix, Scheme, Spin, Timestep, Unit
+from hopcast.cli.convert import (
+    Couplings,
+    From,
+    Grid,
+    Molecule,
+    Occupied,
+    Prefix,
+    Scheme,
+    Spin,
+    Timestep,
+    Unit,
+)
 from hopcast.cli.options import Cell, Workers, parse_cell
 
 

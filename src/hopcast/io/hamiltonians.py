@@ -61,14 +61,10 @@ def read_hamiltonian(
     energy_grid
         "frame" or "midpoint" for Libra's text, which does not say it.
     spin
-<<<<<<< HEAD
-        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI, wavefunctions).
-=======
-        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI, nano-qmflows' HDF5). None takes the first, and warns where there is a second
+        Spin channel, 0 or 1 (Libra's archives, NAMD-LMI, nano-qmflows' HDF5, wavefunctions). None takes the first, and warns where there is a second
         that differs.
     prefix
         How the names of the files begin, where a folder holds several Hamiltonians (PYXAID, Libra: ``Hvib_ci_``).
->>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
     scheme
         "3points" or "levine" for nano-qmflows' text.
     n_occupied
@@ -99,14 +95,9 @@ def read_hamiltonian(
         raise InputError(f"File `{name}` does not exist. Check the path.")
     found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
     options = ReadOptions(
-<<<<<<< HEAD
-        timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, scheme=scheme,
+        timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, prefix=prefix, scheme=scheme,
         n_occupied=n_occupied, bands=None if bands is None else (int(bands[0]), int(bands[1])), kpoint=kpoint, loewdin=loewdin,
         variable_cell=variable_cell, workers=workers,
-=======
-        timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, prefix=prefix, scheme=scheme,
-        n_occupied=n_occupied, workers=workers,
->>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
     )  # fmt: skip
     check_heeded(found, options)
     with reading(name, found):

@@ -23,7 +23,7 @@ from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
-HEEDED = ("unit", "energy_grid", "spin", "scheme", "bands", "kpoint", "loewdin", "variable_cell")
+HEEDED = ("unit", "energy_grid", "spin", "prefix", "scheme", "bands", "kpoint", "loewdin", "variable_cell")
 """Options of reading that are for some formats only."""
 
 
@@ -196,11 +196,7 @@ class Format:
     holds
         What a Hamiltonian keeps when it is written and read again.
     heeds
-<<<<<<< HEAD
         Which of the options of `HEEDED` its reader heeds; the others are refused.
-=======
-        Which of the options `unit`, `energy_grid`, `spin`, `prefix` and `scheme` its reader heeds; the others are refused.
->>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
     code
         Another name, shared by all formats of a code; the files decide which of them it is.
     geometries
@@ -322,11 +318,7 @@ def check_heeded(form: Format, options: ReadOptions) -> None:
     ConfigError
         Naming the option.
     """
-<<<<<<< HEAD
     for name in HEEDED:
-=======
-    for name in ("unit", "energy_grid", "spin", "prefix", "scheme"):
->>>>>>> facbbc8 (Libra under all its names in Ha, energies of its third step on mid-points, raw many-body overlaps, spinors; folders of several Hamiltonians and of two spins ask or say so)
         value = getattr(options, name)
         if value != getattr(ReadOptions(), name) and name not in form.heeds:
             able = ", ".join(f"`{each.name}`" for each in list_formats("hamiltonian") if name in each.heeds)

@@ -64,7 +64,7 @@ def has_numbered(folder: Path, find: Callable[[Path], Path | None]) -> bool:
 def selection_of(options: ReadOptions) -> Selection:
     """Return what is to be read, of the options of a reader."""
     return Selection(
-        bands=options.bands, spin=options.spin, kpoint=options.kpoint, loewdin=options.loewdin,
+        bands=options.bands, spin=options.spin or 0, kpoint=options.kpoint, loewdin=options.loewdin,
         variable_cell=options.variable_cell, n_occupied=options.n_occupied,
     )  # fmt: skip
 
