@@ -164,7 +164,8 @@ def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
         "5,5,5",
         code=3,
     )
-    assert "must hold the frames of the Hamiltonian, 61 that are 0.5 fs apart, but holds 39 that are" in said
+    assert "short-pos-1.xyz` and of the Hamiltonian must be the same, but are 39 and 61" in said
+    assert "cut the longer one, the Hamiltonian to `hamiltonian[:39]`" in said
     assert "three, six or nine numbers" in run(
         "convert", tmp_path / "md-pos-1.xyz", tmp_path / "y.h5", "--cell", "5,x", code=2
     )

@@ -233,14 +233,14 @@ class TestBadInput:
     def test_other_length(self, tmp_path):
         trajectory, hamiltonian = make_material(n_frames=120)
         self.write(tmp_path, trajectory=trajectory[:100], hamiltonian=hamiltonian)
-        self.check(tmp_path, 3, "must have the same frames, but have 100 and 120")
+        self.check(tmp_path, 3, "must be the same, but are 100 and 120")
 
     def test_other_time_step(self, tmp_path):
         trajectory, hamiltonian = make_material(n_frames=120)
         self.write(
             tmp_path, trajectory=dataclasses.replace(trajectory, timestep=1.0), hamiltonian=hamiltonian
         )
-        self.check(tmp_path, 3, "same time step, but theirs are 1 fs and 2 fs")
+        self.check(tmp_path, 3, "must be the same, but are 1 fs and 2 fs")
 
     def test_element_absent(self, tmp_path):
         self.write(tmp_path)

@@ -175,24 +175,44 @@ def _any(path: Path, kind: str) -> bool:
     return path.is_dir() and not any(each.sniff(path) for each in list_formats("trajectory"))
 
 
-def check_frames_of(trajectory: Any, hamiltonian: Any, source: Path) -> None:
-    """Refuse a trajectory of other frames than the Hamiltonian's.
+def cut(hamiltonian: Any, trajectory: Any, frames: str | None, first_number: int | None) -> tuple[Any, Any]:
+    """Return what was read, with some of its frames only, or with numbers of its frames from another first one on.
 
     Raises
     ------
+    ConfigError
+        If `frames` is no stretch of frames.
     InputError
-        If their time steps or their numbers of frames differ.
+        If it leaves none.
     """
-    from hopcast.core.errors import InputError
-    from hopcast.core.hamiltonian import check_same_frames
+    import dataclasses
+    import re
 
-    try:
-        check_same_frames(trajectory, hamiltonian)
-    except InputError as error:
-        raise InputError(
-            f"File `{source}` must hold the frames of the Hamiltonian, {hamiltonian.n_frames} that are {hamiltonian.timestep:g} fs apart, "
-            f"but holds {trajectory.n_frames} that are {trajectory.timestep:g} fs apart. Cut both to the same frames."
-        ) from error
+    import numpy as np
+
+    from hopcast.core.errors import ConfigError, InputError
+
+    parts = [hamiltonian, trajectory]
+    if frames is not None:
+        if not re.fullmatch(r"\d*:\d*", frames):
+            raise ConfigError(
+                f"Option --frames must be like 500:800 (the last is left out), but is `{frames}`."
+            )
+        start, stop = (int(end) if end else None for end in frames.split(":"))
+        for place, part in enumerate(parts):
+            if part is None:
+                continue
+            if len(range(*slice(start, stop).indices(part.n_frames))) < 2 or (stop or 0) > part.n_frames:
+                raise InputError(
+                    f"Option --frames must name at least two of the {part.n_frames} frames, from 0, but is `{frames}`."
+                )
+            parts[place] = part[start:stop]
+    if first_number is not None:
+        parts = [
+            part and dataclasses.replace(part, frame_numbers=first_number + np.arange(part.n_frames))
+            for part in parts
+        ]
+    return parts[0], parts[1]
 
 
 def convert(
@@ -242,6 +262,22 @@ def convert(
     variable_cell: VariableCell = False,
     cell: Cell = None,
     molecule: Molecule = False,
+    frames: Annotated[
+        str | None,
+        typer.Option(
+            "--frames",
+            help="Take these frames of IN only, from 0, e.g. 500:800 (without 800).",
+            show_default=False,
+        ),
+    ] = None,
+    first_number: Annotated[
+        int | None,
+        typer.Option(
+            "--first-number",
+            help="Number the frames of IN one by one from this on, whatever its files say.",
+            show_default=False,
+        ),
+    ] = None,
     trajectory: Annotated[
         Path | None,
         typer.Option(
@@ -269,6 +305,7 @@ def convert(
 ) -> None:
     """Convert a Hamiltonian (or a trajectory, to ours) to another format, and list what that format cannot hold."""
     from hopcast.core.errors import ConfigError, OutputError
+    from hopcast.core.matching import check_same_frames
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
     from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
@@ -281,6 +318,7 @@ def convert(
         prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
         variable_cell=variable_cell, cell=cell, molecule=molecule, workers=workers,
     )  # fmt: skip
+    hamiltonian, path = cut(hamiltonian, path, frames, first_number)
     if trajectory is not None:
         step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
         path = read_trajectory(
@@ -293,7 +331,7 @@ def convert(
         typer.echo(f"Wrote {target} (hopcast).")
         return
     if path is not None:
-        check_frames_of(path, hamiltonian, trajectory or source)
+        check_same_frames(path, hamiltonian, f"`{trajectory or source}`")
     if hamiltonian.overlaps is not None and couplings == "overlaps":
         hamiltonian = derived(
             hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from hopcast.core.blocks import (
     merged_couplings,
 )
 from hopcast.core.errors import InputError
-from hopcast.core.trajectory import Trajectory, checked_frame_numbers
+from hopcast.core.trajectory import checked_frame_numbers
 
 EnergyGrid = Literal["frame", "midpoint"]
 
@@ -401,26 +400,6 @@ class VibronicHamiltonian:
         return (
             f"VibronicHamiltonian({states}, {self.n_frames} frames, {self.timestep:g} fs apart, "
             f"{kind} couplings{known})"
-        )
-
-
-def check_same_frames(trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> None:
-    """Refuse a trajectory and a Hamiltonian that do not belong together.
-
-    Raises
-    ------
-    InputError
-        If their time steps or their numbers of frames differ.
-    """
-    if not math.isclose(trajectory.timestep, hamiltonian.timestep, rel_tol=1e-6):
-        raise InputError(
-            f"Trajectory and Hamiltonian must have the same time step, but theirs are {trajectory.timestep:g} fs and "
-            f"{hamiltonian.timestep:g} fs. Thin out the finer one, or correct `timestep`."
-        )
-    if trajectory.n_frames != hamiltonian.n_frames:
-        raise InputError(
-            f"Trajectory and Hamiltonian must have the same frames, but have {trajectory.n_frames} and "
-            f"{hamiltonian.n_frames}. Cut the longer one, e.g. `trajectory[:{hamiltonian.n_frames}]`."
         )
 
 

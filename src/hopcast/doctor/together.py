@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import frames_differ
 from hopcast.core.trajectory import Trajectory
 from hopcast.doctor.verdict import Verdict, memory_of
 
@@ -85,16 +86,9 @@ def alignment(
 ) -> tuple[Verdict, dict[str, NDArray[np.float64]]]:
     """Judge frames, time step and alignment; return the verdict and the scan for its figure."""
     name = "alignment"
-    if not np.isclose(trajectory.timestep, ham.timestep, rtol=1e-6):
-        return Verdict(
-            name, "bad", f"The trajectory has frames {trajectory.timestep:g} fs apart, the Hamiltonian {ham.timestep:g} fs.",
-            "Thin out the finer one, or correct the time step.", {},
-        ), {}  # fmt: skip
-    if abs(trajectory.n_frames - ham.n_frames) > 1:
-        return Verdict(
-            name, "bad", f"The trajectory has {trajectory.n_frames} frames, the Hamiltonian {ham.n_frames}.",
-            "Cut both to the same frames; make sure that the first ones agree.", {},
-        ), {}  # fmt: skip
+    finding = frames_differ(trajectory, ham)
+    if finding:
+        return Verdict(name, "bad", finding, "Bring both to the same frames as said, and check again."), {}
     if trajectory.n_frames < 60 or not np.isfinite(ham.gap(pair)).all():
         return Verdict(name, "skipped", "The scan needs sixty frames, all with known energies."), {}
     independent = trajectory.n_frames / (2 * memory_of(ham.gap(pair))[0])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from hopcast.core.errors import ConfigError, InputError, nearest
-from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.descriptors import SymmetryFunctions

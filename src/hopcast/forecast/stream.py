@@ -29,7 +29,9 @@ from hopcast.io.streaming import Source, open_trajectory
 CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
 
-FRAMES: Final = {"energies": "eV", "energies_std": "eV", "outside": "1", "distance": "1", "relative_std": "1"}
+FRAMES: Final = {
+    "energies": "eV", "energies_std": "eV", "outside": "1", "distance": "1", "relative_std": "1", "frame_numbers": "1",
+}  # fmt: skip
 """What a chunk holds of its frames, and the units of it."""
 
 STEPS: Final = {"nac": "eV", "nac_std": "eV", "overlaps": "1"}
@@ -200,7 +202,7 @@ def _computed(
                 raise InputError(f"Frames {start} to {stop - 1}: {error}") from error
             key = fingerprint(
                 made_of, part.start, part.stop, geometries.timestep, geometries.positions, geometries.cell,
-                geometries.numbers,
+                geometries.numbers, geometries.frame_numbers,
             )  # fmt: skip
             name = parts / f"{part.start:012d}-{key[:16]}.h5"
             wanted = slice(part.start - start, part.stop - start)
@@ -214,7 +216,10 @@ def _forecast(forecaster: FittedForecaster, item: _Item) -> tuple[Path, Arrays |
     name, geometries, wanted = item
     if geometries is None:
         return name, None
-    return name, _arrays(forecaster.forecast(geometries, workers=1), wanted)
+    arrays = _arrays(forecaster.forecast(geometries, workers=1), wanted)
+    if geometries.frame_numbers is not None:
+        arrays["frame_numbers"] = geometries.frame_numbers[wanted]
+    return name, arrays
 
 
 def _arrays(found: HamiltonianForecast, wanted: slice) -> Arrays:
@@ -279,7 +284,7 @@ def _write(
         nac, said = enlarged(nac, std), "sqrt(mu^2 + var) of the modulus"
     hamiltonian = VibronicHamiltonian(
         energies=energies, nac=nac, timestep=timestep, n_occupied=n_occupied, state_labels=labels,
-        provenance={"source": "forecast by hopcast", "couplings": said, **forecaster.provenance},
+        frame_numbers=joined.get("frame_numbers"), provenance={"source": "forecast by hopcast", "couplings": said, **forecaster.provenance},
     )  # fmt: skip
     shown = {"gap": (gap, "eV"), "coupling": (coupling, "eV")}
     if std is not None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hopcast.core.errors import InputError
-from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
 from hopcast.datasets import load
