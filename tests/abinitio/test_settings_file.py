@@ -50,5 +50,5 @@ def test_settings_reach_the_inputs_of_a_plan(tmp_path, nuclei):
     words = ["select", str(tmp_path / "md.h5"), "--budget", "1", "-o", str(tmp_path / "plan"), "--settings", str(tmp_path / "s.toml")]  # fmt: skip
     assert CliRunner().invoke(app, [*words, "--engine", "cp2k"]).exit_code == 0
     assert "CUTOFF 333" in next((tmp_path / "plan").rglob("frame.inp")).read_text()
-    refused = CliRunner().invoke(app, [*words, "--engine", "vasp"])
+    refused = CliRunner().invoke(app, [*words, "--engine", "tblite"])
     assert isinstance(refused.exception, ConfigError)

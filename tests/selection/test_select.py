@@ -7,6 +7,7 @@ from ase import Atoms
 
 import hopcast as hc
 from hopcast.abinitio import write_plan
+from hopcast.abinitio.qe_input import QeSettings
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.selection import choose_farthest, choose_sequential, choose_stride, select_pairs, write_folders
 
@@ -90,7 +91,9 @@ def test_bad_requests_say_why():
 def test_folders_hold_the_geometry(tmp_path, code, name):
     trajectory = make_trajectory()
     plan = write_plan(tmp_path / "plan", trajectory, [4, 90], strategy="stride")
-    files = write_folders(plan, code)
+    qe = QeSettings(pseudopotentials={"Cs": "Cs.upf", "Pb": "Pb.upf", "I": "I.upf"}, nbnd=40)
+    settings = qe if code == "qe" else None
+    files = write_folders(plan, code, settings=settings)
     assert [file.parent.name for file in files] == ["000004", "000005", "000090", "000091"]
     script = (tmp_path / "plan" / "array.slurm").read_text()
     assert "000091" in script
@@ -107,7 +110,7 @@ def test_folders_hold_the_geometry(tmp_path, code, name):
         assert "POTENTIAL GTH-PBE-q9" in text
         assert text.count("&KIND") == 3
     files[2].write_text("edited by hand")
-    write_folders(plan, code)
+    write_folders(plan, code, settings=settings)
     assert files[2].read_text() == "edited by hand"
 
 

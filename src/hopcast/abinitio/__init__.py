@@ -28,6 +28,10 @@ rotation of the shells of each atom,
 Gaussian functions of two geometries from pyscf, summed over the periodic images:
 :math:`S(t,t') = C(t)^T\,\langle\mu(t)|\nu(t')\rangle\,C(t')`, which is the full overlap, electron translation included.
 
+**qe** (external program; pw.x at Gamma) and **vasp** (where a ``vasp_gam`` is on the path): plane waves that do not move with the
+atoms, so that the overlap is a product of coefficients, electron translation included (`hopcast.io.wavefunctions`). Those of
+norm-conserving pseudopotentials are orthonormal; of ultrasoft and PAW ones they are orthonormalised in the window of bands.
+
 Sources: Bannwarth et al., *WIREs Comput. Mol. Sci.* 2021, 11, e1493 (doi 10.1002/wcms.1493) for xTB; Grimme, Bannwarth,
 Shushkov, *J. Chem. Theory Comput.* 2017, 13, 1989 (doi 10.1021/acs.jctc.7b00118) for GFN1; Löwdin, *J. Chem. Phys.* 1950, 18,
 365 (doi 10.1063/1.1747632); Fatehi, Alguire, Shao, Subotnik, *J. Chem. Phys.* 2011, 135, 234105 (doi 10.1063/1.3665031) for
@@ -46,6 +50,7 @@ from hopcast.abinitio.electrons import (
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry
 from hopcast.abinitio.engines import make_engine
 from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
+from hopcast.abinitio.harvest_waves import harvest_waves, plan_code
 from hopcast.abinitio.matrices import matrix_couplings
 from hopcast.abinitio.molecular_dynamics import MolecularDynamics, run_md
 from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
@@ -54,6 +59,6 @@ from hopcast.abinitio.settings_file import read_engine_options
 __all__ = [
     "BandEdges", "ComputeReport", "DensityOfStates", "Electrons", "ElectronsError", "Engine", "Geometry", "Harvest",
     "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states",
-    "harvest_cp2k", "harvest_pairs", "make_engine", "matrix_couplings", "plan_electrons", "read_engine_options", "read_plan", "run_md",
+    "harvest_cp2k", "harvest_pairs", "harvest_waves", "make_engine", "matrix_couplings", "plan_code", "plan_electrons", "read_engine_options", "read_plan", "run_md",
     "trajectory_hash", "write_plan",
 ]  # fmt: skip

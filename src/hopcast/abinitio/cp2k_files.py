@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.abinitio.engine import OutputState
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.units import HARTREE
 
@@ -170,14 +171,6 @@ def read_basis(path: str | Path, element: str, name: str) -> Shells:
             shells.append((momentum, table[:, 0], table[:, column : column + count]))
             column += count
     return tuple(shells)
-
-
-@dataclass(frozen=True)
-class OutputState:
-    """How a CP2K run ended: "finished", "not converged", "killed" or "absent", and a sentence about it."""
-
-    state: str
-    reason: str
 
 
 def output_state(path: str | Path) -> OutputState:

@@ -23,6 +23,14 @@ class ElectronsError(HopcastError, RuntimeError):
     exit_code = 3
 
 
+@dataclass(frozen=True)
+class OutputState:
+    """How a run ended: "finished", "not converged", "killed" or "absent", and a sentence about it."""
+
+    state: str
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """The nuclei of one frame.

@@ -7,7 +7,7 @@ from typing import Any
 from hopcast.abinitio.engine import Engine, require
 from hopcast.core.errors import check_choice
 
-ENGINES = ("tblite", "cp2k")
+ENGINES = ("tblite", "cp2k", "qe", "vasp")
 
 
 def make_engine(name: str, **options: Any) -> Engine:
@@ -16,9 +16,9 @@ def make_engine(name: str, **options: Any) -> Engine:
     Parameters
     ----------
     name
-        "tblite" or "cp2k".
+        "tblite", "cp2k", "qe" or "vasp".
     options
-        Of `TbliteEngine` or `Cp2kEngine`.
+        Of `TbliteEngine`, `Cp2kEngine`, `QeEngine` or `VaspEngine`.
 
     Raises
     ------
@@ -31,6 +31,14 @@ def make_engine(name: str, **options: Any) -> Engine:
         from hopcast.abinitio.tblite_engine import TbliteEngine
 
         return TbliteEngine(**options)
+    if name == "qe":
+        from hopcast.abinitio.qe_engine import QeEngine
+
+        return QeEngine(**options)
+    if name == "vasp":
+        from hopcast.abinitio.vasp_engine import VaspEngine
+
+        return VaspEngine(**options)
     from hopcast.abinitio.cp2k_engine import Cp2kEngine
 
     return Cp2kEngine(**options)

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hopcast.abinitio.cp2k_input import Cp2kSettings
+from hopcast.abinitio.qe_input import QeSettings
+from hopcast.abinitio.vasp_input import VaspSettings
 from hopcast.core.errors import ConfigError, nearest
+
+SETTINGS: dict[str, Any] = {"cp2k": Cp2kSettings, "qe": QeSettings, "vasp": VaspSettings}
 
 
 def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
@@ -19,9 +23,9 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
     ----------
     path
         The file: one key a line, for tblite the arguments of `TbliteEngine` (method, accuracy, temperature, max_iterations), for
-        cp2k those of `Cp2kSettings` and temperature.
+        cp2k, qe and vasp those of `Cp2kSettings`, `QeSettings` and `VaspSettings`, and temperature.
     engine
-        "tblite" or "cp2k".
+        "tblite", "cp2k", "qe" or "vasp".
 
     Raises
     ------
@@ -41,7 +45,8 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
             raise ConfigError(
                 f"File `{name}` has the unknown key `{key}` for the engine {engine}.{nearest(key, known)}"
             )
-        kind = type(known[key])
+        kind: Any = type(known[key])
+        kind = {tuple: list}.get(kind, kind)
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
             raise ConfigError(
                 f"File `{name}`, `{key}` must be like {known[key]!r}, but is {value!r}."
@@ -49,12 +54,12 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
     if engine == "tblite":
         return values
     own = {"temperature": values.pop("temperature")} if "temperature" in values else {}
-    return {**own, "settings": Cp2kSettings(**values)}
+    return {**own, "settings": SETTINGS[engine](**values)}
 
 
 def _defaults(engine: str) -> dict[str, Any]:
-    if engine == "cp2k":
-        return {**dataclasses.asdict(Cp2kSettings()), "temperature": 300.0}
+    if engine in SETTINGS:
+        return {**dataclasses.asdict(SETTINGS[engine]()), "temperature": 300.0}
     from hopcast.abinitio.tblite_engine import TbliteEngine
 
     parameters = inspect.signature(TbliteEngine).parameters

@@ -74,6 +74,14 @@ class Store:
         data = self._read(self.pair_file(pair))
         return None if data is None else data["overlap"]
 
+    def put_arrays(self, pair: int, arrays: Mapping[str, Any]) -> None:
+        """Keep what was harvested of a pair."""
+        self._write(self.pair_file(pair), arrays)
+
+    def get_arrays(self, pair: int) -> dict[str, NDArray[Any]] | None:
+        """Return what was harvested of a pair, or None."""
+        return self._read(self.pair_file(pair))
+
     def put_failure(self, frame: int, reason: str) -> None:
         """Record why a frame has no electrons."""
         write_text(self.failure_file(frame), json.dumps({"frame": frame, "reason": reason}) + "\n")

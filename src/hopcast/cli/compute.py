@@ -13,7 +13,7 @@ from hopcast.cli.options import EngineSettings
 
 def compute(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.", show_default=False)],
-    engine: Annotated[str, typer.Option("--engine", help="tblite or cp2k.")] = "tblite",
+    engine: Annotated[str, typer.Option("--engine", help="tblite, cp2k, qe or vasp.")] = "tblite",
     bands: Annotated[str, typer.Option("--bands", help="Bands to keep below and above the gap.")] = "8,8",
     settings: EngineSettings = None,
     part: Annotated[

@@ -132,8 +132,9 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         ]
         own = " (hopcast)" if ours else ""
         typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
-        kind = recognise(path, "hamiltonian") if form is None else find_format(form, "hamiltonian", path)
-        wants_trajectory = wants_trajectory or _holds_geometries(path, kind, hamiltonian)
+        if not ours:
+            kind = recognise(path, "hamiltonian") if form is None else find_format(form, "hamiltonian", path)
+            wants_trajectory = _holds_geometries(path, kind, hamiltonian)
     if wants_trajectory:
         trajectory = read_trajectory(
             path,
@@ -142,7 +143,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
             cell=parse_cell(cell),
             pbc=False if molecule else None,
         )
-        known = "hopcast" if ours else recognise_trajectory(path).name
+        known = "hopcast" if ours else (not wants_hamiltonian and form) or recognise_trajectory(path).name
         typer.echo(f"Read {path} ({known}): {trajectory!r}.")
     return hamiltonian, trajectory
 
@@ -151,8 +152,7 @@ def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
     """Whether numbered folders of wavefunctions hold the atoms of exactly the frames of their Hamiltonian; say why not."""
     if form.geometries is None:
         return False
-    first = int(re.findall(r"from number (\d+)", hamiltonian.provenance.get("alignment", "from number 0"))[0])
-    wanted = range(first, first + hamiltonian.n_frames)
+    wanted = hamiltonian.frame_numbers.tolist()
     there = set(form.geometries(path))
     if there == set(wanted):
         return True

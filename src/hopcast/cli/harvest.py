@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import From, Occupied
+from hopcast.cli.convert import Bands, From, Kpoint, Loewdin, Occupied, Spin, parse_bands
 from hopcast.cli.options import EngineSettings
 
 
@@ -21,17 +21,36 @@ def harvest(
     ] = None,
     form: From = None,
     occupied: Occupied = None,
+    bands: Bands = None,
+    spin: Spin = 0,
+    kpoint: Kpoint = 0,
+    loewdin: Loewdin = True,
     settings: EngineSettings = None,
 ) -> None:
-    """Collect CP2K outputs (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
-    from hopcast.abinitio import make_engine, read_engine_options, read_plan
+    """Collect runs of VASP, pw.x or CP2K (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
+    from hopcast.abinitio import make_engine, plan_code, read_engine_options, read_plan
     from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
+    from hopcast.abinitio.harvest_waves import harvest_waves
+    from hopcast.core.errors import ConfigError
     from hopcast.io import write_native
 
     chosen = read_plan(plan)
     texts = any(path.is_dir() for path in (plan / "pairs").glob("*"))
     if texts or form is not None:
         found = harvest_pairs(plan, format=form, n_occupied=occupied)
+    elif plan_code(chosen) in ("vasp", "qe"):
+        from hopcast.io.wavefunctions import Selection
+
+        if settings is not None:
+            raise ConfigError(
+                "Option --settings belongs to harvests of CP2K: files of VASP and pw.x say everything themselves. Leave it out."
+            )
+        found = harvest_waves(
+            plan,
+            selection=Selection(
+                bands=parse_bands(bands), spin=spin, kpoint=kpoint, loewdin=loewdin, n_occupied=occupied
+            ),
+        )
     else:
         options = {} if settings is None else read_engine_options(settings, "cp2k")
         found = harvest_cp2k(plan, make_engine("cp2k", **options))  # type: ignore[arg-type] # the name says which
@@ -39,6 +58,9 @@ def harvest(
         typer.echo(f"Frame {frame} is unknown: {reason}", err=True)
     target = output or plan / "hamiltonian.h5"
     write_native(target, hamiltonian=found.hamiltonian)
+    for key in ("overlaps", "norm lost"):
+        if key in found.hamiltonian.provenance:
+            typer.echo(f"{key.capitalize()}: {found.hamiltonian.provenance[key]}.")
     typer.echo(
         f"Wrote {target}: {found.hamiltonian!r}; {len(found.missing)} of {len(chosen.pairs if texts else chosen.frames)} missing."
     )

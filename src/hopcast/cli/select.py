@@ -36,14 +36,15 @@ def select(
     from hopcast.abinitio import read_engine_options, write_plan
     from hopcast.core.errors import ConfigError, check_choice
     from hopcast.io import read_hamiltonian, read_trajectory
-    from hopcast.selection import select_pairs, write_folders
+    from hopcast.selection import check_settings, select_pairs, write_folders
     from hopcast.selection.folders import CODES
 
     check_choice("engine", engine, CODES)
-    if settings is not None and engine != "cp2k":
-        raise ConfigError(f"Option --settings belongs to the inputs of the engine cp2k, but the engine is `{engine}`.")  # fmt: skip
+    if settings is not None and engine == "tblite":
+        raise ConfigError("Option --settings belongs to inputs that are written, but tblite needs none. Give it to `hopcast compute`.")  # fmt: skip
     options = {} if settings is None else read_engine_options(settings, engine)
     nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
+    check_settings(engine, list(nuclei.symbols), options.get("settings"))
     before = None if known is None else read_hamiltonian(known)
     pairs = select_pairs(nuclei, budget, strategy, known=before)
     plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
@@ -51,11 +52,8 @@ def select(
     typer.echo(
         f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."
     )
-    if engine in ("tblite", "cp2k"):
-        typer.echo(
-            f"Next: hopcast compute {output} --engine {engine}   (or: cd {output} && sbatch array.slurm)"
-        )
-    else:
-        typer.echo(
-            f"Next: cd {output} && sbatch array.slurm, then your NAC code, then hopcast harvest {output}"
-        )
+    words = {
+        "vasp": f"put INCAR, KPOINTS and POTCAR into {output}, cd {output} && sh submit.sh, then hopcast harvest {output}",
+        "qe": f"hopcast compute {output} --engine qe   (or: cd {output} && sbatch array.slurm, then hopcast harvest {output})",
+    }.get(engine, f"hopcast compute {output} --engine {engine}   (or: cd {output} && sbatch array.slurm)")
+    typer.echo(f"Next: {words}")

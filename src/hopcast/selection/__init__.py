@@ -16,7 +16,7 @@ A sample is a pair (t, t + dt): two single points give two energies and one coup
   Each keeps a distance of half the equal stride from those chosen, so that errors of the forecast are not all taken from one place.
 """
 
-from hopcast.selection.folders import write_folders
+from hopcast.selection.folders import check_settings, write_folders
 from hopcast.selection.sequential import choose_sequential
 from hopcast.selection.strategies import (
     STRATEGIES,
@@ -27,5 +27,5 @@ from hopcast.selection.strategies import (
 )
 
 __all__ = [
-    "STRATEGIES", "choose_blocks", "choose_farthest", "choose_sequential", "choose_stride", "select_pairs", "write_folders",
+    "STRATEGIES", "check_settings", "choose_blocks", "choose_farthest", "choose_sequential", "choose_stride", "select_pairs", "write_folders",
 ]  # fmt: skip

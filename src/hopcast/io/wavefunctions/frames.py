@@ -48,14 +48,28 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False)
-class _Loaded:
+class Loaded:
+    """The window of a frame in memory.
+
+    Attributes
+    ----------
+    file
+        Where it comes from.
+    basis
+        What its coefficients refer to.
+    levels
+        All its bands.
+    coefficients
+        Of the window [n_bands, n_components].
+    """
+
     file: Wavefunctions
     basis: Basis
     levels: Levels
     coefficients: NDArray[Any]
 
 
-def load_frame(path: Path, window: Window, opener: Open) -> _Loaded:
+def load_frame(path: Path, window: Window, opener: Open) -> Loaded:
     """Read the window of one frame, and check that it belongs to the others.
 
     Raises
@@ -68,11 +82,11 @@ def load_frame(path: Path, window: Window, opener: Open) -> _Loaded:
     basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
     window.check_levels(file, levels)
     window.check_basis(file, basis)
-    return _Loaded(file, basis, levels, file.coefficients(window.bands, spin, kpoint))
+    return Loaded(file, basis, levels, file.coefficients(window.bands, spin, kpoint))
 
 
 def overlap_frames(
-    left: _Loaded, right: _Loaded, window: Window
+    left: Loaded, right: Loaded, window: Window
 ) -> tuple[NDArray[Any], tuple[int, int] | None]:
     """Return the raw overlaps of two frames, and how many plane waves they share of how many where they are matched.
 
@@ -91,7 +105,7 @@ def overlap_frames(
     return found, None if common is None else (len(common[1]), right.basis.n_components)
 
 
-def metric_of(frame: _Loaded) -> NDArray[Any]:
+def metric_of(frame: Loaded) -> NDArray[Any]:
     """Return the overlaps of the window with itself.
 
     Raises
@@ -121,7 +135,7 @@ def _check_finite(file: Wavefunctions, values: NDArray[Any]) -> None:
 def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first: bool = True) -> list[Frame]:
     """Return consecutive frames; the first one serves the overlap with the second only, unless `first`."""
     kept: list[Frame] = []
-    before: _Loaded | None = None
+    before: Loaded | None = None
     with single_threaded_blas():
         for number, path in paths.items():
             here = load_frame(path, window, opener)

@@ -1,0 +1,264 @@
+"""`harvest` of VASP and Quantum ESPRESSO: overlaps of the pairs of a plan from the wavefunctions in its folders."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.abinitio.engine import OutputState, fingerprint
+from hopcast.abinitio.harvest import Harvest
+from hopcast.abinitio.plan import Plan, read_plan
+from hopcast.abinitio.qe_input import qe_state
+from hopcast.abinitio.store import Store
+from hopcast.abinitio.vasp_input import vasp_state
+from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.couplings import derive_couplings
+from hopcast.io.assemble import orthogonal_pair
+from hopcast.io.formats.qe_save import save_in
+from hopcast.io.wavefunctions.espresso import Save
+from hopcast.io.wavefunctions.folders import PSEUDO, norm_lost
+from hopcast.io.wavefunctions.frames import Loaded, load_frame, metric_of, overlap_frames
+from hopcast.io.wavefunctions.paw_pairs import read_pair
+from hopcast.io.wavefunctions.protocol import Wavefunctions
+from hopcast.io.wavefunctions.selection import Selection, Window, band_labels, choose_window
+from hopcast.io.wavefunctions.wavecar import Wavecar
+
+INPUTS = {"POSCAR": "vasp", "frame.in": "qe", "frame.inp": "cp2k"}
+"""The input of a frame says which code the plan is for."""
+
+
+def plan_code(plan: Plan) -> str:
+    """Return the code that a plan's input files are for: "vasp", "qe" or "cp2k"; empty where there are none."""
+    for frame in plan.frames:
+        for name, code in INPUTS.items():
+            if (plan.folder / "frames" / f"{frame:06d}" / name).is_file():
+                return code
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    r"""What is kept of a pair.
+
+    Attributes
+    ----------
+    energies
+        Of both frames [2, n_states], eV.
+    overlap
+        :math:`\\langle i(t)|j(t+\\Delta t)\\rangle`.
+    norms
+        :math:`C^\\dagger C` of both frames [2, n_states].
+    first, n_occupied, n_bands
+        Number of the first band from 0, occupied ones of the window, all that were computed.
+    exact
+        Whether the overlap has the augmentation of PAW in it (WSWQ), or needs none (norm-conserving).
+    """
+
+    energies: NDArray[np.float64]
+    overlap: NDArray[Any]
+    norms: NDArray[np.float64]
+    first: int
+    n_occupied: int
+    n_bands: int
+    exact: bool
+
+    def same_bands(self, other: Pair) -> bool:
+        """Whether two pairs are of the same window."""
+        return (self.first, self.n_occupied, self.n_bands, len(self.overlap)) == (
+            other.first, other.n_occupied, other.n_bands, len(other.overlap),
+        )  # fmt: skip
+
+
+def harvest_waves(folder: str | Path, *, selection: Selection | None = None) -> Harvest:
+    """Collect the calculations of VASP (``WAVECAR``, ``WSWQ``) or pw.x (``out/*.save``) in the folders of a plan.
+
+    Overlaps are kept beside the plan, each as soon as it is made, so that a killed harvest goes on, and wavefunctions whose
+    pairs are harvested may be deleted. Pairs without ``WSWQ`` take the overlaps of the pseudo-wavefunctions.
+
+    Parameters
+    ----------
+    folder
+        Of the plan.
+    selection
+        Bands, spin, k-point; the default is eight bands below and eight above the gap.
+
+    Raises
+    ------
+    InputError
+        If no pair is finished, or pairs were harvested with another window.
+    """
+    plan = read_plan(folder)
+    chosen = selection or Selection()
+    source = _Source(plan, plan_code(plan), chosen)
+    store = Store(plan.folder, fingerprint({"wavefunctions": dataclasses.asdict(chosen)}))
+    pairs: dict[int, Pair] = {}
+    for number in plan.pairs:
+        kept = _kept(store, number, source)
+        if kept is None:
+            kept = source.pair(number)
+            if kept is not None:
+                store.put_arrays(number, vars(kept))
+        if kept is not None:
+            pairs[number] = kept
+    if not pairs:
+        frame, reason = next(iter(source.missing.items()))
+        raise InputError(f"Plan `{plan.folder}` holds no finished pair (frame {frame}: {reason}).")
+    missing = {frame: source.missing[frame] for frame in plan.frames if frame in source.missing}
+    return Harvest(_assemble(plan, pairs, source.code, chosen), missing)
+
+
+def _kept(store: Store, number: int, source: _Source) -> Pair | None:
+    """Return the pair of an earlier harvest, unless a frame was computed again since."""
+    arrays = store.get_arrays(number)
+    if arrays is None or not {field.name for field in dataclasses.fields(Pair)} <= set(arrays):
+        return None
+    written = store.pair_file(number).stat().st_mtime_ns
+    if any(file.stat().st_mtime_ns > written for file in source.files(number)):
+        return None
+    return Pair(
+        arrays["energies"], arrays["overlap"], arrays["norms"], int(arrays["first"]), int(arrays["n_occupied"]), int(arrays["n_bands"]),
+        bool(arrays["exact"]),
+    )  # fmt: skip
+
+
+class _Source:
+    """The folders of a plan, of which two frames at a time are in memory."""
+
+    def __init__(self, plan: Plan, code: str, selection: Selection) -> None:
+        self.plan, self.code, self.selection = plan, code, selection
+        self.missing: dict[int, str] = {}
+        self._window: Window | None = None
+        self._last: tuple[int, Loaded] | None = None
+
+    def place(self, frame: int) -> Path:
+        """Return the folder of a frame."""
+        return self.plan.folder / "frames" / f"{frame:06d}"
+
+    def files(self, pair: int) -> list[Path]:
+        """Return what a pair is made of, as far as it is there."""
+        names = [self.place(pair + 1) / "WSWQ"]
+        names += [self.place(frame) / "WAVECAR" for frame in (pair, pair + 1)]
+        for frame in (pair, pair + 1):
+            if self.code == "qe" and (save := save_in(self.place(frame))) is not None:
+                names += [save, *save.glob("wfc*")]
+        return [name for name in names if name.exists()]
+
+    def pair(self, number: int) -> Pair | None:
+        """Return a pair, or None where a frame of it is missing (its reason is kept)."""
+        left, right = self._frame(number), self._frame(number + 1)
+        if left is None or right is None:
+            return None
+        sides, window = (left, right), self._window
+        assert window is not None
+        wswq = self.place(number + 1) / "WSWQ"
+        try:
+            with single_threaded_blas():
+                norms = [np.diag(metric_of(side)).real for side in sides]
+                if self.code == "vasp" and wswq.is_file():
+                    found = read_pair((wswq, left.file.path, right.file.path), window=window)
+                    exact = True
+                else:
+                    found, _ = overlap_frames(left, right, window)
+                    exact = left.file.orthonormal
+                    if not exact and self.selection.loewdin:
+                        found = orthogonal_pair(metric_of(left), found, metric_of(right))
+        except InputError as error:
+            self.missing[number + 1] = str(error)
+            return None
+        bands = window.bands
+        energies = np.array([side.levels.energies[bands.start : bands.stop] for side in sides])
+        return Pair(energies, found, np.array(norms), bands.start, window.n_occupied, window.n_bands, exact)
+
+    def _frame(self, frame: int) -> Loaded | None:
+        if frame in self.missing:
+            return None
+        if self._last is not None and self._last[0] == frame:
+            return self._last[1]
+        try:
+            path = self._wavefunctions(frame)
+            if self._window is None:
+                self._window = self._choose(path)
+            loaded = load_frame(path, self._window, self.open)
+        except InputError as error:
+            self.missing[frame] = str(error)
+            return None
+        self._last = frame, loaded
+        return loaded
+
+    def open(self, path: Path) -> Wavefunctions:
+        """Open the wavefunctions of a frame."""
+        return Save.open(path) if self.code == "qe" else Wavecar.open(path)
+
+    def _choose(self, path: Path) -> Window:
+        file = self.open(path)
+        spin, kpoint = self.selection.spin, self.selection.kpoint
+        return choose_window(file, self.selection, file.basis(spin, kpoint))
+
+    def _wavefunctions(self, frame: int) -> Path:
+        """Return where the wavefunctions of a frame are.
+
+        Raises
+        ------
+        InputError
+            With the reason why there are none.
+        """
+        place = self.place(frame)
+        if self.code == "qe":
+            state, found = qe_state(place / "frame.out"), save_in(place)
+        else:
+            state = vasp_state(place / "OUTCAR")
+            found = place / "WAVECAR" if (place / "WAVECAR").is_file() else None
+            if state.state == "absent" and found is not None:
+                state = OutputState("finished", "")  # the WAVECAR says by itself whether it is whole
+        if state.state != "finished":
+            raise InputError(state.reason)
+        if found is None:
+            raise InputError(
+                "the run is finished, but left no wavefunctions (LWAVE, wf_collect), or they were deleted before they were harvested"
+            )
+        return found
+
+
+def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selection) -> VibronicHamiltonian:
+    first_number, first = next(iter(pairs.items()))
+    n = len(first.overlap)
+    energies = np.full((plan.n_frames, n), np.nan)
+    overlaps = np.full(
+        (plan.n_frames - 1, n, n), np.nan, np.result_type(*(pair.overlap for pair in pairs.values()))
+    )
+    for number, pair in pairs.items():
+        if not pair.same_bands(first):
+            raise InputError(
+                f"Plan `{plan.folder}` must hold pairs of the same bands, but pair {first_number} has {first.first}:{first.first + n} of "
+                f"{first.n_bands} ({first.n_occupied} occupied) and pair {number} {pair.first}:{pair.first + len(pair.overlap)} of {pair.n_bands} "
+                f"({pair.n_occupied} occupied). Name `bands` (--bands), or calculate them alike."
+            )
+        energies[number : number + 2] = pair.energies
+        overlaps[number] = pair.overlap
+    labels = band_labels(first.n_occupied, n, first.first)
+    exact = sum(pair.exact for pair in pairs.values())
+    said = f"{exact} of {len(pairs)} pairs exact ({'WSWQ' if code == 'vasp' else 'norm-conserving'})"
+    if exact < len(pairs):
+        how = "Löwdin-orthonormalised in the window" if selection.loewdin else "as they come"
+        said += f"; the others of pseudo-wavefunctions, {how}: {PSEUDO}"
+    lost = {}
+    if code == "vasp" or exact < len(pairs):
+        lost["norm lost"] = norm_lost(np.concatenate([pair.norms for pair in pairs.values()]), labels)
+    hamiltonian = VibronicHamiltonian(
+        energies, np.full(overlaps.shape, np.nan), plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=labels,
+        provenance={
+            "format": f"harvested by hopcast from {code}", "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>", "overlaps": said, **lost,
+            "bands": f"{first.first}:{first.first + n} from 0, {first.first + 1} to {first.first + n} of {first.n_bands} as the code counts",
+            "channel": f"spin {selection.spin}, k-point {selection.kpoint}",
+            "harvest": f"{len(pairs)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
+            "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,
+        },
+    )  # fmt: skip
+    return derive_couplings(hamiltonian)
