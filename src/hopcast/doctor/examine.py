@@ -14,6 +14,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
 from hopcast.doctor import nuclei, states
 from hopcast.doctor.pair import Context, choose_pair, named
+from hopcast.doctor.partners import partners
 from hopcast.doctor.together import alignment
 from hopcast.doctor.verdict import Diagnosis, Verdict
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function
@@ -36,7 +37,7 @@ def check(
     hamiltonian, trajectory
         One of them, or both.
     pair
-        The two states of interest; the band edges where `n_occupied` is known, else the neighbours with the largest mean gap.
+        The two states of interest (degenerate ones count as one); the band edges where `n_occupied` is known, else the neighbours with the largest mean gap.
     duration
         Length of the dynamics that is planned, fs; without it nobody can say that it is too short.
     frame_numbers
@@ -57,18 +58,21 @@ def check(
     series: dict[str, NDArray[Any]] = {}
     names = []
     if hamiltonian is not None:
+        raw, given = hamiltonian, repr(hamiltonian)
+        told = partners(_with_couplings(raw))
+        hamiltonian = raw.merged() if raw.is_degenerate else raw
         pair, is_gap, verdict = choose_pair(hamiltonian, pair)
-        verdicts.append(verdict)
+        verdicts += [verdict] if told is None else [verdict, told]
         dephasing: Dephasing | str
         try:
             dephasing = dephasing_function(hamiltonian, pair)
         except InputError as error:
             dephasing = str(error)
         context = Context(pair, named(hamiltonian, pair), duration, is_gap, dephasing)
-        usable = _with_couplings(hamiltonian)
+        usable = _with_couplings(raw).merged()
         for each in states.CHECKS:
-            verdicts.append(each(hamiltonian if each is states.phases else usable, context))
-        names.append(repr(hamiltonian))
+            verdicts.append(each(raw if each is states.phases else usable, context))
+        names.append(given)
         series |= {
             "gap": usable.gap(pair), "coupling": np.abs(usable.coupling(pair)), "timestep": np.array(usable.timestep),
         }  # fmt: skip

@@ -219,7 +219,7 @@ def check_pairs(ham: VibronicHamiltonian) -> None:
     InputError
         Naming the state.
     """
-    sizes = np.array(ham.multiplicities)
+    sizes = np.array(ham.multiplicities, dtype=np.int64)
     alone = np.flatnonzero(sizes % 2 == 1)
     # pairs throughout, and single states at the ends of the window only
     if ham.is_degenerate and alone.size and set(alone) <= {0, sizes.size - 1} and (sizes % 2 == 0).any():
@@ -328,7 +328,7 @@ def prepare(
         grid, tau, temperature, rule, waiting, starts, absorbing, loop, frames, output, window,
         int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
         None if checkpoint is None else Path(checkpoint),
-        ham.multiplicities if ham.is_degenerate else (),
+        ham.multiplicities,
     )  # fmt: skip
 
 

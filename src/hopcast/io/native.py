@@ -93,7 +93,7 @@ def put_hamiltonian(group: Any, hamiltonian: VibronicHamiltonian) -> None:
             "n_occupied": hamiltonian.n_occupied,
             "state_labels": list(hamiltonian.state_labels),
             # without degeneracy the file stays as it always was
-            "multiplicities": list(hamiltonian.multiplicities) if hamiltonian.is_degenerate else None,
+            "multiplicities": list(hamiltonian.multiplicities) or None,
         },
     )
     hdf5.put_attributes(group.create_group("provenance"), hamiltonian.provenance)
