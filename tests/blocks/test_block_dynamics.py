@@ -22,7 +22,7 @@ from hopcast.dynamics.methods import METHODS
 from hopcast.dynamics.problem import prepare
 from hopcast.dynamics.propagation import balanced, substep_grid
 
-SHARED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest")
+SAMPLED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest", "msdm", "ida")
 
 
 def derived(ham):
@@ -75,8 +75,8 @@ def test_exact_ensemble_is_invariant_and_keeps_populations(absorbing):
     assert_allclose(whole @ vector, vector, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", SHARED)
-def test_shared_amplitudes_follow_the_single_model(method):
+@pytest.mark.parametrize("method", SAMPLED)
+def test_methods_follow_the_single_model(method):
     """The same random numbers, the same hops: counts are equal, not only near."""
     single = METHODS[method](problem_of(derived(single_model(3, gap=0.4)), method))
     for seed in (None, 2):
@@ -89,14 +89,14 @@ def test_shared_amplitudes_follow_the_single_model(method):
         assert single.mean[:, 0].max() > 0.001
 
 
-@pytest.mark.parametrize("method", SHARED)
-def test_shared_amplitudes_are_invariant(method):
+@pytest.mark.parametrize("method", SAMPLED)
+def test_methods_are_invariant(method):
     ham = general_pairs(3, gap=0.4)
     found = [METHODS[method](problem_of(derived(each), method)) for each in (ham, rotated(ham, 5))]
     assert_allclose(found[1].mean, found[0].mean, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", SHARED)
+@pytest.mark.parametrize("method", SAMPLED)
 def test_blocks_of_one_change_no_bit(method):
     plain = problem_of(derived(single_model(3, gap=0.4)), method)
     blocks = dataclasses.replace(plain, multiplicities=(1, 1, 1))

@@ -96,6 +96,11 @@ class Problem:
         """First partner of each state in the grid, and the end [n_states + 1]."""
         return np.cumsum([0, *(self.multiplicities or (1,) * self.n_states)])
 
+    @property
+    def n_copies(self) -> int:
+        """Copies of the amplitudes that methods carry whose trajectories collapse: as many as the largest block has partners."""
+        return max(self.multiplicities, default=1)
+
     def state_energies(self, energies: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the energies of the states from those of all partners, which are the same [..., n_states]."""
         return energies[..., self.edges[:-1]] if self.is_degenerate else energies

@@ -19,7 +19,7 @@ def solve_msdm(problem: Problem) -> Populations:
     r"""Return sampled populations of fewest switches with decay of mixing.
 
     After each sub-step the amplitudes of inactive states `i` decay by :math:`e^{-\delta t/\tau_{ia}}` and the active one is
-    rescaled to keep the norm.
+    rescaled to keep the norm. Of degenerate blocks all partners decay, or are rescaled, alike.
 
     References
     ----------
@@ -33,7 +33,8 @@ def solve_ida(problem: Problem) -> Populations:
     r"""Return sampled populations of fewest switches with instantaneous decoherence at attempted hops.
 
     A proposed hop is accepted with :math:`\min(1, e^{-\Delta E/kT})`; accepted or not, the amplitudes collapse to the state
-    that is active then.
+    that is active then: within a degenerate block those of the partners keep their ratio after a hop, and are unpolarised after
+    a refused one.
 
     References
     ----------
@@ -43,7 +44,8 @@ def solve_ida(problem: Problem) -> Populations:
 
 
 def _run(problem: Problem, *, collapse: bool) -> Populations:
-    grid, n_states = problem.grid, problem.n_states
+    grid, n_states, edges = problem.grid, problem.n_states, problem.edges
+    n_partners, copies = int(edges[-1]), problem.n_copies
     halves = Halves(grid, problem.workers)
     decay = np.exp(-grid.substep / problem.tau)
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
@@ -57,9 +59,10 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
         m = last - first
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
         flows = np.zeros((n_states, n_states), dtype=np.int64)
-        width = -(-n_states // 4) * 4  # whole vector registers
-        cr, ci = np.zeros((m, width)), np.zeros((m, width))
-        cr[:, initial] = 1.0
+        width = -(-n_partners // 4) * 4  # whole vector registers
+        cr, ci = np.zeros((m, copies, width)), np.zeros((m, copies, width))
+        for q in range(m):
+            unpolarise(cr[q], ci[q], edges[initial], edges[initial + 1])
         active = np.full(m, initial, dtype=np.int64)
         state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
         _open(problem.random_state, key, first, state, increment, left, active, steps)
@@ -68,8 +71,9 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
             n = (stop - begin) * grid.n_substeps
             _advance(
                 *pack(halves.of(begin, stop), width),
-                energies.reshape(n, n_states), *pack(nac.reshape(n, n_states, n_states).astype(np.complex128), width),
-                grid.substep / HBAR, decay, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
+                problem.state_energies(energies.reshape(n, n_partners)),
+                *pack(nac.reshape(n, n_partners, n_partners).astype(np.complex128), width),
+                edges, grid.substep / HBAR, decay, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
                 state, increment, left, problem.absorbing, steps, flows,
             )  # fmt: skip
         report()
@@ -90,6 +94,42 @@ def _open(
 
 
 @njit(cache=True, nogil=True)
+def unpolarise(cr: Floats, ci: Floats, first: int, end: int) -> None:
+    """Put amplitudes [n_copies, width] into a block: a copy for each partner, all alike."""
+    share = 1.0 / np.sqrt(end - first)
+    for r in range(cr.shape[0]):
+        for i in range(cr.shape[1]):
+            cr[r, i], ci[r, i] = 0.0, 0.0
+        if first + r < end:
+            cr[r, first + r] = share
+
+
+@njit(cache=True, nogil=True)
+def population(cr: Floats, ci: Floats, first: int, end: int) -> float:
+    """Return the population of a block from amplitudes [n_copies, width]."""
+    total = 0.0
+    for r in range(cr.shape[0]):
+        for i in range(first, end):
+            total += cr[r, i] ** 2 + ci[r, i] ** 2
+    return total
+
+
+@njit(cache=True, nogil=True)
+def project(cr: Floats, ci: Floats, first: int, end: int) -> None:
+    """Keep of amplitudes [n_copies, width] what lies in a block, and normalise it; where nothing does, unpolarise."""
+    inside = population(cr, ci, first, end)
+    if (end - first == 1 and cr.shape[0] == 1) or inside < 1e-28:
+        unpolarise(cr, ci, first, end)
+        return
+    scale = 1.0 / np.sqrt(inside)
+    for r in range(cr.shape[0]):
+        for i in range(cr.shape[1]):
+            kept = scale if first <= i < end else 0.0
+            cr[r, i] *= kept
+            ci[r, i] *= kept
+
+
+@njit(cache=True, nogil=True)
 def _flow(real: Floats, imag: Floats, me: int, dr: Floats, di: Floats, share: float, flow: Floats) -> None:
     """Add `share` times the flow from state `me`, Re(c_me* c_j d_mej), to `flow`; `d` as column `me` of the matrix."""
     a, b = real[me], imag[me]
@@ -106,6 +146,7 @@ def _advance(
     energies: Floats,
     dr: Floats,
     di: Floats,
+    edges: Ints,
     h: float,
     decay: Floats,
     beta: float,
@@ -124,23 +165,36 @@ def _advance(
     flows: Ints,
 ) -> None:
     n, k = energies.shape
-    width = cr.shape[1]
-    hr, hi, nr, ni, g = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
+    copies, width = cr.shape[1], cr.shape[2]
+    hr, hi, nr, ni = (
+        np.empty((copies, width)),
+        np.empty((copies, width)),
+        np.empty((copies, width)),
+        np.empty((copies, width)),
+    )
+    flow, g = np.empty(width), np.empty(k)
     for s in range(n):
         for q in range(cr.shape[0]):
             me = active[q]
             if absorbing and me == 0:
                 continue
-            apply(ur[s], ui[s], cr[q], ci[q], hr, hi)
-            apply(ur[s], ui[s], hr, hi, nr, ni)
-            weight = cr[q, me] ** 2 + ci[q, me] ** 2
+            for r in range(copies):
+                apply(ur[s], ui[s], cr[q, r], ci[q, r], hr[r], hi[r])
+                apply(ur[s], ui[s], hr[r], hi[r], nr[r], ni[r])
+            weight = population(cr[q], ci[q], edges[me], edges[me + 1])
             for j in range(width):
-                g[j] = 0.0
+                flow[j] = 0.0
             if weight > 1e-300:
                 share = 2.0 * h / weight / 6.0
-                _flow(cr[q], ci[q], me, dr[s, me], di[s, me], share, g)
-                _flow(hr, hi, me, dr[s, me], di[s, me], 4.0 * share, g)
-                _flow(nr, ni, me, dr[s, me], di[s, me], share, g)
+                for r in range(copies):
+                    for p in range(edges[me], edges[me + 1]):
+                        _flow(cr[q, r], ci[q, r], p, dr[s, p], di[s, p], share, flow)
+                        _flow(hr[r], hi[r], p, dr[s, p], di[s, p], 4.0 * share, flow)
+                        _flow(nr[r], ni[r], p, dr[s, p], di[s, p], share, flow)
+            for j in range(k):
+                g[j] = 0.0
+                for i in range(edges[j], edges[j + 1]):
+                    g[j] += flow[i]
             g[me] = 0.0
             all_g, allowed = 0.0, 0.0
             for j in range(k):
@@ -175,28 +229,38 @@ def _advance(
                         new = me
                 state[q], v = uniform(state[q], increment[q])
                 left[q] = -np.log(v)
+            refused = attempted and new == me
             if new != me:
                 active[q] = new
                 record_hop(steps, flows, (first + q) % steps.shape[0], outputs, elapsed + s + 1, me, new)
                 me = new
+            begin, end = edges[me], edges[me + 1]
             if collapse:
-                for i in range(k):
-                    cr[q, i], ci[q, i] = nr[i], ni[i]
-                if attempted:
-                    for i in range(k):
-                        cr[q, i], ci[q, i] = 0.0, 0.0
-                    cr[q, me] = 1.0
+                for r in range(copies):
+                    for i in range(width):
+                        cr[q, r, i], ci[q, r, i] = nr[r, i], ni[r, i]
+                if refused:
+                    unpolarise(cr[q], ci[q], begin, end)
+                elif attempted:
+                    project(cr[q], ci[q], begin, end)
             else:
                 rest = 0.0
-                for i in range(k):
-                    if i != me:
-                        nr[i] *= decay[i, me]
-                        ni[i] *= decay[i, me]
-                        rest += nr[i] ** 2 + ni[i] ** 2
-                    cr[q, i], ci[q, i] = nr[i], ni[i]
-                mine = np.sqrt(nr[me] ** 2 + ni[me] ** 2)
+                for j in range(k):
+                    for r in range(copies):
+                        for i in range(edges[j], edges[j + 1]):
+                            if j != me:
+                                nr[r, i] *= decay[j, me]
+                                ni[r, i] *= decay[j, me]
+                                rest += nr[r, i] ** 2 + ni[r, i] ** 2
+                            cr[q, r, i], ci[q, r, i] = nr[r, i], ni[r, i]
+                mine = np.sqrt(population(nr, ni, begin, end))
                 kept = np.sqrt(max(1.0 - rest, 0.0))
                 if mine > 1e-150:
-                    cr[q, me], ci[q, me] = nr[me] * (kept / mine), ni[me] * (kept / mine)
+                    for r in range(copies):
+                        for i in range(begin, end):
+                            cr[q, r, i], ci[q, r, i] = nr[r, i] * (kept / mine), ni[r, i] * (kept / mine)
                 else:
-                    cr[q, me], ci[q, me] = kept, 0.0
+                    share = kept / np.sqrt(end - begin)
+                    for r in range(copies):
+                        for i in range(begin, end):
+                            cr[q, r, i], ci[q, r, i] = (share if i - begin == r else 0.0), 0.0
