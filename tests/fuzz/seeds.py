@@ -262,10 +262,10 @@ SEEDS |= {
     "ase-traj": through_ase("a.traj"),
     "ase-pdb": through_ase("a.pdb"),
     "ase-xsf": through_ase("a.xsf"),
-    "ase-lammps": text_of(
+    "lammps": text_of(
         "a.lammpstrj",
         "".join(LAMMPS.format(k=k) + f"1 O 1 2 3.{k}\n2 H 4 4 4\n" for k in range(3)),
-        "lammps-dump-text",
+        "lammps",
     ),
 }
 

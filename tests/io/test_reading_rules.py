@@ -389,8 +389,8 @@ FAULTS += [
     Fault("time step", "extxyz", "a.extxyz", lambda path: None, "does not say how far apart", "does not say", "Give `timestep`", options={"timestep": None}),
     # through ASE
     Fault("short", "ase-traj", "a.traj", cut(40), "is damaged", "claims|requires", "rite it again"),
-    Fault("short", "ase-lammps", "a.lammpstrj", drop(27), "cannot be read", r"\(\w+Error", "Check that it is complete"),
-    Fault("atoms", "ase-lammps", "a.lammpstrj", last("1 O", "1 H"), "must keep the order of the atoms", "frame 2 atom 0 is H instead of O", SORT),
+    Fault("short", "lammps", "a.lammpstrj", drop(27), r"line 27 \(frame 2\) must hold an item", "but holds `0 5`", "remove this frame and what follows"),
+    Fault("atoms", "lammps", "a.lammpstrj", last("1 O", "1 H"), "must keep the order of the atoms", "frame 2 atom 0 is H instead of O", SORT),
     Fault("short", "ase-xsf", "a.xsf", content("ANIMSTEPS 2\nCRYSTAL\nPRIMVEC 1\n"), "cannot be read as a trajectory", r"\(\w+", "Check that it is complete"),
     Fault("atoms", "ase-pdb", "a.pdb", lines(lambda rows: [*rows[:-3], *rows[-2:]]), "must hold the same atoms in every frame", "frame 3 has 1 instead of 2", ONE_BY_ONE),
     # our own

@@ -19,7 +19,7 @@ from hopcast.cli.convert import (
     Timestep,
     Unit,
 )
-from hopcast.cli.options import Cell, Workers, parse_cell
+from hopcast.cli.options import Cell, Elements, Workers, parse_cell, parse_elements
 
 
 def check(
@@ -44,6 +44,7 @@ def check(
     occupied: Occupied = None,
     cell: Cell = None,
     molecule: Molecule = False,
+    elements: Elements = None,
     pair: Annotated[
         str | None,
         typer.Option(
@@ -99,7 +100,8 @@ def check(
             with contextlib.redirect_stdout(said):
                 hamiltonian, path = read_source(
                     source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
-                    spin=spin, prefix=prefix, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule, workers=workers,
+                    spin=spin, prefix=prefix, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule,
+                    elements=elements, workers=workers,
                 )  # fmt: skip
             if trajectory is not None:
                 step = (
@@ -112,6 +114,7 @@ def check(
                     timestep=step,
                     cell=parse_cell(cell),
                     pbc=False if molecule else None,
+                    elements=parse_elements(elements),
                     workers=workers,
                 )
             if path is not None:

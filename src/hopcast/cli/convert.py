@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hopcast.cli.options import Cell, Overwrite, Workers, parse_cell
+from hopcast.cli.options import Cell, Elements, Overwrite, Workers, parse_cell, parse_elements
 from hopcast.cli.overlaps import Derivative, Tracking, derived
 
 From = Annotated[
@@ -106,6 +106,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
 
     form = options.pop("format", None)
     cell, molecule = options.pop("cell", None), options.pop("molecule", False)
+    elements = parse_elements(options.pop("elements", None))
     names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
     if not path.exists() and str(path) in DATASETS:
         shipped = load(str(path))
@@ -142,6 +143,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
             timestep=options.get("timestep"),
             cell=parse_cell(cell),
             pbc=False if molecule else None,
+            elements=elements,
         )
         known = "hopcast" if ours else (not wants_hamiltonian and form) or recognise_trajectory(path).name
         typer.echo(f"Read {path} ({known}): {trajectory!r}.")
@@ -278,6 +280,7 @@ def convert(
             show_default=False,
         ),
     ] = None,
+    elements: Elements = None,
     trajectory: Annotated[
         Path | None,
         typer.Option(
@@ -316,13 +319,18 @@ def convert(
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
         prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
-        variable_cell=variable_cell, cell=cell, molecule=molecule, workers=workers,
+        variable_cell=variable_cell, cell=cell, molecule=molecule, elements=elements, workers=workers,
     )  # fmt: skip
     hamiltonian, path = cut(hamiltonian, path, frames, first_number)
     if trajectory is not None:
         step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
         path = read_trajectory(
-            trajectory, timestep=step, cell=parse_cell(cell), pbc=False if molecule else None, workers=workers
+            trajectory,
+            timestep=step,
+            cell=parse_cell(cell),
+            pbc=False if molecule else None,
+            elements=parse_elements(elements),
+            workers=workers,
         )
     if hamiltonian is None:
         if to != "hopcast":

@@ -44,6 +44,20 @@ Cell = Annotated[
     ),
 ]
 
+Elements = Annotated[
+    str | None,
+    typer.Option(
+        "--elements",
+        help="Elements of types 1, 2, ... of a LAMMPS dump, separated by commas.",
+        show_default=False,
+    ),
+]
+
+
+def parse_elements(text: str | None) -> list[str] | None:
+    """Return symbols that are separated by commas or blanks."""
+    return None if text is None else text.replace(",", " ").split()
+
 
 def parse_cell(text: str | None) -> Any:
     """Return a cell from numbers separated by commas.

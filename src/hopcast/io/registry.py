@@ -23,7 +23,18 @@ from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
-HEEDED = ("unit", "energy_grid", "spin", "prefix", "scheme", "bands", "kpoint", "loewdin", "variable_cell")
+HEEDED = (
+    "unit",
+    "energy_grid",
+    "spin",
+    "prefix",
+    "elements",
+    "scheme",
+    "bands",
+    "kpoint",
+    "loewdin",
+    "variable_cell",
+)
 """Options of reading that are for some formats only."""
 
 
@@ -58,7 +69,7 @@ class ReadOptions:
         Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window of bands.
     variable_cell
         Frames of such files may have different cells; plane waves are matched by their indices.
-    cell, unwrap, pbc, velocities
+    cell, unwrap, pbc, velocities, elements
         For trajectories, see `read_trajectory`.
     ase_format
         ASE's name of the format.
@@ -82,6 +93,7 @@ class ReadOptions:
     unwrap: bool = True
     pbc: bool | tuple[bool, bool, bool] | None = None
     velocities: Path | None = None
+    elements: tuple[str, ...] | None = None
     ase_format: str | None = None
     workers: int | None = None
 
@@ -321,7 +333,7 @@ def check_heeded(form: Format, options: ReadOptions) -> None:
     for name in HEEDED:
         value = getattr(options, name)
         if value != getattr(ReadOptions(), name) and name not in form.heeds:
-            able = ", ".join(f"`{each.name}`" for each in list_formats("hamiltonian") if name in each.heeds)
+            able = ", ".join(f"`{each.name}`" for each in list_formats(form.kind) if name in each.heeds)
             raise ConfigError(
                 f"Argument `{name}` must be left out for the format `{form.name}`, which has no choice of it, but is `{value}`. "
                 f"It is for {able}."

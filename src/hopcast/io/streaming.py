@@ -192,7 +192,7 @@ def open_trajectory(
         return
     if not path.exists():
         raise InputError(f"File `{path}` does not exist. Check the path.")
-    named = {each.name: each for each in list_formats("trajectory")}
+    named = {name: each for each in list_formats("trajectory") for name in (each.name, each.code)}
     form = recognise_trajectory(path) if format is None else named.get(format)
     if form is not None and form.index is not None:
         with tempfile.TemporaryDirectory(prefix="hopcast-") as folder:

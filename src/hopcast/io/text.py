@@ -140,6 +140,14 @@ def _python_number(token: bytes) -> float:
     return float(text)
 
 
+def as_number(token: bytes | str) -> float:
+    """Return a number as Fortran or C writes it (``1.0D-03``, ``1.0-103``); NaN where it is none."""
+    try:
+        return _python_number(token.encode("utf-8", "replace") if isinstance(token, str) else token)
+    except ValueError:
+        return float("nan")
+
+
 def _explain(data: bytes, name: str, columns: int | None, first_line: int = 1) -> InputError:
     """Return the error of the first line that is wrong."""
     expected = columns
@@ -190,6 +198,19 @@ def read_range(path: Path, start: int, stop: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(stop - start)
+
+
+def find_marks(path: Path, size: int, mark: bytes) -> NDArray[np.int64]:
+    """Return where a piece of text stands in a file [n_marks]."""
+    found: list[int] = []
+    overlap = len(mark) - 1
+    for start in range(0, size, CHUNK):
+        data = read_range(path, start, min(start + CHUNK + overlap, size))
+        at = data.find(mark)
+        while at >= 0:
+            found.append(start + at)
+            at = data.find(mark, at + 1)
+    return np.array(found, dtype=np.int64)
 
 
 _own = threading.local()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -9,7 +10,15 @@ from numpy.typing import ArrayLike
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.native import SUFFIXES, write_native
-from hopcast.io.registry import Format, ReadOptions, find_format, list_formats, reading, recognise
+from hopcast.io.registry import (
+    Format,
+    ReadOptions,
+    check_heeded,
+    find_format,
+    list_formats,
+    reading,
+    recognise,
+)
 
 
 def read_trajectory(
@@ -21,6 +30,7 @@ def read_trajectory(
     unwrap: bool = True,
     pbc: bool | tuple[bool, bool, bool] | None = None,
     velocities: str | Path | None = None,
+    elements: Sequence[str] | None = None,
     workers: int | None = None,
 ) -> Trajectory:
     """Read a trajectory.
@@ -42,6 +52,8 @@ def read_trajectory(
         Periodicity; None takes the file's, or True where the cell is given by hand.
     velocities
         CP2K's file of velocities (atomic units); None takes ``*-vel-*`` beside ``*-pos-*`` where there is one.
+    elements
+        Element of each type, from type 1 on, for LAMMPS dumps that do not name them.
     workers
         Threads; None takes the cores.
 
@@ -55,7 +67,7 @@ def read_trajectory(
     InputError
         If the file is missing or unreadable, atoms change between frames, a cell or the time step is missing.
     ConfigError
-        If `format` is unknown.
+        If `format` is unknown, or `elements` are given for a format that names its own.
     """
     name = Path(path)
     if not name.exists():
@@ -63,14 +75,15 @@ def read_trajectory(
     ase_format = None
     if format is None:
         found = recognise_trajectory(name)
-    elif format in {each.name for each in list_formats("trajectory")}:
+    elif format in {name for each in list_formats("trajectory") for name in (each.name, each.code)}:
         found = find_format(format, "trajectory")
     else:
         found, ase_format = find_format("ase", "trajectory"), format
     options = ReadOptions(
         timestep=timestep, cell=cell, unwrap=unwrap, pbc=pbc, ase_format=ase_format, workers=workers,
-        velocities=None if velocities is None else Path(velocities),
+        velocities=None if velocities is None else Path(velocities), elements=None if elements is None else tuple(elements),
     )  # fmt: skip
+    check_heeded(found, options)
     with reading(name, found):
         trajectory: Trajectory = found.read(name, options)
     return trajectory

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
-from hopcast.io.formats import espresso, extxyz, vasprun, xdatcar, xyz
+from hopcast.io.formats import espresso, extxyz, lammps, vasprun, xdatcar, xyz
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import head
 from hopcast.io.trajectory_parts import check_same_atoms, flags, from_cartesian
 
-SAFE = ("traj", "lammps-dump-text", "proteindatabank", "xsf")
+SAFE = ("traj", "proteindatabank", "xsf")
 """ASE's names of formats that hold data only and survive `make fuzz` (others may unpickle, import, connect or fill the memory)."""
 
 
@@ -29,7 +29,7 @@ def sniff(path: Path) -> bool:
     """Whether ASE recognises it as one of the formats that hold data only, and no reader of ours does."""
     if not path.is_file() or path.suffix in (".h5", ".hdf5", ".npz", ".npy"):
         return False
-    if any(each.sniff(path) for each in (xdatcar, xyz, extxyz, vasprun, espresso)):
+    if any(each.sniff(path) for each in (xdatcar, xyz, extxyz, vasprun, espresso, lammps)):
         return False
     # guesses by content need content: text of numbers must not become a molecule
     return _guess(path) in SAFE
@@ -61,8 +61,6 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         )
     if name == "traj":
         check_ulm(path)
-    if name == "lammps-dump-text":
-        check_lammps(path)
     import ase.io
 
     return collect(path, ase.io.iread(str(path), index=":", format=name), options)
@@ -99,30 +97,6 @@ def check_ulm(path: Path) -> None:
                         raise ValueError(f"an array claims {claimed} bytes")
     except (ValueError, TypeError, KeyError, OSError, RecursionError, struct.error) as error:
         raise InputError(f"File `{path}` is damaged ({str(error)[:200]}): write it again.") from error
-
-
-def check_lammps(path: Path) -> None:
-    """Hold the numbers of atoms that a LAMMPS dump claims against the size of the file: ASE makes room for each of them.
-
-    Raises
-    ------
-    InputError
-        If a frame claims more than fits, naming its line.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        claims = False
-        for number, line in enumerate(file, 1):
-            if claims:
-                found = line.split()[:1]
-                # an atom and the end of its line take two bytes
-                if not found or not found[0].isdigit() or not 0 < int(found[0][:20]) <= size // 2:
-                    text = line[:40].decode("utf-8", "replace").strip() or "nothing"
-                    raise InputError(
-                        f"File `{path}`, line {number} must hold a number of atoms that fits into the file ({size} bytes), but holds "
-                        f"`{text}`. It is damaged: write it again."
-                    )
-            claims = b"ITEM: NUMBER OF ATOMS" in line
 
 
 def _arrays(content: Any) -> Iterator[tuple[list[int], str, int]]:
@@ -192,5 +166,5 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
 
 
 FORMAT = Format(
-    "ase", "what ASE reads: .traj, LAMMPS dumps, PDB, XSF", "trajectory", "*.traj, *.lammpstrj, *.pdb, *.xsf", sniff, read,
+    "ase", "what ASE reads: .traj, PDB, XSF", "trajectory", "*.traj, *.pdb, *.xsf", sniff, read,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import CHUNK, head, parse_frames, read_range
+from hopcast.io.text import CHUNK, find_marks, head, parse_frames, read_range
 from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
 
 _MARK = b"irect configuration="
@@ -31,22 +31,9 @@ def sniff(path: Path) -> bool:
     return _MARK in head(file_of(path), 4096)
 
 
-def _marks(path: Path, size: int) -> NDArray[np.int64]:
-    """Return where the headlines of frames begin ("Direct configuration= ...")."""
-    found: list[int] = []
-    overlap = len(_MARK) - 1
-    for start in range(0, size, CHUNK):
-        data = read_range(path, start, min(start + CHUNK + overlap, size))
-        at = data.find(_MARK)
-        while at >= 0:
-            found.append(start + at - 1)
-            at = data.find(_MARK, at + 1)
-    return np.array(found, dtype=np.int64)
-
-
 def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
-    """Return `_marks` of a file that must have some."""
-    marks = _marks(file, size)
+    """Return where the headlines of frames begin ("Direct configuration= ..."); there must be some."""
+    marks = find_marks(file, size, _MARK) - 1
     if not len(marks):
         raise InputError(
             f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."

@@ -1,0 +1,347 @@
+"""LAMMPS: text of its `dump atom` and `dump custom`, in the units that the dump says."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError, QualityWarning
+from hopcast.core.trajectory import Trajectory
+from hopcast.core.units import BOHR
+from hopcast.io.assemble import need_timestep
+from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.text import as_number, find_marks, head, read_range
+from hopcast.io.trajectory_parts import (
+    atomic_number,
+    check_same_atoms,
+    flags,
+    from_cartesian,
+    warn_of_numbering,
+)
+
+_MARK = b"ITEM: TIMESTEP"
+_MAX_LINE = 1 << 16
+ELECTRON_TIME = 1.03275
+"""fs: the time in which the style `electron` counts velocities."""
+UNITS = {
+    "real": (1.0, 1.0, 1.0), "metal": (1.0, 1e3, 1e-3), "si": (1e10, 1e15, 1e-5), "cgs": (1e8, 1e15, 1e-7),
+    "electron": (BOHR, 1.0, BOHR / ELECTRON_TIME), "micro": (1e4, 1e9, 1e-5), "nano": (10.0, 1e6, 1e-5),
+}  # fmt: skip
+"""Å, fs and Å/fs in a unit of length, time and velocity of each style (docs.lammps.org/units.html)."""
+PLACES = (("xu", "yu", "zu"), ("xsu", "ysu", "zsu"), ("x", "y", "z"), ("xs", "ys", "zs"))
+"""Columns of coordinates, those that are not wrapped first; with an `s` they are in lattice vectors."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One frame as it is written, in the order of the atoms' numbers.
+
+    Attributes
+    ----------
+    number, time
+        Step, and time in the units of the dump (None where it is not written).
+    cell, origin, pbc
+        Lattice vectors [3, 3], where they begin [3], and periodicity.
+    columns
+        Text of each column by its name [n_atoms].
+    """
+
+    number: int
+    time: float | None
+    cell: NDArray[np.float64]
+    origin: NDArray[np.float64]
+    pbc: tuple[bool, bool, bool]
+    columns: dict[str, NDArray[Any]]
+
+
+def sniff(path: Path) -> bool:
+    """Whether it begins with an item of a dump."""
+    return path.is_file() and head(path, 16).lstrip().startswith((_MARK[:14], b"ITEM: UNITS", b"ITEM: TIME"))
+
+
+class _Reader:
+    """A dump read item by item."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = path.stat().st_size
+        self.line = 0
+        self.frame = 0
+        self.units: str | None = None
+
+    def frames(self) -> Iterator[_Frame]:
+        """Yield the frames."""
+        number = time = box = None
+        n_atoms = 0
+        with self.path.open("rb") as file:
+            while words := self._words(file):
+                item = b" ".join(words[1:]) if words[0] == b"ITEM:" else b""
+                if item == b"UNITS":
+                    self.units = b" ".join(self._words(file)).decode("ascii", "replace")
+                elif item == b"TIME":
+                    time = self._number(file)
+                elif item == b"TIMESTEP":
+                    number, box, n_atoms = int(self._number(file)), None, 0
+                elif item == b"NUMBER OF ATOMS":
+                    n_atoms = self._count(file)
+                elif item.startswith(b"BOX BOUNDS"):
+                    box = self._box(file, item.split()[2:])
+                elif item.startswith(b"ATOMS") and number is not None and box is not None and n_atoms:
+                    yield _Frame(number, time, *box, self._atoms(file, item.split()[1:], n_atoms))
+                    self.frame += 1
+                    number, time = None, None
+                else:
+                    raise self._broken(
+                        "an item of a dump (TIMESTEP, NUMBER OF ATOMS, BOX BOUNDS, then ATOMS)",
+                        b" ".join(words),
+                    )
+        if number is not None:
+            raise self._broken("the atoms of its last frame", b"nothing")
+
+    def _words(self, file: Any) -> list[bytes]:
+        """Return the words of the next line that is not blank; none at the end."""
+        while line := file.readline(_MAX_LINE):
+            self.line += 1
+            words: list[bytes] = line.split()
+            if words:
+                return words
+        return []
+
+    def _broken(self, wanted: str, found: bytes) -> InputError:
+        text = found[:60].decode("utf-8", "replace").strip() or "nothing"
+        return InputError(
+            f"File `{self.path}`, line {self.line} (frame {self.frame}) must hold {wanted}, but holds `{text}`. It is cut short or damaged: "
+            "remove this frame and what follows, or write it again."
+        )
+
+    def _numbers(self, words: list[bytes], count: int, what: str) -> list[float]:
+        found = [as_number(word) for word in words]
+        if len(found) != count or not np.isfinite(found).all():
+            raise self._broken(what, b" ".join(words))
+        return found
+
+    def _number(self, file: Any) -> float:
+        return self._numbers(self._words(file), 1, "a number")[0]
+
+    def _count(self, file: Any) -> int:
+        words = self._words(file)
+        # an atom and the end of its line take two bytes
+        if len(words) != 1 or not words[0].isdigit() or not 0 < int(words[0][:20]) <= self.size // 2:
+            raise self._broken(
+                f"a number of atoms that fits into the file ({self.size} bytes)", b" ".join(words)
+            )
+        return int(words[0])
+
+    def _box(
+        self, file: Any, words: list[bytes]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[bool, bool, bool]]:
+        """Return lattice vectors, origin and periodicity of bounds: orthogonal, tilted (xy xz yz), or vectors (abc origin)."""
+        pbc = flags([word == b"pp" for word in words[-3:]]) if len(words) >= 3 else flags(True)
+        if words[:2] == [b"abc", b"origin"]:
+            rows = np.array(
+                [self._numbers(self._words(file), 4, "a lattice vector and an origin") for _ in range(3)]
+            )
+            return rows[:, :3].copy(), rows[:, 3].copy(), pbc
+        tilted = words[:3] == [b"xy", b"xz", b"yz"]
+        rows = np.array(
+            [self._numbers(self._words(file), 3 if tilted else 2, "bounds of the box") for _ in range(3)]
+        )
+        low, high = rows[:, 0].copy(), rows[:, 1].copy()
+        xy, xz, yz = rows[:, 2] if tilted else np.zeros(3)
+        # what is written of a tilted box are the bounds of all of it
+        low[:2] -= [min(0.0, xy, xz, xy + xz), min(0.0, yz)]
+        high[:2] -= [max(0.0, xy, xz, xy + xz), max(0.0, yz)]
+        width = high - low
+        return np.array([[width[0], 0.0, 0.0], [xy, width[1], 0.0], [xz, yz, width[2]]]), low, pbc
+
+    def _atoms(self, file: Any, names: list[bytes], n_atoms: int) -> dict[str, NDArray[Any]]:
+        lines = [line.split() for line in itertools.islice(file, n_atoms)]
+        wrong = next((row for row, line in enumerate(lines) if len(line) != len(names)), len(lines))
+        if wrong < n_atoms:
+            self.line += wrong + 1
+            found = b" ".join(lines[wrong]) if wrong < len(lines) else b""
+            raise self._broken(
+                f"the {len(names)} columns of atom {wrong} ({b' '.join(names).decode('ascii', 'replace')})",
+                found,
+            )
+        self.line += n_atoms
+        table = np.array(lines)
+        columns = {name.decode("ascii", "replace"): table[:, column] for column, name in enumerate(names)}
+        if "id" not in columns:
+            return columns
+        identities = self.column(columns, "id")
+        order = np.argsort(identities, kind="stable")
+        if np.any(np.diff(identities[order]) == 0):
+            raise self._broken("each atom once", b"two atoms of one id")
+        return {name: values[order] for name, values in columns.items()}
+
+    def column(self, columns: dict[str, NDArray[Any]], name: str) -> NDArray[np.float64]:
+        """Return a column as numbers [n_atoms]."""
+        words = columns[name]
+        try:
+            values = words.astype(np.float64)
+        except ValueError:
+            values = np.array([as_number(word) for word in words.tolist()])
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise self._broken(f"finite numbers in the column `{name}` of this frame", words[bad[0]])
+        return values
+
+
+def _elements(path: Path, reader: _Reader, frame: _Frame, options: ReadOptions) -> NDArray[np.int64]:
+    """Return atomic numbers of the column `element`, or of types by the user's list."""
+    named = frame.columns.get("element")
+    if named is not None:
+        known = {word: atomic_number(word.decode("utf-8", "replace"), path) for word in set(named.tolist())}
+        found = np.array([known[word] for word in named.tolist()])
+        if options.elements is None:
+            return found
+    if options.elements is None or "type" not in frame.columns:
+        raise InputError(
+            f"File `{path}` does not say which elements its atoms are (columns {', '.join(frame.columns)}). Give `elements`, one for each type "
+            "(Pb,I), or dump the column `element` (dump_modify element Pb I)."
+        )
+    types = reader.column(frame.columns, "type").astype(np.int64)
+    if types.min() < 1 or types.max() > len(options.elements):
+        raise InputError(
+            f"Argument `elements` must name an element for each type of `{path}`, but names {len(options.elements)} for types from {types.min()} "
+            f"to {types.max()}."
+        )
+    numbers = np.array([atomic_number(symbol, "elements") for symbol in options.elements])[types - 1]
+    if named is not None and not np.array_equal(numbers, found):
+        raise InputError(
+            f"File `{path}` names its elements itself, and others than `elements`. Leave it out."
+        )
+    return numbers
+
+
+def read(path: Path, options: ReadOptions) -> Trajectory:
+    """Read positions in Å, unwrapped where the dump says how, and velocities where it says its units."""
+    reader = _Reader(path)
+    positions, cells, velocities = [], [], []
+    steps: list[int] = []
+    times: list[float] = []
+    numbers: NDArray[np.int64] | None = None
+    pbc, is_unwrapped, missing_id = flags(True), False, False
+    for frame in reader.frames():
+        columns = frame.columns
+        places = next((each for each in PLACES if set(each) <= set(columns)), None)
+        if places is None:
+            raise InputError(
+                f"File `{path}` must hold coordinates (x y z, xu yu zu, xs ys zs or xsu ysu zsu), but holds {', '.join(columns)}. Dump them."
+            )
+        found = _elements(path, reader, frame, options)
+        if numbers is None:
+            numbers, pbc, missing_id = found, frame.pbc, "id" not in columns
+        check_same_atoms(path, reader.frame, numbers, found)
+        place = np.stack([reader.column(columns, name) for name in places], axis=1)
+        if "s" in places[0]:
+            place = frame.origin + place @ frame.cell
+        is_unwrapped = "u" in places[0]
+        if not is_unwrapped and {"ix", "iy", "iz"} <= set(columns):
+            place += (
+                np.stack([reader.column(columns, name) for name in ("ix", "iy", "iz")], axis=1) @ frame.cell
+            )
+            is_unwrapped = True
+        positions.append(place)
+        cells.append(frame.cell)
+        steps.append(frame.number)
+        if {"vx", "vy", "vz"} <= set(columns):
+            velocities.append(np.stack([reader.column(columns, name) for name in ("vx", "vy", "vz")], axis=1))
+        if frame.time is not None:
+            times.append(frame.time)
+    if numbers is None:
+        raise InputError(
+            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
+        )
+    length, time, speed = _units(path, reader.units)
+    if velocities and len(velocities) != len(positions):
+        raise InputError(
+            f"File `{path}` must have velocities in all of its frames or in none, but has them in {len(velocities)} of {len(positions)}. "
+            "Write them in all."
+        )
+    if velocities and reader.units is None:
+        velocities = []
+        warnings.warn(
+            f"File `{path}` does not say its units (dump_modify units yes): positions are taken in Å, and its velocities left out.",
+            QualityWarning,
+            stacklevel=4,
+        )
+    if missing_id:
+        warnings.warn(
+            f"File `{path}` has no column `id`: atoms of one element may change places from frame to frame. Dump it.",
+            QualityWarning,
+            stacklevel=4,
+        )
+    frame_numbers = np.array(steps, dtype=np.int64)
+    warn_of_numbering(path, frame_numbers)
+    told = np.diff(times) * time if reader.units and len(times) == len(positions) > 1 else np.zeros(0)
+    return from_cartesian(
+        path, np.array(positions) * length, np.array(cells) * length, numbers,
+        timestep=_timestep(path, options.timestep, told), velocities=np.array(velocities) * speed if velocities else None,
+        periodic=pbc, options=replace(options, unwrap=options.unwrap and not is_unwrapped), frame_numbers=frame_numbers,
+    )  # fmt: skip
+
+
+def _units(path: Path, style: str | None) -> tuple[float, float, float]:
+    if style is not None and style not in UNITS:
+        raise InputError(
+            f"File `{path}` is in units `{style[:20]}`, which say nothing of Å and fs (known are {', '.join(UNITS)}). Dump it in one of these."
+        )
+    return UNITS["metal" if style is None else style]
+
+
+def _timestep(path: Path, timestep: float | None, steps: NDArray[np.float64]) -> float:
+    found = float(np.median(steps)) if len(steps) else None
+    if timestep is None or found is None:
+        return need_timestep(path, found if timestep is None else timestep)
+    if not np.isclose(found, timestep, rtol=1e-4):
+        raise InputError(
+            f"File `{path}` has frames {found:g} fs apart by its times, but `timestep` is {timestep:g} fs. Leave `timestep` out."
+        )
+    return timestep
+
+
+class Index:
+    """The frames of a dump; its units stand before the first."""
+
+    def __init__(self, path: Path) -> None:
+        size = path.stat().st_size
+        marks = find_marks(path, size, _MARK)
+        if not len(marks):
+            raise InputError(
+                f"File `{path}` must hold frames of a dump (ITEM: TIMESTEP), but holds none. Name its `format`."
+            )
+        # a frame with its time begins there: "ITEM: TIME" begins "ITEM: TIMESTEP" too
+        starts = find_marks(path, size, _MARK[:10])
+        marks = starts[::2] if len(starts) == 2 * len(marks) else marks
+        self._path = path
+        self._edges = np.append(marks, size)
+        self._before = read_range(path, 0, int(marks[0]))
+        self.n_frames = len(marks)
+
+    def text(self, start: int, stop: int) -> bytes:
+        """Return a file of some frames."""
+        return self._before + read_range(self._path, int(self._edges[start]), int(self._edges[stop]))
+
+    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
+        """Return the same options: such a file says all that the whole one says."""
+        return options
+
+
+def index(path: Path, options: ReadOptions) -> Index:
+    """Find the frames."""
+    return Index(path)
+
+
+FORMAT = Format(
+    "lammps", "LAMMPS dumps, in the units that they say", "trajectory", "*.lammpstrj, dump.*", sniff, read, index=index,
+    code="lammps-dump-text", heeds=("elements",),
+)  # fmt: skip
