@@ -22,7 +22,7 @@ def harvest(
     form: From = None,
     occupied: Occupied = None,
     bands: Bands = None,
-    spin: Spin = 0,
+    spin: Spin = None,
     kpoint: Kpoint = 0,
     loewdin: Loewdin = True,
     settings: EngineSettings = None,
@@ -48,7 +48,7 @@ def harvest(
         found = harvest_waves(
             plan,
             selection=Selection(
-                bands=parse_bands(bands), spin=spin, kpoint=kpoint, loewdin=loewdin, n_occupied=occupied
+                bands=parse_bands(bands), spin=spin or 0, kpoint=kpoint, loewdin=loewdin, n_occupied=occupied
             ),
         )
     else:
