@@ -324,13 +324,13 @@ def one_file(name: str, content: str, read: Callable[[Path], object]) -> Callabl
     return make
 
 
-AMPLITUDES = " 1.0 -0.5 0.25 0.75 (0.3,0.4) (-0.5,0.1)\n"
-STRINGS = "         1.00   -0.500000   0.250000   0.750000   0.300000 +0.400000i  -0.500000 -0.100000i\n"
+AMPLITUDES = " {k}.0 -0.5 (0.3,0.4) (-0.5,0.1)\n"
+STRINGS = "         {k}.00  -0.500000   0.300000+0.400000i  -0.500000-0.100000i\n"
 SEEDS |= {
     "hefei-shprop": one_file("SHPROP.1", "#\n 1.0 -0.5 0.25 0.75\n 2.0 -0.5 0.25 0.75\n", read_shprop),
-    "hefei-psict": one_file("PSICT.1", "# BMIN = 1\n" + 2 * AMPLITUDES, read_psict),
-    "hefei-psict-dev": one_file("PSICT.1", 2 * STRINGS, read_psict),
-    "hefei-recomb": one_file("RECOMB.1", " 1.0 0.0 0.0\n 2.0 0.01 0.02\n", read_recomb),
+    "hefei-psict": one_file("PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict),
+    "hefei-psict-dev": one_file("PSICT.1", STRINGS.format(k=1) + STRINGS.format(k=2), read_psict),
+    "hefei-recomb": one_file("RECOMB.1", " 1.0 -0.5 0.0 0.0\n 2.0 -0.5 0.01 0.02\n", read_recomb),
     "hefei-inicon": one_file("INICON", "  1  2\n  5  2\n", read_initial_conditions),
     "hefei-dephtime": one_file("DEPHTIME", " 0.0 5.5\n 5.5 0.0\n", read_dephasing_times),
     "pyxaid-out": one_file(

@@ -251,25 +251,6 @@ def test_canac_text_and_arrays(tmp_path):
     assert_allclose(ham.gap(), [1, 2, 3])
 
 
-def test_hefei_outputs(tmp_path):
-    (tmp_path / "SHPROP.1").write_text("#\n" * 15 + "  1.0 -0.5 0.25 0.75\n  2.0 -0.6 0.5 0.5\n")
-    found = hc.read_shprop(tmp_path / "SHPROP.1")
-    assert_allclose(found.populations, [[0.25, 0.75], [0.5, 0.5]])
-    assert_allclose((found.times, found.energy), ([1, 2], [-0.5, -0.6]))
-    (tmp_path / "PSICT.1").write_text("1.0 -0.5 0.25 0.75 (0.3,0.4) (-0.5, 1E-1)\n")
-    (tmp_path / "PSICT.2").write_text(
-        "         1.00  -0.500000   0.250000   0.750000   0.300000 +0.400000i  -0.500000 +0.100000i\n"
-    )
-    for name in ("PSICT.1", "PSICT.2"):
-        assert_allclose(hc.read_psict(tmp_path / name).coefficients, [[0.3 + 0.4j, -0.5 + 0.1j]])
-    (tmp_path / "RECOMB.1").write_text("1.0 0.0 0.1\n2.0 0.0 0.2\n")
-    times, recombined = hc.read_recomb(tmp_path / "RECOMB.1")
-    assert_array_equal(times, [1, 2])
-    assert_allclose(recombined[:, 1], [0.1, 0.2])
-    with pytest.raises(hc.InputError, match="a population and a complex number a state"):
-        hc.read_psict(tmp_path / "SHPROP.1")
-
-
 XDATCAR = """water
   2.0
   2.0 0.0 0.0
@@ -340,6 +321,27 @@ def test_numbered_poscars(tmp_path):
     (tmp_path / "0002" / "POSCAR").unlink()
     with pytest.raises(hc.InputError, match="that of step 2 is missing"):
         hc.read_trajectory(tmp_path, timestep=1.0)
+
+
+def test_vasprun_of_machine_learned_dynamics(tmp_path):
+    """Steps by the force field stand as unnamed structures between the calculations (ML_LMLFF), all of them in order."""
+
+    def structure(z, name=""):
+        basis = '<varray name="basis"><v> 4 0 0 </v><v> 0 4 0 </v><v> 0 0 4 </v></varray>'
+        return f'<structure{name}><crystal>{basis}</crystal><varray name="positions"><v> 0.1 0.5 {z:.3f} </v></varray></structure>'
+
+    steps = "".join(
+        f"<calculation>{structure(0.1 + k / 100)}</calculation>" if k % 5 == 0 else structure(0.1 + k / 100)
+        for k in range(15)
+    )
+    (tmp_path / "vasprun.xml").write_text(
+        '<?xml version="1.0"?><modeling><incar><i type="logical" name="ML_LMLFF"> T  </i><i name="IBRION"> 0</i><i name="POTIM"> 2.0</i></incar>'
+        '<atominfo><atoms>1</atoms><array name="atoms"><set><rc><c>O </c><c>1</c></rc></set></array></atominfo>'
+        + structure(0.9, ' name="initialpos"') + steps + structure(0.9, ' name="finalpos"') + "</modeling>"
+    )  # fmt: skip
+    path = hc.read_trajectory(tmp_path / "vasprun.xml")
+    assert (path.n_frames, path.timestep) == (15, 2.0)
+    assert_allclose(path.positions[:, 0, 2], 4 * (0.1 + np.arange(15) / 100))
 
 
 def test_vasprun(tmp_path):
@@ -423,6 +425,37 @@ def test_espresso_units_cell_and_timestep(tmp_path):
         hc.read_trajectory(tmp_path / "md.out")
 
 
+@pytest.mark.parametrize(
+    ("site", "place"),
+    [
+        ("tau(   1) = ( -10.1000000-200.2000000   0.3000000  )", [-10.1, -200.2, 0.3]),
+        ("tau(****) = (   0.1000000   0.2000000   0.3000000  )", [0.1, 0.2, 0.3]),
+        ("tau(   1) = (   0.1000000************   0.3000000  )", None),
+        ("tau(   1) = (   0.1000000   0.2000000", None),
+    ],
+)
+def test_no_frame_of_espresso_is_left_out_without_a_word(tmp_path, site, place):
+    """The first frame is printed with ``3f12.7``: numbers that fill their fields are glued, or a row of stars."""
+    text = PWSCF.replace("tau(   1) = (   0.1000000   0.2000000   0.3000000  )", site)
+    (tmp_path / "md.out").write_text(text)
+    if place is None:
+        with pytest.raises(
+            hc.InputError, match="frame 0 must hold a site for each of its 2 atoms, but that of atom 0"
+        ):
+            hc.read_trajectory(tmp_path / "md.out")
+    else:
+        path = hc.read_trajectory(tmp_path / "md.out", unwrap=False)
+        assert path.n_frames == 4
+        assert_allclose(path.positions[0, 0], np.array(place) * 10 * 0.529177210903, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["vel", "frc"])
+def test_velocities_and_forces_of_cp2k_are_no_positions(tmp_path, kind):
+    (tmp_path / f"run-{kind}-1.xyz").write_text(cp2k(kind, 0.001))
+    with pytest.raises(hc.InputError, match=r"which are no positions. Name the `.-pos-..xyz` beside it"):
+        hc.read_trajectory(tmp_path / f"run-{kind}-1.xyz", cell=[9, 9, 9])
+
+
 def test_poscar_scale_cartesian_and_selective(tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "POSCAR").write_text(
@@ -431,6 +464,33 @@ def test_poscar_scale_cartesian_and_selective(tmp_path):
     path = hc.read_trajectory(tmp_path, timestep=1.0)
     assert_allclose(path.cell, 4 * np.eye(3))
     assert_allclose(path.positions, [[[1, 1, 1], [2, 2, 2]]])
+
+
+@pytest.mark.parametrize("kind", ["Direct", "Cartesian"])
+def test_three_scaling_factors_are_those_of_the_components(tmp_path, kind):
+    """VASP multiplies the x, y and z components of lattice vectors and Cartesian positions by them."""
+    (tmp_path / "1").mkdir()
+    header = "x\n 1.0 2.0 3.0\n 2 1 0\n 0 2D0 0\n 0 1 2\n Si O\n 1 1\n"
+    places = {"Direct": " 0.5 0.5 0.5\n 0.25 0.0D+00 0.0\n", "Cartesian": " 1.0 2.0 1.0\n 0.5 0.25 0\n"}[kind]
+    (tmp_path / "1" / "POSCAR").write_text(header + kind + "\n" + places)
+    (tmp_path / "XDATCAR").write_text(header + "Direct configuration=     1\n 0.5 0.5 0.5\n 0.25 0.0 0.0\n")
+    for source in ("poscars", "xdatcar"):
+        path = hc.read_trajectory(tmp_path, timestep=1.0, format=source)
+        assert_allclose(path.cell, [[2, 2, 0], [0, 4, 0], [0, 2, 6]])
+        assert_allclose(path.positions, [[[1, 4, 3], [0.5, 0.5, 0]]])
+
+
+def test_a_negative_scale_is_the_volume_and_a_comment_no_scale(tmp_path):
+    for scale, length in (("-27.0", 3.0), ("2.0 ! a b", 4.0), ("1.5 1.5", 3.0)):
+        (tmp_path / "XDATCAR").write_text(
+            f"x\n {scale}\n 2 0 0\n 0 2 0\n 0 0 2\n Si\n 1\nDirect configuration=     1\n 0.5 0.5 0.5\n"
+        )
+        assert_allclose(hc.read_trajectory(tmp_path, timestep=1.0).cell, length * np.eye(3))
+    (tmp_path / "XDATCAR").write_text(
+        "x\n 1 -1 1\n 2 0 0\n 0 2 0\n 0 0 2\n Si\n 1\nDirect configuration= 1\n 0 0 0\n"
+    )
+    with pytest.raises(hc.InputError, match=r"a scale .or three positive ones."):
+        hc.read_trajectory(tmp_path, timestep=1.0)
 
 
 class TestPyxaidOutputs:

@@ -336,7 +336,7 @@ FAULTS += [
     Fault("atoms", "xdatcar", "XDATCAR", replace("O H", "Oo H"), "must name chemical elements", "but names `Oo`", "Correct the names"),
     Fault("ragged", "xdatcar", "XDATCAR", put(7, "1 1 1"), "must name one element for each count", r"2 elements and the counts \[1, 1, 1\]", "Correct these lines"),
     Fault("ragged", "xdatcar", "XDATCAR", put(3, "5 0"), "scale and three vectors|must have a header before frame 0", "5 0|has none that can be read", "need|Write it again"),
-    Fault("not finite", "xdatcar", "XDATCAR", put(3, "5 nan 0"), "must have a scale and three vectors of three numbers in the header before frame 0", "5 nan 0", "Write it again"),
+    Fault("not finite", "xdatcar", "XDATCAR", put(3, "5 nan 0"), "must have a scale .or three positive ones. and three vectors of three numbers in the header before frame 0", "5 nan 0", "Write it again"),
     Fault("time step", "xdatcar", "XDATCAR", lambda path: None, "does not say how far apart", "does not say", "Give `timestep`", options={"timestep": None}),
     # CP2K: 4 lines a frame
     Fault("short", "xyz", "run-pos-1.xyz", drop(16), "must hold 4 lines a frame", "ends after line 3 of frame 3", "remove the last frame"),
@@ -406,12 +406,13 @@ FAULTS += [
         for fault in (
             ("ragged", seed, file, put(line + 1, " 1.0"), f"line {line + 1} must hold \\d+ numbers", "but holds 1", COMPLETE),
             ("not finite", seed, file, put(line, " 1.0 ****"), f"line {line}, column 2 {FINITE}", r"but holds `\*\*\*\*`", ANEW),
+            ("steps", seed, file, last("2.0", "0.5"), "row 1 must hold a time that is later", "holds 0.5 after 1", "Its lines may be parts of rows"),
             ("short", seed, file, content("#\n"), "holds no numbers", "no numbers", "Check that it was written completely"),
         )
     ],
-    Fault("states", "hefei-shprop", "SHPROP.1", content("1 2\n"), "must hold time, energy and populations", "has 2 columns", "Name a "),
-    Fault("states", "hefei-recomb", "RECOMB.1", content("1\n"), "must hold time and recombination", "has one column", "Name a "),
-    Fault("states", "hefei-psict", "PSICT.1", content("1 2 3 4\n"), "a population and a complex number a state", "has 4 numbers a line", "read_shprop"),
+    Fault("states", "hefei-shprop", "SHPROP.1", content("1 2\n"), "must hold time .fs., energy .eV. and a number", "has 2 columns", "Name another file"),
+    Fault("states", "hefei-recomb", "RECOMB.1", content("1\n"), "must hold time .fs., energy .eV. and a number", "has 1 columns", "Name another file"),
+    Fault("states", "hefei-psict", "PSICT.1", content("1 2 3 4\n"), "must hold time, energy and a complex number a state", "has 4 numbers a row, none of them complex", "read_shprop"),
     Fault("ragged", "hefei-inicon", "INICON", put(2, "5"), "line 2 must hold 2 numbers", "but holds 1", COMPLETE),
     Fault("kind", "hefei-inicon", "INICON", put(2, "5 0"), "line 2 must hold a step and a band, both whole numbers from 1", "but holds 5 and 0", "Correct it"),
     Fault("states", "hefei-dephtime", "DEPHTIME", drop(2), "must hold a square matrix", "but holds 1 lines of 2", "Give a time for each pair"),

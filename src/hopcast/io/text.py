@@ -25,10 +25,45 @@ SMALL = 1 << 20
 """Files below this size (bytes) are parsed without compiled code."""
 CHUNK = 1 << 20
 """Bytes a thread parses at a time."""
+WRAP = 132
+"""Columns after which compilers break list-directed lines at the latest (80 of GNU and Intel, 132 with some options)."""
 MAX_LINE = 1 << 26
 """A longer line is not a line of numbers."""
 
 _ALLOWED = b"0123456789+-.eEdD \t\r\n"
+
+
+def join_rows(data: bytes, columns: int | None = None) -> bytes:
+    """Return a table whose rows list-directed output of Fortran may have broken over lines of 80 columns, joined.
+
+    Where `columns` is not known it is told by the lines: all but the last of a row hold as many numbers, and the last fewer.
+    What is no such table is returned as it is.
+    """
+    lines = data.split(b"\n")
+    filled = [k for k, line in enumerate(lines) if line.strip()]
+    counts = [len(lines[k].split()) for k in filled]
+    if not counts or max(len(lines[k].rstrip()) for k in filled) > WRAP:
+        return data
+    if columns is None:
+        short = next((k for k, count in enumerate(counts) if count < counts[0]), None)
+        n_lines = 1 if short is None else short + 1
+        columns = sum(counts[:n_lines])
+        # a line ends early only where the next number would not fit; one row alone tells nothing
+        if (
+            len(counts) < 2 * n_lines
+            or min(len(lines[k]) for k in filled[: n_lines - 1] or filled[:1]) < 80 - 27
+        ):
+            return data
+    else:
+        n_lines = int(np.searchsorted(np.cumsum(counts), columns)) + 1
+    shape = counts[:n_lines]
+    if n_lines == 1 or sum(shape) != columns or counts != shape * (len(counts) // n_lines):
+        return data
+    # a row stands on its first line, so that messages count lines as the file does
+    joined = [b""] * len(lines)
+    for start in range(0, len(filled), n_lines):
+        joined[filled[start]] = b" ".join(lines[k] for k in filled[start : start + n_lines])
+    return b"\n".join(joined)
 
 
 def line_of_row(path: Path, row: int) -> int:
@@ -138,6 +173,14 @@ def _python_number(token: bytes) -> float:
     ):
         text = text[:-4] + b"e" + text[-4:]
     return float(text)
+
+
+def split_glued(data: bytes) -> bytes:
+    """Return text in which numbers that fill their fields are parted at the sign of the second (``-0.632-0.112``).
+
+    An exponent without its letter (``1.0-103``) has no decimal point and stays.
+    """
+    return re.sub(rb"(?<=\d)(?=[-+]\d*\.\d)", b" ", data)
 
 
 def as_number(token: bytes | str) -> float:

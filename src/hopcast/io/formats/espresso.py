@@ -15,15 +15,13 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import BOHR
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import head
+from hopcast.io.text import as_number, head, split_glued
 from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, from_cartesian
 
 _MAX_LINE = 1 << 16
 _FLOAT = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 _AXIS = re.compile(rf"a\(\d\) = \(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)")
-_SITE = re.compile(
-    rf"\s*\d+\s+([A-Za-z]\w*)\s+tau\(\s*\d+\)\s*=\s*\(\s*({_FLOAT})\s+({_FLOAT})\s+({_FLOAT})\s*\)"
-)
+_SITE = re.compile(r"\s*\d+\s+([A-Za-z]\S*)\s+tau\(\s*[\d*]+\)\s*=\s*\(([^()]*)\)")
 _CARD = re.compile(r"(?:ATOMIC_POSITIONS|CELL_PARAMETERS)\s*[({]?\s*(\w+)\s*(?:=\s*([\d.]+))?")
 
 
@@ -52,11 +50,8 @@ class _Reader:
         words: list[str] = []
         rows: list[list[float]] = []
         for _ in range(count):
-            line = next(self.lines, "").split()
-            try:
-                row = [float(word) for word in line[first : first + 3]]
-            except ValueError:
-                row = []
+            line = split_glued(next(self.lines, "").encode()).decode().split()
+            row = [as_number(word) for word in line[first : first + 3]]
             if len(row) != 3 or not np.isfinite(row).all():
                 found = " ".join(line)[:60] or "nothing"
                 raise InputError(
@@ -66,6 +61,23 @@ class _Reader:
             words.append(line[0])
             rows.append(row)
         return words, np.array(rows).reshape(count, 3)
+
+    def sites(self) -> tuple[list[str], NDArray[np.float64]]:
+        """Return symbols and positions (Å) of the sites that the first frame lists."""
+        symbols, places = [], []
+        for atom in range(self.n_atoms):
+            line = next(self.lines, "")
+            hit = _SITE.match(line)
+            place = [as_number(word) for word in split_glued(hit.group(2).encode()).split()] if hit else []
+            if hit is None or len(place) != 3 or not np.isfinite(place).all():
+                raise InputError(
+                    f"File `{self.path}`, frame 0 must hold a site for each of its {self.n_atoms} atoms, but that of atom {atom} is "
+                    f"`{line.strip()[:70] or 'nothing'}`. A field of `*` is a number too wide for its format: shift the atoms into the cell, or remove "
+                    "the list, which leaves the first frame out."
+                )
+            symbols.append(hit.group(1))
+            places.append(place)
+        return symbols, np.array(places) * self.alat
 
     def scale(self, line: str) -> float | None:
         """Return the unit of a card in Å, None for crystal coordinates."""
@@ -124,10 +136,8 @@ class _Reader:
             hit = re.search(rf"({_FLOAT})\s*femto-seconds", line)
             self.timestep = float(hit.group(1)) if hit else None
         elif "positions (alat units)" in line and not self.frame:
-            sites = [_SITE.match(next(self.lines, "")) for _ in range(self.n_atoms)]
-            if all(sites) and sites:
-                first = np.array([[float(x) for x in site.groups()[1:]] for site in sites if site])
-                self.add([site.group(1) for site in sites if site], first * self.alat)
+            if self.n_atoms:
+                self.add(*self.sites())
         elif line.startswith("CELL_PARAMETERS"):
             scale = self.scale(line)
             self.cell = self.vectors(3, 0, "CELL_PARAMETERS")[1] * (self.alat if scale is None else scale)

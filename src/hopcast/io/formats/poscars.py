@@ -14,7 +14,7 @@ from hopcast.io.assemble import need_timestep
 from hopcast.io.formats.xdatcar import read_header
 from hopcast.io.numbered import consecutive, names_in
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import read_bytes
+from hopcast.io.text import as_number, read_bytes
 from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, from_cartesian
 
 
@@ -76,10 +76,7 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
         )
     places = []
     for atom, line in enumerate(lines[row + 1 : row + 1 + n_atoms]):
-        try:
-            place = [float(word) for word in line.split()[:3]]
-        except ValueError:
-            place = []
+        place = [as_number(word) for word in line.split()[:3]]
         if len(place) != 3 or not np.isfinite(place).all():
             found = line[:60].decode("utf-8", "replace").strip() or "nothing"
             raise InputError(
@@ -92,14 +89,17 @@ def read_poscar(path: Path, frame: int) -> tuple[NDArray[np.float64], NDArray[np
             f"File `{path}` must hold {n_atoms} atoms, but holds {len(places)}. It is cut short: write it again."
         )
     # positions in Cartesian form are multiplied by the scale too, which read_header has done with the cell
-    scale = float(np.linalg.norm(cell[0]) / (np.linalg.norm(_vector(lines[2])) or 1.0))
-    positions = np.array(places) @ cell if kind == b"D" else np.array(places) * scale
+    positions = np.array(places) @ cell if kind == b"D" else np.array(places) * _scale(cell, lines[2:5])
     numbers = np.repeat([atomic_number(symbol, path) for symbol in symbols], counts)
     return cell, numbers, positions
 
 
-def _vector(line: bytes) -> list[float]:
-    return [float(word) for word in line.decode("utf-8", "replace").split()[:3]]
+def _scale(cell: NDArray[np.float64], vectors: list[bytes]) -> NDArray[np.float64]:
+    """Return what the components along x, y and z of the written vectors were multiplied by (1 where all of them are zero)."""
+    written = np.array([[as_number(word) for word in line.split()[:3]] for line in vectors])
+    largest = np.abs(written).argmax(axis=0)
+    length = written[largest, range(3)]
+    return np.where(length == 0, 1.0, cell[largest, range(3)] / np.where(length == 0, 1.0, length))
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:

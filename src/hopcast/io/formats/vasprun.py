@@ -75,7 +75,10 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             elif element.tag == "array" and element.get("name") == "atoms" and above == "atominfo":
                 names = [(row.findtext("c") or "").strip() for row in element.findall("set/rc")]
                 numbers = [atomic_number(name, path) for name in names]
-            elif element.tag == "structure" and above == "calculation":
+            # steps of machine-learned dynamics stand outside of calculations, without the name that the first and the last one have
+            elif element.tag == "structure" and (
+                above == "calculation" or (above == "modeling" and element.get("name") is None)
+            ):
                 basis = element.find("crystal/varray[@name='basis']")
                 places = element.find("varray[@name='positions']")
                 cells.extend(_rows(path, frame, basis, "the basis", 3))

@@ -14,7 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import CHUNK, find_marks, head, parse_frames, read_range
+from hopcast.io.text import CHUNK, as_number, find_marks, head, parse_frames, read_range
 from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
 
 _MARK = b"irect configuration="
@@ -45,18 +45,25 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
     """Return cell, symbols and counts of a header."""
     lines = text.decode("utf-8", "replace").rstrip("\n").split("\n")[-7:]
     try:
-        scale = float(lines[1].split()[0])
-        cell = np.array([[float(x) for x in line.split()[:3]] for line in lines[2:5]])
+        scales = np.array([as_number(word) for word in lines[1].split()[:3]])
+        cell = np.array([[as_number(x) for x in line.split()[:3]] for line in lines[2:5]])
         symbols, counts = lines[5].split(), [int(count) for count in lines[6].split()]
     except (ValueError, IndexError):
         raise InputError(
             f"File `{path}` must have a header before frame {frame} (name, scale, three vectors, elements, counts), but has none "
             "that can be read. A header without elements (VASP 4) needs them added as its sixth line."
         ) from None
-    if cell.shape != (3, 3) or not np.isfinite(cell).all() or not np.isfinite(scale) or scale == 0:
+    # one factor, or three for the components along x, y and z; a comment may follow
+    scales = scales if len(scales) == 3 and np.isfinite(scales).all() else scales[:1]
+    is_fine = (
+        len(scales) > 0
+        and bool(np.isfinite(scales).all())
+        and (scales[0] != 0 if len(scales) == 1 else bool((scales > 0).all()))
+    )
+    if cell.shape != (3, 3) or not np.isfinite(cell).all() or not is_fine:
         found = "; ".join(line.strip() for line in lines[1:5])[:80]
         raise InputError(
-            f"File `{path}` must have a scale and three vectors of three numbers in the header before frame {frame}, but has `{found}`. "
+            f"File `{path}` must have a scale (or three positive ones) and three vectors of three numbers in the header before frame {frame}, but has `{found}`. "
             "Write it again."
         )
     if len(symbols) != len(counts) or not counts or min(counts) < 1 or sum(counts) > 10_000_000:
@@ -64,9 +71,9 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
             f"File `{path}` must name one element for each count in the header before frame {frame}, but has "
             f"{len(symbols)} elements and the counts {counts[:8]}. Correct these lines."
         )
-    if scale < 0:  # VASP's way to give the volume
-        scale = float((-scale / abs(np.linalg.det(cell) or 1.0)) ** (1 / 3))
-    return scale * cell, symbols, counts
+    if scales[0] < 0:  # VASP's way to give the volume
+        scales = (-scales / abs(np.linalg.det(cell) or 1.0)) ** (1 / 3)
+    return cell * scales, symbols, counts
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:

@@ -21,6 +21,7 @@ from hopcast.io.unwrap import unwrap_positions
 
 _COMMENT = re.compile(rb"i\s*=\s*(\d{1,12})(?:.*?time\s*=\s*([-+.\dEe]{1,30}))?")
 
+_NO_POSITIONS = re.compile(r"-(vel|frc)-[^-]*\.xyz$", re.IGNORECASE)
 _ENERGY = re.compile(rb"\bE\s*=\s*([-+.\dEe]{1,30})")
 
 
@@ -36,6 +37,13 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read positions (Å) and, of CP2K, velocities (atomic units), with the cell given or from CP2K's `*.cell`."""
+    kind = _NO_POSITIONS.search(path.name)
+    if kind:
+        what = {"vel": "velocities", "frc": "forces"}[kind.group(1).lower()]
+        raise InputError(
+            f"File `{path}` is named as CP2K's file of {what}, which are no positions. Name the `*-pos-*.xyz` beside it (rename this one if it "
+            "does hold positions)."
+        )
     positions, numbers, comments = _read_file(path, options)
     velocities = None
     beside = options.velocities
