@@ -93,6 +93,18 @@ class TestVasp:
         check(ham, [run[spin][kpoint] for run in runs], 1e-12)
         assert np.iscomplexobj(ham.overlaps)
 
+    def test_of_several_spins_or_kpoints_one_is_chosen(self, tmp_path):
+        runs = [[[files.channel(t, kpoint=k, n_occupied=2) for k in ((0, 0, 0), SKEWED_K)]] for t in TIMES]
+        vasp(tmp_path / "k", runs)
+        with pytest.raises(
+            hc.InputError,
+            match=r"holds 2 k-points, and each is a Hamiltonian .* `kpoint` \(--kpoint\) from 0 to 1",
+        ):
+            hc.read_hamiltonian(tmp_path / "k", timestep=1.0)
+        vasp(tmp_path / "s", [[[run[0][0]], [run[0][0]]] for run in runs])
+        with pytest.raises(hc.InputError, match=r"holds 2 spin channels, .* `spin` \(--spin\) from 0 to 1"):
+            hc.read_hamiltonian(tmp_path / "s", timestep=1.0)
+
     def test_a_header_of_several_records(self, tmp_path):
         """Many bands of few plane waves: energies and occupations need more than one record."""
         frames = trajectory(cutoff=12.0, n_bands=11, n_occupied=2)

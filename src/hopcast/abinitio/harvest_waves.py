@@ -21,11 +21,11 @@ from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings import derive_couplings
 from hopcast.io.assemble import orthogonal_pair
-from hopcast.io.formats.qe_save import save_in
 from hopcast.io.wavefunctions.espresso import Save
 from hopcast.io.wavefunctions.folders import PSEUDO, norm_lost
 from hopcast.io.wavefunctions.frames import Loaded, load_frame, metric_of, overlap_frames
 from hopcast.io.wavefunctions.paw_pairs import read_pair
+from hopcast.io.wavefunctions.places import save_in
 from hopcast.io.wavefunctions.protocol import Wavefunctions
 from hopcast.io.wavefunctions.selection import Selection, Window, band_labels, choose_window
 from hopcast.io.wavefunctions.wavecar import Wavecar
@@ -198,8 +198,7 @@ class _Source:
 
     def _choose(self, path: Path) -> Window:
         file = self.open(path)
-        spin, kpoint = self.selection.spin, self.selection.kpoint
-        return choose_window(file, self.selection, file.basis(spin, kpoint))
+        return choose_window(file, self.selection, file.basis)
 
     def _wavefunctions(self, frame: int) -> Path:
         """Return where the wavefunctions of a frame are.
@@ -256,7 +255,7 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
         provenance={
             "format": f"harvested by hopcast from {code}", "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>", "overlaps": said, **lost,
             "bands": f"{first.first}:{first.first + n} from 0, {first.first + 1} to {first.first + n} of {first.n_bands} as the code counts",
-            "channel": f"spin {selection.spin}, k-point {selection.kpoint}",
+            "channel": "spin {}, k-point {}".format(*selection.channel),
             "harvest": f"{len(pairs)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
             "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,
         },

@@ -58,7 +58,14 @@ Bands = Annotated[
         show_default=False,
     ),
 ]
-Kpoint = Annotated[int, typer.Option("--kpoint", help="K-point of files of wavefunctions, from 0.")]
+Kpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--kpoint",
+        help="K-point of files of wavefunctions, from 0; all: a file for each (OUT-k0.h5, ...).",
+        show_default=False,
+    ),
+]
 Loewdin = Annotated[
     bool,
     typer.Option(
@@ -92,6 +99,21 @@ def parse_bands(text: str | None) -> tuple[int, int] | None:
     if hit is None or int(hit.group(2)) <= int(hit.group(1)):
         raise ConfigError(f"Argument `--bands` must be like 60:76 (first:last + 1, from 0), but is `{text}`.")
     return int(hit.group(1)), int(hit.group(2))
+
+
+def parse_kpoint(text: str | None) -> int | None:
+    """Return the number of a k-point.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    from hopcast.core.errors import ConfigError
+
+    if text is not None and not re.fullmatch(r"\d{1,6}", text):
+        raise ConfigError(f"Argument `--kpoint` must be a number from 0, but is `{text}`.")
+    return None if text is None else int(text)
 
 
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
@@ -259,7 +281,7 @@ def convert(
     scheme: Scheme = None,
     occupied: Occupied = None,
     bands: Bands = None,
-    kpoint: Kpoint = 0,
+    kpoint: Kpoint = None,
     loewdin: Loewdin = True,
     variable_cell: VariableCell = False,
     cell: Cell = None,
@@ -307,6 +329,14 @@ def convert(
     workers: Workers = None,
 ) -> None:
     """Convert a Hamiltonian (or a trajectory, to ours) to another format, and list what that format cannot hold."""
+    asked = dict(locals())
+    if kpoint == "all":
+        from hopcast.io.wavefunctions.places import count_kpoints
+
+        for number in range(count_kpoints(source)):
+            one = target.with_name(f"{target.stem}-k{number}{target.suffix}")
+            convert(**{**asked, "kpoint": str(number), "target": one})
+        return
     from hopcast.core.errors import ConfigError, OutputError
     from hopcast.core.matching import check_same_frames
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
@@ -318,7 +348,7 @@ def convert(
         raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
-        prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=kpoint, loewdin=loewdin,
+        prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=parse_kpoint(kpoint), loewdin=loewdin,
         variable_cell=variable_cell, cell=cell, molecule=molecule, elements=elements, workers=workers,
     )  # fmt: skip
     hamiltonian, path = cut(hamiltonian, path, frames, first_number)

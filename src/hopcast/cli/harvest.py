@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import Bands, From, Kpoint, Loewdin, Occupied, Spin, parse_bands
+from hopcast.cli.convert import Bands, From, Kpoint, Loewdin, Occupied, Spin, parse_bands, parse_kpoint
 from hopcast.cli.options import EngineSettings
 
 
@@ -23,7 +23,7 @@ def harvest(
     occupied: Occupied = None,
     bands: Bands = None,
     spin: Spin = None,
-    kpoint: Kpoint = 0,
+    kpoint: Kpoint = None,
     loewdin: Loewdin = True,
     settings: EngineSettings = None,
 ) -> None:
@@ -48,7 +48,11 @@ def harvest(
         found = harvest_waves(
             plan,
             selection=Selection(
-                bands=parse_bands(bands), spin=spin or 0, kpoint=kpoint, loewdin=loewdin, n_occupied=occupied
+                bands=parse_bands(bands),
+                spin=spin,
+                kpoint=parse_kpoint(kpoint),
+                loewdin=loewdin,
+                n_occupied=occupied,
             ),
         )
     else:

@@ -34,7 +34,7 @@ def read_hamiltonian(
     scheme: str | None = None,
     n_occupied: int | None = None,
     bands: tuple[int, int] | None = None,
-    kpoint: int = 0,
+    kpoint: int | None = None,
     loewdin: bool = True,
     variable_cell: bool = False,
     workers: int | None = None,
@@ -72,7 +72,7 @@ def read_hamiltonian(
     bands
         First band and last + 1, from 0, of files of wavefunctions (VASP, QE); None takes eight below and eight above the gap.
     kpoint
-        K-point of such files, from 0.
+        K-point of such files, from 0; None where there is one.
     loewdin
         Orthonormalise pseudo-wavefunctions (WAVECAR; ultrasoft or PAW of QE) in the window of bands.
     variable_cell

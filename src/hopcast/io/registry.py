@@ -64,7 +64,7 @@ class ReadOptions:
     bands
         First band and last + 1 of files of wavefunctions, from 0; None: eight below and eight above the gap.
     kpoint
-        K-point of such files, from 0.
+        K-point of such files, from 0; None where there is one.
     loewdin
         Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window of bands.
     variable_cell
@@ -86,7 +86,7 @@ class ReadOptions:
     scheme: str | None = None
     n_occupied: int | None = None
     bands: tuple[int, int] | None = None
-    kpoint: int = 0
+    kpoint: int | None = None
     loewdin: bool = True
     variable_cell: bool = False
     cell: ArrayLike | None = None

@@ -6,32 +6,10 @@ from pathlib import Path
 
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.io.numbered import names_in
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.wavefunctions.espresso import SCHEMA, Save
-from hopcast.io.wavefunctions.folders import check_pairs, has_numbered, numbered_folders, read_folders
-
-
-def save_in(folder: Path) -> Path | None:
-    """Return the `prefix.save` of a frame's folder or of a folder in it (`outdir`), or None.
-
-    Raises
-    ------
-    InputError
-        If there are several.
-    """
-    places = [folder, *(folder / name for name in names_in(folder) if "." not in name)]
-    found = sorted(
-        place / name
-        for place in places
-        for name in names_in(place)
-        if name.endswith(".save") and (place / name / SCHEMA).is_file()
-    )
-    if len(found) > 1:
-        raise InputError(
-            f"Folder `{folder}` must hold one `.save`, but holds `{found[0].name}` and `{found[1].name}`. Move one elsewhere."
-        )
-    return found[0] if found else None
+from hopcast.io.wavefunctions.espresso import Save
+from hopcast.io.wavefunctions.folders import check_pairs, read_folders
+from hopcast.io.wavefunctions.places import has_numbered, numbered_folders, save_in
 
 
 def _any_save(folder: Path) -> Path | None:

@@ -7,20 +7,9 @@ from pathlib import Path
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.formats.poscars import poscar_folders
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.wavefunctions.folders import check_pairs, has_numbered, numbered_folders, read_folders
+from hopcast.io.wavefunctions.folders import check_pairs, read_folders
+from hopcast.io.wavefunctions.places import has_numbered, numbered_folders, wavecar_in, wswq_in
 from hopcast.io.wavefunctions.wavecar import Wavecar
-
-
-def wavecar_in(folder: Path) -> Path | None:
-    """Return the `WAVECAR` of a folder, or None."""
-    file = folder / "WAVECAR"
-    return file if file.is_file() else None
-
-
-def wswq_in(folder: Path) -> Path | None:
-    """Return the `WSWQ` of a folder, or None."""
-    file = folder / "WSWQ"
-    return file if file.is_file() else None
 
 
 def sniff(path: Path) -> bool:

@@ -14,19 +14,11 @@ from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.assemble import need_timestep
 from hopcast.io.formats.poscars import poscar_folders
-from hopcast.io.formats.vasp_wavecar import wavecar_in, wswq_in
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.wavefunctions.folders import hamiltonian_of, has_numbered, numbered_folders, selection_of
+from hopcast.io.wavefunctions.folders import hamiltonian_of, selection_of
 from hopcast.io.wavefunctions.paw_pairs import open_bands, read_pair
+from hopcast.io.wavefunctions.places import has_numbered, levels_in, numbered_folders, wswq_in
 from hopcast.io.wavefunctions.selection import Window, choose_window
-
-
-def levels_in(folder: Path) -> Path | None:
-    """Return the file with the bands of a frame: its `WAVECAR`, or `EIGENVAL` where that was deleted."""
-    if (found := wavecar_in(folder)) is not None and found.stat().st_size:
-        return found
-    file = folder / "EIGENVAL"
-    return file if file.is_file() else None
 
 
 def sniff(path: Path) -> bool:
@@ -73,7 +65,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 def _energies(path: Path, *, window: Window) -> NDArray[Any]:
     file = open_bands(path)
-    levels = file.levels(window.selection.spin, window.selection.kpoint)
+    levels = file.levels(*window.selection.channel)
     window.check_levels(file, levels)
     return levels.energies[window.bands.start : window.bands.stop].copy()
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,57 +13,18 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.assemble import from_overlaps, need_timestep, orthogonal_pair
-from hopcast.io.numbered import names_in
 from hopcast.io.registry import ReadOptions
 from hopcast.io.wavefunctions.frames import Frame, Open, read_frames
-from hopcast.io.wavefunctions.protocol import check_channel
 from hopcast.io.wavefunctions.selection import Selection, Window, choose_window
 
 PSEUDO = "without the augmentation inside the spheres of the atoms: an approximation, of the order of the norm that is lost"
 """What overlaps of pseudo-wavefunctions are."""
 
 
-def numbered_folders(folder: Path, find: Callable[[Path], Path | None]) -> dict[int, Path]:
-    """Return what `find` finds in each numbered folder (``12``, ``frame_0012``), by number.
-
-    Parameters
-    ----------
-    folder
-        Which holds them.
-    find
-        Returns the file of a frame in its folder, or None.
-
-    Raises
-    ------
-    InputError
-        If two folders have the same number.
-    """
-    found: dict[int, Path] = {}
-    for name in sorted(names_in(folder)):
-        hit = re.fullmatch(r"\D*(\d{1,9})", name)
-        file = find(folder / name) if hit is not None else None
-        if hit is None or file is None:
-            continue
-        number = int(hit.group(1))
-        if number in found:
-            raise InputError(
-                f"Folder `{folder}` has frame {number} twice: `{found[number]}` and `{file}`. Move one elsewhere."
-            )
-        found[number] = file
-    return found
-
-
-def has_numbered(folder: Path, find: Callable[[Path], Path | None]) -> bool:
-    """Whether a numbered folder holds such a file; cheap, and never raises."""
-    return any(
-        re.fullmatch(r"\D*\d{1,9}", name) and find(folder / name) is not None for name in names_in(folder)
-    )
-
-
 def selection_of(options: ReadOptions) -> Selection:
     """Return what is to be read, of the options of a reader."""
     return Selection(
-        bands=options.bands, spin=options.spin or 0, kpoint=options.kpoint, loewdin=options.loewdin,
+        bands=options.bands, spin=options.spin, kpoint=options.kpoint, loewdin=options.loewdin,
         variable_cell=options.variable_cell, n_occupied=options.n_occupied,
     )  # fmt: skip
 
@@ -113,9 +73,8 @@ def read_folders(
         If frames are damaged, do not belong together, or none is a pair.
     """
     timestep = need_timestep(folder, options.timestep)
-    selection, start = selection_of(options), opener(paths[min(paths)])
-    check_channel(start, selection.spin, selection.kpoint)
-    window = choose_window(start, selection, start.basis(selection.spin, selection.kpoint))
+    start = opener(paths[min(paths)])
+    window = choose_window(start, selection_of(options), start.basis)
     frames = read_frames(paths, window, opener, workers=options.workers)
     first, last = frames[0].number, frames[-1].number
     n_states = len(window.bands)
@@ -155,7 +114,7 @@ def channel(window: Window) -> dict[str, str]:
     return {
         "bands": f"{bands.start}:{bands.stop} from 0, {bands.start + 1} to {bands.stop} of {window.n_bands} as the code counts"
         + ("" if chosen.bands is not None else " (around the gap)"),
-        "channel": f"spin {chosen.spin}, k-point {chosen.kpoint} ({' '.join(f'{x:.6g}' for x in window.kpoint)})"
+        "channel": f"spin {chosen.channel[0]}, k-point {chosen.channel[1]} ({' '.join(f'{x:.6g}' for x in window.kpoint)})"
         + (", spinors" if window.basis is not None and window.basis.flavour == "spinor" else ""),
     }
 

@@ -78,7 +78,7 @@ def load_frame(path: Path, window: Window, opener: Open) -> Loaded:
         If it is damaged, or differs from the first frame.
     """
     file = opener(path)
-    spin, kpoint = window.selection.spin, window.selection.kpoint
+    spin, kpoint = window.selection.channel
     basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
     window.check_levels(file, levels)
     window.check_basis(file, basis)
@@ -95,7 +95,7 @@ def overlap_frames(
     InputError
         If they are not finite.
     """
-    spin, kpoint = window.selection.spin, window.selection.kpoint
+    spin, kpoint = window.selection.channel
     common = common_planewaves(left.file, right.file, spin, kpoint, (left.basis, right.basis))
     first, second = left.coefficients, right.coefficients
     if common is not None:

@@ -43,8 +43,7 @@ def read_pair(files: tuple[Path, Path, Path], *, window: Window) -> NDArray[Any]
         If the file is damaged, or of other bands or another pair than the two frames.
     """
     path, *frames = files
-    chosen = window.selection
-    matrix, size = read_wswq(path, chosen.spin, chosen.kpoint)
+    matrix, size = read_wswq(path, *window.selection.channel)
     if size.n_bands != window.n_bands:
         raise InputError(
             f"File `{path}` must hold overlaps of the {window.n_bands} bands of its frame, but holds those of {size.n_bands}. It is of another "
@@ -64,7 +63,7 @@ def read_pair(files: tuple[Path, Path, Path], *, window: Window) -> NDArray[Any]
 
 def _compare(path: Path, found: NDArray[Any], frames: list[Wavecar], window: Window) -> None:
     """Compare phases and signs with those of the pseudo-wavefunctions, which lack the augmentation but not the phase."""
-    spin, kpoint = window.selection.spin, window.selection.kpoint
+    spin, kpoint = window.selection.channel
     bases = [frame.basis(spin, kpoint) for frame in frames]
     if bases[0].n_components != bases[1].n_components or bases[0].flavour != bases[1].flavour:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Selection:
     bands
         First and last + 1, from 0; None takes `AROUND` below and above the gap.
     spin, kpoint
-        From 0.
+        From 0; None takes the only one there is.
     loewdin
         Orthonormalise pseudo-wavefunctions in the window, where they are not orthonormal by themselves.
     variable_cell
@@ -38,11 +39,16 @@ class Selection:
     """
 
     bands: tuple[int, int] | None = None
-    spin: int = 0
-    kpoint: int = 0
+    spin: int | None = None
+    kpoint: int | None = None
     loewdin: bool = True
     variable_cell: bool = False
     n_occupied: int | None = None
+
+    @property
+    def channel(self) -> tuple[int, int]:
+        """Spin and k-point."""
+        return self.spin or 0, self.kpoint or 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +100,8 @@ class Window:
         InputError
             Naming both numbers.
         """
-        check_channel(file, self.selection.spin, self.selection.kpoint)
-        kpoint = file.kpoints[self.selection.kpoint]
+        check_channel(file, *self.selection.channel)
+        kpoint = file.kpoints[self.selection.channel[1]]
         self._same(file, "number of bands", file.n_bands, self.n_bands, "NBANDS (nbnd)")
         if np.abs(kpoint - self.kpoint).max() > 1e-6:
             self._same(file, "k-point", _vector(kpoint), _vector(self.kpoint), "k-points")
@@ -148,7 +154,9 @@ class Window:
             )
 
 
-def choose_window(file: BandFile, selection: Selection, basis: Basis | None = None) -> Window:
+def choose_window(
+    file: BandFile, selection: Selection, basis_of: Callable[[int, int], Basis] | None = None
+) -> Window:
     """Return the bands to be read of all frames, told by the first.
 
     Parameters
@@ -157,18 +165,28 @@ def choose_window(file: BandFile, selection: Selection, basis: Basis | None = No
         The first frame.
     selection
         What was asked for.
-    basis
-        Of the frame, where its coefficients are read too.
+    basis_of
+        Returns the basis of a spin and k-point, where coefficients are read too.
 
     Raises
     ------
     InputError
-        If bands, spin or k-point are not there, or it is not told which bands are occupied.
+        If bands, spin or k-point are not there, there are several of which none is chosen, or it is not told which bands are
+        occupied.
     """
-    check_channel(file, selection.spin, selection.kpoint)
+    for what, name, chosen, count in (
+        ("spin channels", "spin", selection.spin, file.n_spins),
+        ("k-points", "kpoint", selection.kpoint, len(file.kpoints)),
+    ):
+        if chosen is None and count > 1:
+            raise InputError(
+                f"File `{file.path}` holds {count} {what}, and each is a Hamiltonian of its own. Choose one: `{name}` (--{name}) from 0 to {count - 1}"
+                f"{' (--kpoint all writes all)' * (name == 'kpoint')}."
+            )
+    check_channel(file, *selection.channel)
+    levels = file.levels(*selection.channel)
     if selection.bands is not None:
         check_bands(file, range(*selection.bands))
-    levels = file.levels(selection.spin, selection.kpoint)
     told = selection.n_occupied is not None and selection.bands is not None and _partial(levels).size > 0
     below = None if told else count_occupied(file, levels)
     if selection.bands is not None:
@@ -177,7 +195,7 @@ def choose_window(file: BandFile, selection: Selection, basis: Basis | None = No
         assert below is not None
         bands = range(max(0, below - AROUND), min(file.n_bands, below + AROUND))
     window = Window(
-        bands, below, selection, str(file.path), file.n_bands, file.kpoints[selection.kpoint], basis
+        bands, below, selection, str(file.path), file.n_bands, file.kpoints[selection.channel[1]], None if basis_of is None else basis_of(*selection.channel)
     )  # fmt: skip
     if selection.n_occupied is not None and window.n_occupied != selection.n_occupied:
         raise InputError(
