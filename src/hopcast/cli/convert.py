@@ -190,6 +190,27 @@ def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
     return False
 
 
+def _placed(hamiltonian: Any, trajectory: Any, source: Path, name: str | None) -> Any:
+    """Return the Hamiltonian of numbered folders, spread over the trajectory that its frames were taken from; any other as it is."""
+    if (
+        hamiltonian is None
+        or hamiltonian.frame_numbers is None
+        or hamiltonian.n_frames == trajectory.n_frames
+    ):
+        return hamiltonian
+    from hopcast.io.placing import place_in_trajectory
+    from hopcast.io.registry import find_format, recognise
+
+    if not source.is_dir():
+        return hamiltonian
+    form = recognise(source, "hamiltonian") if name is None else find_format(name, "hamiltonian", source)
+    if form.geometries is None:
+        return hamiltonian
+    placed, told = place_in_trajectory(hamiltonian, trajectory, form.geometries(source))
+    typer.echo(told)
+    return placed
+
+
 def _any(path: Path, kind: str) -> bool:
     from hopcast.io import list_formats
 
@@ -362,6 +383,7 @@ def convert(
             elements=parse_elements(elements),
             workers=workers,
         )
+        hamiltonian = _placed(hamiltonian, path, source, form)
     if hamiltonian is None:
         if to != "hopcast":
             raise ConfigError("A trajectory is written in our own form only. Leave --to out.")
