@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-cp2k bench fuzz lint clean
+.PHONY: help demo example test test-cp2k test-qe bench fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
 	@echo "make example from a structure file to a lifetime with GFN1-xTB, pip packages only (about ten minutes on a free core)"
 	@echo "make test    install with the test tools and run the tests"
 	@echo "make test-cp2k  reproduce 20 frames of the shipped data with CP2K, where it is installed"
+	@echo "make test-qe pw.x on a small cell, and what its wavefunctions must obey, where Quantum ESPRESSO is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
 	@echo "make fuzz    1e5 mutated files through every reader (hours)"
 	@echo "make lint    ruff and mypy"
@@ -48,6 +49,9 @@ example: $(VENV)/installed $(VENV)/extra-tblite
 
 test-cp2k: $(VENV)/installed $(VENV)/extra-cp2k
 	$(BIN)/python tools/check_cp2k.py
+
+test-qe: $(VENV)/installed
+	$(BIN)/python tools/check_qe.py
 
 bench: $(VENV)/installed $(VENV)/group-bench
 	$(BIN)/python benchmarks/run.py

@@ -1,7 +1,7 @@
 """Count what the house wants less of: untyped dictionaries, long functions, long signatures, hand-written schema lines.
 
-    python tools/count_structure.py [src/hopcast]            # the counts
-    python tools/count_structure.py --list [src/hopcast]     # and where they are
+python tools/count_structure.py [src/hopcast]            # the counts
+python tools/count_structure.py --list [src/hopcast]     # and where they are
 """
 
 import ast
