@@ -8,6 +8,7 @@ time steps and reversed time, k-points, spinors and ultrasoft pseudopotentials.
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -131,7 +132,7 @@ def check_time(folder):
     )
     judge(
         "each change is a fourth of the one before: largest deviation of the ratio",
-        max(abs(a / b - 4) for a, b in zip(steps, steps[1:], strict=False)),
+        max(abs(a / b - 4) for a, b in itertools.pairwise(steps)),
         0.4,
     )
     # backwards the two frames change places: d_ij of the one, with the signs of the other frame as the first

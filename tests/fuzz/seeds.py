@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,9 @@ from hopcast.io import (
     write_native,
 )
 from hopcast.io.streaming import open_trajectory
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
+import plane_wave_files
 
 
 @dataclass(frozen=True)
@@ -328,7 +332,9 @@ AMPLITUDES = " {k}.0 -0.5 (0.3,0.4) (-0.5,0.1)\n"
 STRINGS = "         {k}.00  -0.500000   0.300000+0.400000i  -0.500000-0.100000i\n"
 SEEDS |= {
     "hefei-shprop": one_file("SHPROP.1", "#\n 1.0 -0.5 0.25 0.75\n 2.0 -0.5 0.25 0.75\n", read_shprop),
-    "hefei-psict": one_file("PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict),
+    "hefei-psict": one_file(
+        "PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict
+    ),
     "hefei-psict-dev": one_file("PSICT.1", STRINGS.format(k=1) + STRINGS.format(k=2), read_psict),
     "hefei-recomb": one_file("RECOMB.1", " 1.0 -0.5 0.0 0.0\n 2.0 -0.5 0.01 0.02\n", read_recomb),
     "hefei-inicon": one_file("INICON", "  1  2\n  5  2\n", read_initial_conditions),
@@ -348,6 +354,42 @@ SEEDS |= {
     "determinants": one_file(
         "ACSPACE", '# active space\n6 7\n6 8 ! one up\n["S2", [6, -8], 0.0],\n', read_determinants
     ),
+}
+
+
+def wavefunctions(form: str, **options: bool) -> Callable[[Path], Seed]:
+    """Return what writes two frames of wavefunctions in numbered folders."""
+
+    def make(folder: Path) -> Seed:
+        frames = [
+            plane_wave_files.channel(float(time), n_bands=4, n_occupied=2, real=True, cutoff=20.0)
+            for time in range(2)
+        ]
+        for number, one in enumerate(frames):
+            place = folder / str(number)
+            if form == "qe-save":
+                plane_wave_files.write_save(place / "a.save", [[one]], cutoff=20.0, **options)
+                continue
+            if options.get("wavecar", True):
+                plane_wave_files.write_wavecar(place / "WAVECAR", [[one]], cutoff=20.0)
+            if form == "vasp-wswq":
+                plane_wave_files.write_eigenval(place / "EIGENVAL", [[one]])
+            if form == "vasp-wswq" and number:
+                plane_wave_files.write_wswq(
+                    place / "WSWQ", [[plane_wave_files.direct_overlaps(one, frames[0])]]
+                )
+        unread = ("EIGENVAL",) if form == "vasp-wswq" and options.get("wavecar", True) else ()
+        return of_hamiltonian(folder, form, unread=unread)
+
+    return make
+
+
+SEEDS |= {
+    "vasp-wavecar": wavefunctions("vasp-wavecar"),
+    "vasp-wswq": wavefunctions("vasp-wswq"),
+    "vasp-wswq-eigenval": wavefunctions("vasp-wswq", wavecar=False),
+    "qe-save": wavefunctions("qe-save"),
+    "qe-save-hdf5": wavefunctions("qe-save", hdf5=True),
 }
 
 

@@ -19,6 +19,12 @@ CODATA_HBAR2_OVER_2M = 3.8099821161
 """eV Å^2."""
 
 
+def expected_planewaves(cell: NDArray[np.float64], cutoff: float) -> float:
+    """Return the volume of the sphere over that of a plane wave, near to which their number is."""
+    volume = abs(float(np.linalg.det(cell))) if np.isfinite(cell).all() else 0.0
+    return float(volume * (cutoff / HBAR2_OVER_2M) ** 1.5 / (6 * np.pi**2))
+
+
 def sphere(
     cell: NDArray[np.float64], cutoff: float, kpoint: NDArray[np.float64], half: str = "", constant: float = HBAR2_OVER_2M
 ) -> NDArray[np.int64]:  # fmt: skip

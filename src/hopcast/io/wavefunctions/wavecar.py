@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
-from hopcast.io.wavefunctions.planewaves import kinetic_energies, sphere
+from hopcast.io.wavefunctions.planewaves import expected_planewaves, kinetic_energies, sphere
 from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, check_bands, check_channel
 
 PRECISIONS = {45200: "<c8", 53300: "<c8", 45210: "<c16", 53310: "<c16"}
@@ -171,6 +171,13 @@ class Wavecar:
         """
         check_channel(self, spin, kpoint)
         count, k = int(self.n_planewaves[spin, kpoint]), self.kpoints[kpoint]
+        rough = expected_planewaves(self.cell, self.cutoff)
+        # a damaged header may ask for more plane waves than there is memory to count
+        if not 0.25 * rough - 100 < count < 4 * rough + 100:
+            raise InputError(
+                f"File `{self.path}` must hold about {rough:.3g} plane waves of {self.cutoff:g} eV in its cell, half or twice as many, but holds "
+                f"{count}. It is damaged: calculate this frame again."
+            )
         try:
             full = len(sphere(self.cell, self.cutoff, k))
         except InputError as error:
