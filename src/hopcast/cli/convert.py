@@ -408,9 +408,12 @@ def convert(
     require_complete(hamiltonian, goal)
     times = None
     if dephasing and goal.name == "hefei" and hamiltonian.n_states > 1:
+        import dataclasses
+
         from hopcast.dynamics import dephasing_matrix
 
-        times = dephasing_matrix(hamiltonian)
+        # other codes know no blocks: a time for every two states
+        times = dephasing_matrix(dataclasses.replace(hamiltonian, multiplicities=()))
     lost = losses(hamiltonian, goal)
     if to == "hopcast":
         if target.suffix not in (".h5", ".hdf5"):

@@ -34,15 +34,21 @@ def read_any(name: str, timestep: float | None = None) -> VibronicHamiltonian:
 
 
 def read_states(ham: VibronicHamiltonian, wanted: str | None) -> list[int]:
-    """Return the indices of the states named, of the band edges where none are; warn of those that leave the window."""
+    """Return the indices of the states named, of the band edges where none are; warn of those that leave the window.
+
+    A degenerate block is named by its label, or by all of its states.
+    """
     if wanted is None:
-        if ham.n_states == 2:
-            return [0, 1]
-        ham.frontier()  # says what is missing
-        assert ham.n_occupied is not None
-        return [ham.n_occupied - 1, ham.n_occupied]
+        if ham.n_blocks == 2:
+            return list(range(ham.n_states))
+        edges = ham.frontier().state_labels  # says what is missing
+        return [ham.state_labels.index(label) for label in edges]
     index: list[int] = []
     for part in wanted.split(","):
+        block = _find_block(ham, part) if ham.is_degenerate else None
+        if block is not None:
+            index += range(ham.blocks[block].start, ham.blocks[block].stop)
+            continue
         place = _find(ham, part)
         ends = [place] if place is not None else [_find(ham, end) for end in part.split("-", 1)]
         for end, text in zip(ends, part.split("-", 1), strict=False):
@@ -62,6 +68,12 @@ def _find(ham: VibronicHamiltonian, name: str) -> int | None:
         if name.strip() in (label, label.split()[-1]):
             return i
     return None
+
+
+def _find_block(ham: VibronicHamiltonian, name: str) -> int | None:
+    """Return the number of a degenerate block (or single state) by its label: "VBM pair"."""
+    labels = ham.block_labels
+    return labels.index(name.strip()) if name.strip() in labels else None
 
 
 def read_dephasing(text: str | None, n_states: int, index: list[int]) -> Any:
@@ -104,9 +116,15 @@ def read_dephasing(text: str | None, n_states: int, index: list[int]) -> Any:
     )
 
 
+def _block_of(ham: VibronicHamiltonian, state: int | None) -> int | None:
+    """Return the number of the block that holds a state."""
+    return None if state is None else next(i for i, block in enumerate(ham.blocks) if state < block.stop)
+
+
 def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str) -> Any:
     """Return the index of a state for the carrier, weights of all states, or "thermal"."""
-    labels = ham.state_labels[::-1] if carrier == "hole" else ham.state_labels
+    names = ham.block_labels
+    labels = names[::-1] if carrier == "hole" else names
     if text is None:
         return len(labels) - 1
     if text == "thermal":
@@ -114,7 +132,9 @@ def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str)
     weights = np.zeros(len(labels))
     for part in text.split(","):
         name, _, weight = part.rpartition(":") if ":" in part else (part, "", "1")
-        found = _find(ham, name)
+        found = _find_block(ham, name) if ham.is_degenerate else _find(ham, name)
+        if found is None and ham.is_degenerate:
+            found = _block_of(ham, _find(ham, name))
         if found is None:
             raise InputError(
                 f"Option --initial-state must be one of {', '.join(labels)}, or thermal, but is `{name.strip()}`."
@@ -127,7 +147,7 @@ def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str)
             raise InputError(
                 f"Option --initial-state must give weights of at least zero, but has `{part.strip()}`."
             )
-        weights[labels.index(ham.state_labels[found])] += value
+        weights[labels.index(names[found])] += value
     if np.count_nonzero(weights) == 1:
         return int(weights.argmax())
     if not weights.any():
@@ -250,9 +270,12 @@ def _of_inicon(path: Path, ham: VibronicHamiltonian, index: list[int], carrier: 
                 f"{what}. Choose states with --states, or check BMIN in `inp`."
             )
         states[line] = index.index(state)
+    chosen_ham = ham.select(index)
+    if chosen_ham.is_degenerate:
+        states = np.array([_block_of(chosen_ham, state) for state in states.tolist()], dtype=np.int64)
     if carrier == "hole":
-        states = len(index) - 1 - states
+        states = chosen_ham.n_blocks - 1 - states
     frames, place, counts = np.unique(pairs[:, 0] - 1, return_inverse=True, return_counts=True)
-    weights = np.zeros((len(frames), len(index)))
+    weights = np.zeros((len(frames), chosen_ham.n_blocks))
     np.add.at(weights, (place, states), 1.0)
     return InitialTimes(frames, counts.astype(float), weights / counts[:, None])

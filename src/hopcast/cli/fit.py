@@ -80,7 +80,7 @@ def fit(
         )
     else:
         window = read_hamiltonian(hamiltonian, timestep=timestep)
-        window = window if window.overlaps is None else derive_couplings(window)
+        window = (window if window.overlaps is None else derive_couplings(window)).merged()
         nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))

@@ -86,7 +86,10 @@ def derive_couplings(
     overlaps = raw[known]
     # a run of known steps starts with the signs of the run before it: nothing ties the two together
     if len(degenerate):
-        overlaps = align_degenerate(overlaps, degenerate)
+        named = {state for group in degenerate for state in group}
+        own = [range(block.start, block.stop) for block in hamiltonian.blocks]
+        groups = [*degenerate, *(block for block in own if len(block) > 1 and not named & set(block))]
+        overlaps = align_degenerate(overlaps, groups)
         overlaps = apply_phases(overlaps, accumulate_phases(step_phases(overlaps)))
     else:
         overlaps = consistent_gauge(overlaps, hamiltonian.blocks).overlaps

@@ -164,8 +164,8 @@ def scissor(ham: VibronicHamiltonian, shift: float | None = None, *, target_gap:
         if n_lower is not None
         else ham.n_occupied
         if ham.n_occupied
-        else 1
-        if ham.n_states == 2
+        else ham.blocks[0].stop
+        if ham.n_blocks == 2
         else None
     )
     if n is None or not 0 < n < ham.n_states:
@@ -198,7 +198,7 @@ def lifetime_against_gap(
     Parameters
     ----------
     ham
-        Two states.
+        Two states (or degenerate blocks).
     gaps
         Mean gaps, eV.
     options
@@ -206,4 +206,4 @@ def lifetime_against_gap(
     """
     if options.get("dephasing_time") is None:
         options["dephasing_time"] = dephasing_matrix(ham, options.pop("tau_convention", "gaussian"))
-    return [(float(g), run_dynamics(scissor(ham, target_gap=g, n_lower=1), **options).lifetime) for g in gaps]
+    return [(float(g), run_dynamics(scissor(ham, target_gap=g, n_lower=ham.blocks[0].stop), **options).lifetime) for g in gaps]

@@ -252,6 +252,9 @@ def dephasing_times(
     given = np.asarray(dephasing_time, dtype=np.float64)
     if given.ndim == 0:
         given = np.full((n, n), given)
+    if ham.is_degenerate and given.shape == (ham.n_states, ham.n_states):  # of all partners
+        first = [block.start for block in ham.blocks]
+        given = given[np.ix_(first, first)]
     if given.shape != (n, n):
         raise InputError(
             f"Argument `dephasing_time` must be a number of fs or a matrix [{n}, {n}], but has the shape {given.shape}."

@@ -34,7 +34,7 @@ def choose_sequential(
     InputError
         If fewer than four pairs are known, or no candidate is left.
     """
-    pair = known.frontier()
+    pair = known.frontier().merged()
     if pair.n_steps != len(features):
         raise InputError(
             f"What is computed must belong to the trajectory of {len(features) + 1} frames, but has {pair.n_frames}."

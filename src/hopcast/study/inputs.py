@@ -31,7 +31,7 @@ class StudyData:
     trajectory
         The nuclei.
     window
-        The Hamiltonian of all states that were given, couplings derived.
+        The Hamiltonian of all states that were given, couplings derived, degenerate ones as one (`VibronicHamiltonian.merged`).
     hamiltonian
         The two states of the study, lower first.
     diagnosis
@@ -114,6 +114,8 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         window = derive_couplings(
             window, tracking=config.couplings.tracking, derivative=config.couplings.derivative
         )
+    # degenerate states count as one: gap and coupling norm are what a study forecasts
+    window = window.merged()
     pair = window.frontier() if section.states is None else chosen_states(window, section.states)
     gap = pair.gap()
     if np.nanmin(gap, initial=np.inf) <= 0:
