@@ -15,7 +15,7 @@ def verdict(ham, name="degenerate states"):
 
 
 def test_twenty_pairs_are_one_page():
-    ham = rotated(general_pairs(20, n_frames=80, gap=0.5, turn=0.01), 0).with_blocks()
+    ham = rotated(general_pairs(20, n_frames=40, gap=0.5, turn=0.01), 0).with_blocks()
     ham = dataclasses.replace(ham, n_occupied=20)
     page = check(ham).to_text()
     assert len(page) < 5000
@@ -25,7 +25,7 @@ def test_twenty_pairs_are_one_page():
     assert found.evidence["largest_splitting_meV"] < 1e-9
     assert "VBM pair" in verdict(ham, "pair").finding
     assert verdict(ham, "phases").level == "warn"
-    assert "bases of degenerate states turn at 79 of 79 steps" in verdict(ham, "phases").finding
+    assert "bases of degenerate states turn at 39 of 39 steps" in verdict(ham, "phases").finding
 
 
 def test_couplings_from_turned_overlaps_are_called_wrong():
