@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from hopcast.abinitio import Geometry, make_engine
-from hopcast.abinitio.cp2k_files import order_from_cp2k, output_state, read_basis, read_wfn
+from hopcast.abinitio.cp2k_files import order_from_cp2k, output_state, read_basis
 from hopcast.abinitio.cp2k_input import Cp2kSettings, cp2k_input
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.io.wavefunctions.gaussians import Wfn
 
 BASIS = """# a comment
 H  TINY-GTH TINY-GTH-q1
@@ -38,19 +39,23 @@ def write_restart(path, orbitals, energies, *, spins=1, momenta=((0, 0, 1), (0,)
     data += (
         record("2i", 1, 1) + record("2i", *(len(atom) for atom in momenta)) + record(f"{len(sizes)}i", *sizes)
     )
-    data += record("4i", n_orbitals, 1, 1, 2)
-    data += record(f"{2 * n_orbitals}d", *energies, *([2.0] + [0.0] * (n_orbitals - 1)))
-    for column in orbitals.T:
-        data += record(f"{n_basis}d", *column)
+    for spin in range(spins):
+        data += record("4i", n_orbitals, 1, 1, 2)
+        data += record(f"{2 * n_orbitals}d", *energies, *([2.0 / spins] + [0.0] * (n_orbitals - 1)))
+        for column in orbitals.T:
+            data += record(f"{n_basis}d", *(column * (spin + 1)))
     path.write_bytes(data)
 
 
 def test_a_restart_is_read_back(tmp_path):
     orbitals = np.arange(18.0).reshape(6, 3)
     write_restart(tmp_path / "x.wfn", orbitals, [-0.5, 0.1, 0.2])
-    wave = read_wfn(tmp_path / "x.wfn")
-    np.testing.assert_array_equal(wave.orbitals, orbitals)
-    np.testing.assert_allclose(wave.energies, np.array([-0.5, 0.1, 0.2]) * 27.211386)
+    wave = Wfn.open(tmp_path / "x.wfn")
+    np.testing.assert_array_equal(wave.coefficients(range(3), 0, 0), orbitals.T)
+    np.testing.assert_array_equal(wave.coefficients(range(1, 3), 0, 0), orbitals.T[1:])
+    np.testing.assert_allclose(wave.levels(0, 0).energies, np.array([-0.5, 0.1, 0.2]) * 27.211386)
+    np.testing.assert_array_equal(wave.levels(0, 0).occupations, [1, 0, 0])
+    assert wave.basis(0, 0).flavour == "gaussian"
     assert wave.momenta == ((0, 0, 1), (0,))
     # p stands as y, z, x there: x of ours is the third of theirs
     assert order_from_cp2k(wave.momenta).tolist() == [0, 1, 4, 2, 3, 5]
@@ -60,16 +65,21 @@ def test_a_restart_is_read_back(tmp_path):
 def test_broken_restarts_say_so(tmp_path):
     file = tmp_path / "x.wfn"
     with pytest.raises(InputError, match=r"may not have finished"):
-        read_wfn(file)
+        Wfn.open(file)
     write_restart(file, np.eye(6), [0.0] * 6, spins=2)
-    with pytest.raises(InputError, match=r"2 spins"):
-        read_wfn(file)
+    both = Wfn.open(file)
+    assert both.n_spins == 2
+    np.testing.assert_array_equal(both.coefficients(range(6), 1, 0), 2 * np.eye(6))
+    with pytest.raises(InputError, match=r"holds 6 bands, 0:6 counted from 0, but 5:7"):
+        both.coefficients(range(5, 7), 0, 0)
+    with pytest.raises(InputError, match="Gaussian functions, not plane waves"):
+        both.indices(0, 0)
     write_restart(file, np.eye(6), [0.0] * 6)
     whole = file.read_bytes()
     for length in (0, 30, len(whole) - 10, len(whole) - 56):  # the last cuts at the end of a record
         file.write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"cut short"):
-            read_wfn(file)
+            Wfn.open(file)
 
 
 def test_a_basis_is_read(tmp_path):

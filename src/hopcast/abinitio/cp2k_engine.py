@@ -19,7 +19,6 @@ from hopcast.abinitio.cp2k_files import (
     order_from_cp2k,
     output_state,
     read_basis,
-    read_wfn,
 )
 from hopcast.abinitio.cp2k_input import Cp2kSettings, cp2k_input
 from hopcast.abinitio.engine import (
@@ -34,6 +33,7 @@ from hopcast.abinitio.engine import (
 from hopcast.abinitio.matrices import loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.io.wavefunctions.gaussians import Wfn
 
 
 class Cp2kEngine:
@@ -158,7 +158,12 @@ class Cp2kEngine:
         found = output_state(place / "frame.out")
         if found.state != "finished":
             raise ElectronsError(found.reason)
-        wave = read_wfn(place / "frame-RESTART.wfn")
+        wave = Wfn.open(place / "frame-RESTART.wfn")
+        if wave.n_spins != 1:
+            raise InputError(
+                f"File `{wave.path}` holds {wave.n_spins} spins, and only closed shells are read. Run CP2K without UKS."
+            )
+        levels = wave.levels(0, 0)
         basis_file = data_folder() / self.options.basis_file
         shells = {
             symbol: read_basis(basis_file, symbol, self.options.basis)
@@ -177,19 +182,19 @@ class Cp2kEngine:
                 f"The wavefunction in `{place}` must be of the basis {self.options.basis} and these atoms, but has other shells. "
                 "Give the basis it was computed with."
             )
-        orbitals = wave.orbitals[order_from_cp2k(wave.momenta)]
-        occupied = int((wave.occupations > 1.0).sum())
-        kept = choose_window(self.bands, occupied, wave.energies.size)
+        orbitals = wave.coefficients(range(wave.n_bands), 0, 0).T[order_from_cp2k(wave.momenta)]
+        occupied = int((levels.occupations > 0.5).sum())
+        kept = choose_window(self.bands, occupied, levels.energies.size)
         atom_of = np.repeat(np.arange(len(expected)), [sum(2 * m + 1 for m in atom) for atom in expected])
         weights = None
         if self.weights:
             with single_threaded_blas():
                 root = loewdin_root(self._integrals(geometry, geometry))
-            weights = np.zeros((len(expected), wave.energies.size))
+            weights = np.zeros((len(expected), levels.energies.size))
             np.add.at(weights, atom_of, (root @ orbitals) ** 2)
             weights /= weights.sum(axis=0)
         electrons = Electrons(
-            geometry, wave.energies, np.ascontiguousarray(orbitals[:, kept]), kept.start, occupied, atom_of,
+            geometry, levels.energies, np.ascontiguousarray(orbitals[:, kept]), kept.start, occupied, atom_of,
             basis=self.options.basis, weights=weights,
         )  # fmt: skip
         return check_gap(electrons, self.temperature)

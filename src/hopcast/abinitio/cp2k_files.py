@@ -1,4 +1,4 @@
-"""CP2K's files: the orbitals of a ``.wfn`` restart, the Gaussian functions of a basis file, what an output says."""
+"""CP2K's files: the Gaussian functions of a basis file, their order, what an output says."""
 
 from __future__ import annotations
 
@@ -6,103 +6,16 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.abinitio.engine import OutputState
 from hopcast.core.errors import ConfigError, InputError
-from hopcast.core.units import HARTREE
 
 _STICK_FIGURE = re.compile(r"^ *\* *(?:\\___/|O/\||/\| \||/ \\|\|)")  # beside CP2K's words when it aborts
 Shells = tuple[tuple[int, NDArray[np.float64], NDArray[np.float64]], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Wavefunction:
-    """What a ``.wfn`` file holds (closed shell).
-
-    Attributes
-    ----------
-    energies
-        [n_orbitals], eV.
-    occupations
-        [n_orbitals].
-    orbitals
-        [n_basis, n_orbitals], functions in CP2K's order.
-    momenta
-        Angular momentum of each shell, a tuple an atom.
-    """
-
-    energies: NDArray[np.float64]
-    occupations: NDArray[np.float64]
-    orbitals: NDArray[np.float64]
-    momenta: tuple[tuple[int, ...], ...]
-
-
-def read_wfn(path: str | Path) -> Wavefunction:
-    """Read a restart file of Quickstep (Fortran records, 4-byte marks, little-endian).
-
-    Parameters
-    ----------
-    path
-        ``<project>-RESTART.wfn``.
-
-    Raises
-    ------
-    InputError
-        If it is missing, cut short, open-shell, or no such file.
-    """
-    name = Path(path)
-    if not name.is_file():
-        raise InputError(f"File `{name}` does not exist. The calculation may not have finished.")
-    records = _records(name)
-
-    def ints(record: bytes) -> NDArray[Any]:
-        return np.frombuffer(record, "<i4")
-
-    try:
-        n_atoms, n_spins, n_basis, n_sets, n_shells = (int(x) for x in ints(records[0])[:5])
-        sizes = ints(records[3]).reshape(n_atoms, n_sets * n_shells)
-        if n_spins != 1:
-            raise InputError(
-                f"File `{name}` holds {n_spins} spins, and only closed shells are read. Run CP2K without UKS."
-            )
-        n_orbitals = int(ints(records[4])[0])
-        numbers = np.frombuffer(records[5], "<f8")
-        columns = records[6 : 6 + n_orbitals]
-        if len(columns) != n_orbitals or any(len(column) != 8 * n_basis for column in columns):
-            raise IndexError
-        return Wavefunction(
-            numbers[:n_orbitals] * HARTREE, numbers[n_orbitals : 2 * n_orbitals].copy(),
-            np.stack([np.frombuffer(column, "<f8") for column in columns], axis=1),
-            tuple(tuple((int(size) - 1) // 2 for size in row if size > 0) for row in sizes),
-        )  # fmt: skip
-    except (IndexError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"File `{name}` is cut short or no restart file of CP2K. Compute this frame again."
-        ) from error
-
-
-def _records(path: Path) -> list[bytes]:
-    data = path.read_bytes()
-    records, place = [], 0
-    while place + 8 <= len(data):
-        size = int.from_bytes(data[place : place + 4], "little")
-        body = data[place + 4 : place + 4 + size]
-        end = data[place + 4 + size : place + 8 + size]
-        if len(body) != size or len(end) != 4 or int.from_bytes(end, "little") != size:
-            raise InputError(
-                f"File `{path}` is cut short or no restart file of CP2K. Compute this frame again."
-            )
-        records.append(body)
-        place += 8 + size
-    return records
 
 
 def data_folder() -> Path:

@@ -22,9 +22,20 @@ waves in a WAVECAR; Giannozzi et al., *J. Phys.: Condens. Matter* 2017, 29, 4659
 """
 
 from hopcast.io.wavefunctions.espresso import Save
+from hopcast.io.wavefunctions.gaussians import Wfn
 from hopcast.io.wavefunctions.overlaps import overlap
 from hopcast.io.wavefunctions.protocol import Basis, Levels, Wavefunctions
 from hopcast.io.wavefunctions.selection import Selection, band_labels
 from hopcast.io.wavefunctions.wavecar import Wavecar
 
-__all__ = ["Basis", "Levels", "Save", "Selection", "Wavecar", "Wavefunctions", "band_labels", "overlap"]
+__all__ = [
+    "Basis",
+    "Levels",
+    "Save",
+    "Selection",
+    "Wavecar",
+    "Wavefunctions",
+    "Wfn",
+    "band_labels",
+    "overlap",
+]
