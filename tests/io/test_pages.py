@@ -15,14 +15,52 @@ from hopcast.cli.app import app
 from hopcast.io import write_native
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
+sys.path.insert(0, str(Path(__file__).parent))
+import plane_wave_files as files
 
 FOLDER = Path(__file__).parents[2] / "docs" / "formats"
 PAGES = sorted(FOLDER.glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 
+def wavefunctions(folder):
+    """Calculations of VASP and QE in numbered folders, and plans that were run."""
+    from hopcast.abinitio import write_plan
+    from hopcast.abinitio.qe_input import QeSettings
+    from hopcast.selection import write_folders
+
+    places = np.array([files.atoms_at(time) @ files.CELL for time in range(10)])
+    long = hc.Trajectory(places, files.CELL, np.array([14, 32]), 1.0)
+    write_native(folder / "md-long.h5", trajectory=long)
+    frames = [files.channel(float(time), n_occupied=2, real=True) for time in range(10)]
+    pseudo = {"Si": "Si.upf", "Ge": "Ge.upf"}
+    plans = {}
+    for code, settings in (("vasp", None), ("qe", QeSettings(pseudopotentials=pseudo, nbnd=8))):
+        plans[code] = write_plan(folder / f"plan-{code}", long, [2, 3, 6], strategy="by hand")
+        write_folders(plans[code], code, settings=settings)
+    for number, one in enumerate(frames):
+        outs = [folder / "vasp-run" / f"{number:04d}", folder / "vasp-wswq" / f"{number:04d}"]
+        outs += [folder / "vasp-pairs" / f"{number:04d}"] * (number in (2, 3, 6, 7))
+        outs += [plans["vasp"].folder / "frames" / f"{number:06d}"] * (number in plans["vasp"].frames)
+        for place in outs:
+            files.write_wavecar(place / "WAVECAR", [[one]], half="z")
+            files.write_poscar(place / "POSCAR", float(number))
+            if number and place.parent.name in ("vasp-wswq", "frames"):
+                files.write_wswq(place / "WSWQ", [[files.direct_overlaps(one, frames[number - 1])]])
+        saves = [folder / "qe-run" / str(number)]
+        saves += [plans["qe"].folder / "frames" / f"{number:06d}"] * (number in plans["qe"].frames)
+        for place in saves:
+            files.write_save(place / "out" / "frame.save", [[one]], time=float(number), gamma=True)
+            (place / "frame.out").write_text("Program PWSCF\nJOB DONE.\n")
+    for place in (plans["vasp"].folder / "frames").iterdir():
+        (place / "OUTCAR").write_text("aborting loop because EDIFF is reached\nGeneral timing\n")
+    lines = ["nbnd = 8", "[pseudopotentials]", *(f'{symbol} = "{name}"' for symbol, name in pseudo.items())]
+    (folder / "qe.toml").write_text("\n".join(lines) + "\n")
+
+
 def fixtures(folder):
     """Small data sets under the names that the pages use."""
+    wavefunctions(folder)
     times = np.arange(31.0)
     gap = 1.5 + 0.1 * np.sin(times / 4) + 0.05 * np.cos(times / 3)
     nac = 0.01 * np.sin(times[:-1] / 7 + 0.5)[:, None, None] * np.array([[0, 1], [-1, 0]])

@@ -349,6 +349,10 @@ class TestWswq:
 
     def test_without_the_second_step(self, tmp_path):
         self.write(tmp_path, trajectory())
+        (tmp_path / "2" / "WSWQ").unlink()
+        ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
+        assert_array_equal(np.isfinite(ham.overlaps).all(axis=(1, 2)), [True, False])
+        assert "1 frames that follow another have no WSWQ (the first is 2:" in ham.provenance["overlaps"]
         for file in tmp_path.glob("*/WSWQ"):
             file.unlink()
         with pytest.raises(

@@ -58,9 +58,20 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         path, energies, overlaps, window, options, first=first, timestep=timestep,
         provenance={
             "format": FORMAT.name, "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>, the conjugate transpose of WSWQ",
-            "overlaps": "with the PAW overlap operator at the later frame",
+            "overlaps": "with the PAW overlap operator at the later frame" + _without(levels_at, overlaps_at),
         },
     )  # fmt: skip
+
+
+def _without(levels: dict[int, Path], overlaps: dict[int, Path]) -> str:
+    """Return how many frames follow another and have no `WSWQ` all the same."""
+    missing = [number for number in sorted(levels) if number - 1 in levels and number not in overlaps]
+    if not missing:
+        return ""
+    return (
+        f"; {len(missing)} frames that follow another have no WSWQ (the first is {missing[0]}: WAVECAR.qqq or LWSWQ was not given), and their "
+        "couplings are unknown"
+    )
 
 
 def _energies(path: Path, *, window: Window) -> NDArray[Any]:
