@@ -209,3 +209,42 @@ def test_an_overlap_of_zeros_is_a_step_that_failed(tmp_path):
         hc.InputError, match=r"St_ks_1.npz` must hold overlaps, but those of step 1 are zero throughout"
     ):
         hc.read_hamiltonian(tmp_path / "ks", timestep=DT)
+
+
+@pytest.mark.parametrize("kind", ["blocks", "spinors"])
+def test_raw_overlaps_as_text(tmp_path, kind):
+    """Step 2 with CP2K prints the real parts of matrices of alpha and beta states, of frames and of pairs."""
+    energies, overlaps = made()
+
+    def put(name, matrix):
+        zero = 0.1 * (kind == "spinors") * np.ones_like(matrix)
+        np.savetxt(tmp_path / name, np.block([[matrix, zero], [zero.T, matrix]]), fmt="%.16e")
+
+    for frame in range(4):
+        put(f"S_ks_{frame + 5}_re", np.eye(N))
+        np.savetxt(tmp_path / f"E_ks_{frame + 5}_re", np.diag([*energies[frame], *energies[frame]]))
+        if frame < 3:
+            put(f"St_ks_{frame + 5}_re", overlaps[frame])
+    if kind == "spinors":
+        for frame in range(4):
+            (tmp_path / f"S_ks_{frame + 5}_re").unlink()
+    found = hc.read_hamiltonian(tmp_path, timestep=DT)
+    assert found.n_states == (N if kind == "blocks" else 2 * N)
+    assert_allclose(found.energies[:, :N], energies * HARTREE)
+    assert_allclose(found.overlaps[:, :N, :N], overlaps)
+    assert list(found.frame_numbers) == [5, 6, 7, 8]
+
+
+def test_matrices_of_dftb_are_named(tmp_path):
+    for name in ("E_0_1_1_re", "S_0_0_1_tre"):
+        (tmp_path / name).write_text("0 0\n0 0\n")
+    with pytest.raises(
+        hc.InputError, match=r"holds matrices of Libra's second step for DFTB\+ .* Run its third step"
+    ):
+        hc.read_hamiltonian(tmp_path, timestep=DT)
+
+
+def test_a_folder_of_compressed_files_says_what_to_do(tmp_path):
+    (tmp_path / "0_Ham_0_re.gz").write_bytes(b"")
+    with pytest.raises(hc.InputError, match=r"holds compressed files \(`0_Ham_0_re.gz`\). Unpack them"):
+        hc.read_hamiltonian(tmp_path, timestep=DT)

@@ -45,9 +45,7 @@ def check_stretches(path, **options):
 @pytest.mark.parametrize("chunk", [64, 1 << 20])
 @pytest.mark.parametrize("headers", [(0,), tuple(range(12)), (0, 5), (0, 1, 2, 7, 11)])
 def test_headers_of_xdatcar_travel_with_their_frames(tmp_path, coordinates, headers, chunk, monkeypatch):
-    import hopcast.io.formats.xdatcar as module
-
-    monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr("hopcast.io.text.CHUNK", chunk)
     text = "".join(
         (header(1.0, CELL * (1 + 0.01 * number)) if number in headers else "") + frame(number + 1, one)
         for number, one in enumerate(coordinates)
@@ -67,9 +65,7 @@ def xyz(coordinates, comment=lambda number: f" i = {number:8d}, time = {0.5 * nu
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n\n\n\n\n\n"])
 def test_xyz_of_cp2k_with_its_cells(tmp_path, coordinates, end, monkeypatch):
-    import hopcast.io.text as module
-
-    monkeypatch.setattr(module, "CHUNK", 50)
+    monkeypatch.setattr("hopcast.io.text.CHUNK", 50)
     (tmp_path / "md-pos-1.xyz").write_text(xyz(coordinates) + end)
     lines = ["# step time cell volume"] + [
         f"{n} {0.5 * n} " + " ".join(f"{x:.6f}" for x in (CELL * (1 + 0.01 * n)).ravel()) + " 120.0" for n in range(12)

@@ -34,7 +34,7 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
     """
     name = Path(path)
     try:
-        values = tomllib.loads(name.read_text(encoding="utf-8"))
+        values = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"File `{name}` cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

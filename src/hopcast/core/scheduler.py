@@ -259,7 +259,7 @@ def slurm_cluster(options_file: str | Path | None) -> Any:
         )
     name = Path(options_file)
     try:
-        options = tomllib.loads(name.read_text(encoding="utf-8"))
+        options = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"File `{name}` cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -317,9 +317,25 @@ def recognise(path: Path, kind: Kind) -> Format:
             "Name its `format`."
         )
     raise InputError(
-        f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
+        f"`{path}` {_known_by_name(path)}"
+        if _known_by_name(path)
+        else f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
         "Name its `format`, or see `hopcast formats`."
     )
+
+
+def _known_by_name(path: Path) -> str:
+    """Return what is to be said of files that are known but not read, or an empty string."""
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
+    packed = [name for name in names if name.endswith(".gz")]
+    if packed and (len(packed) == len(names) or path.is_file()):
+        return f"holds compressed files (`{packed[0][:60]}`). Unpack them (gunzip)."
+    if any(re.fullmatch(r"[ES]_\d+_\d+_\d+_t?(re|im)", name) for name in names):
+        return (
+            "holds matrices of Libra's second step for DFTB+ (`E_<step>_1_1_re`, `S_<step>_0_1_tre`), which are not read. Run its third step, and "
+            "take the `Hvib_*` that it writes."
+        )
+    return ""
 
 
 def check_heeded(form: Format, options: ReadOptions) -> None:

@@ -13,16 +13,27 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.units import HARTREE
 from hopcast.io.arrays import load_sparse
+from hopcast.io.numbered import read_matrix
 
 COUPLED = 1e-6
 """Elements between alpha and beta above this part of the largest make a matrix one of spinors, without blocks of spin."""
+
+
+def load_square(path: Path) -> NDArray[Any]:
+    """Return the matrix of an archive, or of text (which is square)."""
+    return load_sparse(path) if path.suffix == ".npz" else read_matrix(path, None)
+
+
+def ending(files: dict[int, Path], stem: str) -> str:
+    """Return what files of steps are called, for messages."""
+    return f"{stem}_<step>{'.npz' if next(iter(files.values())).suffix == '.npz' else '_re'}"
 
 
 class SpinChannel:
     """One spin of the (2n, 2n) matrices (alpha first, then beta), or the whole of those of spinors."""
 
     def __init__(self, path: Path, spin: int | None) -> None:
-        matrix = load_sparse(path)
+        matrix = load_square(path)
         if matrix.shape[0] != matrix.shape[1]:
             raise InputError(
                 f"File `{path}` must hold a square matrix of alpha and beta states, but its shape is {matrix.shape}. Calculate this step "
@@ -51,7 +62,7 @@ class SpinChannel:
     def matrices(self, files: dict[int, Path], numbers: list[int]) -> Iterator[NDArray[Any]]:
         """Yield the matrices of files, all of this shape and with blocks of spin where the first has them."""
         for number in numbers:
-            matrix = load_sparse(files[number])
+            matrix = load_square(files[number])
             if matrix.shape != self.shape:
                 raise InputError(
                     f"File `{files[number]}` must hold a square matrix of alpha and beta states, {self.shape}, but "

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from hopcast.core import hdf5
 from hopcast.core.errors import InputError, OutputError, QualityWarning
 from hopcast.core.trajectory import Trajectory
+from hopcast.io.compressed import is_compressed, unpacked
 from hopcast.io.formats.hopcast_trajectory import check_timestep
 from hopcast.io.native import SUFFIXES
 from hopcast.io.registry import Format, ReadOptions, list_formats, reading
@@ -183,6 +184,13 @@ def open_trajectory(
         yield InMemory(trajectory)
         return
     path = Path(trajectory)
+    if is_compressed(path):
+        with (
+            unpacked(path) as copy,
+            open_trajectory(copy, timestep=timestep, cell=cell, format=format) as source,
+        ):
+            yield source
+        return
     if path.suffix in SUFFIXES:
         with hdf5.open_file(path) as file:
             if "trajectory" not in file:

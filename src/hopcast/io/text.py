@@ -25,6 +25,8 @@ SMALL = 1 << 20
 """Files below this size (bytes) are parsed without compiled code."""
 CHUNK = 1 << 20
 """Bytes a thread parses at a time."""
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before the first line of a text."""
 WRAP = 132
 """Columns after which compilers break list-directed lines at the latest (80 of GNU and Intel, 132 with some options)."""
 MAX_LINE = 1 << 26
@@ -82,18 +84,18 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            return file.read() if limit is None else file.read(limit)
+            return (file.read() if limit is None else file.read(limit)).removeprefix(BOM)
     except OSError as error:
         raise InputError(
             f"File `{path}` cannot be read ({error.strerror or error}). Check the path."
         ) from error
 
 
-def head(path: Path, size: int = 4096) -> bytes:
+def head(path: Path, size: int = 1 << 16) -> bytes:
     """Return the first bytes of a file, or nothing where it cannot be read (for recognition)."""
     try:
         with path.open("rb") as file:
-            return file.read(size)
+            return file.read(size).removeprefix(BOM)
     except OSError:
         return b""
 
@@ -138,8 +140,12 @@ def parse_table(
     """
     if data.translate(None, _ALLOWED):
         raise _explain(data, name, columns, first_line)
-    lines = data.split(b"\n")
-    counts = {len(line.split()) for line in lines} - {0}
+    counts = _counts(data)
+    if len(counts) > 1 or (columns is not None and counts - {columns}) or _GLUED.search(data):
+        # only numbers that fill their fields make glued ones, so that what is parted has one count or is wrong anyhow
+        parted = split_glued(data)
+        if len(_counts(parted)) == 1:
+            data, counts = parted, _counts(parted)
     if not counts:
         raise InputError(f"File `{name}` holds no numbers. Check that it was written completely.")
     if len(counts) > 1 or (columns is not None and counts != {columns}):
@@ -156,7 +162,13 @@ def parse_table(
     return numbers.reshape(-1, counts.pop())
 
 
+def _counts(data: bytes) -> set[int]:
+    """Return how many words lines have that have any."""
+    return {len(line.split()) for line in data.split(b"\n")} - {0}
+
+
 _D_TO_E = bytes.maketrans(b"dD", b"ee")
+_GLUED = re.compile(rb"(?<=\d)(?=[-+]\d*\.\d)")
 
 
 def _python_number(token: bytes) -> float:
@@ -180,7 +192,7 @@ def split_glued(data: bytes) -> bytes:
 
     An exponent without its letter (``1.0-103``) has no decimal point and stays.
     """
-    return re.sub(rb"(?<=\d)(?=[-+]\d*\.\d)", b" ", data)
+    return _GLUED.sub(b" ", data)
 
 
 def as_number(token: bytes | str) -> float:
@@ -219,18 +231,18 @@ def _explain(data: bytes, name: str, columns: int | None, first_line: int = 1) -
     return InputError(f"File `{name}` cannot be read as a table of numbers. Check that it is complete.")
 
 
-def line_chunks(path: Path, size: int, chunk: int = CHUNK) -> list[tuple[int, int]]:
-    """Return byte ranges of about `chunk` that begin at beginnings of lines and cover the file."""
+def line_chunks(path: Path, size: int) -> list[tuple[int, int]]:
+    """Return byte ranges of about `CHUNK` that begin at beginnings of lines and cover the file."""
     edges = [0]
     with path.open("rb") as file:
-        while edges[-1] + chunk < size:
-            file.seek(edges[-1] + chunk)
+        while edges[-1] + CHUNK < size:
+            file.seek(edges[-1] + CHUNK)
             rest = file.readline(MAX_LINE)
             if len(rest) == MAX_LINE:
                 raise InputError(
                     f"File `{path}` must hold lines of numbers, but has a line of more than {MAX_LINE} bytes. Check that it is the right file."
                 )
-            edges.append(min(edges[-1] + chunk + len(rest), size))
+            edges.append(min(edges[-1] + CHUNK + len(rest), size))
     if edges[-1] < size:
         edges.append(size)
     return list(itertools.pairwise(edges))
@@ -419,16 +431,57 @@ def parse_frames(
     int
         -1, or the first frame that cannot be read (short, not a number, or another label).
     """
+    names = np.zeros((0, 8), dtype=np.uint8) if labels is None else labels
+    first = 0
+    while first < len(starts):
+        bad = _parse_frames(data, np.asarray(starts[first:], dtype=np.int64), out[first:], names)
+        if bad < 0:
+            return -1
+        first += bad + 1
+        if not _parse_parted(
+            data[int(starts[first - 1]) :][: 200 * (out.shape[1] + 4)], out[first - 1], names
+        ):
+            return first - 1
+    return -1
+
+
+def _parse_frames(
+    data: bytes, starts: NDArray[np.int64], out: NDArray[np.float64], names: NDArray[np.uint8]
+) -> int:
     from hopcast.io.kernels import parse_frames_kernel
 
-    names = np.zeros((0, 8), dtype=np.uint8) if labels is None else labels
     pending = np.empty((64, 4), dtype=np.int64)
-    bad, n_pending = parse_frames_kernel(
-        np.frombuffer(data, dtype=np.uint8), np.asarray(starts, dtype=np.int64), out, names, pending
-    )
+    bad, n_pending = parse_frames_kernel(np.frombuffer(data, dtype=np.uint8), starts, out, names, pending)
     flat: Any = out.reshape(-1, 3)
     for row, column, start, stop in pending[:n_pending]:
         flat[row, column] = _python_number(data[start:stop])
         if not np.isfinite(flat[row, column]):
             return int(row // out.shape[1])
     return int(bad)
+
+
+def _parse_parted(text: bytes, out: NDArray[np.float64], names: NDArray[np.uint8]) -> bool:
+    """Parse the lines of one frame whose numbers may be glued at their signs; False where they are none."""
+    lines = text.split(b"\n", len(out))[: len(out)]
+    for atom, line in enumerate(lines):
+        words = split_glued(line).split()
+        if len(names):
+            label = bytes(names[atom]).rstrip(b"\0")
+            if not words or words.pop(0)[:8] != label:
+                return False
+        place = [as_number(word) for word in words]
+        if len(place) != 3 or not np.isfinite(place).all():
+            return False
+        out[atom] = place
+    return len(lines) == len(out)
+
+
+def frame_groups(edges: NDArray[np.int64]) -> list[slice]:
+    """Return runs of frames of about one chunk of text each, of where they begin (and the last one ends)."""
+    groups, start = [], 0
+    while start < len(edges) - 1:
+        stop = int(np.searchsorted(edges, edges[start] + CHUNK))
+        stop = min(max(stop, start + 1), len(edges) - 1)
+        groups.append(slice(start, stop))
+        start = stop
+    return groups

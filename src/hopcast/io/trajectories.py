@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.trajectory import Trajectory
+from hopcast.io.compressed import is_compressed, unpacked
 from hopcast.io.native import SUFFIXES, write_native
 from hopcast.io.registry import (
     Format,
@@ -19,6 +20,9 @@ from hopcast.io.registry import (
     reading,
     recognise,
 )
+
+HEAD = 1 << 18
+"""Bytes of a compressed file that are unpacked to recognise it."""
 
 
 def read_trajectory(
@@ -72,6 +76,12 @@ def read_trajectory(
     name = Path(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
+    if is_compressed(name):
+        with unpacked(name) as copy:
+            return read_trajectory(
+                copy, timestep=timestep, cell=cell, format=format, unwrap=unwrap, pbc=pbc, velocities=velocities, elements=elements,
+                workers=workers,
+            )  # fmt: skip
     ase_format = None
     if format is None:
         found = recognise_trajectory(name)
@@ -91,6 +101,9 @@ def read_trajectory(
 
 def recognise_trajectory(path: Path) -> Format:
     """Return the format of a trajectory; a file that nobody recognises is given to ASE, which says what is wrong."""
+    if is_compressed(path):
+        with unpacked(path, size=HEAD) as copy:
+            return recognise_trajectory(copy)
     found = [each for each in list_formats("trajectory") if each.sniff(path)]
     if not found and path.is_file():
         return find_format("ase", "trajectory")

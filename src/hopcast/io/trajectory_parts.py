@@ -55,6 +55,7 @@ def atomic_number(symbol: str, name: object) -> int:
     from ase.data import atomic_numbers
 
     text = symbol.split("_")[0].split("/")[0].rstrip("0123456789")
+    text = text if text in atomic_numbers else text.capitalize()
     if text not in atomic_numbers or text == "X":
         raise InputError(
             f"File `{name}` must name chemical elements, but names `{symbol[:20]}`. Correct the names of its atoms."

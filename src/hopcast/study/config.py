@@ -238,7 +238,7 @@ def read_config(path: str | Path) -> StudyConfig:
     """
     name = Path(path)
     try:
-        values = tomllib.loads(name.read_text(encoding="utf-8"))
+        values = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"Study file `{name}` does not exist. Check the path.") from None
     except OSError as error:

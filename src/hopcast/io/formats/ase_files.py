@@ -54,6 +54,11 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             f"Argument `format` must be a name of `hopcast formats`, or one of {', '.join(SAFE)} (formats of ASE that hold data only), "
             f"but is `{name}`. Convert the file with ASE to extxyz first."
         )
+    if name in ("xyz", "extxyz"):
+        raise InputError(
+            f"File `{path}` cannot be read as a trajectory: an xyz must begin with a number of atoms and hold a symbol and three coordinates of "
+            "each, and what else its columns hold must be named in the comment of its frame (`Properties=species:S:1:pos:R:3:...`). Write it so."
+        )
     if name not in SAFE:
         raise InputError(
             f"File `{path}` cannot be read as a trajectory: it is in no format that hopcast recognises"
@@ -132,7 +137,8 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ASE warns about headers that do not concern positions
-            for frame, atoms in enumerate(images):
+            # a PDB ends with END, after which ASE finds a frame without atoms
+            for frame, atoms in enumerate(image for image in images if len(image)):
                 if numbers is None:
                     numbers, periodic = atoms.numbers.copy(), flags(atoms.pbc)
                 check_same_atoms(path, frame, numbers, atoms.numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from array import array
 from pathlib import Path
@@ -13,15 +12,15 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
-from hopcast.io.formats.xyz import Index
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import head
+from hopcast.io.text import BOM, as_number, head, split_glued
 from hopcast.io.trajectory_parts import (
     atomic_number,
     check_same_atoms,
     flags,
     from_cartesian,
 )
+from hopcast.io.xyz_frames import Index
 
 _KEY = re.compile(r"""([A-Za-z_]\w*)=(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|(\S+))""")
 _MAX_LINE = 1 << 16
@@ -31,7 +30,7 @@ ASE_MOMENTUM = 0.09822694788464065
 
 def sniff(path: Path) -> bool:
     """Whether its first comment has a Lattice or names the columns."""
-    lines = head(path).split(b"\n") if path.is_file() else []
+    lines = head(path).lstrip().split(b"\n") if path.is_file() else []
     return (
         len(lines) > 2
         and lines[0].strip().isdigit()
@@ -71,6 +70,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     frame = 0
     with path.open("rb") as file:
         while line := file.readline(_MAX_LINE):
+            line = line if frame else line.removeprefix(BOM)
             if not line.strip():
                 continue
             count = line.strip().decode("ascii", "replace")
@@ -89,12 +89,12 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             moving = columns.get("momenta", (0, 0))
             symbols = []
             for atom in range(n_atoms):
-                words = file.readline(_MAX_LINE).decode("utf-8", "replace").split()
+                words = split_glued(file.readline(_MAX_LINE)).decode("utf-8", "replace").split()
                 try:
                     symbols.append(words[species])
-                    positions.extend(float(word) for word in words[at : at + 3])
+                    positions.extend(as_number(word) for word in words[at : at + 3])
                     if moving[1] == 3:
-                        momenta.extend(float(word) for word in words[moving[0] : moving[0] + 3])
+                        momenta.extend(as_number(word) for word in words[moving[0] : moving[0] + 3])
                     complete = len(words) == sum(width for _, width in columns.values())
                 except (ValueError, IndexError):
                     complete = False
@@ -113,9 +113,8 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                     periodic = flags([letter[0] in "Tt1" for letter in letters])
             check_same_atoms(path, frame, first, numbers)
             if "Lattice" in entries:
-                with contextlib.suppress(ValueError):
-                    cells.extend(float(word) for word in entries["Lattice"].split())
-                if len(cells) != 9 * (frame + 1):
+                cells.extend(as_number(word) for word in entries["Lattice"].split())
+                if len(cells) != 9 * (frame + 1) or not np.isfinite(cells[-9:]).all():
                     raise InputError(
                         f"File `{path}`, frame {frame} must have nine numbers as its Lattice, but has "
                         f"`{entries['Lattice'][:60]}`, or frames before it have none. Write it in all frames."

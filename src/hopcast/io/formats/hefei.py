@@ -21,7 +21,7 @@ from hopcast.io.assemble import (
 )
 from hopcast.io.hefei_inputs import timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
-from hopcast.io.text import line_of_row, read_table
+from hopcast.io.text import WRAP, as_number, head, line_of_row, read_bytes, read_table, split_glued
 
 NAMES = ("EIGTXT", "NATXT", "NATXT_RE", "NATXT_IM")
 
@@ -32,50 +32,99 @@ def folder_of(path: Path) -> Path:
 
 
 def sniff(path: Path) -> bool:
-    """Whether there is an EIGTXT with couplings in text beside it."""
+    """Whether there is an EIGTXT, with couplings in text beside it or no others."""
     if path.is_file() and path.name not in NAMES:
         return False
     folder = folder_of(path)
-    return any((folder / name).is_file() for name in NAMES[1:3]) and (
-        path.is_file() or (folder / "EIGTXT").is_file()
-    )
+    if any((folder / name).is_file() for name in NAMES[1:3]):
+        return path.is_file() or (folder / "EIGTXT").is_file()
+    return (folder / "EIGTXT").is_file() and not head(folder / "COUPCAR", 1)
 
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read energies (eV) and couplings S - S^T, a line a step, column i * n_states + j."""
     folder = folder_of(path)
-    energies = read_table(folder / "EIGTXT", workers=options.workers)
+    names = ("NATXT_RE", "NATXT_IM") if (folder / "NATXT_RE").is_file() else ("NATXT",)
+    if not (folder / names[0]).is_file():
+        raise InputError(
+            f"Folder `{folder}` holds energies (EIGTXT) without couplings beside them (NATXT, NATXT_RE and NATXT_IM, or COUPCAR). Copy them here."
+        )
+    energies, parts, broken = _tables(folder, names, options)
     n_states = energies.shape[1]
     timestep = need_timestep(folder, timestep_of(folder, options.timestep))
     scale = float(differences_to_nac(np.float64(1.0), timestep))  # type: ignore[arg-type]
-    if (folder / "NATXT_RE").is_file():
-        real = _couplings(folder / "NATXT_RE", n_states, options)
-        imaginary = _couplings(folder / "NATXT_IM", n_states, options)
-        if len(real) != len(imaginary):
-            raise InputError(
-                f"Files `{folder / 'NATXT_RE'}` and `NATXT_IM` must have the same number of lines, but have {len(real)} and "
-                f"{len(imaginary)}. Write both again."
-            )
-        difference: NDArray[Any] = real + 1j * imaginary
-        shape = "S - S^dagger (NATXT_RE, NATXT_IM)"
-    else:
-        difference = _couplings(folder / "NATXT", n_states, options)
-        shape = "S - S^T (NATXT)"
+    if len({len(part) for part in parts}) > 1:
+        raise InputError(
+            f"Files `{folder / 'NATXT_RE'}` and `NATXT_IM` must have the same number of lines, but have {len(parts[0])} and "
+            f"{len(parts[1])}. Write both again."
+        )
+    difference: NDArray[Any] = (parts[0] if len(parts) == 1 else parts[0] + 1j * parts[1]).reshape(
+        -1, n_states, n_states
+    )
     difference *= scale
-    file = folder / ("NATXT_RE" if np.iscomplexobj(difference) else "NATXT")
+    shape = "S - S^T (NATXT)" if len(parts) == 1 else "S - S^dagger (NATXT_RE, NATXT_IM)"
+    file = folder / names[0]
     return assemble(
         file, energies, difference, timestep=timestep, grid="frame", options=options,
-        place=lambda row: f"File `{file}`, line {line_of_row(file, row)}",
+        place=lambda row: f"File `{file}`, {f'row {row + 1}' if broken else f'line {line_of_row(file, row)}'}",
         provenance={
-            "format": "hefei", "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
+            "format": "hefei, rows broken over lines joined" if broken else "hefei",
+            "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
         },
     )  # fmt: skip
 
 
-def _couplings(path: Path, n_states: int, options: ReadOptions) -> NDArray[np.float64]:
-    return read_table(path, columns=n_states * n_states, workers=options.workers).reshape(
-        -1, n_states, n_states
-    )
+def _tables(
+    folder: Path, names: tuple[str, ...], options: ReadOptions
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]], bool]:
+    """Return energies and couplings, a row a step, and whether rows were broken over lines (list-directed output does that)."""
+    try:
+        energies = read_table(folder / "EIGTXT", workers=options.workers)
+        columns = energies.shape[1] ** 2
+        return (
+            energies,
+            [read_table(folder / name, columns=columns, workers=options.workers) for name in names],
+            False,
+        )
+    except InputError:
+        joined = join_tables([folder / "EIGTXT", *(folder / name for name in names)])
+        if joined is None:
+            raise
+        return joined[0], joined[1:], True
+
+
+def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
+    """Return tables of n, n^2, ... columns whose rows may be broken over lines, where the numbers of words and lines leave one n; or None."""
+    texts = [split_glued(read_bytes(path)) for path in paths if path.is_file()]
+    lines = [[line.split() for line in text.split(b"\n") if line.strip()] for text in texts]
+    if (
+        len(texts) < len(paths)
+        or not all(lines)
+        or any(len(line) > WRAP for text in texts for line in text[: 1 << 16].split(b"\n"))
+    ):
+        return None
+
+    def rows(table: list[list[bytes]], columns: int) -> int:
+        """Return how many rows of so many columns there are, 0 where that is impossible."""
+        n_words, width = sum(map(len, table)), len(table[0])
+        n_rows, left = divmod(n_words, columns)
+        return n_rows if not left and len(table) == n_rows * -(-columns // width) else 0
+
+    possible = []
+    for n_states in range(1, 2000):
+        counts = [rows(table, n_states if k == 0 else n_states**2) for k, table in enumerate(lines)]
+        if all(counts) and all(abs(count - counts[0]) <= 1 for count in counts):
+            possible.append(n_states)
+    if len(possible) != 1:
+        return None
+    n_states = possible[0]
+    found = []
+    for k, table in enumerate(lines):
+        numbers = np.array([as_number(word) for line in table for word in line])
+        if not np.isfinite(numbers).all():
+            return None
+        found.append(numbers.reshape(-1, n_states if k == 0 else n_states**2))
+    return found
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:

@@ -20,7 +20,7 @@ from hopcast.io.arrays import load_sparse, save_sparse
 from hopcast.io.assemble import assemble, from_overlaps, need_timestep, orthogonal_pair, real_couplings
 from hopcast.io.numbered import chosen_prefix, consecutive, first_number, numbered_files
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
-from hopcast.io.spin_channels import SpinChannel
+from hopcast.io.spin_channels import SpinChannel, ending, load_square
 
 
 def _all_files(folder: Path) -> dict[str, dict[int, Path]]:
@@ -58,7 +58,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         )
     kind = chosen_prefix(path, held, options.prefix)[5:-1]
     return (
-        _one_particle(path, found, timestep, options)
+        read_one_particle(path, found, timestep, options)
         if kind == "ks"
         else _many_body(path, kind, found, timestep, options)
     )
@@ -72,16 +72,20 @@ def _same_start(path: Path, numbers: list[int], steps: list[int], energies: str,
         )
 
 
-def _one_particle(
-    path: Path, found: dict[str, dict[int, Path]], timestep: float, options: ReadOptions
+def read_one_particle(
+    path: Path,
+    found: dict[str, dict[int, Path]],
+    timestep: float,
+    options: ReadOptions,
+    form: str = "libra-npz",
 ) -> VibronicHamiltonian:
     """Read ``E_ks`` with ``St_ks`` or ``Hvib_ks``; as many energies as couplings are those of mid-points (step 3)."""
     trusted = "ks_im" in found and (options.couplings == "source" or "St" not in found)
     coupled, name = (found["ks_im"], "Hvib_ks") if trusted else (found["St"], "St_ks")
-    numbers = consecutive(path, found["E"], "energies `E_ks_<step>.npz`")
-    steps = consecutive(path, coupled, f"`{name}_<step>.npz`")
+    numbers = consecutive(path, found["E"], f"energies `{ending(found['E'], 'E_ks')}`")
+    steps = consecutive(path, coupled, f"`{ending(coupled, name)}`")
     channel = SpinChannel(coupled[steps[0]], options.spin)
-    if not trusted and load_sparse(found["E"][numbers[0]]).shape != channel.shape:
+    if not trusted and load_square(found["E"][numbers[0]]).shape != channel.shape:
         raise InputError(
             f"File `{coupled[steps[0]]}` must have the states of `E_ks`, but its shape is {channel.shape}. Check that both come from the same run."
         )
@@ -96,7 +100,7 @@ def _one_particle(
         return assemble(
             path, energies, factor * stored * HARTREE, timestep=timestep, grid=grid, options=options, first=numbers[0],
             place=lambda row: f"File `{coupled[steps[row]]}`",
-            provenance={"format": f"libra-npz, E_ks{where} and Hvib_ks, {channel.name}", "sign": sign, "units": "Ha, atomic units"},
+            provenance={"format": f"{form}, E_ks{where} and Hvib_ks, {channel.name}", "sign": sign, "units": "Ha, atomic units"},
         )  # fmt: skip
     overlaps, treated = channel.stack(coupled, steps), "as they come"
     if "S" in found and grid == "frame":
@@ -105,7 +109,7 @@ def _one_particle(
         path, energies, overlaps, timestep=timestep, grid=grid, options=options, first=numbers[0],
         place=lambda row: f"File `{coupled[steps[row]]}`",
         provenance={
-            "format": f"libra-npz, E_ks{where} and St_ks, {channel.name}", "sign": "raw overlaps <i(t)|j(t+dt)>",
+            "format": f"{form}, E_ks{where} and St_ks, {channel.name}", "sign": "raw overlaps <i(t)|j(t+dt)>",
             "units": "Ha", "overlaps": treated,
         },
     )  # fmt: skip
@@ -118,7 +122,7 @@ def _orthonormal(
     missing = sorted(set(numbers) - set(files))
     if missing:
         raise InputError(
-            f"Folder `{path}` must hold `S_ks_<step>.npz` of every frame, or of none, but that of frame {missing[0]} is missing. Copy it "
+            f"Folder `{path}` must hold `{ending(files, 'S_ks')}` of every frame, or of none, but that of frame {missing[0]} is missing. Copy it "
             "here, or move the others elsewhere."
         )
     metric = channel.stack(files, numbers)

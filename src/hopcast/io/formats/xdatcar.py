@@ -14,7 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import CHUNK, as_number, find_marks, head, parse_frames, read_range
+from hopcast.io.text import as_number, find_marks, frame_groups, head, parse_frames, read_range, split_glued
 from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
 
 _MARK = b"irect configuration="
@@ -27,13 +27,22 @@ def file_of(path: Path) -> Path:
 
 
 def sniff(path: Path) -> bool:
-    """Whether it says "Direct configuration=" in its first lines."""
-    return _MARK in head(file_of(path), 4096)
+    """Whether it says "Direct configuration=" in its first lines, or is what VASP 4 wrote."""
+    return _MARK in head(file_of(path)) or _is_vasp_4(file_of(path))
+
+
+def _is_vasp_4(file: Path) -> bool:
+    return file.name.upper().startswith("XDATCAR") and head(file).split(b"\n")[3:4] == [b"  CAR"]
 
 
 def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
     """Return where the headlines of frames begin ("Direct configuration= ..."); there must be some."""
     marks = find_marks(file, size, _MARK) - 1
+    if not len(marks) and _is_vasp_4(file):
+        raise InputError(
+            f"File `{file}` is of VASP 4, whose frames have no headlines, elements or lattice vectors, and is not read. Write it with VASP 5, or "
+            "write numbered folders of POSCAR."
+        )
     if not len(marks):
         raise InputError(
             f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
@@ -44,6 +53,11 @@ def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
 def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64], list[str], list[int]]:
     """Return cell, symbols and counts of a header."""
     lines = text.decode("utf-8", "replace").rstrip("\n").split("\n")[-7:]
+    if len(lines) > 5 and lines[5].split() and all(word.isdigit() for word in lines[5].split()):
+        raise InputError(
+            f"File `{path}`, header before frame {frame}, is of VASP 4, which names no elements. Add a line of elements before that of the counts "
+            f"`{lines[5].strip()[:40]}`."
+        )
     try:
         scales = np.array([as_number(word) for word in lines[1].split()[:3]])
         cell = np.array([[as_number(x) for x in line.split()[:3]] for line in lines[2:5]])
@@ -51,7 +65,7 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
     except (ValueError, IndexError):
         raise InputError(
             f"File `{path}` must have a header before frame {frame} (name, scale, three vectors, elements, counts), but has none "
-            "that can be read. A header without elements (VASP 4) needs them added as its sixth line."
+            "that can be read. The frame before may have gained lines: remove what stands there, or write the file again."
         ) from None
     # one factor, or three for the components along x, y and z; a comment may follow
     scales = scales if len(scales) == 3 and np.isfinite(scales).all() else scales[:1]
@@ -99,7 +113,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     positions = np.empty((len(marks), n_atoms, 3))
     cells: dict[int, NDArray[np.float64]] = {0: cell}
     edges = np.append(marks, size)
-    groups = _groups(edges)
+    groups = frame_groups(edges)
     numbers = np.full(len(marks), -1, dtype=np.int64)
 
     def parse(group: slice) -> list[tuple[int, bytes]]:
@@ -188,7 +202,7 @@ class Index:
     def _find_headers(self) -> NDArray[np.int64]:
         """Return the frames after the first before which more lines stand than the coordinates of the frame before."""
         found = []
-        for group in _groups(self._edges):
+        for group in frame_groups(self._edges):
             base = int(self._edges[group.start])
             data = read_range(self._file, base, int(self._edges[group.stop]))
             ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)
@@ -203,17 +217,6 @@ def index(path: Path, options: ReadOptions) -> Index:
     return Index(path)
 
 
-def _groups(edges: NDArray[np.int64]) -> list[slice]:
-    """Return runs of frames of about one chunk of text each."""
-    groups, start = [], 0
-    while start < len(edges) - 1:
-        stop = int(np.searchsorted(edges, edges[start] + CHUNK))
-        stop = min(max(stop, start + 1), len(edges) - 1)
-        groups.append(slice(start, stop))
-        start = stop
-    return groups
-
-
 def _after(block: bytes, n_lines: int) -> bytes:
     """Return what follows the first lines of a block."""
     if block.count(b"\n") <= n_lines:
@@ -225,11 +228,8 @@ def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> In
     lines = data[start : start + 200 * n_atoms].split(b"\n")[:n_atoms]
     for atom in range(n_atoms):
         line: Any = lines[atom] if atom < len(lines) else b""
-        try:
-            place = [float(x) for x in line.split()]
-            fine = len(place) == 3 and bool(np.isfinite(place).all())
-        except ValueError:
-            fine = False
+        place = [as_number(word) for word in split_glued(line).split()]
+        fine = len(place) == 3 and bool(np.isfinite(place).all())
         if not fine:
             found = line[:60].decode("utf-8", "replace").strip() or "nothing"
             return InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,26 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import ATOMIC_TIME, BOHR, HARTREE
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import head, line_chunks, parse_frames, parse_table, read_range
-from hopcast.io.trajectory_parts import atomic_number, flags, given_cell, no_cell, warn_of_numbering
+from hopcast.io.text import (
+    as_number,
+    frame_groups,
+    head,
+    parse_frames,
+    parse_table,
+    read_bytes,
+    read_range,
+    split_glued,
+)
+from hopcast.io.trajectory_parts import (
+    atomic_number,
+    flags,
+    given_cell,
+    joined_cells,
+    no_cell,
+    warn_of_numbering,
+)
 from hopcast.io.unwrap import unwrap_positions
+from hopcast.io.xyz_frames import Index, find_frames, first_count
 
 _COMMENT = re.compile(rb"i\s*=\s*(\d{1,12})(?:.*?time\s*=\s*([-+.\dEe]{1,30}))?")
 
@@ -27,12 +45,12 @@ _ENERGY = re.compile(rb"\bE\s*=\s*([-+.\dEe]{1,30})")
 
 def sniff(path: Path) -> bool:
     """Whether it begins with a number of atoms, a comment without extended keys, and an atom in four columns."""
-    if path.suffix != ".xyz" or not path.is_file():
+    if path.suffix.lower() != ".xyz" or not path.is_file():
         return False
-    lines = head(path).split(b"\n")
+    lines = head(path).lstrip().split(b"\n")
     if len(lines) < 3 or b"Lattice=" in lines[1] or b"Properties=" in lines[1]:
         return False
-    return lines[0].strip().isdigit() and len(lines[2].split()) == 4
+    return lines[0].strip().isdigit() and len(split_glued(lines[2]).split()) == 4
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:
@@ -59,7 +77,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             )
         velocities *= BOHR / ATOMIC_TIME
     timestep = _timestep(path, options.timestep, comments)
-    cell = _cell(path, options, len(positions))
+    cell = _cell(path, options, lambda: comments)
     pbc = flags(True if options.pbc is None else options.pbc)
     if options.unwrap and any(pbc):
         if abs(float(np.linalg.det(cell).min())) < 1e-8:
@@ -88,19 +106,9 @@ def _carried(comments: list[bytes]) -> tuple[NDArray[np.int64] | None, NDArray[n
 def _read_file(
     path: Path, options: ReadOptions
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[bytes]]:
-    try:
-        size = path.stat().st_size
-        first = head(path, 1 << 16)
-        n_atoms = int(first.split(b"\n", 1)[0])
-    except (OSError, ValueError):
-        raise InputError(
-            f"File `{path}` cannot be read as a trajectory: it must begin with the number of atoms. Name its `format`."
-        ) from None
-    if n_atoms < 1 or 8 * n_atoms > size:
-        raise InputError(
-            f"File `{path}` must hold the {n_atoms} atoms that it names, but has {size} bytes. It is damaged: write it again."
-        )
-    lines = read_range(path, 0, min(size, 4096 + 400 * n_atoms)).split(b"\n")[2 : 2 + n_atoms]
+    edges = find_frames(path)
+    n_atoms = first_count(path)
+    lines = read_range(path, int(edges[0]), int(edges[1])).split(b"\n")[2 : 2 + n_atoms]
     symbols = [line.split()[0] for line in lines if line.split()]
     if len(symbols) < n_atoms:
         raise InputError(
@@ -113,62 +121,27 @@ def _read_file(
     for atom, symbol in enumerate(symbols):
         labels[atom, : len(symbol[:8])] = np.frombuffer(symbol[:8], dtype=np.uint8)
 
-    period = n_atoms + 2
-    ranges = line_chunks(path, size)
-    counts = map_chunks(lambda r: read_range(path, *r).count(b"\n"), ranges, workers=options.workers)
-    before = np.concatenate([[0], np.cumsum(counts)])
-    n_frames = _whole_frames(path, size, int(before[-1]) + 1, period)
-    positions = np.empty((n_frames, n_atoms, 3))
+    positions = np.empty((len(edges) - 1, n_atoms, 3))
 
-    def parse(item: int) -> list[bytes]:
-        start, stop = ranges[item]
-        skipped = -int(before[item]) % period  # lines of a frame that began in the chunk before
-        base_frame = -(-int(before[item]) // period)
-        data = read_range(path, start, min(size, stop + 200 * (n_atoms + 4)))
+    def parse(group: slice) -> list[bytes]:
+        base = int(edges[group.start])
+        data = read_range(path, base, int(edges[group.stop]))
         ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)
-        firsts = np.concatenate([[0], ends + 1])
-        begins = firsts[skipped::period]
-        begins = begins[(begins < stop - start) & (base_frame + np.arange(len(begins)) < n_frames)]
-        starts, comments = np.empty(len(begins), dtype=np.int64), []
-        for row, begin in enumerate(begins):
-            at = skipped + row * period
-            if at + 1 >= len(ends):
-                raise _broken(path, base_frame + row)
-            count = data[begin : ends[at]].strip()
-            if count != str(n_atoms).encode():
-                raise InputError(
-                    f"File `{path}` must hold the same atoms in every frame, but frame {base_frame + row} begins with "
-                    f"`{count[:30].decode('utf-8', 'replace')}` instead of {n_atoms}. "
-                    "Read runs of different atoms one by one, and check that no line is lost before this frame."
-                )
-            comments.append(data[ends[at] + 1 : ends[at + 1]])
-            starts[row] = ends[at + 1] + 1
-        bad = parse_frames(data, starts, positions[base_frame : base_frame + len(begins)], labels=labels)
+        at = np.searchsorted(ends, edges[group] - base)
+        if at[-1] + 1 >= len(ends):
+            raise _broken(path, group.stop - 1)
+        starts = ends[at + 1] + 1
+        bad = parse_frames(data, starts, positions[group], labels=labels)
         if bad >= 0:
-            raise _changed(path, data[starts[bad] :], base_frame + bad, symbols)
-        return comments
+            raise _changed(path, data[starts[bad] :], group.start + bad, symbols)
+        return [data[ends[row] + 1 : ends[row + 1]] for row in at]
 
     comments = [
         comment
-        for part in map_chunks(parse, list(range(len(ranges))), workers=options.workers)
+        for part in map_chunks(parse, frame_groups(edges), workers=options.workers)
         for comment in part
     ]
-    if len(comments) != n_frames or not np.isfinite(positions).all():
-        raise _broken(path, len(comments))
     return positions, numbers, comments
-
-
-def _whole_frames(path: Path, size: int, n_lines: int, period: int) -> int:
-    """Return the number of frames in a file of so many lines, blank ones at its end left out."""
-    tail = read_range(path, max(0, size - 4096), size)
-    trailing = len(tail) - len(tail.rstrip(b"\n\r \t"))
-    n_frames, left = divmod(n_lines - tail[len(tail) - trailing :].count(b"\n"), period)
-    if left or n_frames == 0:
-        raise InputError(
-            f"File `{path}` must hold {period} lines a frame, but ends after line {left} of frame {n_frames}. It is cut short "
-            "(or atoms differ between frames): remove the last frame."
-        )
-    return n_frames
 
 
 def _broken(path: Path, frame: int) -> InputError:
@@ -186,10 +159,7 @@ def _changed(path: Path, text: bytes, frame: int, symbols: list[bytes]) -> Input
                 f"File `{path}` must keep the order of the atoms, but in frame {frame} atom {atom} is {found} instead of "
                 f"{symbol.decode('utf-8', 'replace')}. Sort the frames alike."
             )
-        try:
-            place = [float(token) for token in tokens[1:]]
-        except ValueError:
-            place = []
+        place = [as_number(token) for token in split_glued(line).split()[1:]]
         if len(place) != 3 or not np.isfinite(place).all():
             found = line.strip()[:60].decode("utf-8", "replace")
             return InputError(
@@ -224,60 +194,46 @@ def _timestep(path: Path, timestep: float | None, comments: list[bytes]) -> floa
     return timestep
 
 
-def _cell(path: Path, options: ReadOptions, n_frames: int) -> NDArray[np.float64]:
+def _cell(path: Path, options: ReadOptions, comments: Callable[[], list[bytes]]) -> NDArray[np.float64]:
+    """Return the cell that the user gives, or those of CP2K's file beside, by the numbers of steps where both have them."""
     if options.cell is not None:
         return given_cell(options.cell, path)
-    beside = path.with_name(re.sub(r"-pos-(\d+)\.xyz$", r"-\1.cell", path.name))
+    beside = path.with_name(re.sub(r"-pos-(\d+)\.xyz$", r"-\1.cell", path.name, flags=re.IGNORECASE))
     if beside != path and beside.is_file():
         # a comment leaves an empty line, so that messages count lines as the file does
-        text = read_range(beside, 0, beside.stat().st_size)
-        lines = [b"" if line.startswith(b"#") else line for line in text.split(b"\n")]
+        lines = [b"" if line.startswith(b"#") else line for line in read_bytes(beside).split(b"\n")]
         table = parse_table(b"\n".join(lines), str(beside))
-        if table.shape[1] < 11 or len(table) != n_frames:
+        if table.shape[1] < 11:
             raise InputError(
-                f"File `{beside}` must hold the cell of {n_frames} frames (11 columns or more), but holds {len(table)} lines of "
-                f"{table.shape[1]}. Give `cell`."
+                f"File `{beside}` must hold steps, times and cells (11 columns or more), but holds {table.shape[1]} columns. Give `cell`."
             )
-        cells = table[:, 2:11].reshape(-1, 3, 3)
-        return cells[0] if np.all(cells == cells[0]) else cells
+        return joined_cells(_cells_of(beside, table, comments()))
     if options.pbc is not None and not np.any(options.pbc):
         return np.zeros((3, 3))
     raise no_cell(path)
 
 
-class Index:
-    """The frames of a file that has the same number of lines for each: a number of atoms, a comment, the atoms."""
-
-    def __init__(self, path: Path) -> None:
-        size = path.stat().st_size
-        try:
-            self._period = int(head(path).split(b"\n", 1)[0]) + 2
-        except ValueError:
-            self._period = 0
-        if self._period < 3:
+def _cells_of(beside: Path, table: NDArray[np.float64], comments: list[bytes]) -> NDArray[np.float64]:
+    """Return the cell of each frame [n_frames, 3, 3] of the rows of a ``.cell``, which may be printed at another stride."""
+    cells = table[:, 2:11].reshape(-1, 3, 3)
+    if len(cells) > 1 and np.all(cells == cells[0]):
+        return np.broadcast_to(cells[0], (len(comments), 3, 3))
+    numbers, _ = _carried(comments)
+    if numbers is None:
+        if len(cells) != len(comments):
             raise InputError(
-                f"File `{path}` cannot be read as a trajectory: it must begin with the number of atoms. Name its `format`."
+                f"File `{beside}` must hold the cell of {len(comments)} frames, or their numbers must say which of its {len(cells)} lines is whose. "
+                "Give `cell`."
             )
-        found, n_lines = [], 0
-        for start, stop in line_chunks(path, size):
-            data = np.frombuffer(read_range(path, start, stop), dtype=np.uint8)
-            begins = np.concatenate([[0], np.flatnonzero(data == 10) + 1])
-            begins = begins[: len(begins) - (begins[-1] == len(data))]
-            found.append(start + begins[-n_lines % self._period :: self._period])
-            n_lines += len(begins)
-        self._path = path
-        # the last line break begins no line
-        n_lines += read_range(path, size - 1, size) == b"\n"
-        self.n_frames = _whole_frames(path, size, n_lines, self._period)
-        self._edges = np.append(np.concatenate(found)[: self.n_frames], size)
-
-    def text(self, start: int, stop: int) -> bytes:
-        """Return a file of some frames."""
-        return read_range(self._path, int(self._edges[start]), int(self._edges[stop]))
-
-    def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
-        """Return the same options: such a file says all that the whole one says."""
-        return options
+        return cells
+    rows = {int(step): row for row, step in enumerate(table[:, 0].tolist()) if step == np.rint(step)}
+    missing = [int(number) for number in numbers if int(number) not in rows]
+    if missing:
+        raise InputError(
+            f"File `{beside}` must hold the cell of every step of the positions, but that of step {missing[0]} ({len(missing)} in all) is missing. "
+            "Print both at the same steps, or give `cell`."
+        )
+    return cells[[rows[int(number)] for number in numbers]]
 
 
 class _WithCell(Index):
@@ -285,7 +241,7 @@ class _WithCell(Index):
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         super().__init__(path)
-        self._cell = _cell(path, options, self.n_frames)
+        self._cell = _cell(path, options, self.comments)
 
     def options(self, options: ReadOptions, start: int, stop: int) -> ReadOptions:
         """Return the options with the cell of some frames."""
