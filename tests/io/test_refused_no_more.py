@@ -243,10 +243,19 @@ def test_an_xyz_of_more_columns_is_not_told_to_become_what_it_is(tmp_path):
 
 
 def test_a_long_banner_before_the_output_of_pwscf(tmp_path):
-    from test_layouts import PWSCF
-
-    (tmp_path / "md.out").write_text("a warning of the queue\n" * 1000 + PWSCF)
-    assert hc.read_trajectory(tmp_path / "md.out").n_frames == 4
+    output = (
+        "     Program PWSCF v.7.2 starts on 25Nov2026\n     lattice parameter (alat)  =      10.0000  a.u.\n"
+        "     number of atoms/cell      =            1\n     crystal axes: (cart. coord. in units of alat)\n"
+        + "".join(
+            f"               a({k + 1}) = (   {k == 0:.1f}   {k == 1:.1f}   {k == 2:.1f} )\n"
+            for k in range(3)
+        )
+        + "     site n.     atom                  positions (alat units)\n"
+        "         1           Si  tau(   1) = (   0.1000000   0.2000000   0.3000000  )\n"
+        "ATOMIC_POSITIONS (alat)\nSi   0.1 0.2 0.25\n"
+    )
+    (tmp_path / "md.out").write_text("a warning of the queue\n" * 1000 + output)
+    assert hc.read_trajectory(tmp_path / "md.out", **STEP).n_frames == 2
 
 
 def test_settings_with_a_mark_of_bytes(tmp_path):
