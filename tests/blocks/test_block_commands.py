@@ -132,7 +132,15 @@ def test_fit_and_predict(folder, tmp_path):
     written = {}
     for name in ("single", "pairs"):
         model, forecast = tmp_path / f"{name}-model.h5", tmp_path / f"{name}-forecast.h5"
-        said = run("fit", folder / "md.h5", folder / f"raw-{name}.h5", "--stride", "14", "--output", model)
+        said = run(
+            "fit",
+            folder / "md.h5",
+            folder / f"raw-{name}.h5",
+            "--model",
+            "radial means, kernel",
+            "--output",
+            model,
+        )
         run("predict", model, folder / "md.h5", "--output", forecast)
         written[name] = hc.read_hamiltonian(forecast)
     assert "VBM pair and CBM pair" in said

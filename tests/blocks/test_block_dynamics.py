@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from kramers_model import doubled, general_pairs, rotated, single_model
+from kramers_model import doubled, general_pairs, rotated, rotations, single_model
 from numpy.testing import assert_allclose
 
 from hopcast.core import InputError, VibronicHamiltonian
+from hopcast.core.errors import QualityWarning
 from hopcast.core.units import KB
 from hopcast.couplings import derive_couplings
 from hopcast.dynamics import (
@@ -160,3 +161,31 @@ def test_a_pair_without_its_partner_is_refused():
         InputError, match=r"window of 5 states cuts one: CBM\+1 has no partner|cuts one: 4 has no partner"
     ):
         run_dynamics(cut, duration=50.0)
+
+
+@pytest.mark.parametrize("method", ["exact", "fssh"])
+def test_couplings_without_a_common_basis_go_by_their_norms(method):
+    """Random bases at every step and no overlaps: the same populations, and a word about it."""
+    plain = derived(general_pairs(gap=0.4))
+    found = []
+    for seed in (0, 1):
+        turns = rotations(plain.n_steps, 2, seed)
+        ham = dataclasses.replace(plain, nac=turns.conj().swapaxes(1, 2) @ plain.nac @ turns, overlaps=None)
+        with pytest.warns(QualityWarning, match="another basis at every step"):
+            found.append(
+                run_dynamics(
+                    ham, method=method, duration=200.0, dephasing_time=8.0, n_trajectories=5, n_times=20
+                )
+            )
+    assert_allclose(found[0].populations, found[1].populations, atol=1e-10)
+    assert found[0].states == ("VBM pair", "CBM pair")
+
+
+def test_a_splitting_is_said():
+    ham = derived(doubled(single_model(gap=0.5)))
+    energies = ham.energies.copy()
+    energies[9, 3] += 0.01
+    with pytest.warns(
+        QualityWarning, match=r"CBM pair count as degenerate, but split by up to 10 meV \(frame 9\)"
+    ):
+        run_dynamics(dataclasses.replace(ham, energies=energies), method="exact", duration=200.0)

@@ -206,4 +206,7 @@ def lifetime_against_gap(
     """
     if options.get("dephasing_time") is None:
         options["dephasing_time"] = dephasing_matrix(ham, options.pop("tau_convention", "gaussian"))
-    return [(float(g), run_dynamics(scissor(ham, target_gap=g, n_lower=ham.blocks[0].stop), **options).lifetime) for g in gaps]
+    return [
+        (float(g), run_dynamics(scissor(ham, target_gap=g, n_lower=ham.blocks[0].stop), **options).lifetime)
+        for g in gaps
+    ]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hopcast.core.blocks import COHERENT, orientation
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR, KB
@@ -58,6 +59,10 @@ def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> f
     spacing = min(found.times[1], 0.02 * 2 * np.pi * HBAR / max(mean_gap, 1e-12))
     t = np.linspace(0.0, stop, int(np.ceil(stop / spacing)) + 1)
     v = _couplings_of(ham, pair)
+    if ham.is_degenerate and ham.overlaps is None:
+        alike = orientation(ham.nac, ham.multiplicities)
+        # bases that differ from step to step have no correlation: that of the norm is left
+        v = v if alike is None or alike >= COHERENT else ham.coupling(pair)
     lags = int(np.clip(np.ceil(stop / ham.timestep) + 1, 1, len(v) - 1))
     c_v = np.array([np.mean(v[k:].conj() * v[: len(v) - k]) for k in range(lags + 1)])
     if v.ndim == 2:  # the mean over partners as well: back to the sum over final, the mean over initial ones

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hopcast.core.blocks import COHERENT, TOLERANCE, orientation
 from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
@@ -233,6 +234,40 @@ def check_pairs(ham: VibronicHamiltonian) -> None:
             f"Kramers pairs must be whole, but the window of {ham.n_states} states cuts one: {names} has no partner. Leave that state out "
             "(`--states`, `select`) or read one more."
         )
+
+
+def with_common_bases(ham: VibronicHamiltonian) -> VibronicHamiltonian:
+    """Return a Hamiltonian whose degenerate states have bases that are consistent in time, or the one of their norms.
+
+    Couplings that come without overlaps may have another basis at each step; then only the norms between blocks mean
+    something, and the blocks become plain states (`VibronicHamiltonian.merged`).
+
+    Warns
+    -----
+    QualityWarning
+        If norms are used, or degenerate states split somewhere.
+    """
+    if not ham.is_degenerate:
+        return ham
+    spread = np.stack([np.ptp(ham.energies[:, block], axis=1) for block in ham.blocks], axis=1)
+    if spread.max() > TOLERANCE:
+        worst = int(spread.max(axis=0).argmax())
+        warnings.warn(
+            f"The states of {ham.block_labels[worst]} count as degenerate, but split by up to {1e3 * spread.max():.3g} meV (frame "
+            f"{int(spread[:, worst].argmax())}): their mean energy is used. See `hopcast check`.",
+            QualityWarning,
+            stacklevel=3,
+        )
+    alike = None if ham.overlaps is not None else orientation(ham.nac, ham.multiplicities)
+    if alike is None or alike >= COHERENT:
+        return ham
+    warnings.warn(
+        "The couplings of degenerate states have another basis at every step and no overlaps to align them: their norms are used. "
+        "Read raw overlaps for more.",
+        QualityWarning,
+        stacklevel=3,
+    )
+    return ham.merged()
 
 
 def dephasing_times(

@@ -20,7 +20,7 @@ from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import rate_matrices, slowest_mode
 from hopcast.dynamics.methods import METHODS
-from hopcast.dynamics.problem import Populations, Problem, Progress, prepare
+from hopcast.dynamics.problem import Populations, Problem, Progress, prepare, with_common_bases
 from hopcast.dynamics.readings import Reference, read
 from hopcast.dynamics.result import DynamicsResult, Seam
 
@@ -64,7 +64,8 @@ def run_dynamics(
     Parameters
     ----------
     ham
-        Two or more states, complete; state 0 lies below the others everywhere (for a hole: the last one above them).
+        Two or more states, complete; state 0 lies below the others everywhere (for a hole: the last one above them). Degenerate
+        states (`VibronicHamiltonian.with_blocks`) count as one, here and in everything that numbers states.
     method
         Sampled: "dish" (decoherence-induced), "fssh" (fewest switches, no decoherence), "gfsh" (global flux), "mssh"
         (Markov state), "msdm" (fewest switches, decay of mixing), "ida" (collapse at attempted hops), "bl-lz"
@@ -146,7 +147,7 @@ def run_dynamics(
     little; with deterministic clocks every event is visited (duration / tau of them for each trajectory). FSSH
     propagates the amplitudes of each initial time through every sub-step of the run, shared by all its trajectories.
     """
-    ham = carrier_hamiltonian(ham, carrier)
+    ham = with_common_bases(carrier_hamiltonian(ham, carrier))
     problem = prepare(
         ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
         dephasing_time=carrier_dephasing(dephasing_time, carrier), initial_state=initial_state, initial_times=initial_times,

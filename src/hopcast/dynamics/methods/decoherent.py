@@ -9,6 +9,7 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, apply, boltzmann, pack
+from hopcast.dynamics.methods.partners import population, project, unpolarise
 from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -91,42 +92,6 @@ def _open(
         state[i], u = uniform(state[i], increment[i])
         left[i] = -np.log(u)
         steps[(first + i) % steps.shape[0], 0, active[i]] += 1
-
-
-@njit(cache=True, nogil=True)
-def unpolarise(cr: Floats, ci: Floats, first: int, end: int) -> None:
-    """Put amplitudes [n_copies, width] into a block: a copy for each partner, all alike."""
-    share = 1.0 / np.sqrt(end - first)
-    for r in range(cr.shape[0]):
-        for i in range(cr.shape[1]):
-            cr[r, i], ci[r, i] = 0.0, 0.0
-        if first + r < end:
-            cr[r, first + r] = share
-
-
-@njit(cache=True, nogil=True)
-def population(cr: Floats, ci: Floats, first: int, end: int) -> float:
-    """Return the population of a block from amplitudes [n_copies, width]."""
-    total = 0.0
-    for r in range(cr.shape[0]):
-        for i in range(first, end):
-            total += cr[r, i] ** 2 + ci[r, i] ** 2
-    return total
-
-
-@njit(cache=True, nogil=True)
-def project(cr: Floats, ci: Floats, first: int, end: int) -> None:
-    """Keep of amplitudes [n_copies, width] what lies in a block, and normalise it; where nothing does, unpolarise."""
-    inside = population(cr, ci, first, end)
-    if (end - first == 1 and cr.shape[0] == 1) or inside < 1e-28:
-        unpolarise(cr, ci, first, end)
-        return
-    scale = 1.0 / np.sqrt(inside)
-    for r in range(cr.shape[0]):
-        for i in range(cr.shape[1]):
-            kept = scale if first <= i < end else 0.0
-            cr[r, i] *= kept
-            ci[r, i] *= kept
 
 
 @njit(cache=True, nogil=True)
