@@ -90,6 +90,22 @@ def dynamics(
         bool,
         typer.Option("--compare", help="Also run every rule, waiting and convention, and print the spread."),
     ] = False,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--also",
+            help="Another spin or k-point along the same trajectory, for averages (again for more).",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Of the Hamiltonian and each --also, e.g. 1,3; alike by default.",
+            show_default=False,
+        ),
+    ] = None,
     output: Output = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -105,6 +121,7 @@ def dynamics(
     from hopcast.cli.dynamics_figures import draw_populations
     from hopcast.cli.dynamics_inputs import (
         read_any,
+        read_channels,
         read_dephasing,
         read_initial_state,
         read_initial_times,
@@ -112,7 +129,14 @@ def dynamics(
     )
     from hopcast.core.errors import ConfigError, OutputError
     from hopcast.core.hdf5 import write_text
-    from hopcast.dynamics import compare_methods, fit_decays, result_record, run_dynamics, write_result
+    from hopcast.dynamics import (
+        average_channels,
+        compare_methods,
+        fit_decays,
+        result_record,
+        run_dynamics,
+        write_result,
+    )
     from hopcast.dynamics import scissor as shifted
 
     if resume and overwrite:
@@ -128,6 +152,7 @@ def dynamics(
     ham = whole.select(index)
     if scissor is not None:
         ham = shifted(ham, target_gap=scissor)
+    channels, shares = read_channels(ham, also or [], weights, states, scissor, timestep)
     checkpoint = folder / "checkpoint"
     if overwrite and folder.exists():
         if not (done.exists() or checkpoint.exists()):
@@ -180,6 +205,19 @@ def dynamics(
                  "lifetime": r.lifetime.as_dict()}
                 for r in table.rows
             ],
+        }  # fmt: skip
+    if also:
+        found = [
+            run_dynamics(
+                other, method, rule, waiting, dephasing_time=tau, tau_convention=convention, **options
+            )
+            for other in channels
+        ]
+        together = average_channels([ham, *channels], [result, *found], shares, random_state=seed)
+        text += f"\n\n{together}"
+        record["channels"] = {
+            "weights": together.weights.tolist(), "rate": together.rate.as_dict(),
+            "lifetimes": [one.lifetime.as_dict() for one in together.results],
         }  # fmt: skip
     typer.echo(text)
     write_result(result, folder / "dynamics.h5")

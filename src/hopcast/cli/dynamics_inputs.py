@@ -14,7 +14,8 @@ from hopcast.core import VibronicHamiltonian
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.couplings import derive_couplings
 from hopcast.datasets import load
-from hopcast.dynamics import warn_leaking
+from hopcast.dynamics import check_channels, warn_leaking
+from hopcast.dynamics import scissor as shift_gap
 from hopcast.io import read_hamiltonian, read_initial_conditions, read_pyxaid_rates
 from hopcast.io.hefei_inputs import read_namelist
 from hopcast.io.text import line_of_row
@@ -60,6 +61,42 @@ def read_states(ham: VibronicHamiltonian, wanted: str | None) -> list[int]:
         index += range(ends[0] or 0, (ends[-1] or 0) + 1)
     warn_leaking(ham, index)
     return index
+
+
+def read_channels(
+    ham: VibronicHamiltonian,
+    also: list[Path],
+    weights: str | None,
+    states: str | None,
+    scissor: float | None,
+    timestep: float | None,
+) -> tuple[list[VibronicHamiltonian], list[float] | None]:
+    """Return the other channels (spins, k-points) with the states of the first one, and the weights of all.
+
+    Raises
+    ------
+    ConfigError
+        If there are weights and no other channel, or they are no numbers.
+    InputError
+        If channels are not along the same trajectory, or weights do not fit.
+    """
+    if not also:
+        if weights is not None:
+            raise ConfigError("Option --weights needs other channels to weigh. Name them with --also.")
+        return [], None
+    channels = []
+    for path in also:
+        other = read_any(str(path), timestep)
+        chosen = other.select(read_states(other, states))
+        channels.append(chosen if scissor is None else shift_gap(chosen, target_gap=scissor))
+    try:
+        shares = None if weights is None else [float(word) for word in weights.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"Option --weights must be numbers separated by commas, but is `{weights}`."
+        ) from None
+    check_channels([ham, *channels], shares)
+    return channels, shares
 
 
 def _find(ham: VibronicHamiltonian, name: str) -> int | None:

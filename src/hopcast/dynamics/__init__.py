@@ -74,6 +74,7 @@ Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 
 from hopcast.core.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.carriers import hole_hamiltonian, warn_leaking
+from hopcast.dynamics.channels import Channels, average_channels, check_channels, run_channels
 from hopcast.dynamics.comparison import (
     Comparison,
     ComparisonTable,
@@ -103,12 +104,12 @@ from hopcast.dynamics.run import run_dynamics
 from hopcast.dynamics.storage import result_record, write_result
 
 __all__ = [
-    "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate",
-    "Interval", "Seam", "SubstepGrid", "active_transitions", "bootstrap_rate", "choose_substeps",
+    "Channels", "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate",
+    "Interval", "Seam", "SubstepGrid", "active_transitions", "average_channels", "bootstrap_rate", "check_channels", "choose_substeps",
     "combine_parts", "combined", "compare_methods", "cumulant_rate", "dephasing_function",
     "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "electron_hole_hamiltonian", "fit_decays", "hole_hamiltonian",
     "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation", "plain_average_rate",
     "propagators", "rate_matrices", "ratio_of_rates", "read_determinants", "redfield_rate", "result_record",
-    "run_dynamics", "scissor", "second_order_rate", "substep_grid", "transition_rates", "warn_leaking",
+    "run_channels", "run_dynamics", "scissor", "second_order_rate", "substep_grid", "transition_rates", "warn_leaking",
     "write_result",
 ]  # fmt: skip
