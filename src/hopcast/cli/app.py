@@ -81,8 +81,16 @@ def main() -> None:
 
         if not isinstance(error, HopcastError):
             raise
-        typer.echo(f"hopcast: {error}", err=True)
+        typer.echo(f"hopcast: {_worded(str(error))}", err=True)
         sys.exit(error.exit_code)
+
+
+def _worded(message: str) -> str:
+    """Return a sentence with the options of the command that runs in place of arguments of the library."""
+    from hopcast.cli.wording import in_options
+
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    return in_options(message, next((commands[word] for word in sys.argv[1:] if word in commands), None))
 
 
 def _show_warning(
@@ -91,4 +99,4 @@ def _show_warning(
     from hopcast.core.errors import QualityWarning
 
     if issubclass(category, QualityWarning):
-        typer.echo(f"hopcast: note: {message}", err=True)
+        typer.echo(f"hopcast: note: {_worded(str(message))}", err=True)

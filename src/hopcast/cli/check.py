@@ -20,9 +20,11 @@ from hopcast.cli.convert import (
     Unit,
 )
 from hopcast.cli.options import Cell, Elements, Workers, parse_cell, parse_elements
+from hopcast.cli.wording import in_options
 
 
 def check(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Argument(
@@ -131,7 +133,7 @@ def check(
     except InputError as error:
         if "Give `" in str(error) or "Name its `format`" in str(error):
             raise  # what is missing is an option, and not a fault of the data
-        diagnosis = unreadable(data, error)
+        diagnosis = unreadable(data, InputError(in_options(str(error), context.command)))
     typer.echo(json_module.dumps(diagnosis.to_dict(), indent=2) if json else diagnosis.to_text(), nl=json)
     if html is not None:
         write_page(diagnosis, html)

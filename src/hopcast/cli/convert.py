@@ -364,7 +364,10 @@ def convert(
     from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
 
-    goal = writable(to, "hamiltonian")
+    try:
+        goal = writable(to, "hamiltonian")
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("`format`", "`--to`")) from error
     if target.exists() and not overwrite and (target.is_file() or any(target.iterdir())):
         raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
     hamiltonian, path = read_source(

@@ -40,7 +40,7 @@ def wraps(trajectory: Trajectory) -> Verdict:
     if len(jumps):
         return Verdict(
             "wrap jumps", "bad", f"Atoms jump across the cell {len(jumps)} times (first atom {int(jumps[0, 1])}).",
-            "Read with `unwrap=True`: coordinates were wrapped into the cell.", evidence, at(np.unique(jumps[:, 0] + 1)),
+            "Coordinates were wrapped into the cell. Read the source anew: readers unwrap unless told otherwise.", evidence, at(np.unique(jumps[:, 0] + 1)),
         )  # fmt: skip
     return Verdict("wrap jumps", "good", "No atom jumps across the cell.", "", evidence)
 
