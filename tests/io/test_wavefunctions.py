@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import hopcast as hc
 from hopcast.core.units import HBAR
 from hopcast.io.wavefunctions import Save, Wavecar
+from hopcast.io.wavefunctions.frames import stretches
+from hopcast.io.wavefunctions.planewaves import HBAR2_OVER_2M, expected_planewaves, sphere
 
 sys.path.insert(0, str(Path(__file__).parent))
 import plane_wave_files as files
@@ -177,11 +181,21 @@ class TestVasp:
         for number, one in enumerate(frames):
             files.write_wavecar(tmp_path / str(number) / "WAVECAR", [[one]])
         alone = hc.read_hamiltonian(tmp_path, timestep=1.0, workers=1)
-        monkeypatch.setattr("hopcast.io.wavefunctions.frames.STRETCH", 2)
+        monkeypatch.setattr("hopcast.io.wavefunctions.frames.STRETCH", (1, 2))
         for workers in (1, 3):
             assert_array_equal(
                 hc.read_hamiltonian(tmp_path, timestep=1.0, workers=workers).overlaps, alone.overlaps
             )
+
+    @given(numbers=st.sets(st.integers(0, 60), min_size=1))
+    def test_stretches_read_each_frame_once_and_each_pair(self, numbers):
+        kept, pairs = [], []
+        for run, begins in stretches(sorted(numbers)):
+            assert run == list(range(run[0], run[-1] + 1))
+            kept += run if begins else run[1:]
+            pairs += run[:-1]
+        assert kept == sorted(numbers)
+        assert pairs == [number for number in sorted(numbers) if number + 1 in numbers]
 
     def test_default_window_is_around_the_gap(self, tmp_path):
         frames = trajectory(n_bands=30, n_occupied=12)
@@ -189,6 +203,33 @@ class TestVasp:
         ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
         assert (ham.n_states, ham.n_occupied) == (16, 8)
         assert ham.provenance["bands"].startswith("4:20 from 0, 5 to 20 of 30")
+
+
+class TestPlaneWaves:
+    def test_the_constant_is_that_of_vasp(self):
+        """WaveTrans and pymatgen use 2m/hbar^2 = 0.262465831 for VASP; CODATA's is 1e-5 larger, and its sphere another."""
+        assert pytest.approx(0.262465831, rel=2e-7) == 1 / HBAR2_OVER_2M
+        codata = 3.8099821161
+        assert codata / HBAR2_OVER_2M == pytest.approx(1 - 1e-5, abs=1e-6)
+        cell = np.array([[16.1, 0.2, 0], [0, 15.3, 0.1], [0.3, 0, 17.7]])
+        counts = [
+            len(sphere(cell, 300.0, np.zeros(3), constant=constant)) for constant in (HBAR2_OVER_2M, codata)
+        ]
+        assert counts[1] > counts[0] > 50_000
+        assert expected_planewaves(cell, 300.0) == pytest.approx(counts[0], rel=1e-3)
+
+    @pytest.mark.parametrize("half", ["", "x", "z"])
+    def test_order_and_halves(self, half):
+        for kpoint in ((0, 0, 0), SKEWED_K)[: 1 if half else 2]:
+            found = sphere(files.CELL, files.CUTOFF, np.array(kpoint), half)
+            assert_array_equal(found, files.planewaves(kpoint=kpoint, half=half or None))
+
+    def test_halves_have_one_of_each_pair(self):
+        whole = {tuple(g) for g in sphere(files.CELL, 90.0, np.zeros(3))}
+        for half in ("x", "z"):
+            kept = {tuple(g) for g in sphere(files.CELL, 90.0, np.zeros(3), half)}
+            assert kept | {(-a, -b, -c) for a, b, c in kept} == whole
+            assert len(kept) == (len(whole) + 1) / 2
 
 
 class TestPhysics:

@@ -185,7 +185,7 @@ class _Source:
             path = self._wavefunctions(frame)
             if self._window is None:
                 self._window = self._choose(path)
-            loaded = load_frame(path, self._window, self.open)
+            loaded = load_frame(self.open(path), self._window)
         except InputError as error:
             self.missing[frame] = str(error)
             return None

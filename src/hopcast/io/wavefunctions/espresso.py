@@ -17,7 +17,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.units import BOHR, HARTREE
 from hopcast.io.arrays import foreign_hdf5
 from hopcast.io.text import head, read_bytes
-from hopcast.io.wavefunctions.protocol import Basis, Levels, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Levels, announce, check_bands, check_channel
 
 SCHEMA = "data-file-schema.xml"
 
@@ -298,6 +298,13 @@ class Save:
             found *= header.scale
         return found
 
+    def announce(self, bands: range, spin: int, kpoint: int) -> None:
+        """Tell the system that the coefficients of some bands will be read soon."""
+        file = self.path / f"{self._stem(spin, kpoint)}.dat"
+        if file.is_file():
+            length = file.stat().st_size // self.n_bands
+            announce(file, length * bands.start, length * (len(bands) + 1))
+
     def indices(self, spin: int, kpoint: int) -> NDArray[np.int64]:
         """Return the indices of the plane waves [n_planewaves, 3]."""
         check_channel(self, spin, kpoint)
@@ -311,7 +318,7 @@ class Save:
         InputError
             If there is none, or wavefunctions were written per process.
         """
-        stem = f"wfc{('up', 'dw')[spin] if self.n_spins == 2 else ''}{kpoint + 1}"
+        stem = self._stem(spin, kpoint)
         for suffix in (".dat", ".hdf5"):
             if (self.path / (stem + suffix)).is_file():
                 return self.path / (stem + suffix)
@@ -334,6 +341,9 @@ class Save:
             f"Folder `{self.path}` must hold `{stem}.dat` or `{stem}.hdf5`, but holds neither. Calculate this frame again with "
             "wf_collect = .true. and disk_io = 'low'."
         )
+
+    def _stem(self, spin: int, kpoint: int) -> str:
+        return f"wfc{('up', 'dw')[spin] if self.n_spins == 2 else ''}{kpoint + 1}"
 
     @cached_property
     def _headers(self) -> _Headers:

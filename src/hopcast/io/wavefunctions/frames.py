@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks, single_threaded_blas
 from hopcast.core.errors import InputError
-from hopcast.io.wavefunctions.overlaps import common_planewaves, overlap
+from hopcast.io.wavefunctions.overlaps import common_planewaves, metric, overlap
 from hopcast.io.wavefunctions.protocol import Basis, Levels, Wavefunctions
 from hopcast.io.wavefunctions.selection import Window
 
 Open = Callable[[Path], Wavefunctions]
-STRETCH = 32
-"""Frames that follow each other and are read by one worker, each once."""
+STRETCH = 4, 32
+"""Least and most frames that follow each other and are read by one worker, each once; a quarter of all between them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Frame:
     energies
         Of the window, eV.
     metric
-        :math:`C^\\dagger C` of the window; None where wavefunctions are orthonormal by themselves.
+        :math:`C^\dagger C` of the window; None where wavefunctions are orthonormal by themselves.
     overlap
         With the frame before it; None where there is none.
     matched
@@ -69,7 +69,7 @@ class Loaded:
     coefficients: NDArray[Any]
 
 
-def load_frame(path: Path, window: Window, opener: Open) -> Loaded:
+def load_frame(file: Wavefunctions, window: Window) -> Loaded:
     """Read the window of one frame, and check that it belongs to the others.
 
     Raises
@@ -77,7 +77,6 @@ def load_frame(path: Path, window: Window, opener: Open) -> Loaded:
     InputError
         If it is damaged, or differs from the first frame.
     """
-    file = opener(path)
     spin, kpoint = window.selection.channel
     basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
     window.check_levels(file, levels)
@@ -113,7 +112,7 @@ def metric_of(frame: Loaded) -> NDArray[Any]:
     InputError
         If they are not finite, or a band has no norm.
     """
-    found = overlap(frame.coefficients, frame.coefficients, real=frame.basis.flavour == "half")
+    found = metric(frame.coefficients, real=frame.basis.flavour == "half")
     _check_finite(frame.file, found)
     norms = np.diag(found).real
     if norms.min() < 0.01 or norms.max() > 100:
@@ -136,31 +135,36 @@ def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first:
     """Return consecutive frames; the first one serves the overlap with the second only, unless `first`."""
     kept: list[Frame] = []
     before: Loaded | None = None
+    names = list(paths.items())
+    file = opener(names[0][1])
     with single_threaded_blas():
-        for number, path in paths.items():
-            here = load_frame(path, window, opener)
+        for place, (number, _) in enumerate(names):
+            here = load_frame(file, window)
+            if place + 1 < len(names):  # is read by the system while this frame is multiplied
+                file = opener(names[place + 1][1])
+                file.announce(window.bands, *window.selection.channel)
             found, matched = (None, None) if before is None else overlap_frames(before, here, window)
             if before is not None or first:
-                metric = None if here.file.orthonormal else metric_of(here)
+                norms = None if here.file.orthonormal else metric_of(here)
                 energies = here.levels.energies[window.bands.start : window.bands.stop].copy()
-                kept.append(Frame(number, energies, metric, found, matched))
+                kept.append(Frame(number, energies, norms, found, matched))
             before = here
     return kept
 
 
 def stretches(numbers: Sequence[int]) -> Iterator[tuple[list[int], bool]]:
     """Yield runs of consecutive numbers, cut into stretches that overlap by one frame, and whether each begins a run."""
+    longest = min(max(len(numbers) // 4, STRETCH[0]), STRETCH[1])
     run: list[int] = []
     begins = True
     for number in numbers:
-        if run and number != run[-1] + 1:
-            yield run, begins
-            run, begins = [], True
+        ends = bool(run) and number != run[-1] + 1
+        if ends or len(run) > longest:
+            if begins or len(run) > 1:
+                yield run, begins
+            run, begins = ([], True) if ends else ([run[-1]], False)
         run.append(number)
-        if len(run) > STRETCH:
-            yield run, begins
-            run, begins = [run[-1]], False
-    if begins or len(run) > 1:
+    if run and (begins or len(run) > 1):
         yield run, begins
 
 

@@ -132,6 +132,9 @@ class Wfn:
                 row[:] = np.frombuffer(file.read(8 * self.n_basis), "<f8")
         return found
 
+    def announce(self, bands: range, spin: int, kpoint: int) -> None:
+        """Do nothing: these files are small."""
+
     def indices(self, spin: int, kpoint: int) -> NDArray[np.int64]:
         """Refuse: there are no plane waves.
 

@@ -15,8 +15,6 @@ from hopcast.core.errors import InputError
 
 HBAR2_OVER_2M = 13.605826 * 0.529177249**2
 """eV Å^2, as VASP has it (RYTOEV AUTOA^2)."""
-CODATA_HBAR2_OVER_2M = 3.8099821161
-"""eV Å^2."""
 
 
 def expected_planewaves(cell: NDArray[np.float64], cutoff: float) -> float:

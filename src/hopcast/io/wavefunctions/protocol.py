@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
@@ -99,8 +101,18 @@ class Wavefunctions(BandFile, Protocol):
     def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[Any]:
         """Return the coefficients of some bands [len(bands), n_components], normalised as `Basis` says."""
 
+    def announce(self, bands: range, spin: int, kpoint: int) -> None:
+        """Tell the system that coefficients will be read soon."""
+
     def indices(self, spin: int, kpoint: int) -> NDArray[np.int64]:
         """Return the three indices of each plane wave [n_planewaves, 3], in the order of the coefficients."""
+
+
+def announce(path: Path, start: int, length: int) -> None:
+    """Tell the system that a part of a file will be read soon, where it wants to know."""
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError), path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
 
 def check_channel(file: BandFile, spin: int, kpoint: int) -> None:

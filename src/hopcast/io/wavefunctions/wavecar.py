@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.planewaves import expected_planewaves, kinetic_energies, sphere
-from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel
 
 PRECISIONS = {45200: "<c8", 53300: "<c8", 45210: "<c16", 53310: "<c16"}
 """What the third number of the first record says about the coefficients."""
@@ -233,6 +233,11 @@ class Wavecar:
                         f"File `{self.path}` ends within band {band}. It changed while it was read: wait until the run is finished."
                     )
         return found
+
+    def announce(self, bands: range, spin: int, kpoint: int) -> None:
+        """Tell the system that the coefficients of some bands will be read soon."""
+        start = self._place(spin, kpoint) + self.record * (self._heads + bands.start)
+        announce(self.path, start, self.record * len(bands))
 
     def indices(self, spin: int, kpoint: int) -> NDArray[np.int64]:
         """Return the indices of the plane waves [n_planewaves, 3].
