@@ -171,6 +171,45 @@ def libra_many(kind: str) -> Callable[[Path], Seed]:
 SEEDS |= {"libra-ks": libra_many("ks"), "libra-ci": libra_many("ci")}
 
 
+@seed("libra-ci-overlaps")
+def libra_ci_overlaps(folder: Path) -> Seed:
+    turn = np.array([[0.8, 0.6], [-0.6, 0.8]])
+    for step in range(3):
+        save_npz(folder / f"St_ci_{step}_re.npz", csc_matrix(turn))
+    return libra_many("ci")(folder)
+
+
+@seed("libra-spinors")
+def libra_spinors(folder: Path) -> Seed:
+    for step in range(3):
+        save_npz(folder / f"E_ks_{step}.npz", csc_matrix(np.diag([-0.1, 0.2])))
+        if step < 2:
+            save_npz(folder / f"St_ks_{step}.npz", csc_matrix(np.array([[0.8, 0.6j], [0.6j, 0.8]])))
+    return of_hamiltonian(folder, "libra-npz")
+
+
+@seed("libra-overlaps-text")
+def libra_overlaps_text(folder: Path) -> Seed:
+    for step in range(3):
+        (folder / f"E_ks_{step}_re").write_text("-0.1 0.0\n0.0 0.2\n")
+        (folder / f"S_ks_{step}_re").write_text("1.0 0.0\n0.0 1.0\n")
+        if step < 2:
+            (folder / f"St_ks_{step}_re").write_text("0.8 0.1\n0.1 0.9\n")
+    return of_hamiltonian(folder, "libra-overlaps")
+
+
+@seed("hefei-broken-rows")
+def hefei_broken_rows(folder: Path) -> Seed:
+    """Four states, three doubles a line as list-directed output puts them."""
+    energies = [f"  {x:.16E}" for x in (-1, -0.5, 0.5, 1)]
+    zero, up, down = (f"  {x:.16E}" for x in (0, 0.01, -0.01))
+    couplings = [zero, up, zero, zero, down, zero, zero, zero, zero, zero, zero, up, zero, zero, down, zero]
+    for name, words, rows in (("EIGTXT", energies, 3), ("NATXT", couplings, 2)):
+        row = "".join("".join(words[k : k + 3]) + "\n" for k in range(0, len(words), 3))
+        (folder / name).write_text(row * rows)
+    return of_hamiltonian(folder, "hefei")
+
+
 @seed("nanoqmflows-hdf5")
 def nanoqmflows_hdf5(folder: Path) -> Seed:
     with h5py.File(folder / "nano.hdf5", "w") as file:
@@ -271,6 +310,22 @@ SEEDS |= {
         "".join(LAMMPS.format(k=k) + f"1 O 1 2 3.{k}\n2 H 4 4 4\n" for k in range(3)),
         "lammps",
     ),
+    "lammps-units": text_of(
+        "a.dump",
+        "ITEM: UNITS\nmetal\n"
+        + "".join(
+            f"ITEM: TIME\n{0.001 * k}\nITEM: TIMESTEP\n{k}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS xy xz yz pp pp pp\n0 6 1\n0 6 0.5\n0 5 0\n"
+            f"ITEM: ATOMS id element xs ys zs ix iy iz vx vy vz\n2 H .5 .5 .5 0 0 1 1 2 3\n1 O .1 .2 .{k} 0 0 0 1 2 3\n"
+            for k in range(3)
+        ),
+        "lammps",
+    ),
+    "xyz-blank-lines": text_of(
+        "a.xyz",
+        "\n\n".join(f"2\n i = {k}, time = {k}.0\nO 1 2 3.{k}\nH -1.0-2.0 {k}.0D0" for k in range(3)),
+        "xyz",
+        [5.0, 5.0, 5.0],
+    ),
 }
 
 
@@ -332,6 +387,12 @@ AMPLITUDES = " {k}.0 -0.5 (0.3,0.4) (-0.5,0.1)\n"
 STRINGS = "         {k}.00  -0.500000   0.300000+0.400000i  -0.500000-0.100000i\n"
 SEEDS |= {
     "hefei-shprop": one_file("SHPROP.1", "#\n 1.0 -0.5 0.25 0.75\n 2.0 -0.5 0.25 0.75\n", read_shprop),
+    "hefei-shprop-broken-rows": one_file(
+        "SHPROP.1",
+        "# BMIN = 1\n# BMAX = 3\n"
+        + "".join(f"  {k:.16E}  -5.0E-01  2.5E-01\n  2.5E-01  5.0E-01\n" for k in (1, 2)),
+        read_shprop,
+    ),
     "hefei-psict": one_file(
         "PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict
     ),
@@ -417,4 +478,5 @@ SEEDS |= {
     "xdatcar-headers-streamed": streamed("xdatcar-headers", "xdatcar"),
     "xyz-streamed": streamed("xyz", "xyz"),
     "extxyz-streamed": streamed("extxyz", "extxyz"),
+    "lammps-units-streamed": streamed("lammps-units", "lammps"),
 }

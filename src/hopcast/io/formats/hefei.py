@@ -21,7 +21,17 @@ from hopcast.io.assemble import (
 )
 from hopcast.io.hefei_inputs import timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
-from hopcast.io.text import WRAP, as_number, head, line_of_row, read_bytes, read_table, split_glued
+from hopcast.io.text import (
+    WRAP,
+    as_number,
+    head,
+    join_rows,
+    line_of_row,
+    parse_table,
+    read_bytes,
+    read_table,
+    split_glued,
+)
 
 NAMES = ("EIGTXT", "NATXT", "NATXT_RE", "NATXT_IM")
 
@@ -89,8 +99,25 @@ def _tables(
     except InputError:
         joined = join_tables([folder / "EIGTXT", *(folder / name for name in names)])
         if joined is None:
+            _refuse_broken(folder, names)
             raise
         return joined[0], joined[1:], True
+
+
+def _refuse_broken(folder: Path, names: tuple[str, ...]) -> None:
+    """Name the couplings where the energies are rows broken over lines that the couplings do not fit."""
+    try:
+        text = read_bytes(folder / "EIGTXT")
+        joined = join_rows(text)
+        n_states = parse_table(joined, "EIGTXT").shape[1]
+    except InputError:
+        return
+    for name in names if joined != text else ():
+        n_words = len(read_bytes(folder / name).split())
+        raise InputError(
+            f"File `{folder / name}` must hold rows of {n_states**2} couplings, which may be broken over lines as those of EIGTXT, but holds "
+            f"{n_words} numbers. Check that the file is complete and of the right number of states."
+        )
 
 
 def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
