@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     )
     from hopcast.regression import LaplacianRidge as LaplacianRidge
     from hopcast.study import run_study as run_study
+    from hopcast.tightbinding import TightBinding as TightBinding
 
 _NAMES = {
     "hopcast.core": (
@@ -94,6 +95,7 @@ _NAMES = {
     ),
     "hopcast.datasets": ("load",),
     "hopcast.descriptors": ("SymmetryFunctions",),
+    "hopcast.tightbinding": ("TightBinding",),
     "hopcast.information": (
         "information",
         "mutual_information",

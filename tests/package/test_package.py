@@ -11,7 +11,7 @@ import pytest
 import hopcast as hc
 
 LAYERS = (
-    "core", "io", "couplings", "datasets", "descriptors", "information", "regression", "evaluation", "dynamics", "forecast",
+    "core", "io", "couplings", "datasets", "descriptors", "tightbinding", "information", "regression", "evaluation", "dynamics", "forecast",
     "abinitio", "selection", "report", "doctor", "study", "cli",
 )  # fmt: skip
 ROOT = Path(hc.__file__).parent

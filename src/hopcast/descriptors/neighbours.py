@@ -331,7 +331,7 @@ def frame_neighbours(
     """
     positions = np.array(trajectory.positions[frame], dtype=np.float64, order="C")
     cell = complete_cells(trajectory.cells()[frame], trajectory.pbc)
-    centre, index, near = _all_pairs(
+    centre, index, near = all_pairs(
         positions,
         cell[0],
         np.linalg.inv(cell[0]),
@@ -346,7 +346,7 @@ def frame_neighbours(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _all_pairs(
+def all_pairs(
     positions: Any, cell: Any, inverse: Any, width: Any, periodic: Any, radius: float, shortest: bool
 ) -> Any:  # pragma: no cover - compiled
     n_atoms = positions.shape[0]

@@ -1,0 +1,56 @@
+r"""The Hamiltonian itself, learnt: a tight binding whose matrix elements depend on the geometry.
+
+A regression of a gap on symmetry functions must learn that levels repel, that bands have characters, that a cell and its replica have the
+same bands. A Hamiltonian knows. With orthogonal real orbitals (s, p, d) on the atoms,
+
+.. math:: H(R) = \sum_q \theta_q B_q(R), \qquad H(R)\, c_n = E_n c_n
+
+is linear in its parameters, and 50 to 150 pairs of neighbouring frames determine some hundred of them well.
+
+Terms
+-----
+*Hoppings* between two shells couple equal \|m\| along the bond (`slater_koster`). *Crystal fields* of a neighbour have the same form with
+both orbitals on one atom: a shift, a splitting, the mixing of s and p by an off-centre neighbour. Each is a smooth function of the
+distance with a Gaussian-process prior (`radial`), and may be modulated by the *density* around either end (`environment`), a three-centre
+term. *Levels* are the atoms' own, from a table (`elements`). The electrostatic *potential* of ions with fitted charges can be added.
+The number of doubly occupied levels is half the valence electrons; it ties bands of the model to those of the data.
+
+Fit
+---
+Residuals (`residuals`) are the energies of the known window, with one free shift a frame, and
+
+.. math:: |h_{ij}|, \qquad h_{ij} = \hbar\,\langle i|\dot H|j\rangle = \hbar d_{ij}\,(E_j - E_i),
+
+the coupling without its denominator and without its sign, which is a gauge. Their derivatives are exact and need no matrix B_q: <i|B_q|j> is
+summed straight over the pairs of atoms (`kernels`). Gauss-Newton (`gauss_newton`) starts from several shifts of the cations' levels against
+the anions' and several sizes of Harrison's universal hoppings (`start`), energies first: from the bare atomic levels alone the fit of CsPbI3
+ends in a minimum that knows half as much.
+
+Error bars
+----------
+:math:`J^T J + W` of the minimum is the inverse covariance of the parameters (W the prior's): it gives each gap a variance
+:math:`s^2 g^T (J^T J + W)^{-1} g`, g its derivative. What blocks of time, left out one after the other, miss beyond it is the form's error and
+added. A frame whose variance exceeds that of 99 % of left-out samples, or with atoms closer than any in training, is outside.
+
+Forecast
+--------
+Eigenvectors of neighbouring frames give :math:`S = C(t)^T C(t + \Delta t)`, which goes through `hopcast.couplings` like anybody's overlaps:
+energies and signed couplings of all pairs of bands along any trajectory, of any cell of the material.
+
+Sources: J. C. Slater, G. F. Koster, Phys. Rev. 1954, 94, 1498 (doi 10.1103/PhysRev.94.1498); W. A. Harrison, *Elementary Electronic Structure*,
+World Scientific 1999; Q. Gu et al., Nat. Commun. 2024, 15, 6772 (doi 10.1038/s41467-024-51006-4), a learnt tight binding with networks.
+"""
+
+from hopcast.tightbinding.basis import OrbitalBasis, make_basis
+from hopcast.tightbinding.estimator import TightBinding
+from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
+from hopcast.tightbinding.forecast import BandForecast, forecast_bands
+from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.model import BandModel
+from hopcast.tightbinding.storage import load_bands, save_bands
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
+
+__all__ = [
+    "BandForecast", "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential",
+    "Term", "TightBinding", "forecast_bands", "load_bands", "make_basis", "save_bands", "standard_terms",
+]  # fmt: skip

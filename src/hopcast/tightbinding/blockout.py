@@ -1,0 +1,158 @@
+"""Samples seen by a model that did not learn from them: contiguous blocks of time left out one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky
+
+from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.units import HBAR
+from hopcast.tightbinding.fit import Trainer, make_loss
+from hopcast.tightbinding.fitted import HeldOutScores, posterior_variance
+from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.residuals import Loss, Target, sample_residuals
+
+Floats = NDArray[np.float64]
+
+BLOCKS = 4
+"""Blocks that are left out in turn."""
+
+REFINEMENTS = 4
+"""Gauss-Newton steps from the minimum of all samples to that of the rest."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockOut:
+    """Forecasts of left-out samples.
+
+    Attributes
+    ----------
+    energies
+        Of the window [n_samples, 2, n_states], without an offset, eV.
+    couplings
+        hbar |d| of VBM and CBM [n_samples], eV.
+    variance
+        Posterior variance of the mid-point's gap before scaling [n_samples], eV^2.
+    loss
+        Sum of squared residuals of each sample [n_samples].
+    """
+
+    energies: Floats
+    couplings: Floats
+    variance: Floats
+    loss: Floats
+
+
+def leave_blocks_out(
+    trainer: Trainer, form: Form, theta: Floats, centre: Floats, *, n_blocks: int = BLOCKS
+) -> BlockOut:
+    """Return forecasts of each block by a model of the others, which starts from the minimum of all."""
+    n = len(trainer.samples)
+    index = np.arange(n)
+    n_states = trainer.samples.energies.shape[2]
+    energies, couplings = np.empty((n, 2, n_states)), np.empty(n)
+    variance, loss = np.empty(n), np.empty(n)
+    whole = make_loss(form, trainer.samples, trainer.lowest)
+    for test in np.array_split(index, min(n_blocks, n)):
+        train = np.setdiff1d(index, test)
+        found = trainer.refine(form, train, theta, centre, REFINEMENTS)
+        normal = found.normal.copy()
+        normal[np.diag_indices_from(normal)] += 1.0
+        factor = cholesky(normal, lower=True)
+        part = forecast_samples(trainer, found.theta, test, whole, factor)
+        energies[test], couplings[test], variance[test], loss[test] = (
+            part.energies, part.couplings, part.variance, part.loss,
+        )  # fmt: skip
+    return BlockOut(energies, couplings, variance, loss)
+
+
+def forecast_samples(
+    trainer: Trainer, theta: Floats, index: NDArray[np.intp], loss: Loss, factor: Floats
+) -> BlockOut:
+    """Return what parameters say of some samples: energies of both frames, the coupling between, the error bar of the gap."""
+    samples, model = trainer.samples, trainer.model
+    n_states = samples.energies.shape[2]
+    window = slice(trainer.lowest, trainer.lowest + n_states)
+    edge = [samples.n_occupied - 1, samples.n_occupied]
+
+    def work(chunk: slice) -> list[tuple[Floats, float, float, float]]:
+        found = []
+        for sample in index[chunk]:
+            before, after, middle = trainer.geometries.parts[sample]
+            levels, states = [], []
+            for geometry in (before, after):
+                level, state = np.linalg.eigh(model.hamiltonian(theta, geometry))
+                levels.append(level[window])
+                states.append(state[:, window][:, edge])
+            turn = states[0].T @ states[1]
+            turn = turn * np.where(np.diag(turn) < 0.0, -1.0, 1.0)
+            coupling = abs(turn[0, 1] - turn[1, 0]) * HBAR / (2.0 * samples.timestep)
+            _, state = np.linalg.eigh(model.hamiltonian(theta, middle))
+            at_edge = np.ascontiguousarray(state[:, window][:, edge])
+            slopes = model.element_sums(at_edge, at_edge, middle)
+            target = Target(samples.energies[sample], samples.couplings[sample])
+            residuals, _ = sample_residuals(
+                model, theta, (before, after, middle), target, loss, derivatives=False
+            )
+            found.append(
+                (
+                    np.array(levels), float(coupling),
+                    posterior_variance(factor, slopes[:, 1] - slopes[:, 0]), float(residuals @ residuals),
+                )
+            )  # fmt: skip
+        return found
+
+    parts = [
+        one
+        for chunk in map_chunks(work, chunk_slices(len(index), 8), workers=trainer.workers)
+        for one in chunk
+    ]
+    return BlockOut(
+        np.array([one[0] for one in parts]), np.array([one[1] for one in parts]),
+        np.array([one[2] for one in parts]), np.array([one[3] for one in parts]),
+    )  # fmt: skip
+
+
+def score(trainer: Trainer, found: BlockOut, *, n_blocks: int = BLOCKS) -> HeldOutScores:
+    """Return how well left-out samples were forecast."""
+    samples = trainer.samples
+    low, high = samples.n_occupied - 1, samples.n_occupied
+    gap = found.energies[:, :, high] - found.energies[:, :, low]
+    known = np.isfinite(samples.coupling)
+    middle = samples.gap.mean(axis=1)
+    rate, forecast_rate = samples.coupling**2 / middle**4, found.couplings**2 / gap.mean(axis=1) ** 4
+
+    def from_middle(energies: Floats) -> Floats:
+        return energies - 0.5 * (energies[:, :, [low]] + energies[:, :, [high]])
+
+    inner = slice(1 if low > 2 else 0, -1 if samples.energies.shape[2] - high > 3 else None)
+    bands = np.abs(from_middle(found.energies) - from_middle(samples.energies))[:, :, inner]
+    return HeldOutScores(
+        gap_r2=r2_score(samples.gap.ravel(), gap.ravel()),
+        coupling_r2=r2_score(samples.coupling[known], found.couplings[known]),
+        gap_error=float(np.sqrt(np.mean((gap - samples.gap) ** 2))),
+        coupling_error=_rms(found.couplings[known] - samples.coupling[known]),
+        band_error=float(bands.mean()),
+        rate_correlation=_correlation(rate[known], forecast_rate[known]),
+        loss=float(found.loss.mean()),
+        n_blocks=n_blocks,
+    )
+
+
+def r2_score(y: Floats, forecast: Floats) -> float:
+    """Return 1 - residual over total sum of squares; NaN where y does not vary."""
+    total = float(np.sum((y - y.mean()) ** 2)) if len(y) else 0.0
+    return 1.0 - float(np.sum((y - forecast) ** 2)) / total if total > 0 else float("nan")
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")
+
+
+def _correlation(one: Floats, two: Floats) -> float:
+    if len(one) < 3 or np.std(one) == 0 or np.std(two) == 0:
+        return float("nan")
+    return float(np.corrcoef(one, two)[0, 1])

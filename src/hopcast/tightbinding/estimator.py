@@ -1,0 +1,244 @@
+"""`TightBinding`: learn a Hamiltonian from computed frames, forecast it along any trajectory of the material."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky
+from sklearn.base import BaseEstimator
+
+from hopcast.core.errors import InputError, QualityWarning
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.trajectory import Trajectory
+from hopcast.tightbinding.basis import OrbitalBasis, make_basis
+from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
+from hopcast.tightbinding.fit import STARTS, Trainer
+from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
+from hopcast.tightbinding.forecast import BandForecast, forecast_bands
+from hopcast.tightbinding.form import Form, build_model, shortest_distances
+from hopcast.tightbinding.gauss_newton import Optimum
+from hopcast.tightbinding.samples import (
+    MOST,
+    SampleGeometries,
+    Samples,
+    collect_samples,
+    lowest_band,
+    sample_geometries,
+)
+from hopcast.tightbinding.terms import Keep
+
+Floats = NDArray[np.float64]
+
+CANDIDATES: tuple[Mapping[str, object], ...] = (
+    {"density": ""}, {"potential": "screened"}, {"r_field": 8.0, "decay_field": 2.5}, {"coupling_weight": 3.0},
+)  # fmt: skip
+"""What is tried in turn against the default form; what lowers the error on left-out blocks stays."""
+
+INSIDE = 0.99
+"""Share of left-out samples whose posterior variance counts as inside."""
+
+
+class TightBinding(BaseEstimator):
+    r"""Environment-dependent tight binding, fitted to band energies and couplings of some frames.
+
+    .. math:: H_{i\alpha,j\beta}(R) = \sum_q \theta_q B^q_{i\alpha,j\beta}(R)
+
+    Parameters
+    ----------
+    basis
+        Shells by element, e.g. ``{"Cs": "s", "Pb": "sp", "I": "sp"}``; what is not named takes `default_basis`.
+    valence
+        Electrons that an element gives to the bands, where the table's are not meant.
+    n_occupied
+        Occupied states of the Hamiltonian that is learnt from, where it does not know.
+    form
+        Hyperparameters; None: the default `Form`, and what of `CANDIDATES` lowers the error on left-out blocks.
+    keep
+        Which terms stay (an ablation); None: all.
+    most_samples
+        Samples to learn from; more are thinned out evenly.
+    random_state
+        For the scikit-learn dialect; the fit draws no random numbers.
+    workers
+        Threads; None takes all cores. Results do not depend on it.
+
+    Attributes
+    ----------
+    bands_ : FittedBands
+        The fitted Hamiltonian.
+    scores_ : HeldOutScores
+        On blocks of time that were left out of the fit.
+    search_ : tuple
+        Pairs of each form that was tried and its scores.
+    """
+
+    def __init__(
+        self,
+        *,
+        basis: Mapping[str, str] | None = None,
+        valence: Mapping[str, int] | None = None,
+        n_occupied: int | None = None,
+        form: Form | None = None,
+        keep: Keep | None = None,
+        most_samples: int = MOST,
+        random_state: int | None = 0,
+        workers: int | None = None,
+    ) -> None:
+        self.basis = basis
+        self.valence = valence
+        self.n_occupied = n_occupied
+        self.form = form
+        self.keep = keep
+        self.most_samples = most_samples
+        self.random_state = random_state
+        self.workers = workers
+
+    def fit(self, trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> Self:
+        """Learn from the known frames of a Hamiltonian.
+
+        Raises
+        ------
+        InputError
+            If trajectory and Hamiltonian do not belong together, fewer than 10 pairs of neighbouring frames are known, the number of
+            occupied states is unknown or at odds with the valence electrons, or the window does not hold VBM and CBM.
+        ConfigError
+            If an option is impossible.
+
+        Warns
+        -----
+        QualityWarning
+            If the minimisation did not converge.
+        """
+        samples = collect_samples(trajectory, hamiltonian, most=self.most_samples, n_occupied=self.n_occupied)
+        basis = make_basis(trajectory.symbols, self.basis, self.valence)
+        lowest = lowest_band(basis, trajectory.numbers, samples.energies.shape[2], samples.n_occupied)
+        work = _Workshop(trajectory, samples, basis, lowest, self.keep, self.workers)
+        best = work.try_form(self.form or Form())
+        tried = [(best.form, best.scores)]
+        for change in () if self.form is not None else CANDIDATES:
+            found = work.try_form(best.form.replace(**change))
+            tried.append((found.form, found.scores))
+            if found.scores.loss < best.scores.loss:
+                best = found
+        self.search_ = tuple(tried)
+        self.bands_ = work.finish(best, hamiltonian)
+        self.scores_ = self.bands_.scores
+        if not self.bands_.converged:
+            warnings.warn(
+                f"The fit of the tight binding did not converge in {best.optimum.n_steps} steps; it reached a loss of "
+                f"{best.optimum.cost:.4g}, {self.scores_}.",
+                QualityWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def forecast(self, trajectory: Trajectory) -> BandForecast:
+        """Return the Hamiltonian along a trajectory of the material: any number of frames, any cell.
+
+        Raises
+        ------
+        InputError
+            If it was not fitted, an element is unknown, or the trajectory has one frame.
+        """
+        return forecast_bands(self._fitted(), trajectory, workers=self.workers)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted Hamiltonian to an HDF5 file, atomically."""
+        from hopcast.tightbinding.storage import save_bands
+
+        save_bands(self._fitted(), path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, damaged, or holds no tight binding.
+        """
+        from hopcast.tightbinding.storage import load_bands
+
+        bands = load_bands(path)
+        basis = bands.model.basis
+        found = cls(
+            basis=dict(zip(basis.elements, basis.shells, strict=True)),
+            valence=dict(zip(basis.elements, basis.electrons, strict=True)),
+            form=bands.form,
+        )
+        found.bands_, found.scores_, found.search_ = bands, bands.scores, ()
+        return found
+
+    def _fitted(self) -> FittedBands:
+        if not hasattr(self, "bands_"):
+            raise InputError("This tight binding is not fitted: call `fit(trajectory, hamiltonian)` first.")
+        return self.bands_
+
+
+class _Trial:
+    """A form that was fitted and judged."""
+
+    def __init__(
+        self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats, left_out: BlockOut, scores: HeldOutScores,
+    ) -> None:  # fmt: skip
+        self.form, self.trainer, self.optimum = form, trainer, optimum
+        self.centre, self.left_out, self.scores = centre, left_out, scores
+
+
+class _Workshop:
+    """The samples of one fit, and geometries kept for forms that share their radial functions."""
+
+    def __init__(
+        self, trajectory: Trajectory, samples: Samples, basis: OrbitalBasis, lowest: int, keep: Keep | None, workers: int | None,
+    ) -> None:  # fmt: skip
+        self.trajectory, self.samples, self.basis, self.lowest = trajectory, samples, basis, lowest
+        self.keep, self.workers = keep, workers
+        self.geometries: dict[tuple[object, ...], SampleGeometries] = {}
+        self.starts: Sequence[tuple[float, float]] = STARTS
+
+    def try_form(self, form: Form) -> _Trial:
+        """Fit a form and judge it on left-out blocks. The first one tries all starts, those after it the start that it found best."""
+        model = build_model(form, self.basis, self.trajectory, self.samples, keep=self.keep)
+        if form.geometry_key not in self.geometries:
+            self.geometries.clear()
+            self.geometries[form.geometry_key] = sample_geometries(
+                model, self.trajectory, self.samples.steps, workers=self.workers
+            )
+        trainer = Trainer(model, self.samples, self.geometries[form.geometry_key], self.lowest, self.workers)
+        fitted = trainer.fit(form, np.arange(len(self.samples)), self.starts)
+        self.starts = (fitted.start,)
+        left_out = leave_blocks_out(trainer, form, fitted.optimum.theta, fitted.centre)
+        return _Trial(form, trainer, fitted.optimum, fitted.centre, left_out, score(trainer, left_out))
+
+    def finish(self, trial: _Trial, hamiltonian: VibronicHamiltonian) -> FittedBands:
+        """Return the fitted Hamiltonian with its error bars."""
+        samples, optimum = self.samples, trial.optimum
+        normal = optimum.normal.copy()
+        normal[np.diag_indices_from(normal)] += 1.0
+        occupied = samples.n_occupied
+        gap = (trial.left_out.energies[:, :, occupied] - trial.left_out.energies[:, :, occupied - 1]).mean(
+            axis=1
+        )
+        square = float(np.mean((gap - samples.gap.mean(axis=1)) ** 2))
+        # variance of a unit of residuals: what is left of them, over what the parameters did not use up
+        left = float(np.sum(np.linalg.solve(normal, optimum.normal).diagonal()))
+        scale = optimum.cost / max(optimum.n_residuals - left, 0.1 * optimum.n_residuals)
+        explained = scale * float(np.mean(trial.left_out.variance))
+        coupling = samples.coupling - trial.left_out.couplings
+        known = np.isfinite(coupling)
+        return FittedBands(
+            model=trial.trainer.model, theta=optimum.theta, form=trial.form, n_states=samples.energies.shape[2],
+            n_occupied=occupied, timestep=samples.timestep, state_labels=hamiltonian.state_labels,
+            offset=float(np.mean(samples.energies - trial.left_out.energies)),
+            factor=np.ascontiguousarray(cholesky(normal, lower=True)), scale=scale, floor=max(square - explained, 0.0),
+            coupling_floor=float(np.mean(coupling[known] ** 2)) if known.any() else float("nan"),
+            limit=float(np.quantile(trial.left_out.variance, INSIDE)),
+            shortest=shortest_distances(self.trajectory, np.concatenate([samples.steps, samples.steps + 1]), self.basis),
+            cell=self.trajectory.cells().mean(axis=0), numbers=self.trajectory.numbers, scores=trial.scores,
+            n_samples=len(samples), converged=optimum.converged, provenance=dict(hamiltonian.provenance),
+        )  # fmt: skip

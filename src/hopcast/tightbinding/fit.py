@@ -1,0 +1,123 @@
+"""A fit: from several starts on some samples, energies first, then all samples and the couplings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum, Problem, minimise
+from hopcast.tightbinding.model import BandModel
+from hopcast.tightbinding.residuals import Loss, Target
+from hopcast.tightbinding.samples import SampleGeometries, Samples
+from hopcast.tightbinding.start import starting_values
+
+Floats = NDArray[np.float64]
+
+STARTS = tuple((shift, scale) for scale in (0.7, 1.0) for shift in (0.0, 1.0, 2.0, 3.0))
+"""Shifts of the cations' levels, eV, and factors on the universal hoppings that a fit starts from."""
+
+SCREENED = 36
+"""Samples on which starts are compared."""
+
+ENERGY_STEPS, COUPLING_STEPS = 8, 5
+"""Steps of a start before it is compared."""
+
+
+def make_loss(form: Form, samples: Samples, lowest: int) -> Loss:
+    """Return what counts how much.
+
+    The lowest and the highest band of a window of more than six mix with bands that are not known, and get no weight.
+    """
+    n_states, n_occupied = samples.energies.shape[2], samples.n_occupied
+    weights = np.full(n_states, 1.0 / form.energy_error)
+    if n_occupied > 3:
+        weights[0] = 0.0
+    if n_states - n_occupied > 3:
+        weights[-1] = 0.0
+    weights[[n_occupied - 1, n_occupied]] *= form.edge_weight
+    below = range(max(n_occupied - form.n_edges, 0), n_occupied)
+    above = range(n_occupied, min(n_occupied + form.n_edges, n_states))
+    pairs = np.array([(i, j) for i in below for j in above], dtype=np.int64)
+    moved = samples.coupling * samples.gap.mean(axis=1)
+    known = moved[np.isfinite(moved)]
+    size = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
+    if form.coupling_weight == 0.0 or size == 0.0:
+        pairs = pairs[:0]
+    return Loss(
+        lowest, weights, pairs, np.full(len(pairs), form.coupling_weight / size if size else 0.0), samples.timestep
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A minimum, the start that led to it, and the prior's centre there."""
+
+    optimum: Optimum
+    start: tuple[float, float]
+    centre: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Everything that fits with one set of radial functions share.
+
+    Attributes
+    ----------
+    model
+        What is fitted.
+    samples, geometries
+        Known numbers and where they were found.
+    lowest
+        Band of the model that is the lowest of the window.
+    workers
+        Threads.
+    """
+
+    model: BandModel
+    samples: Samples
+    geometries: SampleGeometries
+    lowest: int
+    workers: int | None = None
+
+    def problem(self, form: Form, index: NDArray[np.intp] | Sequence[int], centre: Floats) -> Problem:
+        """Return the least squares of some samples."""
+        chosen = self.samples.take(index)
+        targets = [
+            Target(energies, couplings)
+            for energies, couplings in zip(chosen.energies, chosen.couplings, strict=True)
+        ]
+        return Problem(
+            self.model, make_loss(form, chosen, self.lowest), self.geometries.take(index).parts, targets,
+            centre, np.ones(self.model.n_parameters), self.workers,
+        )  # fmt: skip
+
+    def fit(
+        self, form: Form, index: NDArray[np.intp], starts: Sequence[tuple[float, float]] = STARTS
+    ) -> Fitted:
+        """Return the best minimum reached from several starts.
+
+        Every start takes some steps on few samples, with energies alone and then with couplings; the lowest goes on with all.
+        """
+        few = index[np.unique(np.linspace(0, len(index) - 1, SCREENED).round().astype(int))]
+        best: tuple[Optimum, tuple[float, float], Floats] | None = None
+        for shift, scale in starts:
+            centre = starting_values(self.model, shift=shift, scale=scale)
+            problem = self.problem(form, few, centre)
+            alone = dataclasses.replace(problem, loss=problem.loss.without_couplings())
+            theta = minimise(alone, centre, most_steps=ENERGY_STEPS).theta
+            found = minimise(problem, theta, most_steps=COUPLING_STEPS)
+            if best is None or found.cost < best[0].cost:
+                best = (found, (shift, scale), centre)
+        assert best is not None
+        return Fitted(self.refine(form, index, best[0].theta, best[2]), best[1], best[2])
+
+    def refine(
+        self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS
+    ) -> Optimum:  # fmt: skip
+        """Return the minimum near `theta`."""
+        return minimise(self.problem(form, index, centre), theta, most_steps=most_steps)

@@ -1,0 +1,139 @@
+"""`FittedBands`: a tight binding with its parameters, and what is known of its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.model import BandModel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeldOutScores:
+    """How well samples in blocks of time that were left out are forecast.
+
+    Attributes
+    ----------
+    gap_r2, coupling_r2
+        Of the gap and of hbar |d| of VBM and CBM; 0 is the mean.
+    gap_error, coupling_error
+        Root mean square errors, eV.
+    band_error
+        Mean absolute error of the window's energies from the gap's middle, eV.
+    rate_correlation
+        Of V^2/E^4, the second-order rate at the mid-points.
+    loss
+        Sum of squared residuals a sample, in the units of the fit: what forms are compared by.
+    n_blocks
+        Blocks.
+    """
+
+    gap_r2: float
+    coupling_r2: float
+    gap_error: float
+    coupling_error: float
+    band_error: float
+    rate_correlation: float
+    loss: float
+    n_blocks: int
+
+    def __str__(self) -> str:
+        return (
+            f"left out in {self.n_blocks} blocks of time: gap R² {self.gap_r2:.2f} (rms error {1e3 * self.gap_error:.0f} meV), "
+            f"ħ|d| R² {self.coupling_r2:.2f}, bands {1e3 * self.band_error:.0f} meV, correlation of the local rate {self.rate_correlation:.2f}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FittedBands:
+    """A Hamiltonian learnt from samples.
+
+    Attributes
+    ----------
+    model, theta
+        The form and its parameters.
+    form
+        Hyperparameters.
+    n_states, n_occupied
+        Of the window of bands.
+    timestep
+        Of the samples, fs.
+    state_labels
+        Names of the window's states.
+    offset
+        Added to the model's levels, so that their mean over the training samples is the data's, eV.
+    factor
+        Lower Cholesky factor of J^T J + W [n_parameters, n_parameters].
+    scale
+        Variance of a unit of residuals.
+    floor
+        Variance of the gap that the posterior of the parameters does not explain, from left-out blocks, eV^2.
+    coupling_floor
+        The same of hbar |d|, eV^2.
+    limit
+        Posterior variance of the gap, before scaling, that 99 % of left-out samples stay below, eV^2.
+    shortest
+        Shortest distances in training by pair of elements [n_species, n_species], Å.
+    cell, numbers
+        Of the training cell.
+    scores
+        On left-out blocks.
+    n_samples
+        Samples learnt from.
+    converged
+        Whether the minimisation ended in small steps.
+    provenance
+        As text.
+    """
+
+    model: BandModel
+    theta: Floats
+    form: Form
+    n_states: int
+    n_occupied: int
+    timestep: float
+    state_labels: tuple[str, ...]
+    offset: float
+    factor: Floats
+    scale: float
+    floor: float
+    coupling_floor: float
+    limit: float
+    shortest: Floats
+    cell: Floats
+    numbers: Integers
+    scores: HeldOutScores
+    n_samples: int
+    converged: bool
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def lowest_of(self, numbers: Integers) -> int:
+        """Return which band of a cell is the lowest of the window."""
+        return self.model.basis.n_occupied(numbers) - self.n_occupied
+
+    def eigenstates(self, geometry: FrameGeometry) -> tuple[Floats, Floats]:
+        """Return all levels [n], eV (without the offset), and states [n, n] of a frame."""
+        levels, states = np.linalg.eigh(self.model.hamiltonian(self.theta, geometry))
+        return levels, states
+
+    def gap_variance(self, geometry: FrameGeometry, states: Floats, lowest: int) -> float:
+        """Return the posterior variance of a frame's gap before scaling, eV^2 (in units of `scale`)."""
+        edges = np.ascontiguousarray(states[:, [lowest + self.n_occupied - 1, lowest + self.n_occupied]])
+        slopes = self.model.element_sums(edges, edges, geometry)
+        return posterior_variance(self.factor, slopes[:, 1] - slopes[:, 0])
+
+
+def posterior_variance(factor: Floats, slope: Floats) -> float:
+    """Return g^T (L L^T)^-1 g."""
+    from scipy.linalg import solve_triangular
+
+    half = solve_triangular(factor, slope, lower=True, check_finite=False)
+    return float(half @ half)

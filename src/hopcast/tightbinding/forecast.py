@@ -1,0 +1,166 @@
+"""The forecast: every frame's Hamiltonian, its window of bands, and couplings by the chain that anybody's overlaps go through."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.chunks import chunk_slices, single_threaded_blas, stream_chunks
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.trajectory import Trajectory
+from hopcast.couplings import derive_couplings
+from hopcast.tightbinding.fitted import FittedBands
+from hopcast.tightbinding.geometry import FrameGeometry
+
+Floats = NDArray[np.float64]
+
+CHUNK = 64
+"""Frames of one unit of work."""
+
+SHORTER = 0.9
+"""A distance below this share of the shortest in training puts a frame outside."""
+
+
+@dataclass(frozen=True, eq=False)
+class BandForecast:
+    """What a tight binding says of a trajectory.
+
+    Attributes
+    ----------
+    hamiltonian
+        Energies and signed couplings of the window of bands.
+    std
+        Standard deviation of the gap [n_frames], eV.
+    outside
+        Frames that the training set tells little of, or with atoms closer than any in training [n_frames].
+    why
+        One sentence about the frames outside, or nothing.
+    """
+
+    hamiltonian: VibronicHamiltonian
+    std: Floats
+    outside: NDArray[np.bool_]
+    why: str
+
+    def __repr__(self) -> str:
+        return (
+            f"BandForecast({self.hamiltonian!r}, gap ± {1e3 * float(np.mean(self.std)):.0f} meV, "
+            f"{int(self.outside.sum())} of {len(self.outside)} frames outside)"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    energies: Floats
+    overlaps: Floats
+    variance: Floats
+    close: NDArray[np.bool_]
+
+
+def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int | None = None) -> BandForecast:
+    """Return the Hamiltonian of a window of bands along a trajectory.
+
+    Parameters
+    ----------
+    bands
+        The fitted tight binding.
+    trajectory
+        Of the same elements, any cell and number of atoms; two frames at least.
+    workers
+        Threads; results do not depend on them.
+
+    Raises
+    ------
+    InputError
+        If an element is unknown, the number of valence electrons is odd, the cell has too few bands, or two atoms coincide.
+    """
+    if trajectory.n_frames < 2:
+        raise InputError("A forecast of couplings needs at least two frames, but the trajectory has one.")
+    lowest = bands.lowest_of(trajectory.numbers)
+    n_orbitals = sum(
+        bands.model.basis.n_orbitals(int(k)) for k in bands.model.basis.species_of(trajectory.numbers)
+    )
+    if lowest < 0 or lowest + bands.n_states > n_orbitals:
+        raise InputError(
+            f"The window of {bands.n_states} bands ({bands.n_occupied} occupied) must fit into the cell's {n_orbitals} bands "
+            f"({lowest + bands.n_occupied} occupied), but does not: take a larger cell."
+        )
+
+    def work(chunk: slice) -> _Part:
+        return _forecast_chunk(bands, trajectory, chunk, lowest)
+
+    with single_threaded_blas():
+        parts = list(
+            stream_chunks(work, chunk_slices(trajectory.n_frames, CHUNK), workers=workers, portable=True)
+        )
+    variance = np.concatenate([part.variance for part in parts])
+    close = np.concatenate([part.close for part in parts])
+    blind = variance > bands.limit
+    raw = VibronicHamiltonian(
+        np.concatenate([part.energies for part in parts]) + bands.offset,
+        np.zeros((trajectory.n_frames - 1, bands.n_states, bands.n_states)),
+        trajectory.timestep,
+        overlaps=np.concatenate([part.overlaps for part in parts]),
+        n_occupied=bands.n_occupied,
+        state_labels=bands.state_labels,
+        provenance={"source": "tight binding", **bands.provenance},
+    )
+    return BandForecast(
+        derive_couplings(raw), np.sqrt(bands.scale * variance + bands.floor), blind | close, _why(blind, close)
+    )  # fmt: skip
+
+
+def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lowest: int) -> _Part:
+    """Return the frames of a chunk, and the overlaps with the frame after it."""
+    last = min(chunk.stop + 1, trajectory.n_frames)
+    n = chunk.stop - chunk.start
+    window = slice(lowest, lowest + bands.n_states)
+    energies = np.empty((n, bands.n_states))
+    overlaps = np.empty((last - 1 - chunk.start, bands.n_states, bands.n_states))
+    variance, close = np.empty(n), np.zeros(n, dtype=bool)
+    before: Floats | None = None
+    for row, frame in enumerate(range(chunk.start, last)):
+        geometry = bands.model.geometry(trajectory, frame)
+        levels, states = bands.eigenstates(geometry)
+        if before is not None:
+            overlaps[row - 1] = before.T @ states[:, window]
+        before = states[:, window]
+        if row < n:
+            energies[row] = levels[window]
+            variance[row] = bands.gap_variance(geometry, states, lowest)
+            close[row] = has_close_atoms(bands, geometry)
+    return _Part(energies, overlaps, variance, close)
+
+
+def has_close_atoms(bands: FittedBands, geometry: FrameGeometry) -> bool:
+    """Whether two atoms lie closer than any of their elements did in training, by more than a tenth."""
+    limit = SHORTER * bands.shortest.reshape(-1)[geometry.kind]
+    return bool(np.any(geometry.distance < np.where(np.isfinite(limit), limit, 0.0)))
+
+
+def _why(blind: NDArray[np.bool_], close: NDArray[np.bool_]) -> str:
+    if not (blind.any() or close.any()):
+        return ""
+    text = (
+        f"{int((blind | close).sum())} of {len(blind)} frames lie outside of what the training set tells of"
+    )
+    return (
+        text + (f", {int(close.sum())} with atoms closer than any in training" if close.any() else "") + "."
+    )
+
+
+def iterate_states(
+    bands: FittedBands, trajectory: Trajectory
+) -> Iterator[tuple[FrameGeometry, Floats, Floats]]:
+    """Yield the geometry, all levels (eV, with the offset) and all states of each frame."""
+    for frame in itertools.count():
+        if frame >= trajectory.n_frames:
+            return
+        geometry = bands.model.geometry(trajectory, frame)
+        levels, states = bands.eigenstates(geometry)
+        yield geometry, levels + bands.offset, states

@@ -1,0 +1,171 @@
+"""`Form`: the choices a fit leaves open, and the model they make for a trajectory."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import ConfigError, check_choice
+from hopcast.core.trajectory import Trajectory
+from hopcast.tightbinding.basis import OrbitalBasis
+from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.model import BandModel, Surroundings
+from hopcast.tightbinding.radial import RadialPrior, RadialTable, tabulate
+from hopcast.tightbinding.samples import Samples
+from hopcast.tightbinding.start import bond_length
+from hopcast.tightbinding.terms import Keep, standard_terms
+
+Floats = NDArray[np.float64]
+
+DENSITIES = ("", "all", "element")
+POTENTIALS = ("", "screened", "ewald")
+
+REFERENCE_FRAMES = 40
+"""Training frames from which reference densities, potentials and bond lengths are averaged."""
+
+
+BOND_MARGIN = 0.35
+"""Bonds of ionic solids are longer than the sum of covalent radii, Å."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """Hyperparameters of a fit.
+
+    Attributes
+    ----------
+    r_hopping, decay_hopping, size_hopping
+        Cutoff, decay (Å) and size at a bond (eV) that are believed of hoppings before any data (`RadialPrior`).
+    r_field, decay_field, size_field
+        The same of crystal fields, which reach further: they are electrostatic in good part.
+    density
+        Modulation of radial functions by the density around either atom: "" (none), of "all" neighbours, or of each "element".
+    density_size
+        Relative effect of a unit of density.
+    potential
+        Electrostatic potential on each level: "" (none), "screened", or "ewald" (unscreened, not size-consistent in small cells).
+    energy_error
+        What the form cannot say of an energy, eV: residuals are measured in it.
+    edge_weight
+        Weight of the residuals of VBM and CBM over those of other bands.
+    coupling_weight
+        Weight of the residuals of couplings, measured in their root mean square over the training samples.
+    n_edges
+        Bands on either side of the gap whose couplings across it count.
+    """
+
+    r_hopping: float = 8.0
+    decay_hopping: float = 1.6
+    size_hopping: float = 0.5
+    r_field: float = 10.0
+    decay_field: float = 4.0
+    size_field: float = 0.3
+    density: str = "all"
+    density_size: float = 0.3
+    potential: str = ""
+    energy_error: float = 0.1
+    edge_weight: float = 3.0
+    coupling_weight: float = 1.5
+    n_edges: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("density", self.density, DENSITIES)
+        check_choice("potential", self.potential, POTENTIALS)
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            if one.name in ("density", "potential"):
+                continue
+            if not np.isfinite(value) or value < 0 or (value == 0 and one.name != "coupling_weight"):
+                raise ConfigError(f"Argument `{one.name}` must be positive, but is {value}.")
+
+    def replace(self, **changes: object) -> Form:
+        """Return another form."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    @property
+    def priors(self) -> tuple[RadialPrior, RadialPrior]:
+        """Of hoppings and of crystal fields."""
+        return (
+            RadialPrior(self.r_hopping, self.decay_hopping, self.size_hopping),
+            RadialPrior(self.r_field, self.decay_field, self.size_field),
+        )
+
+    @property
+    def geometry_key(self) -> tuple[object, ...]:
+        """What the geometries of a fit depend on: forms that share it share them."""
+        return (*self.priors, self.density, self.density_size, self.potential)
+
+    def __str__(self) -> str:
+        parts = [f"hoppings to {self.r_hopping:g} Å, crystal fields to {self.r_field:g} Å"]
+        parts += [f"density of {self.density} neighbours"] * bool(self.density)
+        parts += [f"{self.potential} potential"] * bool(self.potential)
+        return ", ".join([*parts, f"coupling weight {self.coupling_weight:g}"])
+
+
+def shortest_distances(trajectory: Trajectory, frames: NDArray[np.int64], basis: OrbitalBasis) -> Floats:
+    """Return the shortest distance of each pair of elements over some frames [n_species, n_species], Å (inf where beyond 6 Å)."""
+    species = basis.species_of(trajectory.numbers)
+    n = len(basis.elements)
+    # a model of densities sees every pair
+    table = RadialTable(1.0, 1.0, 6.0, np.zeros((n * n, 1, 0, 4)), (0, 0))
+    probe = BandModel(basis, (), Surroundings(table, density="all", density_reach=6.0))
+    shortest = np.full((n, n), np.inf)
+    for frame in frames:
+        geometry = probe.geometry(trajectory, int(frame))
+        np.minimum.at(shortest, (species[geometry.first], species[geometry.second]), geometry.distance)
+    return np.minimum(shortest, shortest.T)
+
+
+def build_model(
+    form: Form, basis: OrbitalBasis, trajectory: Trajectory, samples: Samples, *, keep: Keep | None = None
+) -> BandModel:
+    """Return the model of a form for a material: radial functions and references from the training frames.
+
+    Raises
+    ------
+    ConfigError
+        If a cutoff does not reach beyond the shortest bond.
+    """
+    picked = np.unique(np.linspace(0, len(samples) - 1, REFERENCE_FRAMES).round().astype(int))
+    frames = samples.steps[picked]
+    nearest = float(shortest_distances(trajectory, frames, basis).min())
+    for name in ("r_hopping", "r_field"):
+        if getattr(form, name) < 1.2 * nearest:
+            raise ConfigError(
+                f"Argument `{name}` must lie well beyond the shortest distance of the training frames ({nearest:.2f} Å), "
+                f"but is {getattr(form, name):g} Å."
+            )
+    bonds = np.array(
+        [bond_length(one, other) + BOND_MARGIN for one in basis.elements for other in basis.elements]
+    )
+    around = Surroundings(
+        tabulate(form.priors, bonds, 0.8 * nearest), form.density, form.r_hopping, form.density_size, 1.1 * nearest,
+        potential=form.potential,
+    )  # fmt: skip
+    terms = standard_terms(basis, potential=bool(form.potential), keep=keep)
+    bare = BandModel(basis, terms, around)
+    if not (form.density or form.potential):
+        return bare
+    return dataclasses.replace(bare, surroundings=_with_references(bare, trajectory, frames))
+
+
+def _with_references(model: BandModel, trajectory: Trajectory, frames: NDArray[np.int64]) -> Surroundings:
+    """Return the surroundings with mean densities and potentials by element."""
+    around, n = model.surroundings, model.n_species
+    species = model.basis.species_of(trajectory.numbers)
+    density, potential = [], []
+    for frame in frames:
+        geometry: FrameGeometry = model.geometry(trajectory, int(frame))
+        if around.density:
+            density.append(model.densities_at(geometry.first, geometry.second, geometry.distance, species))
+        potential.append(geometry.sites)
+    means: dict[str, Any] = {}
+    for name, values in (("density_mean", density), ("potential_mean", potential)):
+        if values and values[0].shape[1]:
+            mean = np.mean(values, axis=0)
+            means[name] = np.array([mean[species == k].mean(axis=0) for k in range(n)])
+    return dataclasses.replace(around, **means)

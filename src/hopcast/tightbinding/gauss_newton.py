@@ -1,0 +1,138 @@
+"""Gauss-Newton with an identity damping, over samples in parallel, always summed in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
+from hopcast.tightbinding.model import BandModel
+from hopcast.tightbinding.residuals import Geometries, Loss, Target, sample_residuals
+
+Floats = NDArray[np.float64]
+
+CHUNK = 8
+"""Samples of one sum: fixed, so that results do not depend on the number of threads."""
+
+MOST_STEPS = 40
+SMALL_STEP = 5e-4
+"""Relative fall of the cost below which a step counts as small; three of them in a row end the fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where a minimisation ended.
+
+    Attributes
+    ----------
+    theta
+        Parameters.
+    cost
+        Sum of squared residuals and prior.
+    normal
+        J^T J of the residuals, without the prior [n_parameters, n_parameters].
+    n_residuals
+        Residuals summed.
+    converged
+        Whether the last steps were small.
+    n_steps
+        Steps taken.
+    """
+
+    theta: Floats
+    cost: float
+    normal: Floats
+    n_residuals: int
+    converged: bool
+    n_steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Least squares of some samples with a quadratic prior.
+
+    Attributes
+    ----------
+    model, loss
+        What is fitted, and what counts.
+    geometries, targets
+        Of the samples.
+    centre, weights
+        The prior, ``sum(weights (theta - centre)^2)``.
+    workers
+        Threads.
+    """
+
+    model: BandModel
+    loss: Loss
+    geometries: Sequence[Geometries]
+    targets: Sequence[Target]
+    centre: Floats
+    weights: Floats
+    workers: int | None = None
+
+    def normal_equations(self, theta: Floats) -> tuple[float, Floats, Floats, int]:
+        """Return the cost, J^T J and J^T r of the residuals, and their number."""
+
+        def part(chunk: slice) -> tuple[float, Floats, Floats, int]:
+            found = [
+                sample_residuals(self.model, theta, geometries, target, self.loss, derivatives=True)
+                for geometries, target in zip(self.geometries[chunk], self.targets[chunk], strict=True)
+            ]
+            residuals = np.concatenate([one for one, _ in found])
+            slopes = np.concatenate([one for _, one in found], axis=1)
+            return float(residuals @ residuals), slopes @ slopes.T, slopes @ residuals, len(residuals)
+
+        n = self.model.n_parameters
+        cost, normal, gradient, count = 0.0, np.zeros((n, n)), np.zeros(n), 0
+        for one in map_chunks(part, chunk_slices(len(self.targets), CHUNK), workers=self.workers):
+            cost, normal, gradient, count = cost + one[0], normal + one[1], gradient + one[2], count + one[3]
+        return cost + self._penalty(theta), normal, gradient, count
+
+    def _penalty(self, theta: Floats) -> float:
+        return float(np.sum(self.weights * (theta - self.centre) ** 2))
+
+
+def minimise(
+    problem: Problem, theta: Floats, *, most_steps: int = MOST_STEPS, small: float = SMALL_STEP
+) -> Optimum:  # fmt: skip
+    """Return the minimum that Gauss-Newton reaches from `theta`.
+
+    Each step solves ``(J^T J + W + damping I) step = -gradient``; the damping falls after a step that lowers the cost and grows until
+    one does. (A damping by the diagonal stops early here: parameters of distant shells have tiny diagonals.)
+    """
+    with single_threaded_blas():
+        here = problem.normal_equations(theta)
+        # in units of the curvature, so that the units of the residuals do not matter
+        unit = 1e-3 * max(float(np.trace(here[1])) / len(theta), 1.0)
+        damping, least = unit, unit * 1e-6
+        n_small = n_steps = 0
+        while n_steps < most_steps and n_small < 3:
+            cost, normal, gradient, _ = here
+            slope = gradient + problem.weights * (theta - problem.centre)
+            for _ in range(12):
+                step = _solve(normal, problem.weights + damping, -slope)
+                # most steps are taken: their derivatives are needed anyway
+                there = problem.normal_equations(theta + step) if step is not None else None
+                if step is not None and there is not None and there[0] < cost:
+                    n_small = n_small + 1 if cost - there[0] < small * cost else 0
+                    theta, here, damping = theta + step, there, max(damping / 5.0, least)
+                    n_steps += 1
+                    break
+                damping *= 5.0
+            else:
+                n_small = 3
+    return Optimum(theta, here[0], here[1], here[3], n_small >= 3, n_steps)
+
+
+def _solve(normal: Floats, diagonal: Floats, right: Floats) -> Floats | None:
+    matrix = normal.copy()
+    matrix[np.diag_indices_from(matrix)] += diagonal
+    try:
+        return np.asarray(cho_solve(cho_factor(matrix, lower=True, overwrite_a=True), right))
+    except LinAlgError:
+        return None

@@ -1,0 +1,133 @@
+r"""Residuals of a sample and their exact derivatives by the parameters.
+
+Energies: model at the mid-point minus the mean of the data at both frames, for the window's bands, less one free shift (absolute levels of
+a periodic calculation mean nothing; over a time step energies bend by less than a meV, and one eigenproblem serves all).
+Couplings: :math:`|h_{ij}|` minus the data's :math:`\hbar|d_{ij}|(E_j - E_i)`, with
+:math:`h_{ij} = \hbar\langle i|H(t+\Delta t) - H(t)|j\rangle/\Delta t` in the eigenvectors of the mid-point; no 1/(E_j - E_i), no signs. Their derivative
+has three parts, the matrix element itself and, by first-order perturbation theory, the two states:
+
+.. math:: \partial_q h_{ij} = \langle i|\partial_q\dot H|j\rangle + \langle i|B_q|x\rangle + \langle y|B_q|j\rangle, \qquad
+          x = \sum_{k\ne i} |k\rangle \frac{\langle k|\dot H|j\rangle}{E_i - E_k}
+
+(y likewise); near a crossing 1/x becomes x/(x^2 + w^2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.units import HBAR
+from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.model import BandModel
+
+Floats = NDArray[np.float64]
+
+CROSSING = 0.005
+"""eV; closer levels than this do not mix fully in the derivative of a coupling."""
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """What counts how much.
+
+    Attributes
+    ----------
+    lowest
+        Band of the model that is the lowest of the window.
+    band_weights
+        Of the residuals of the window's energies [n_states], 1/eV; 0 leaves a band out.
+    pairs
+        States of the window whose couplings count [n_pairs, 2].
+    pair_weights
+        Of their residuals [n_pairs], 1/eV^2.
+    timestep
+        fs.
+    """
+
+    lowest: int
+    band_weights: Floats
+    pairs: NDArray[np.int64]
+    pair_weights: Floats
+    timestep: float
+
+    def without_couplings(self) -> Loss:
+        """Return the loss of the energies alone."""
+        return Loss(self.lowest, self.band_weights, self.pairs[:0], self.pair_weights[:0], self.timestep)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Known numbers of one sample: energies [2, n_states], eV, and couplings hbar |d| [n_states, n_states], eV."""
+
+    energies: Floats
+    couplings: Floats
+
+
+Geometries = tuple[FrameGeometry, FrameGeometry, FrameGeometry]
+
+
+def sample_residuals(
+    model: BandModel, theta: Floats, geometries: Geometries, target: Target, loss: Loss, *, derivatives: bool
+) -> tuple[Floats, Floats]:
+    """Return the weighted residuals of a sample [n], and their derivatives [n_parameters, n] (empty where not asked for)."""
+    levels, states = np.linalg.eigh(model.hamiltonian(theta, geometries[2]))
+    bands = np.flatnonzero(loss.band_weights)
+    weight = loss.band_weights[bands]
+    square = weight**2 / np.sum(weight**2)
+    middle = target.energies.mean(axis=0)
+    error = levels[loss.lowest + bands] - middle[bands]
+    residuals, rows = [weight * (error - square @ error)], []
+    if derivatives:
+        chosen = np.ascontiguousarray(states[:, loss.lowest + bands])
+        slopes = model.element_sums(chosen, chosen, geometries[2])
+        rows.append((slopes - (slopes @ square)[:, None]) * weight)
+    if len(loss.pairs) and np.isfinite(target.couplings).any():
+        found = _couplings(model, theta, geometries, levels, states, target, loss, derivatives)
+        residuals.append(found[0])
+        if derivatives:
+            rows.append(found[1])
+    return np.concatenate(residuals), np.concatenate(rows, axis=1) if rows else np.zeros((0, 0))
+
+
+def _couplings(
+    model: BandModel, theta: Floats, geometries: Geometries, levels: Floats, states: Floats, target: Target, loss: Loss,
+    derivatives: bool,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    factor = HBAR / loss.timestep
+    before, after = (model.hamiltonian(theta, geometry) for geometry in geometries[:2])
+    change = (after - before) * factor
+    i, j = loss.lowest + loss.pairs[:, 0], loss.lowest + loss.pairs[:, 1]
+    one, two = np.ascontiguousarray(states[:, i]), np.ascontiguousarray(states[:, j])
+    moved = change @ two
+    h = np.einsum("ak,ak->k", one, moved)
+    middle = target.energies.mean(axis=0)
+    wanted = target.couplings[loss.pairs[:, 0], loss.pairs[:, 1]] * (
+        middle[loss.pairs[:, 1]] - middle[loss.pairs[:, 0]]
+    )
+    known = np.isfinite(wanted)
+    weight = np.where(known, loss.pair_weights, 0.0)
+    error = weight * (np.abs(h) - np.where(known, wanted, 0.0))
+    if not derivatives:
+        return error, np.zeros((0, 0))
+    slopes = factor * (
+        model.element_sums(one, two, geometries[1]) - model.element_sums(one, two, geometries[0])
+    )
+    responses = [
+        states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
+        states @ (_inverse_gaps(levels, j) * (states.T @ (change @ one))),
+    ]
+    mixed = model.element_sums(
+        np.concatenate([one, two], axis=1), np.concatenate(responses, axis=1), geometries[2]
+    )
+    slopes += mixed[:, : len(i)] + mixed[:, len(i) :]
+    return error, slopes * (weight * np.where(h < 0.0, -1.0, 1.0))
+
+
+def _inverse_gaps(levels: Floats, states: NDArray[np.int64]) -> Floats:
+    """Return 1 / (E_i - E_k), smooth near crossings and 0 for k = i, [n_levels, n_states]."""
+    gaps = levels[states][None, :] - levels[:, None]
+    inverse = gaps / (gaps**2 + CROSSING**2)
+    return np.asarray(inverse)

@@ -1,0 +1,129 @@
+"""A fitted tight binding in one HDF5 file: numbers and text, nothing that could run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from hopcast.core import hdf5
+from hopcast.core.errors import ConfigError, InputError
+from hopcast.tightbinding.basis import OrbitalBasis
+from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
+from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.model import BandModel, Surroundings
+from hopcast.tightbinding.radial import RadialTable
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term
+
+DEFINITION: Final = 1
+"""Of the terms and their columns: a file of another one would forecast something else."""
+
+KINDS: Final = {kind.__name__: kind for kind in (Level, Potential, Hopping, CrystalField)}
+ARRAYS: Final = {
+    "theta": ("1", ("parameter",)), "factor": ("1", ("parameter", "parameter")), "shortest": ("Å", ("element", "element")),
+    "cell": ("Å", ("vector", "xyz")), "numbers": ("1", ("atom",)),
+}  # fmt: skip
+NUMBERS: Final = (
+    "n_states", "n_occupied", "timestep", "offset", "scale", "floor", "coupling_floor", "limit", "n_samples", "converged",
+)  # fmt: skip
+
+
+def save_bands(bands: FittedBands, path: str | Path) -> None:
+    """Write a fitted tight binding, atomically.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    around = bands.model.surroundings
+
+    def fill(file: Any) -> None:
+        group = file.create_group("tight_binding")
+        basis = bands.model.basis
+        hdf5.put_attributes(
+            group,
+            {
+                "definition": DEFINITION, "form": json.dumps(dataclasses.asdict(bands.form)),
+                "scores": json.dumps(dataclasses.asdict(bands.scores)), "state_labels": list(bands.state_labels),
+                "basis": json.dumps(dataclasses.asdict(basis)),
+                "terms": json.dumps([[type(term).__name__, *dataclasses.astuple(term)] for term in bands.model.terms]),
+                **{name: getattr(bands, name) for name in NUMBERS},
+            },
+        )  # fmt: skip
+        for name, (unit, axes) in ARRAYS.items():
+            hdf5.put_array(group, name, getattr(bands, name), unit=unit, axes=axes)
+        part = group.create_group("surroundings")
+        hdf5.put_attributes(
+            part,
+            {
+                **{name: getattr(around, name) for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")},
+                "start": around.radial.start, "step": around.radial.step, "cutoff": around.radial.cutoff,
+                "counts": json.dumps(around.radial.counts),
+            },
+        )  # fmt: skip
+        hdf5.put_array(
+            part, "coefficients", around.radial.coefficients, unit="eV/Å^k", axes=("pair of elements", "knot", "function", "power")
+        )  # fmt: skip
+        hdf5.put_array(part, "density_mean", around.density_mean, unit="1", axes=("element", "density"))
+        hdf5.put_array(part, "potential_mean", around.potential_mean, unit="eV", axes=("element", "element"))
+        hdf5.put_attributes(group.create_group("provenance"), bands.provenance)
+
+    hdf5.write_file(path, fill)
+
+
+def load_bands(path: str | Path) -> FittedBands:
+    """Read a fitted tight binding.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, broken, of another definition, or holds no tight binding.
+    """
+    try:
+        with hdf5.open_file(path) as file:
+            if "tight_binding" not in file:
+                raise InputError(
+                    f"File `{path}` must hold a tight binding (`TightBinding.save` writes one), but holds {', '.join(file) or 'nothing'}."
+                )
+            group = file["tight_binding"]
+            definition = int(group.attrs.get("definition", 0))
+            if definition != DEFINITION:
+                raise InputError(
+                    f"File `{path}` must define terms as this version of hopcast does (definition {DEFINITION}), but has definition "
+                    f"{definition}. Fit the tight binding again."
+                )
+            return _read(group)
+    except (InputError, ConfigError):
+        raise
+    except Exception as error:  # h5py raises whatever the HDF5 library says of damaged files
+        raise InputError(
+            f"File `{path}` is damaged ({type(error).__name__}: {str(error)[:200]}). Fit the tight binding again."
+        ) from error
+
+
+def _read(group: Any) -> FittedBands:
+    part = group["surroundings"]
+    basis = {name: tuple(value) for name, value in json.loads(group.attrs["basis"]).items()}
+    radial = RadialTable(
+        float(part.attrs["start"]), float(part.attrs["step"]), float(part.attrs["cutoff"]),
+        hdf5.get_array(part, "coefficients"), tuple(json.loads(part.attrs["counts"])),
+    )  # fmt: skip
+    around = Surroundings(
+        radial, str(part.attrs["density"]), float(part.attrs["density_reach"]), float(part.attrs["density_size"]),
+        float(part.attrs["bond"]), hdf5.get_array(part, "density_mean"), str(part.attrs["potential"]),
+        float(part.attrs["eta"]), hdf5.get_array(part, "potential_mean"),
+    )  # fmt: skip
+    terms: tuple[Term, ...] = tuple(
+        KINDS[kind](*values) for kind, *values in json.loads(group.attrs["terms"])
+    )
+    numbers: dict[str, Any] = {name: group.attrs[name].item() for name in NUMBERS}
+    arrays: dict[str, Any] = {name: hdf5.get_array(group, name) for name in ARRAYS}
+    return FittedBands(
+        model=BandModel(OrbitalBasis(**basis), terms, around),
+        form=Form(**json.loads(group.attrs["form"])), scores=HeldOutScores(**json.loads(group.attrs["scores"])),
+        state_labels=tuple(str(one) for one in group.attrs["state_labels"]),
+        provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
+        **arrays, **numbers,
+    )  # fmt: skip
