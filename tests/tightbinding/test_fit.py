@@ -196,7 +196,7 @@ def test_bad_input_gets_one_sentence(material, fitted):
         fit_with(n_occupied=None)
     with pytest.raises(InputError, match="must hold VBM and CBM, but 12 of its 12"):
         fit_with(n_occupied=12)
-    with pytest.raises(InputError, match=r"same time step, but theirs are 1 fs and 2 fs"):
+    with pytest.raises(InputError, match=r"must be the same, but are 1 fs and 2 fs"):
         fit_with(timestep=2.0)
     few = known.energies.copy()
     few[27:] = np.nan

@@ -349,6 +349,7 @@ def frame_neighbours(
 def all_pairs(
     positions: Any, cell: Any, inverse: Any, width: Any, periodic: Any, radius: float, shortest: bool
 ) -> Any:  # pragma: no cover - compiled
+    """Return centre, neighbour and `near` of all pairs within a radius; where two atoms coincide, these two and an empty `near`."""
     n_atoms = positions.shape[0]
     wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
     wrap_frame(positions, inverse, periodic, wrapped, wraps)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import InputError
-from hopcast.core.hamiltonian import VibronicHamiltonian, check_same_frames
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.geometry import FrameGeometry
