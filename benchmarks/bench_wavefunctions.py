@@ -99,7 +99,7 @@ def main() -> None:
         for workers in (1, None):
             for loewdin in (False, True):
                 ratios, speeds, costs = [], [], []
-                for _ in range(1 if options.quick else 5):  # in pairs: the machine may do other things
+                for _ in range(1 if options.quick else 3):  # in pairs: the machine may do other things
                     disk = sequential(files)
                     forget(files)
                     start, cpu = time.perf_counter(), time.process_time()

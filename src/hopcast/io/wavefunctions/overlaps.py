@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hopcast.core.chunks import chunk_slices
 from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.planewaves import match_indices
-from hopcast.io.wavefunctions.protocol import Basis, Wavefunctions
+from hopcast.io.wavefunctions.protocol import Basis, Wavefunctions, same_cell
 
 BLOCK = 1 << 14
 """Plane waves multiplied at a time: products in the precision of the file, their sums in double precision."""
@@ -82,10 +82,16 @@ def common_planewaves(
             f"positive {second.order}. Calculate both with the same program (serial or parallel `vasp_gam`)."
         )
     listed = first.order not in ("", "x", "z")
-    in_one_order = first.order == second.order if listed else np.array_equal(first.cell, second.cell)
+    in_one_order = first.order == second.order if listed else same_cell(first.cell, second.cell)
     if in_one_order and first.n_components == second.n_components:
         return None
     at = match_indices(left.indices(spin, kpoint), right.indices(spin, kpoint))
+    counts = [basis.n_components // (2 if basis.flavour == "spinor" else 1) for basis in bases]
+    if same_cell(first.cell, second.cell) and not len(at[0]) == counts[0] == counts[1]:
+        raise InputError(
+            f"Files `{left.path}` and `{right.path}` must have the same plane waves in their one cell, but share {len(at[0])} of {counts[0]} and "
+            f"{counts[1]}. One of them is damaged: calculate it again."
+        )
     if first.flavour == "spinor":
         halves = first.n_components // 2, second.n_components // 2
         return tuple(np.concatenate([where, where + half]) for where, half in zip(at, halves, strict=True))  # type: ignore[return-value]

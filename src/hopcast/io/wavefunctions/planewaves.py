@@ -115,7 +115,5 @@ def match_indices(
     """Return where the plane waves that two spheres share stand in each, in one order."""
     reach = int(max(np.abs(left).max(initial=0), np.abs(right).max(initial=0))) + 1
     weights = np.array([1, 2 * reach + 1, (2 * reach + 1) ** 2])
-    _, at_left, at_right = np.intersect1d(
-        left @ weights, right @ weights, assume_unique=True, return_indices=True
-    )
+    _, at_left, at_right = np.intersect1d(left @ weights, right @ weights, return_indices=True)
     return at_left, at_right

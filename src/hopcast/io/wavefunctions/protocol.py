@@ -16,6 +16,15 @@ from hopcast.core.errors import InputError
 Flavour = Literal["full", "half", "spinor", "gaussian"]
 
 
+SAME_CELL = 1e-6
+"""Å."""
+
+
+def same_cell(left: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
+    """Whether two cells are the same, but for rounding."""
+    return bool(np.abs(left - right).max() <= SAME_CELL)
+
+
 @dataclass(frozen=True, eq=False)
 class Levels:
     """The bands of one spin and k-point.

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
-from hopcast.io.wavefunctions.protocol import BandFile, Basis, Levels, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import SAME_CELL, BandFile, Basis, Levels, check_bands, check_channel
 
 PARTIAL = 0.02
 """Occupations further than this from 0 and from 1 are partial."""
 AROUND = 8
 """Bands below and above the gap that are read where nobody names others."""
-SAME_CELL = 1e-6
-"""Å."""
 
 
 @dataclass(frozen=True)
