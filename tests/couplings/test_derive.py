@@ -226,3 +226,12 @@ def test_orthonormalised_is_unitary():
     rng = np.random.default_rng(0)
     unitary = orthonormalised(rng.normal(size=(4, 3, 3)))
     assert_allclose(unitary @ unitary.swapaxes(1, 2), np.broadcast_to(np.eye(3), (4, 3, 3)), atol=1e-12)
+
+
+def test_an_overlap_of_zeros_is_no_rotation():
+    overlaps = np.array([np.eye(2), np.zeros((2, 2)), np.eye(2)])
+    ham = VibronicHamiltonian(
+        np.arange(8.0).reshape(4, 2), np.full((3, 2, 2), np.nan), 1.0, overlaps=overlaps
+    )
+    with pytest.raises(InputError, match="overlaps of step 1 are zero throughout: its calculation failed"):
+        derive_couplings(ham)

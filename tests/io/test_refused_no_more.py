@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import hopcast as hc
 from hopcast.io.streaming import open_trajectory
@@ -264,3 +264,16 @@ def test_settings_with_a_mark_of_bytes(tmp_path):
     text = tmp_path / "study.toml"
     text.write_bytes(b"\xef\xbb\xbf" + b'[data]\ndataset = "cspbi3"\n')
     read_config(text)
+
+
+def test_our_files_and_xml_in_capitals(tmp_path):
+    (tmp_path / "a.xyz").write_text(cp2k())
+    found = hc.read_trajectory(tmp_path / "a.xyz", **CELL)
+    hc.write_trajectory(found, tmp_path / "MD.H5")
+    assert_array_equal(hc.read_trajectory(tmp_path / "MD.H5").positions, found.positions)
+
+
+def test_tables_of_windows_with_empty_lines(tmp_path):
+    (tmp_path / "EIGTXT").write_bytes(b"-1 0 1\r\n\r\n-1 0 1\r\n-1 0 1\r\n\r\n")
+    (tmp_path / "NATXT").write_bytes(2 * b"0 0.01 0 -0.01 0 0 0 0 0\r\n\r\n")
+    assert hc.read_hamiltonian(tmp_path, timestep=1.0).n_frames == 3

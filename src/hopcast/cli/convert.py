@@ -138,7 +138,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         raise InputError(
             f"File `{path}` does not exist, and no shipped data set is called so ({', '.join(DATASETS)}). Check the path."
         )
-    held = parts_of(path) if form in (None, "hopcast") and path.suffix in SUFFIXES else ()
+    held = parts_of(path) if form in (None, "hopcast") and path.suffix.lower() in SUFFIXES else ()
     ours = bool(held)
     wants_hamiltonian = (
         "hamiltonian" in held if ours else (form in names if form else _any(path, "hamiltonian"))
@@ -419,7 +419,7 @@ def convert(
         times = dephasing_matrix(dataclasses.replace(hamiltonian, multiplicities=()))
     lost = losses(hamiltonian, goal)
     if to == "hopcast":
-        if target.suffix not in (".h5", ".hdf5"):
+        if target.suffix.lower() not in (".h5", ".hdf5"):
             raise ConfigError(f"Argument `OUT` must end in .h5 or .hdf5, but is `{target}`.")
         write_native(target, hamiltonian=hamiltonian, trajectory=path)
     else:

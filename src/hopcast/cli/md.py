@@ -43,7 +43,7 @@ def md(
     from hopcast.io import read_trajectory, write_native
     from hopcast.io.native import SUFFIXES
 
-    if output.suffix not in SUFFIXES:
+    if output.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"Option --output must end in .h5 or .hdf5, but is `{output}`.")
     if output.exists() and not overwrite:
         raise OutputError(f"`{output}` exists. Choose another name, or replace it (--overwrite).")

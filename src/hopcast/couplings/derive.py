@@ -79,6 +79,11 @@ def derive_couplings(
         )
     raw, energies = hamiltonian.overlaps, hamiltonian.energies
     known = np.isfinite(raw).all(axis=(1, 2))
+    failed = np.flatnonzero(~np.any(raw, axis=(1, 2)))
+    if failed.size:
+        raise InputError(
+            f"The overlaps of step {failed[0]} are zero throughout: its calculation failed. Calculate it again, or leave it unknown (NaN)."
+        )
     if tracking == "trivial":
         order = tracked_order(raw, hamiltonian.multiplicities)
         energies = np.take_along_axis(energies, order, axis=1)

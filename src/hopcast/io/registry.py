@@ -328,7 +328,7 @@ def _known_by_name(path: Path) -> str:
     """Return what is to be said of files that are known but not read, or an empty string."""
     names = [entry.name for entry in path.iterdir()] if path.is_dir() else [path.name]
     packed = [name for name in names if name.endswith(".gz")]
-    if packed and (len(packed) == len(names) or path.is_file()):
+    if packed:
         return f"holds compressed files (`{packed[0][:60]}`). Unpack them (gunzip)."
     if any(re.fullmatch(r"[ES]_\d+_\d+_\d+_t?(re|im)", name) for name in names):
         return (

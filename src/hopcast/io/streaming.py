@@ -191,7 +191,7 @@ def open_trajectory(
         ):
             yield source
         return
-    if path.suffix in SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         with hdf5.open_file(path) as file:
             if "trajectory" not in file:
                 yield InMemory(read_trajectory(path, timestep=timestep))  # says what is missing

@@ -29,6 +29,8 @@ BOM = b"\xef\xbb\xbf"
 """What some editors put before the first line of a text."""
 WRAP = 132
 """Columns after which compilers break list-directed lines at the latest (80 of GNU and Intel, 132 with some options)."""
+SHORTEST = 53
+"""Columns that a line has at least where a number of double precision (of up to 27 columns) did not fit behind."""
 MAX_LINE = 1 << 26
 """A longer line is not a line of numbers."""
 

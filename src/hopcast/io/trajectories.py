@@ -120,6 +120,6 @@ def write_trajectory(trajectory: Trajectory, path: str | Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    if Path(path).suffix not in SUFFIXES:
+    if Path(path).suffix.lower() not in SUFFIXES:
         raise ConfigError(f"Argument `path` must end in .h5 or .hdf5, but is `{path}`.")
     write_native(path, trajectory=trajectory)

@@ -27,7 +27,7 @@ SAFE = ("traj", "proteindatabank", "xsf")
 
 def sniff(path: Path) -> bool:
     """Whether ASE recognises it as one of the formats that hold data only, and no reader of ours does."""
-    if not path.is_file() or path.suffix in (".h5", ".hdf5", ".npz", ".npy"):
+    if not path.is_file() or path.suffix.lower() in (".h5", ".hdf5", ".npz", ".npy"):
         return False
     if any(each.sniff(path) for each in (xdatcar, xyz, extxyz, vasprun, espresso, lammps)):
         return False

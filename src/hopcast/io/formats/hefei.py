@@ -131,15 +131,24 @@ def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
     ):
         return None
 
-    def rows(table: list[list[bytes]], columns: int) -> int:
-        """Return how many rows of so many columns there are, 0 where that is impossible."""
-        n_words, width = sum(map(len, table)), len(table[0])
-        n_rows, left = divmod(n_words, columns)
-        return n_rows if not left and len(table) == n_rows * -(-columns // width) else 0
+    words = [sum(map(len, table)) for table in lines]
+    widths = [len(table[0]) for table in lines]
+    # a line ends early only where the next number would not fit
+    full = [len(text.lstrip(b"\r\n").split(b"\n", 1)[0]) >= SHORTEST for text in texts]
+
+    def rows(table: int, columns: int) -> int:
+        """Return how many rows of so many columns a table has, 0 where that is impossible."""
+        n_rows, left = divmod(words[table], columns)
+        n_lines = n_rows * -(-columns // widths[table])
+        return (
+            n_rows
+            if not left and len(lines[table]) == n_lines and (columns <= widths[table] or full[table])
+            else 0
+        )
 
     possible = []
-    for n_states in range(1, 2000):
-        counts = [rows(table, n_states if k == 0 else n_states**2) for k, table in enumerate(lines)]
+    for n_states in range(1, min(words[0], 2000) + 1):
+        counts = [rows(table, n_states if table == 0 else n_states**2) for table in range(len(lines))]
         if all(counts) and all(abs(count - counts[0]) <= 1 for count in counts):
             possible.append(n_states)
     if len(possible) != 1:

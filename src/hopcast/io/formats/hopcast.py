@@ -15,7 +15,7 @@ from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 
 def sniff(path: Path) -> bool:
     """Whether it is HDF5 that says it is ours (or so damaged that it says nothing)."""
-    if path.suffix not in SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
     import h5py
 
@@ -53,7 +53,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
     """Write our file."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"Argument `path` must end in .h5 or .hdf5, but is `{path}`.")
     write_native(path, hamiltonian=hamiltonian)
 

@@ -14,7 +14,7 @@ from hopcast.io.registry import Format, ReadOptions, WriteOptions
 
 def sniff(path: Path) -> bool:
     """Whether it ends like our HDF5."""
-    return path.suffix in SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:
@@ -41,7 +41,7 @@ def check_timestep(path: object, found: float, wanted: float | None) -> None:
 
 def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
     """Write our file."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"Argument `path` must end in .h5 or .hdf5, but is `{path}`.")
     write_native(path, trajectory=trajectory)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -88,7 +89,7 @@ class _Reader:
                 elif item == b"TIME":
                     time = self._number(file)
                 elif item == b"TIMESTEP":
-                    number, box, n_atoms = int(self._number(file)), None, 0
+                    number, box, n_atoms = self._step(file), None, 0
                 elif item == b"NUMBER OF ATOMS":
                     n_atoms = self._count(file)
                 elif item.startswith(b"BOX BOUNDS"):
@@ -129,6 +130,12 @@ class _Reader:
 
     def _number(self, file: Any) -> float:
         return self._numbers(self._words(file), 1, "a number")[0]
+
+    def _step(self, file: Any) -> int:
+        words = self._words(file)
+        if len(words) != 1 or not re.fullmatch(rb"[-+]?\d{1,18}", words[0]):
+            raise self._broken("the number of a step", b" ".join(words))
+        return int(words[0])
 
     def _count(self, file: Any) -> int:
         words = self._words(file)

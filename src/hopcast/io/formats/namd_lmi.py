@@ -22,7 +22,7 @@ def looks_like(file: Any) -> bool:
 
 def sniff(path: Path) -> bool:
     """Whether it is HDF5 with olaps_r, olaps_i and eigs."""
-    if path.suffix not in (".h5", ".hdf5") or not path.is_file():
+    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return False
     import h5py
 

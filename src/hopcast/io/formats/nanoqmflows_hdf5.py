@@ -107,7 +107,7 @@ def looks_like(file: Any) -> bool:
 
 def sniff(path: Path) -> bool:
     """Whether it is HDF5 with eigenvalues and overlaps by number."""
-    if path.suffix not in SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
     import h5py
 

@@ -18,7 +18,7 @@ from hopcast.io.trajectory_parts import atomic_number, from_fractional, joined_c
 
 def sniff(path: Path) -> bool:
     """Whether it is XML of VASP."""
-    return path.is_file() and path.suffix == ".xml" and b"<modeling" in head(path)
+    return path.is_file() and path.suffix.lower() == ".xml" and b"<modeling" in head(path)
 
 
 def _rows(path: Path, frame: int, element: ET.Element | None, what: str, n_rows: int) -> list[float]:

@@ -32,7 +32,9 @@ def sniff(path: Path) -> bool:
 
 
 def _is_vasp_4(file: Path) -> bool:
-    return file.name.upper().startswith("XDATCAR") and head(file).split(b"\n")[3:4] == [b"  CAR"]
+    return file.name.upper().startswith("XDATCAR") and [
+        line.strip() for line in head(file).split(b"\n")[3:4]
+    ] == [b"CAR"]
 
 
 def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
