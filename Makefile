@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-cp2k test-qe bench fuzz lint clean
+.PHONY: help demo example test test-cp2k test-qe bench docs fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-cp2k  reproduce 20 frames of the shipped data with CP2K, where it is installed"
 	@echo "make test-qe pw.x on a small cell, and what its wavefunctions must obey, where Quantum ESPRESSO is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
+	@echo "make docs    the documentation as a site with search and the Python reference, in docs/_build"
 	@echo "make fuzz    1e5 mutated files through every reader (hours)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove $(VENV), build folders and caches"
@@ -56,6 +57,11 @@ test-qe: $(VENV)/installed
 bench: $(VENV)/installed $(VENV)/group-bench
 	$(BIN)/python benchmarks/run.py
 
+# searchable pages in docs/_build; a warning (a broken link, a docstring that does not render) fails
+docs: $(VENV)/installed $(VENV)/group-docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build
+	@echo "open docs/_build/index.html"
+
 fuzz: $(VENV)/installed $(VENV)/group-test
 	$(BIN)/python tests/fuzz/fuzz_readers.py
 
@@ -65,4 +71,4 @@ lint: $(VENV)/installed $(VENV)/group-lint
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache
