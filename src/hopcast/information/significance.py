@@ -80,7 +80,7 @@ class Information:
     p_adjusted: Floats
     smallest_p: Floats
     null: Floats
-    groups: NDArray[np.str_]
+    groups: NDArray[np.character]
     correlation_time: CorrelationTime
     decimation: int
     theiler_window: int
@@ -250,7 +250,7 @@ def information(
     )
 
 
-def _labels(groups: Sequence[Hashable] | None, n_features: int) -> NDArray[np.str_]:
+def _labels(groups: Sequence[Hashable] | None, n_features: int) -> NDArray[np.character]:
     labels = np.array(["all"] * n_features if groups is None else [str(label) for label in groups])
     if len(labels) != n_features:
         raise InputError(
@@ -283,7 +283,7 @@ def _mean(values: Floats) -> Floats:
 
 
 def _pooled(
-    corrected: Floats, null: Floats, labels: NDArray[np.str_]
+    corrected: Floats, null: Floats, labels: NDArray[np.character]
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Return mean and deviation of the pooled null, p, and the smallest p of each feature's group."""
     mean, deviation, p = (np.full(len(corrected), np.nan) for _ in range(3))
