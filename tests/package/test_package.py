@@ -12,7 +12,7 @@ import hopcast as hc
 
 LAYERS = (
     "core", "io", "couplings", "datasets", "descriptors", "tightbinding", "information", "regression", "evaluation", "dynamics", "forecast",
-    "abinitio", "selection", "report", "doctor", "study", "cli",
+    "abinitio", "selection", "results", "report", "doctor", "study", "cli",
 )  # fmt: skip
 ROOT = Path(hc.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)

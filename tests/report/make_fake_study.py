@@ -9,7 +9,6 @@ from ase.data import atomic_numbers
 from scipy.interpolate import CubicSpline
 
 from hopcast.abinitio import BandEdges, DensityOfStates
-from hopcast.report import estimate, number
 from hopcast.report.study_report import (
     Dephasing,
     ElectronHole,
@@ -21,6 +20,20 @@ from hopcast.report.study_report import (
     Structure,
     StudyReport,
 )
+from hopcast.results import estimate as estimate_record
+
+
+def number(key, value, reason=""):
+    """A number, or null and its reason beside it, as JSON holds them."""
+    if value is not None and np.isfinite(value):
+        return {key: value}
+    return {key: None, f"{key}_reason": reason or f"the result was {value}"}
+
+
+def estimate(*values, **more):
+    """A number with its interval, as JSON holds it."""
+    return estimate_record(*values, **more).model_dump()
+
 
 PEROVSKITE = {"Cs": 4, "Pb": 4, "I": 12}
 

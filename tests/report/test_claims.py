@@ -4,14 +4,17 @@ import copy
 
 import pytest
 
-from hopcast.report import StudyReport, with_verdicts
-from hopcast.report.claims import claims
-from hopcast.report.summary import gate
-from hopcast.report.verdicts import calibration_verdict, curve_verdict
+from hopcast.report import StudyReport
+from hopcast.results import validate_results, with_verdicts
+from hopcast.results.claims import claims
+from hopcast.results.forecasts import CalibrationRecord, CurvePoint
+from hopcast.results.summary import gate
+from hopcast.results.verdicts import calibration_verdict, curve_verdict
 
 
 def by_key(results):
-    return {one["key"]: one for one in with_verdicts(results)["claims"]}
+    judged = with_verdicts(validate_results(results)).to_dict()
+    return {one["key"]: one for one in judged["claims"]}
 
 
 def set_scores(results, r2, rival, shifted, blocked=0.9):
@@ -35,7 +38,7 @@ def set_scores(results, r2, rival, shifted, blocked=0.9):
 
 @pytest.fixture
 def results(study):
-    made = copy.deepcopy(study.results)
+    made = copy.deepcopy(study.results.to_dict())
     made["data"]["duration"] = 1e6  # long enough to conclude
     return made
 
@@ -108,7 +111,7 @@ def test_information_claims_follow_null_and_corrected(results):
 
 def test_other_materials_have_the_same_section(make_study):
     study = make_study({"Ga": 4, "N": 4})
-    keys = {one["key"] for one in study.results["claims"]}
+    keys = {one["key"] for one in study.results.to_dict()["claims"]}
     assert keys == {
         "one_environment",
         "least_environment",
@@ -118,11 +121,11 @@ def test_other_materials_have_the_same_section(make_study):
         "ranking",
         "rates",
     }
-    ranking = next(one for one in study.results["claims"] if one["key"] == "ranking")
+    ranking = next(one for one in study.results.to_dict()["claims"] if one["key"] == "ranking")
     assert ranking["verdict"]["label"] == "inconclusive"
     assert "Cs" not in ranking["protocol"]
     one_element = make_study({"Si": 2}, n_frames=60, bare=True)
-    assert {one["key"] for one in one_element.results["claims"]} <= {
+    assert {one["key"] for one in one_element.results.to_dict()["claims"]} <= {
         "one_feature",
         "coupling_below_gap",
         "rates",
@@ -130,16 +133,18 @@ def test_other_materials_have_the_same_section(make_study):
 
 
 def test_no_data_no_claims(study):
-    kept = {key: study.results[key] for key in ("schema_version", "provenance", "data")}
+    kept = {key: study.results.to_dict()[key] for key in ("schema_version", "provenance", "data")}
     empty = StudyReport(kept | {"information": [], "best_features": [], "models": [], "hamiltonians": []})
     assert claims(empty.results) == []
 
 
 def point(stride, value, rival, **more):
-    return {
-        "model": "all-18", "stride": {"fs": stride}, "value": value, "mean": 0.0, "linear": rival, "cubic": rival,
-        "shifted": -0.1, "shifted_high": 0.0, "n_shifts": 20, **more,
+    values = {
+        "axis": "stride", "split": "interleaved", "target": "gap", "n_frames": 100, "model": "all-18",
+        "stride": {"fs": stride, "frames": stride}, "value": value, "mean": 0.0, "linear": rival, "cubic": rival,
+        "shifted": -0.1, "shifted_high": 0.0, "n_shifts": 20,
     }  # fmt: skip
+    return CurvePoint(**values | more)
 
 
 def test_the_curve_says_from_which_stride_on_the_model_wins():
@@ -163,9 +168,9 @@ def test_the_curve_says_from_which_stride_on_the_model_wins():
     ],
 )
 def test_calibration(low, high, label):
-    record = {
+    record = CalibrationRecord.model_validate({
         "levels": [0.5, 0.9], "coverage": [0.4, 0.7], "recalibrated": [0.5, 0.88], "n_effective": 60.0, "low": low, "high": high,
-    }  # fmt: skip
+    })  # fmt: skip
     found = calibration_verdict(record, "all-18, gap")
     assert found.label == label
     assert "hold 88 %" in found.sentence
@@ -173,9 +178,10 @@ def test_calibration(low, high, label):
 
 def test_the_gate_names_what_stands_in_its_way(results):
     set_scores(results, lambda m: 0.998, rival=0.999, shifted=0.998)
-    reasons = gate(with_verdicts(results))
+    reasons = gate(with_verdicts(validate_results(results)))
     assert any("do not beat the calendar" in reason and "all-18 (gap)" in reason for reason in reasons)
     set_scores(results, lambda m: 0.99, rival=0.5, shifted=0.4)
-    judged = with_verdicts(results)
-    judged["verdicts"] = [one for one in judged["verdicts"] if one["label"] != "inconclusive"]
+    judged = with_verdicts(validate_results(results))
+    lines = [one for one in judged.verdicts if one.label != "inconclusive"]
+    judged = judged.model_copy(update={"verdicts": lines})
     assert gate(judged) == []

@@ -81,7 +81,7 @@ def test_arrays_with_holes_are_drawn(study):
     )
     holey = [InformationMap("Cs", "gap", np.array([3.0]), np.array([1.0]), np.array([[np.nan]]))]
     series = dataclasses.replace(study.series, gap=gap, nac=short, maps=tuple(holey) + study.series.maps[:1])
-    report = StudyReport(study.results, series)
+    report = StudyReport(study.results.to_dict(), series)
     for spec in FIGURES[2:7]:  # those that draw these arrays
         figure = spec.draw(report)
         if figure is not None:
@@ -150,7 +150,7 @@ def test_a_triclinic_cell_of_many_atoms_is_drawn(study):
     rng = np.random.default_rng(0)
     cell = np.array([[20.0, 0, 0], [7, 18, 0], [3, 4, 19]])
     structure = Structure(rng.random((450, 3)) @ cell, cell, rng.choice([14, 8], 450))
-    report = StudyReport(study.results, Series(structure=structure))
+    report = StudyReport(study.results.to_dict(), Series(structure=structure))
     assert len(svg_text(draw_structure(report))) < 2_000_000
 
 
@@ -227,7 +227,7 @@ def test_a_molecule_without_a_cell_is_drawn(study):
         (False,) * 3,
     )
     series = Series(structure=atoms, atoms={"gap": np.array([0.1, -0.1, 0.2])})
-    report = StudyReport(study.results, series)
+    report = StudyReport(study.results.to_dict(), series)
     with style():
         for draw in (draw_structure, draw_information_atoms):
             figure = draw(report)

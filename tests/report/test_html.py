@@ -79,7 +79,7 @@ def test_the_page_stays_small(html):
 def test_the_first_box_says_how_far_to_trust_this_with_the_computed_verdicts(study, page):
     words = " ".join(page.text).replace("\u00a0", " ")
     assert words.index("How far to trust this") < words.index("Table 4")
-    for verdict in study.results["verdicts"]:
+    for verdict in study.results.to_dict()["verdicts"]:
         assert verdict["sentence"] in words
     for number in (1, 2, 3, 4):
         assert f"Table {number}." in words
@@ -92,7 +92,7 @@ def test_the_first_box_says_how_far_to_trust_this_with_the_computed_verdicts(stu
 def test_hostile_names_are_only_text(make_study):
     hostile = '<script>alert("x")</script><img src=x onerror=alert(1)>'
     study = make_study(n_frames=100, bare=True)
-    results = copy.deepcopy(study.results)
+    results = copy.deepcopy(study.results.to_dict())
     results["data"]["name"] = results["data"]["formula"] = hostile
     for model in results["models"]:
         if model["name"] == "all-18":
@@ -123,7 +123,7 @@ def test_a_study_of_little_data_still_makes_a_page(make_study):
 
 def test_a_study_of_nothing_but_data_makes_a_page(study):
     empty = {"information": [], "best_features": [], "models": [], "hamiltonians": []}
-    kept = {key: study.results[key] for key in ("schema_version", "provenance", "data")}
+    kept = {key: study.results.to_dict()[key] for key in ("schema_version", "provenance", "data")}
     words = " ".join(Page(render_html(StudyReport(kept | empty))).text)
     assert "Table" not in words
     assert "The trajectory holds 4.0 correlation times" in words
@@ -140,7 +140,7 @@ def test_the_folder_holds_everything_the_page_names(study, folder):
         "figures/trust.svg",
         "figures/trust.png",
     } <= found
-    assert json.loads((base / "results.json").read_text(encoding="utf-8")) == study.results
+    assert json.loads((base / "results.json").read_text(encoding="utf-8")) == study.results.to_dict()
 
 
 def test_the_page_is_the_same_written_or_returned(make_study, tmp_path):

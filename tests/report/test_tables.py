@@ -8,9 +8,11 @@ import math
 import pytest
 from rich.console import Console
 
-from hopcast.report import Cell, Column, StudyReport, Table, paper_ratio, records, study_tables
+from hopcast.report import Cell, Column, StudyReport, Table, study_tables
 from hopcast.report import table as table_module
 from hopcast.report.table import shown_fixed, shown_number
+from hopcast.results import record as record_module
+from hopcast.results.paper import paper_ratio
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,9 @@ def rows_of(table):
 
 def test_table_1_holds_the_information(study, tables):
     rows = rows_of(tables["table-1-information"])
-    assert len(rows) == len(study.results["information"])
+    assert len(rows) == len(study.results.to_dict()["information"])
     found = {(row["element"], row["target"]): row for row in rows}
-    for entry in study.results["information"]:
+    for entry in study.results.to_dict()["information"]:
         row = found[entry["element"], {"gap": "gap", "nac": "coupling"}[entry["target"]]]
         for key, heading in (
             ("raw", "raw [nat]"),
@@ -40,19 +42,19 @@ def test_table_1_holds_the_information(study, tables):
 
 def test_table_2_holds_the_errors_in_mev_with_interpolation_below(study, tables):
     rows = {(row["split"], row["model"]): row for row in rows_of(tables["table-2-models"])}
-    for model in study.results["models"]:
+    for model in study.results.to_dict()["models"]:
         row = rows[model["split"], model["name"]]
         assert float(row[f"{model['target']}_r2"]) == model["r2"]
         assert float(row[f"{model['target']}_mae [meV]"]) == pytest.approx(1e3 * model["mae"], rel=1e-15)
         assert float(row[f"{model['target']}_rmse [meV]"]) == pytest.approx(1e3 * model["rmse"], rel=1e-15)
-    cubic = study.results["models"][0]["baselines"]["cubic"]
+    cubic = study.results.to_dict()["models"][0]["baselines"]["cubic"]
     assert float(rows["interleaved", "cubic spline in time"]["gap_r2"]) == cubic["r2"]
     assert rows["blocked", "linear in time"]["gap_r2"] == ""
 
 
 def test_table_3_holds_the_best_features_in_degrees(study, tables):
     rows = rows_of(tables["table-3-best-features"])
-    best = sorted(study.results["best_features"], key=lambda e: e["target"] != "gap")
+    best = sorted(study.results.to_dict()["best_features"], key=lambda e: e["target"] != "gap")
     assert [float(row["theta_s [degrees]"]) for row in rows] == pytest.approx(
         [math.degrees(e["theta_s"]) for e in best]
     )
@@ -62,7 +64,7 @@ def test_table_3_holds_the_best_features_in_degrees(study, tables):
 
 def test_table_4_holds_rates_with_intervals_beside_the_published_ratio(study, tables):
     rows = rows_of(tables["table-4-hamiltonians"])
-    for row, entry in zip(rows, study.results["hamiltonians"], strict=True):
+    for row, entry in zip(rows, study.results.to_dict()["hamiltonians"], strict=True):
         for key, unit in (("gradient", " [1/ns]"), ("intercept", ""), ("lifetime", " [ns]"), ("ratio", "")):
             assert float(row[f"{key}{unit}"]) == entry[key]["value"]
             assert float(row[f"{key}_low{unit}"]) == entry[key]["low"]
@@ -85,7 +87,9 @@ def test_the_first_box_holds_every_control(study, tables):
     rows = rows_of(tables["trust"])
     for row in rows:
         target = "gap" if row["target"] == "gap" else "nac"
-        model, blocked = (study.model(row["model"], target, split) for split in ("interleaved", "blocked"))
+        model, blocked = (
+            study.model(row["model"], target, split).model_dump() for split in ("interleaved", "blocked")
+        )
         assert float(row["r2"]) == model["r2"]
         assert float(row["linear"]) == model["baselines"]["linear"]["r2"]
         assert float(row["cubic"]) == model["baselines"]["cubic"]["r2"]
@@ -97,19 +101,23 @@ def test_the_first_box_holds_every_control(study, tables):
 
 def test_rates_stand_beside_their_controls_where_the_study_has_them(study, tables, make_study):
     rows = rows_of(tables["rate-controls"])
-    for row, entry in zip(rows, study.results["rate_controls"], strict=True):
+    for row, entry in zip(rows, study.results.to_dict()["rate_controls"], strict=True):
         assert (row["name"], float(row["ratio"])) == (entry["name"], entry["ratio"]["value"])
     own = rows_of(tables["own-dephasing"])
-    for row, entry in zip(own, study.results["hamiltonians"][1:], strict=True):
+    for row, entry in zip(own, study.results.to_dict()["hamiltonians"][1:], strict=True):
         assert float(row["ratio_own_tau"]) == entry["ratio_own_tau"]["value"]
     assert [row["method"] for row in rows_of(tables["methods"])] == ["fssh"]
-    results = {key: value for key, value in study.results.items() if key not in ("methods", "rate_controls")}
+    results = {
+        key: value
+        for key, value in study.results.to_dict().items()
+        if key not in ("methods", "rate_controls")
+    }
     plain = [{k: v for k, v in row.items() if k != "ratio_own_tau"} for row in results["hamiltonians"]]
     bare = study_tables(StudyReport(results | {"hamiltonians": plain}))
     assert bare["rate-controls"].rows == bare["methods"].rows == bare["own-dephasing"].rows == ()
 
 
-@pytest.mark.parametrize("module", [records, table_module])
+@pytest.mark.parametrize("module", [record_module, table_module])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module) == (0, doctest.testmod(module).attempted)
     assert doctest.testmod(module).attempted > 0
@@ -132,7 +140,9 @@ def test_text_is_aligned_and_a_terminal_shows_every_row(study, tables):
     console = Console(width=80, file=io.StringIO())
     console.print(tables["table-4-hamiltonians"].to_rich())
     shown = console.file.getvalue()
-    assert all(f" {name} " in shown for name in [row["name"] for row in study.results["hamiltonians"]])
+    assert all(
+        f" {name} " in shown for name in [row["name"] for row in study.results.to_dict()["hamiltonians"]]
+    )
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 

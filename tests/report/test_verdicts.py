@@ -4,29 +4,43 @@ import copy
 
 import pytest
 
-from hopcast.report import with_verdicts
-from hopcast.report.verdicts import (
-    MIN_BLOCKS,
-    MIN_CORRELATION_TIMES,
+from hopcast.evaluation.verdicts import MIN_BLOCKS, MIN_CORRELATION_TIMES, shown_length, shown_r2
+from hopcast.results import estimate, validate_results, with_verdicts
+from hopcast.results.dynamics import CheckRecord, HamiltonianRecord
+from hopcast.results.forecasts import InformationRecord, ModelRecord
+from hopcast.results.record import EstimateRecord
+from hopcast.results.study import DataRecord
+from hopcast.results.verdicts import (
     check_verdict,
     hamiltonian_verdict,
     information_verdict,
     model_verdict,
     needed_length,
-    shown_length,
-    shown_r2,
     too_short,
 )
 
-LONG = {"duration": 1e6, "correlation_time": 750.0}
-SHORT = {"duration": 3020.0, "correlation_time": 750.0}
+
+def data(duration, correlation_time=750.0):
+    return DataRecord(
+        name="x", formula="Si", elements=["Si"], n_atoms=1, n_frames=10, timestep=1.0, duration=duration,
+        correlation_time=correlation_time, reasons={"correlation_time": "too short"},
+    )  # fmt: skip
+
+
+LONG, SHORT = data(1e6), data(3020.0)
 
 
 def score(r2, *, linear=0.9, cubic=0.95, mean=0.0, high=0.93, **more):
-    rival = {"mae": 0.0, "rmse": 0.0}
-    shifted = {**rival, "r2": high - 0.1, "median": high - 0.1, "high": high}
-    baselines = {"mean": {"r2": mean}, "linear": {"r2": linear}, "cubic": {"r2": cubic}, "shifted": shifted}
-    return {"target": "gap", "r2": r2, "baselines": baselines, "stride": {"fs": 100.0, "frames": 25}, **more}
+    def rival(value, **also):
+        found = {"r2": value, "mae": 0.0, "rmse": 0.0, **also}
+        return found if value is not None else found | {"r2_reason": "too few frames"}
+
+    shifted = rival(high - 0.1, n=40, median=high - 0.1, low=high - 0.2, high=high, z=1.0, rank=1)
+    baselines = {"mean": rival(mean), "linear": rival(linear), "cubic": rival(cubic), "shifted": shifted}
+    return ModelRecord.model_validate({
+        "name": "all-18", "elements": ["Pb"], "features": 18, "target": "gap", "split": "interleaved", "r2": r2,
+        "mae": 0.0, "rmse": 0.0, "baselines": baselines, "stride": {"fs": 100.0, "frames": 25}, **more,
+    })  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -66,8 +80,7 @@ def test_each_baseline_alone_can_sink_a_model(rival):
 
 def test_a_missing_score_is_inconclusive():
     assert model_verdict(score(None, r2_reason="no test frames"), None, LONG).label == "inconclusive"
-    lonely = score(0.99)
-    lonely["baselines"]["cubic"] = {"r2": None, "r2_reason": "too few frames"}
+    lonely = score(0.99, cubic=None)
     verdict = model_verdict(lonely, score(0.5, high=0.1), LONG)
     assert verdict.label == "inconclusive"
     assert "cubic spline" in verdict.sentence
@@ -80,7 +93,7 @@ def test_the_verdict_says_how_long_the_trajectory_should_be():
     assert "4.0 correlation times of 750 fs" in too_short(SHORT)
     assert "22.5 ps" in too_short(SHORT)
     assert too_short(LONG) == ""
-    assert "longer trajectory" in too_short({"duration": 10.0, "correlation_time": None})
+    assert "longer trajectory" in too_short(data(10.0, None))
     assert "22.5 ps" in model_verdict(score(0.99), score(-1.0), SHORT).sentence
 
 
@@ -98,7 +111,20 @@ def test_the_verdict_says_how_long_the_trajectory_should_be():
 )
 def test_information(entry, data, label):
     assert (
-        information_verdict({"element": "Pb", "target": "gap", "corrected": 0.1, **entry}, data).label
+        information_verdict(
+            InformationRecord.model_validate(
+                {
+                    "element": "Pb",
+                    "target": "gap",
+                    "corrected": 0.1,
+                    "raw": 1.0,
+                    "null_mean": 0.9,
+                    "windowed": 0.1,
+                    **entry,
+                }
+            ),
+            data,
+        ).label
         == label
     )
 
@@ -118,7 +144,13 @@ def test_information(entry, data, label):
     ],
 )
 def test_rates(ratio, blocks, label):
-    assert hamiltonian_verdict({"ratio": ratio, "n_blocks": blocks}, LONG).label == label
+    plain = estimate(1.0, 0.9, 1.1, unit="1/ns")
+    made = EstimateRecord.model_validate({**plain.model_dump(), **ratio})
+    row = HamiltonianRecord(
+        name="all-18", gradient=plain, intercept=plain, lifetime=plain, ratio=made, method="dish", rule="consistent",
+        waiting="exponential", tau=5.0, tau_convention="gaussian", n_blocks=blocks,
+    )  # fmt: skip
+    assert hamiltonian_verdict(row, LONG).label == label
 
 
 @pytest.mark.parametrize(
@@ -126,13 +158,16 @@ def test_rates(ratio, blocks, label):
     [(16, 2.9, "passed"), (15, 0.0, "failed"), (20, -3.1, "failed"), (20, None, "inconclusive")],
 )
 def test_exact_against_monte_carlo(within, z, label):
-    check = {"n_seeds": 20, "within_two": within, "pooled_z": z, "pooled_z_reason": "no events"}
+    check = CheckRecord(
+        name="300 K", exact=0.1, monte_carlo=0.1, standard_error=0.01, unit="1", n_seeds=20, within_two=within,
+        pooled_z=z, reasons={"pooled_z": "no events"},
+    )  # fmt: skip
     assert check_verdict(check).label == label
 
 
 def test_verdicts_are_computed_anew_and_summed_up(study):
-    results = copy.deepcopy(study.results)
-    assert with_verdicts(results) == results
+    results = copy.deepcopy(study.results.to_dict())
+    assert with_verdicts(validate_results(results)).to_dict() == results
     subjects = [line["subject"] for line in results["verdicts"]]
     assert subjects[0] == "Trajectory"
     assert "Forecast of the gap" in subjects
@@ -143,12 +178,12 @@ def test_verdicts_are_computed_anew_and_summed_up(study):
             for baseline in model["baselines"].values():
                 baseline["r2"] = 1.0
             model["baselines"]["shifted"]["high"] = 1.0
-    judged = with_verdicts(results)
+    judged = with_verdicts(validate_results(results)).to_dict()
     assert {m["verdict"]["label"] for m in judged["models"] if "verdict" in m} == {"not useful"}
 
 
 def test_a_long_trajectory_makes_conclusions(make_study):
-    results = make_study(correlation_time=50.0).results
+    results = make_study(correlation_time=50.0).results.to_dict()
     assert "Trajectory" not in [line["subject"] for line in results["verdicts"]]
     labels = {(e["target"], e["verdict"]["label"]) for e in results["information"]}
     assert labels == {("gap", "not significant"), ("nac", "significant")}

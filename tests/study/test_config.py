@@ -105,7 +105,7 @@ class TestFolder:
 def test_blocks_of_the_search_fit_into_a_short_training_set():
     """A correlation time longer than the training set must not leave a single block."""
     from hopcast.study.config import ModelsSection
-    from hopcast.study.forecasts import learner
+    from hopcast.study.targets import learner
 
     section = ModelsSection(mode="default")
     assert learner(section, memory=760.0, stride=24.0, n_train=31, workers=1).block_length == 7

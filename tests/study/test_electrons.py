@@ -80,7 +80,7 @@ def test_the_study_knows_the_electrons_and_a_resumed_run_new_ones(material, tmp_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", hc.QualityWarning)
         report = run_study(path, tmp_path / "out").report
-        record = report.results["electrons"]
+        record = report.results.to_dict()["electrons"]
         frames = [10, 11, 12, 80, 81, 200, 201]
         gaps = hamiltonian.gap()[frames]
         assert (record["engine"], record["n_frames"]) == ("made-up by hand", 7)
@@ -96,7 +96,7 @@ def test_the_study_knows_the_electrons_and_a_resumed_run_new_ones(material, tmp_
             8, rel=1e-3
         )
         assert report.series.edges.participation.shape == (7, 2)
-        assert not any("of another calculation" in note for note in report.results["notes"])
+        assert not any("of another calculation" in note for note in report.results.notes)
         write_plan(plan, trajectory, [150], strategy="by hand")
         compute_plan(plan, GapEngine(trajectory, hamiltonian.gap()))
         again = run_study(path, tmp_path / "out", resume=True)
@@ -105,13 +105,15 @@ def test_the_study_knows_the_electrons_and_a_resumed_run_new_ones(material, tmp_
 
 def test_orbitals_of_another_calculation_are_a_note(material, tmp_path):
     from hopcast.study.config import read_config
-    from hopcast.study.electrons import run_electrons
     from hopcast.study.inputs import read_data
+    from hopcast.study.progress import Progress
+    from hopcast.study.stage import Context
+    from hopcast.study.stages.electrons import run_electrons
 
-    data = read_data(read_config(study_file(material, tmp_path)))
-    plan = plan_for(material, tmp_path / "plan", off=0.2)
+    config = read_config(study_file(material, tmp_path))
+    plan_for(material, tmp_path / "plan", off=0.2)
     with pytest.warns(hc.QualityWarning, match=r"by up to 0\.2 eV: its orbitals are of another"):
-        run_electrons(plan, data)
+        run_electrons(Context(config, read_data(config), {}, Progress(), 1))
 
 
 def test_plans_that_do_not_fit_are_one_sentence(material, tmp_path):

@@ -10,11 +10,13 @@ import pytest
 
 from hopcast.cli import main
 from hopcast.study.config import parse_config, read_config
-from hopcast.study.curves import run_curves, strides_in_frames
 from hopcast.study.inputs import read_data
-from hopcast.study.lifetimes import pairs_of_shifts
 from hopcast.study.progress import Reporter
-from hopcast.study.run import run_features
+from hopcast.study.rates import pairs_of_shifts
+from hopcast.study.stage import StageRunner
+from hopcast.study.stages import curves as stage_curves
+from hopcast.study.stages import features, information
+from hopcast.study.stages.curves import strides_in_frames
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import write_study
@@ -42,7 +44,7 @@ def strict(tmp_path_factory):
         import hopcast.study.run as module
 
         def only_numbers(report, out):
-            (out / "results.json").write_text(json.dumps(report.results))
+            (out / "results.json").write_text(json.dumps(report.results.to_dict()))
             return {}
 
         patch.setattr(module, "write_report", only_numbers)
@@ -138,11 +140,9 @@ def test_a_fold_with_nothing_to_train_on_leaves_a_point_out_with_its_reason(tmp_
     }
     config = config.model_copy(update=sections)
     data = read_data(config)
-    G = run_features(config, data, 1).arrays["G"]
-    with Reporter(None).stage("curves", 1) as stage:
-        best = {(element, target): (0, 0) for element in ("Mg", "O") for target in ("gap", "nac")}
-        curves = run_curves(config, data, G, best, stage, 1).numbers["learning_curves"]
-    reasons = {
-        p["reason"] for p in curves["left_out"] if p["split"] == "blocked" and p["stride"]["fs"] == 160
-    }
+    runner = StageRunner(config, data, None, Reporter(None), 1)
+    for stage in (features.STAGE, information.STAGE):
+        runner.run(stage)
+    curves = runner.run(stage_curves.STAGE).numbers.learning_curves
+    reasons = {p.reason for p in curves.left_out if p.split == "blocked" and p.stride.fs == 160}
     assert any("at least two training frames" in reason for reason in reasons), reasons

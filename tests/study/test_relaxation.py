@@ -1,7 +1,6 @@
 """Carriers relaxing through the bands: which bands, what is refused, what the report is given."""
 
 import dataclasses
-import json
 
 import jsonschema
 import numpy as np
@@ -9,14 +8,14 @@ import pytest
 
 from hopcast.core import VibronicHamiltonian
 from hopcast.couplings import diagnose_overlaps
-from hopcast.report import results_schema
+from hopcast.results import results_schema
 from hopcast.study import electron_hole
-from hopcast.study.config import DynamicsSection, RelaxationSection
+from hopcast.study.config import RelaxationSection, parse_config
 from hopcast.study.electron_hole import fall_time, pair_series
 from hopcast.study.inputs import StudyData
-from hopcast.study.progress import Stage
-from hopcast.study.relaxation import cases, relaxation_series, relaxes, run_relaxation
-from hopcast.study.stages import StageResult
+from hopcast.study.progress import Progress
+from hopcast.study.stage import Context, StageResult
+from hopcast.study.stages.relaxation import cases, relaxation_series, relaxes, run_relaxation
 
 SETTINGS = RelaxationSection(
     duration=1000.0, n_starts=4, n_trajectories=15, n_times=50, methods=["dish", "fssh"]
@@ -44,28 +43,43 @@ def study_of(ham: VibronicHamiltonian) -> StudyData:
     return StudyData("made up", "", None, ham, ham.frontier(), diagnose_overlaps(ham), "")
 
 
+def record_of(result: StageResult) -> dict:
+    return result.numbers.model_dump(mode="json", by_alias=True)["relaxation"]
+
+
+CONFIG = parse_config({"data": {"dataset": "cspbi3"}})
+
+
+def run(settings: RelaxationSection, study: StudyData, workers: int = 1) -> StageResult:
+    config = CONFIG.model_copy(update={"relaxation": settings})
+    return run_relaxation(Context(config, study, {}, Progress(), workers))
+
+
 @pytest.fixture(scope="module")
 def found() -> StageResult:
-    return run_relaxation(SETTINGS, DynamicsSection(), 0, study_of(window(apart=1.0)), Stage(), 2)
+    return run(SETTINGS, study_of(window(apart=1.0)), 2)
 
 
 def test_bands_count_from_the_edge_to_the_first_that_leaks():
-    hole, electron = cases(study_of(window()), 8)
+    hole, electron = cases(study_of(window()), window(), 8)
     assert hole.hamiltonian.state_labels == ("band 2", "band 3")
     assert electron.hamiltonian.state_labels == tuple(f"band {i}" for i in range(4, 8))
-    assert [len(case.hamiltonian.state_labels) for case in cases(study_of(window()), 2)] == [2, 2]
-    assert relaxes(study_of(window()))
+    assert [len(case.hamiltonian.state_labels) for case in cases(study_of(window()), window(), 2)] == [2, 2]
+    assert relaxes(CONFIG, study_of(window()))
     pair = window().frontier()
-    assert not relaxes(dataclasses.replace(study_of(window()), window=pair))
+    assert not relaxes(CONFIG, dataclasses.replace(study_of(window()), window=pair))
     nac = window().nac.copy()
     nac[3] = np.nan
     assert not relaxes(
-        dataclasses.replace(study_of(window()), window=dataclasses.replace(window(), nac=nac, nac_known=None))
+        CONFIG,
+        dataclasses.replace(
+            study_of(window()), window=dataclasses.replace(window(), nac=nac, nac_known=None)
+        ),
     )
 
 
 def test_a_carrier_that_is_stuck_starts_below_as_well(found):
-    runs = found.numbers["relaxation"]["runs"]
+    runs = record_of(found)["runs"]
     assert list(dict.fromkeys(run["name"] for run in runs)) == [
         "hole", "electron", "electron from band 6",
     ]  # fmt: skip
@@ -78,13 +92,13 @@ def test_a_carrier_that_is_stuck_starts_below_as_well(found):
     assert again["decayed"] > 0.5
     assert again["transitions"][0]["to"] in ("band 4", "band 5")
     assert by_name["hole"]["states"] == ["band 3", "band 2"]
-    assert found.numbers["relaxation"]["left_out"] == [{"band": "band 1", "row_norm": pytest.approx(0.4)}]
+    assert record_of(found)["left_out"] == [{"band": "band 1", "row_norm": pytest.approx(0.4)}]
 
 
 def test_records_follow_the_schema(found):
-    record = json.loads(json.dumps(found.numbers["relaxation"], allow_nan=False))
+    record = record_of(found)
     schema = results_schema()
-    jsonschema.validate(record, {**schema["properties"]["relaxation"], "$defs": schema["$defs"]})
+    jsonschema.validate(record, {**schema["$defs"]["RelaxationRecord"], "$defs": schema["$defs"]})
     for run in record["runs"]:
         low, value, high = (run["rate"][key] for key in ("low", "value", "high"))
         assert 0 <= low <= value <= high
@@ -98,13 +112,13 @@ def test_records_follow_the_schema(found):
 
 
 def test_electron_and_hole_together(found):
-    pair = found.numbers["relaxation"]["pair"]
+    pair = record_of(found)["pair"]
     assert pair["n_determinants"] == 2 * 3 + 1  # the electron starts below the band in which it waits
     assert [(one["carrier"], one["way"], one["initial_state"]) for one in pair["carriers"]] == [
         ("electron", "together", "band 6"), ("electron", "alone", "band 6"), ("hole", "together", "band 2"),
         ("hole", "alone", "band 2"),
     ]  # fmt: skip
-    drawn = pair_series(found)
+    drawn = pair_series(found.numbers.relaxation, found.arrays)
     np.testing.assert_allclose(sum(drawn.groups.values()), 1)
     assert drawn.groups["both hot"][0] == 1
     for one in pair["carriers"]:
@@ -123,16 +137,14 @@ def test_electron_and_hole_together(found):
 
 def test_the_pair_is_left_out_or_cut_to_memory(monkeypatch):
     study = study_of(window())
-    off = run_relaxation(
-        SETTINGS.model_copy(update={"pair_states": 0}), DynamicsSection(), 0, study, Stage(), 1
-    )
-    assert "pair" not in off.numbers["relaxation"]
-    assert pair_series(off) is None
+    off = run(SETTINGS.model_copy(update={"pair_states": 0}), study)
+    assert "pair" not in record_of(off)
+    assert pair_series(off.numbers.relaxation, off.arrays) is None
     monkeypatch.setattr(
         electron_hole, "MOST_BYTES", 16 * 6 * 5 * 8 * 30
     )  # 6 sub-steps, 2 x 2 bands and the ground state
     small = SETTINGS.model_copy(update={"pair_states": 2, "duration": 200.0})
-    pair = run_relaxation(small, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]["pair"]
+    pair = run(small, study).numbers.model_dump(by_alias=True)["relaxation"]["pair"]
     assert pair["n_determinants"] == 5
     assert pair["substeps"] == 6
     assert pair["n_frames"] == 31
@@ -146,7 +158,7 @@ def test_time_to_fall():
 
 
 def test_bits_do_not_depend_on_workers(found):
-    again = run_relaxation(SETTINGS, DynamicsSection(), 0, study_of(window(apart=1.0)), Stage(), 1)
+    again = run(SETTINGS, study_of(window(apart=1.0)))
     assert again.numbers == found.numbers
 
 
@@ -155,7 +167,7 @@ def test_what_the_engine_refuses_is_named():
     nac = ham.nac.copy()
     nac[30, 5, 6], nac[30, 6, 5] = 2.0, -2.0  # 3 rad
     study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))
-    record = run_relaxation(SETTINGS, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]
+    record = run(SETTINGS, study).numbers.model_dump(by_alias=True)["relaxation"]
     assert {run["name"] for run in record["runs"]} == {"hole"}
     assert [(one["name"], one["method"]) for one in record["refused"]] == [
         ("electron", "dish"), ("electron", "fssh"),
@@ -163,6 +175,6 @@ def test_what_the_engine_refuses_is_named():
     assert "after frame 30" in record["refused"][0]["reason"]
     nac[30, 5, 6], nac[30, 6, 5], nac[30, 3, 4], nac[30, 4, 3] = 0.0, 0.0, 2.0, -2.0  # across the gap
     study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))
-    record = run_relaxation(SETTINGS, DynamicsSection(), 0, study, Stage(), 1).numbers["relaxation"]
+    record = run(SETTINGS, study).numbers.model_dump(by_alias=True)["relaxation"]
     assert [(one["name"], one["method"]) for one in record["refused"]] == [("electron and hole", "dish")]
     assert "pair" not in record

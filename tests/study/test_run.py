@@ -16,7 +16,7 @@ import pytest
 import hopcast as hc
 from hopcast.cli import main
 from hopcast.io import write_native
-from hopcast.report import results_schema
+from hopcast.results import results_schema
 from hopcast.study import rank_study, run_study
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -91,13 +91,7 @@ class TestAnotherMaterial:
         assert len(record["inputs"][0]["sha256"]) == 64
 
     def test_resume_computes_nothing_again(self, finished, monkeypatch, no_drawing):
-        import hopcast.study.run as module
-
-        def forbidden(*_args, **_kwargs):
-            raise AssertionError("computed again")
-
-        for name in ("run_features", "run_information", "run_models", "run_lifetimes", "run_checks"):
-            monkeypatch.setattr(module, name, forbidden)
+        stop_at(monkeypatch, None, AssertionError("computed again"))
         study = finished.folder.parent / "input" / "study.toml"
         again = run_study(study, finished.folder, resume=True)
         for key in ("information", "models", "hamiltonians", "checks"):
@@ -110,6 +104,20 @@ class TestAnotherMaterial:
             assert alone.results[key] == finished.results[key]
         strip = [{k: v for k, v in m.items() if k != "estimator"} for m in alone.results["models"]]
         assert strip == [{k: v for k, v in m.items() if k != "estimator"} for m in finished.results["models"]]
+
+
+def stop_at(patch, name, error):
+    """Raise where a stage (None: any) is computed instead of found."""
+    import hopcast.study.stage as module
+
+    original = module.with_notes
+
+    def work(stage, context):
+        if name in (None, stage.name):
+            raise error
+        return original(stage, context)
+
+    patch.setattr(module, "with_notes", work)
 
 
 def test_one_element_default_mode_and_midpoint_energies(tmp_path, no_drawing):
@@ -129,23 +137,16 @@ def test_one_element_default_mode_and_midpoint_energies(tmp_path, no_drawing):
 
 
 def test_an_interrupted_run_says_so_and_continues(tmp_path, study, monkeypatch, no_drawing):
-    import hopcast.study.run as module
-
-    original = module.run_models
-
-    def interrupt(*_args, **_kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "run_models", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run_study(study, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        stop_at(patch, "models", KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            run_study(study, tmp_path / "out")
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["status"] == "interrupted"
     assert not (tmp_path / "out" / "report.html").exists()
     kept = {path.name.split("-")[0] for path in (tmp_path / "out" / "stages").iterdir()}
     assert kept == {"features", "information"}
-    monkeypatch.setattr(module, "run_models", original)
-    monkeypatch.setattr(module, "run_features", interrupt)
+    stop_at(monkeypatch, "features", KeyboardInterrupt())
     assert run_study(study, tmp_path / "out", resume=True).results["models"]
 
 
@@ -325,13 +326,8 @@ class TestBadInput:
                 pass
 
     def test_interrupt(self, tmp_path, monkeypatch):
-        import hopcast.study.run as module
-
-        def stop(*_args, **_kwargs):
-            raise KeyboardInterrupt
-
         self.write(tmp_path)
-        monkeypatch.setattr(module, "run_models", stop)
+        stop_at(monkeypatch, "models", KeyboardInterrupt())
         self.check(tmp_path, 130, "--resume")
 
 
@@ -339,7 +335,7 @@ def test_rank_writes_nothing_and_agrees_with_the_study(finished, tmp_path):
     study = finished.folder.parent / "input" / "study.toml"
     before = sorted(study.parent.iterdir())
     report = rank_study(study)
-    assert report.results["information"] == finished.results["information"]
+    assert report.results.to_dict()["information"] == finished.results["information"]
     assert sorted(study.parent.iterdir()) == before
 
 

@@ -11,7 +11,7 @@ from conftest import make_material, write_study
 
 from hopcast import ConfigError, InputError
 from hopcast.io import write_native
-from hopcast.report import validate_results
+from hopcast.results import validate_results
 from hopcast.study import read_config, run_study
 from hopcast.study.inputs import read_data
 

@@ -5,7 +5,7 @@ import pytest
 
 import hopcast as hc
 from hopcast.dynamics import dephasing_time
-from hopcast.study.checks import compare, scaled
+from hopcast.study.stages.checks import compare, scaled
 
 FACTOR = 22.0
 
@@ -23,10 +23,10 @@ def test_exact_and_monte_carlo_agree(pair, temperature, substeps):
         scaled(pair, FACTOR), dephasing_time=dephasing_time(pair), temperature=temperature, substeps=substeps,
         duration=1e5, n_seeds=20, n_trajectories=1200, seed=100,
     )  # fmt: skip
-    assert record["n_events"] >= 1000
-    assert record["within_two"] >= 16
-    assert abs(record["pooled_z"]) < 3
-    assert len(set(np.round(record["z"], 6))) > 10
+    assert record.n_events >= 1000
+    assert record.within_two >= 16
+    assert abs(record.pooled_z) < 3
+    assert len(set(np.round(record.z, 6))) > 10
 
 
 def test_the_comparison_can_fail(pair):
@@ -41,5 +41,5 @@ def test_the_comparison_can_fail(pair):
         hamiltonian, dephasing_time=0.9 * tau, temperature=300.0, substeps=25, duration=6e4, n_seeds=1,
         n_trajectories=20, seed=0,
     )  # fmt: skip
-    error = right["standard_error"]
-    assert abs(right["monte_carlo"] - wrong["exact"]) > 4 * error
+    error = right.standard_error
+    assert abs(right.monte_carlo - wrong.exact) > 4 * error

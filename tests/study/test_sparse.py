@@ -16,10 +16,14 @@ from hopcast.descriptors import flatten
 from hopcast.dynamics import second_order_rate
 from hopcast.evaluation import prediction_powered_mean
 from hopcast.io import read_hamiltonian, write_native
-from hopcast.report import validate_results
+from hopcast.results import validate_results
 from hopcast.study import read_config, run_study
 from hopcast.study.inputs import read_data
-from hopcast.study.sparse import feature_chunks, run_sample_features, sample_targets
+from hopcast.study.progress import Reporter
+from hopcast.study.sparse import feature_chunks
+from hopcast.study.stage import StageRunner
+from hopcast.study.stages import features as feature_stage
+from hopcast.study.targets import targets_of
 
 
 def sparse_material(every=6, n_frames=480, **options):
@@ -135,7 +139,7 @@ def test_forecasts_keep_what_was_computed(finished, material):
 def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
     material, tmp_path, monkeypatch, no_drawing
 ):
-    import hopcast.study.run as module
+    import hopcast.study.stage as module
 
     study = write_sparse(tmp_path / "in", material, text=QUICK)
     alone = run_study(study, tmp_path / "out", workers=1)
@@ -146,8 +150,7 @@ def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
     def forbidden(*_args, **_kwargs):
         raise AssertionError("computed again")
 
-    for name in ("run_sample_features", "run_information", "run_sample_models", "run_sample_lifetimes"):
-        monkeypatch.setattr(module, name, forbidden)
+    monkeypatch.setattr(module, "with_notes", forbidden)
     again = run_study(study, tmp_path / "out", resume=True)
     assert again.results["rates"] == alone.results["rates"]
 
@@ -174,9 +177,9 @@ def test_chunks_of_features_are_those_of_the_pairs(material, tmp_path, mode, mon
 
     config = read_config(write_sparse(tmp_path, material, mode=mode))
     data = read_data(config)
-    features = run_sample_features(config.features, data, 1)
-    gap, nac = sample_targets(mode, data, features)
-    functions = SymmetryFunctions.from_dict(features.numbers["functions"])
+    features = StageRunner(config, data, None, Reporter(None), 1).run(feature_stage.STAGE)
+    gap, nac = targets_of(config.models, data, features.arrays, features.numbers.memory)
+    functions = features.numbers.functions
     for size in (1024, 37):
         monkeypatch.setattr(module, "CHUNK_FRAMES", size)
         chunks = list(feature_chunks(mode, data, functions, 1))

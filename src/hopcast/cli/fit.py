@@ -60,10 +60,10 @@ def fit(
     from hopcast.core.errors import ConfigError, OutputError, QualityWarning
     from hopcast.couplings import derive_couplings
     from hopcast.datasets.shipped import DATASETS, load
+    from hopcast.evaluation.verdicts import shown_r2
     from hopcast.forecast import fit_forecaster, save_forecaster
     from hopcast.forecast.protocol import doubt
     from hopcast.io import read_hamiltonian, read_trajectory
-    from hopcast.report.verdicts import shown_r2
     from hopcast.study.inputs import chosen_states
     from hopcast.study.progress import Reporter
 

@@ -74,7 +74,7 @@ def conduct(
 
     from hopcast.core.errors import GateError
     from hopcast.report import hamiltonian_table, trust_table
-    from hopcast.report.summary import gate
+    from hopcast.results import gate
     from hopcast.study import run_study
 
     try:
@@ -92,6 +92,6 @@ def conduct(
         console.print(make(result.report).to_rich())
         console.print()
     console.print(f"Report: {result.folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
-    reasons = gate(result.results) if strict else []
+    reasons = gate(result.report.results) if strict else []
     if reasons:
         raise GateError(f"The study does not pass --strict: {'; '.join(reasons)}.")

@@ -72,7 +72,7 @@ from hopcast.evaluation.candidates import (
     nested_selection,
     time_blocks,
 )
-from hopcast.evaluation.evaluate import Evaluation, evaluate_model
+from hopcast.evaluation.evaluate import Evaluation, evaluate_model, evaluate_series
 from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
@@ -87,6 +87,6 @@ from hopcast.evaluation.splits import (
 __all__ = [
     "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
     "Extrapolation", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
-    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "extrapolation", "interpolate_in_time",
+    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "evaluate_series", "extrapolation", "interpolate_in_time",
     "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "time_blocks", "training_domain",
 ]  # fmt: skip

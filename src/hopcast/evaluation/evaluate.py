@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -263,6 +264,62 @@ def evaluate_model(
         timestep=timestep,
         notes=_notes(len(shifts), n_shifts, shortest, min_frames, timestep),
     )
+
+
+def evaluate_series(
+    y: ArrayLike,
+    forecast: ArrayLike,
+    folds: Sequence[tuple[ArrayLike, ArrayLike]],
+    timestep: float,
+    *,
+    min_shift: float,
+    n_shifts: int = 20,
+    times: ArrayLike | None = None,
+    random_state: int | None = None,
+) -> Evaluation:
+    """Score what was forecast elsewhere, beside mean, linear and cubic interpolation in time and its own shifted twins.
+
+    Parameters
+    ----------
+    y, forecast
+        Target, and what each fold said of its test frames [n_frames]; NaN where no fold tests.
+    folds
+        Training and test frames of each.
+    timestep, min_shift, n_shifts, times, random_state
+        As in `evaluate_model`.
+
+    Notes
+    -----
+    *Control.* The twins are the same forecasts read at other times: what the model says of frames of another time. They
+    are not fitted anew.
+    """
+    target, said = np.asarray(y, dtype=np.float64), np.asarray(forecast, dtype=np.float64)
+    n_frames = len(target)
+    everything = [np.arange(n_frames)]
+    calendar = _calendar(times, everything, n_frames)
+    min_frames = max(1, math.ceil(round(min_shift / timestep, 9)))
+    shifts = circular_shifts(n_frames, n_shifts, min_frames, random_state)
+    pairs = [(np.asarray(train), np.asarray(test)) for train, test in folds]
+    tested = np.sort(np.concatenate([test for _, test in pairs]))
+    baselines = {kind: np.full(n_frames, np.nan) for kind in ("mean", "linear", "cubic")}
+    for train, test in pairs:
+        baselines["mean"][test] = mean_prediction(target[train], len(test))
+        for kind in ("linear", "cubic"):
+            baselines[kind][test] = _interpolated(train, target, test, everything, calendar, kind)
+    twins = np.array([np.roll(said, -shift) for shift in shifts]).reshape(len(shifts), n_frames)
+    scores = []
+    for twin in twins:
+        rows = tested[np.isfinite(twin[tested])]
+        scores.append(score(target[rows], twin[rows]))
+    return Evaluation(
+        model=score(target[tested], said[tested]),
+        mean=score(target[tested], baselines["mean"][tested]),
+        linear=score(target[tested], baselines["linear"][tested]),
+        cubic=score(target[tested], baselines["cubic"][tested]),
+        shifted_scores=tuple(scores), shifts=shifts, n_shifts_wanted=n_shifts, predictions=said, shifted_predictions=twins,
+        test_frames=tested, training_frames=tuple(train for train, _ in pairs), min_shift=min_shift, timestep=timestep,
+        notes=_notes(len(shifts), n_shifts, n_frames, min_frames, timestep),
+    )  # fmt: skip
 
 
 def _interpolated(

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
+from hopcast.report.cells import cell, estimate_cell, verdict_cell
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
-from hopcast.report.verdicts import TARGET_NAMES
+from hopcast.results.forecasts import LearningCurves
+from hopcast.results.verdicts import TARGET_NAMES
 
 _QUANTITIES = {**TARGET_NAMES, "rate": "rate ratio"}
-
-
-def _value(record: Mapping[str, Any], key: str) -> Cell:
-    value = record.get(key)
-    return Cell(None, reason=str(record.get(f"{key}_reason", ""))) if value is None else Cell(value)
-
-
-def _estimate(record: Mapping[str, Any] | None) -> Cell:
-    if record is None or record["value"] is None:
-        return Cell(None, reason="not computed" if record is None else str(record["value_reason"]))
-    return Cell(record["value"], record["low"], record["high"])
 
 
 def claim_table(report: StudyReport) -> Table:
@@ -35,10 +24,10 @@ def claim_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(one["claim"]), Cell(one["protocol"]), Cell(one["control"]),
-            Cell(one["verdict"]["label"], tone=one["verdict"]["label"]), Cell(one["verdict"]["sentence"]),
+            Cell(one.claim), Cell(one.protocol), Cell(one.control),
+            Cell(one.verdict.label, tone=one.verdict.label), Cell(one.verdict.sentence),
         )
-        for one in report.results.get("claims", ())
+        for one in report.results.claims
     )  # fmt: skip
     return Table("claims", "Published claims on this data", columns, rows)
 
@@ -56,16 +45,15 @@ def calibration_table(report: StudyReport) -> Table:
     )
     rows, groups = [], []
     for group, (target, words) in enumerate(TARGET_NAMES.items()):
-        for model in report.results["models"]:
-            if model["target"] != target or "calibration" not in model:
+        for model in report.results.models:
+            if model.target != target or model.calibration is None:
                 continue
-            record = model["calibration"]
-            at = min(range(len(record["levels"])), key=lambda i: abs(record["levels"][i] - 0.9))
-            label = record["verdict"]["label"]
+            record = model.calibration
+            at = min(range(len(record.levels)), key=lambda i: abs(record.levels[i] - 0.9))
             rows.append((
-                Cell(words), Cell(model["name"]), Cell(100 * record["coverage"][at]),
-                Cell(100 * record["recalibrated"][at], 100 * record["low"], 100 * record["high"]),
-                Cell(record["n_effective"]), _value(record, "variance_scale"), Cell(label, tone=label),
+                Cell(words), Cell(model.name), Cell(100 * record.coverage[at]),
+                Cell(100 * record.recalibrated[at], 100 * record.low, 100 * record.high),
+                Cell(record.n_effective), cell(record, "variance_scale"), verdict_cell(record),
             ))  # fmt: skip
             groups.append(group)
     notes = (
@@ -90,21 +78,18 @@ def calibrated_rate_table(report: StudyReport) -> Table:
         Column("dominant", "Widest part", style="text"),
     )
     rows = []
-    for row in report.results["hamiltonians"]:
-        found = row.get("calibrated")
+    for row in report.results.hamiltonians:
+        found = row.calibrated
         if found is None:
             continue
-        twins = row.get("shifted", {"median": None, "median_reason": "not computed"})
-        shifted = (
-            _value(twins, "median")
-            if twins["median"] is None
-            else Cell(twins["median"], twins["low"], twins["high"])
-        )
+        twins = row.shifted
+        known = twins is not None and twins.median is not None
+        shifted = Cell(twins.median, twins.low, twins.high) if twins and known else cell(twins, "median")
         rows.append((
-            Cell(row["name"]), _estimate(row["ratio"]), _estimate(found["ratio_variance"]), _estimate(found["ratio_samples"]),
-            _estimate(row.get("prediction_powered_ratio")), shifted, _estimate(row["lifetime"]),
-            _estimate(found.get("lifetime_variance")), _estimate(found.get("lifetime_samples")),
-            Cell(row.get("dominant_part", "").replace("_", " ") or None),
+            Cell(row.name), estimate_cell(row.ratio), estimate_cell(found.ratio_variance), estimate_cell(found.ratio_samples),
+            estimate_cell(row.prediction_powered_ratio), shifted, estimate_cell(row.lifetime),
+            estimate_cell(found.lifetime_variance), estimate_cell(found.lifetime_samples),
+            Cell((row.dominant_part or "").replace("_", " ") or None),
         ))  # fmt: skip
     notes = (
         "Ratios to ab initio. Regression shrinks the coupling's variance, and a rate goes with its square: √(μ² + var) puts "
@@ -131,18 +116,18 @@ def selection_table(report: StudyReport) -> Table:
         Column("p_first", "p of the largest", "", "number", 2),
     )
     rows, groups = [], []
-    for one in report.results.get("selection", ()):
+    for one in report.results.selection:
         rows.append((
-            Cell(TARGET_NAMES[one["target"]]), Cell(one["order"]), Cell(one["element"]), Cell(one["atom"]), Cell(one["r_s"]),
-            Cell(one["theta_s"] * 180 / math.pi), Cell(one["relevance"]), Cell(one["redundancy"]), Cell(one["conditional"]),
-            _value(one, "p_first"),
+            Cell(TARGET_NAMES[one.target]), Cell(one.order), Cell(one.element), Cell(one.atom), Cell(one.r_s),
+            Cell(one.theta_s * 180 / math.pi), Cell(one.relevance), Cell(one.redundancy), Cell(one.conditional),
+            cell(one, "p_first"),
         ))  # fmt: skip
-        groups.append(list(TARGET_NAMES).index(one["target"]))
+        groups.append(list(TARGET_NAMES).index(one.target))
     methods = {
         "mrmr": "largest relevance less mean redundancy (mRMR)",
         "cmi": "largest information given those chosen",
     }
-    chosen_by = next((methods[one["method"]] for one in report.results.get("selection", ())), "")
+    chosen_by = next((methods[one.method] for one in report.results.selection), "")
     notes = (
         f"Chosen greedily by {chosen_by}, on the decimated series. p of the largest: how often the best of all features "
         "is as good on shifted targets; the largest of many is no discovery by itself.",
@@ -168,24 +153,24 @@ def learning_table(report: StudyReport) -> Table:
         Column("shifted", "Shifted", style="r2"),
         Column("plain", "Plain average", style="r2"),
     )
-    points = report.results.get("learning_curves", {}).get("points", ())
+    curves = report.results.learning_curves or LearningCurves()
     order = sorted(
-        points,
+        curves.points,
         key=lambda p: (
-            p["axis"] != "stride",
-            p["split"] != "interleaved",
-            list(_QUANTITIES).index(p["target"]),
+            p.axis != "stride",
+            p.split != "interleaved",
+            list(_QUANTITIES).index(p.target),
         ),
     )
     rows = tuple(
         (
-            Cell(p["axis"]), Cell(p["split"]), Cell(_QUANTITIES[p["target"]]), Cell(p["model"]), Cell(p["stride"]["fs"]),
-            Cell(p["n_frames"]), _value(p, "n_train"),
-            *(_value(p, key) for key in ("value", "linear", "cubic", "shifted", "plain")),
+            Cell(p.axis), Cell(p.split), Cell(_QUANTITIES[p.target]), Cell(p.model), Cell(p.stride.fs),
+            Cell(p.n_frames), cell(p, "n_train"),
+            *(cell(p, key) for key in ("value", "linear", "cubic", "shifted", "plain")),
         )
         for p in order
     )  # fmt: skip
-    left_out = report.results.get("learning_curves", {}).get("left_out", ())
+    left_out = curves.left_out
     notes = ["R² of gap and coupling; ratio to ab initio of the second-order rate."]
     if left_out:
         notes.append(f"{len(left_out)} points were left out, listed in `results.json` with their reasons.")
@@ -195,10 +180,14 @@ def learning_table(report: StudyReport) -> Table:
 def left_out_sentences(report: StudyReport) -> list[tuple[str, str]]:
     """Return which points of the learning curves have no score, gathered by reason: where, and why."""
     gathered: dict[tuple[str, str], list[str]] = {}
-    for one in report.results.get("learning_curves", {}).get("left_out", ()):
-        varied = f"{one['stride']['fs']:g} fs" if one["axis"] == "stride" else f"{one['n_frames']} frames"
-        where = f"{one['split']}, {TARGET_NAMES.get(one['target'], one['target'])}"
-        listed = gathered.setdefault((where, one["reason"]), [])
+    for one in (report.results.learning_curves or LearningCurves()).left_out:
+        varied = (
+            f"{one.stride.fs:g} fs"
+            if one.axis == "stride" and one.stride is not None
+            else f"{one.n_frames} frames"
+        )
+        where = f"{one.split}, {TARGET_NAMES.get(one.target, one.target)}"
+        listed = gathered.setdefault((where, one.reason), [])
         if varied not in listed:
             listed.append(varied)
     return [(f"{where}, {', '.join(listed)}", reason) for (where, reason), listed in gathered.items()]

@@ -17,13 +17,15 @@ from matplotlib.figure import Figure
 from hopcast.core.hdf5 import write_text
 from hopcast.report.evaluation_tables import left_out_sentences
 from hopcast.report.figures import FIGURES
-from hopcast.report.paper import CITATIONS
-from hopcast.report.schema import to_json
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import SINGLE, inline_svg, save_figure, svg_text
 from hopcast.report.table import Table, shown_number
 from hopcast.report.tables import study_tables
 from hopcast.report.words import correction_sentences, facts, seam_sentence
+from hopcast.results.dynamics import DephasingRecord
+from hopcast.results.paper import CITATIONS
+from hopcast.results.schema import to_json
+from hopcast.results.study import Provenance
 
 _PIXELS_PER_INCH = 96
 _ENLARGED = 1.45  # figures are drawn at the width of a printed column; on a desktop they may be larger
@@ -98,7 +100,7 @@ def _draw(report: StudyReport) -> dict[str, tuple[Figure, str]]:
 
 def _render(report: StudyReport, drawn: Mapping[str, tuple[Figure, str]], tables: Mapping[str, Table]) -> str:
     results = report.results
-    provenance = results["provenance"]
+    provenance = results.provenance
     figures = {}
     for spec in FIGURES:
         if spec.stem in drawn:
@@ -113,30 +115,26 @@ def _render(report: StudyReport, drawn: Mapping[str, tuple[Figure, str]], tables
             figures[spec.stem] = _Drawn(spec.title, spec.caption, None, 0)
     return _template().render(
         results=results,
-        data=results["data"],
+        data=results.data,
         provenance=provenance,
         facts=facts(report),
         figures=figures,
         tables=tables,
         css=Markup((Path(__file__).parent / "templates" / "report.css").read_text(encoding="utf-8")),
-        rate_sentences=[
-            (r["name"], r["verdict"]["sentence"]) for r in results["hamiltonians"] if "verdict" in r
-        ],
+        rate_sentences=[(r.name, r.verdict.sentence) for r in results.hamiltonians if r.verdict is not None],
         model_sentences=[
-            (f"{m['name']}, {m['target']}", m["verdict"]["sentence"])
-            for m in results["models"]
-            if "verdict" in m
+            (f"{m.name}, {m.target}", m.verdict.sentence) for m in results.models if m.verdict is not None
         ],
         left_out=left_out_sentences(report),
-        dephasing=_dephasing(results.get("dephasing")),
-        corrections=correction_sentences(results.get("corrections")),
-        seam=seam_sentence(results.get("seam")),
+        dephasing=_dephasing(results.dephasing),
+        corrections=correction_sentences(results.corrections),
+        seam=seam_sentence(results.seam),
         record=_record(provenance),
-        timings=[(t["stage"], f"{t['seconds']:.1f} s") for t in results.get("timings", ())],
-        config=_dump(provenance.get("config")),
-        packages=_dump(provenance.get("packages")),
+        timings=[(t.stage, f"{t.seconds:.1f} s") for t in results.timings],
+        config=_dump(provenance.config),
+        packages=_dump(provenance.packages),
         citations=CITATIONS,
-        extra_citations=provenance.get("citations", ()),
+        extra_citations=provenance.citations or (),
         zip=zip,
     )
 
@@ -167,25 +165,23 @@ def _dump(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) if value else ""
 
 
-def _dephasing(record: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def _dephasing(record: DephasingRecord | None) -> list[tuple[str, str]]:
     if record is None:
         return []
-    lines = [("Convention", str(record["convention"]))]
-    lines += [
-        (f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.get("by_convention", {}).items()
-    ]
+    lines = [("Convention", record.convention)]
+    lines += [(f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.by_convention.items()]
     return lines
 
 
-def _record(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
-    lines = [("hopcast", provenance["version"]), ("Written", provenance["created"])]
-    for key, label in (("command", "Command"), ("seed", "Seed")):
-        if key in provenance:
-            lines.append((label, str(provenance[key])))
-    for entry in provenance.get("inputs", ()):
-        digest = f", sha256 {entry['sha256']}" if "sha256" in entry else ""
-        source = f", {entry['source']}" if "source" in entry else ""
-        lines.append(("Input", f"{entry['name']}{source}{digest}"))
-    if provenance.get("machine"):
-        lines.append(("Machine", ", ".join(f"{key} {value}" for key, value in provenance["machine"].items())))
+def _record(provenance: Provenance) -> list[tuple[str, str]]:
+    lines = [("hopcast", provenance.version), ("Written", provenance.created)]
+    for value, label in ((provenance.command, "Command"), (provenance.seed, "Seed")):
+        if value is not None:
+            lines.append((label, str(value)))
+    for entry in provenance.inputs:
+        digest = f", sha256 {entry.sha256}" if entry.sha256 is not None else ""
+        source = f", {entry.source}" if entry.source is not None else ""
+        lines.append(("Input", f"{entry.name}{source}{digest}"))
+    if provenance.machine:
+        lines.append(("Machine", ", ".join(f"{key} {value}" for key, value in provenance.machine.items())))
     return lines

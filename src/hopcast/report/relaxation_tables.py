@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from hopcast.report.cells import estimate_cell
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table, shown_number
+from hopcast.results.dynamics import CarrierCooling, RelaxationRecord, RelaxationRun
+from hopcast.results.record import known
 
 _LITTLE: Final = 0.1
 _PS_PER_NS: Final = 1e3
@@ -27,65 +29,61 @@ def relaxation_table(report: StudyReport) -> Table:
         Column("transition", "Largest net flow (hops a trajectory)", style="text"),
         Column("longest_stay", "Waits in", style="text"),
     )
-    record = report.results.get("relaxation", {})
-    runs = record.get("runs", ())
-    names = list(dict.fromkeys(run["name"] for run in runs))
+    record = report.results.relaxation
+    runs = [] if record is None else record.runs
+    names = list(dict.fromkeys(run.name for run in runs))
     return Table(
         "relaxation", "Relaxation through the bands", columns, tuple(_row(run) for run in runs), tuple(_notes(record)),
-        tuple(names.index(run["name"]) for run in runs),
+        tuple(names.index(run.name) for run in runs),
     )  # fmt: skip
 
 
-def _row(run: Mapping[str, Any]) -> tuple[Cell, ...]:
-    lifetime = run["lifetime"]
-    if lifetime["value"] is None or run["decayed"] < _LITTLE:
+def _row(run: RelaxationRun) -> tuple[Cell, ...]:
+    lifetime = run.lifetime
+    if lifetime.value is None or run.decayed < _LITTLE:
         shown = Cell(None, reason=f"less than {100 * _LITTLE:.0f} % arrives in the window: read the rate")
     else:
-        low, high = (None if lifetime[end] is None else _PS_PER_NS * lifetime[end] for end in ("low", "high"))
-        shown = Cell(_PS_PER_NS * lifetime["value"], low, high)
-    rate = run["rate"]
-    decay = run["decay_lifetime"]
-    flow = run["transitions"][0] if run["transitions"] else None
+        shown = estimate_cell(lifetime, _PS_PER_NS)
+    decay = run.decay_lifetime
+    flow = run.transitions[0] if run.transitions else None
     return (
-        Cell(run["name"]),
-        Cell(f"{run['initial_state']} → {run['states'][0]}"),
-        Cell(run["method"]),
+        Cell(run.name),
+        Cell(f"{run.initial_state} → {run.states[0]}"),
+        Cell(run.method),
         shown,
-        Cell(rate["value"], rate["low"], rate["high"], rate.get("value_reason", "")),
-        Cell(100 * run["decayed"]),
-        Cell(run["decay_model"]),
-        Cell(None, reason=run["decay_lifetime_reason"]) if decay is None else Cell(_PS_PER_NS * decay),
-        Cell(None, reason="no hops") if flow is None else Cell(f"{flow['from']} → {flow['to']} ({shown_number(flow['net_hops'], 2)})"),
-        Cell(run["longest_stay"]),
+        estimate_cell(run.rate),
+        Cell(100 * run.decayed),
+        Cell(run.decay_model),
+        Cell(None, reason=run.reasons["decay_lifetime"]) if decay is None else Cell(_PS_PER_NS * decay),
+        Cell(None, reason="no hops") if flow is None else Cell(f"{flow.from_} → {flow.to} ({shown_number(flow.net_hops, 2)})"),
+        Cell(run.longest_stay),
     )  # fmt: skip
 
 
-def _notes(record: Mapping[str, Any]) -> list[str]:
-    if not record:
+def _notes(record: RelaxationRecord | None) -> list[str]:
+    if record is None:
         return []
     notes = []
-    if record["runs"]:
-        first = record["runs"][0]
-        low = min(run["tau_low"] for run in record["runs"])
-        high = max(run["tau_high"] for run in record["runs"])
+    if record.runs:
+        first = record.runs[0]
+        low = min(run.tau_low for run in record.runs)
+        high = max(run.tau_high for run in record.runs)
         notes.append(
-            f"{first['n_trajectories']} trajectories from {first['n_starts']} initial times, {first['duration'] / 1e3:g} ps, "
+            f"{first.n_trajectories} trajectories from {first.n_starts} initial times, {first.duration / 1e3:g} ps, "
             f"the band at the edge absorbs; dephasing times {shown_number(low, 2)} to {shown_number(high, 2)} fs "
-            f"({first['tau_convention']}). Methods disagree because they treat decoherence differently. Brackets: 95 %; "
+            f"({first.tau_convention}). Methods disagree because they treat decoherence differently. Brackets: 95 %; "
             "lifetime and rate: one exponential."
         )
         notes += dict.fromkeys(
-            f"{run['name'].capitalize()}, {run['method']}: {run['decay_note']}." for run in record["runs"]
-            if run["decay_note"] and run["decay_lifetime"] is not None
+            f"{run.name.capitalize()}, {run.method}: {run.decay_note}." for run in record.runs
+            if run.decay_note and run.decay_lifetime is not None
         )  # fmt: skip
-    if record["left_out"]:
-        bands = ", ".join(f"{one['band']} ({one['row_norm']:.2f})" for one in record["left_out"])
+    if record.left_out:
+        bands = ", ".join(f"{one.band} ({known(one.row_norm):.2f})" for one in record.left_out)
         notes.append(
             f"Left out, because they mix with bands outside the window (row norm of their overlaps): {bands}."
         )
-    notes += [
-        f"{one['name'].capitalize()}, {one['method']}: refused. {one['reason']}" for one in record["refused"]
-    ]
+    notes += [f"{one.name.capitalize()}, {one.method}: refused. {one.reason}" for one in record.refused]
     return notes
 
 
@@ -100,25 +98,26 @@ def pair_table(report: StudyReport) -> Table:
         Column("final_energy", "At the end", "eV"),
         Column("at_the_edge", "At the edge", "%", "fixed", 1),
     )
-    record = report.results.get("relaxation", {}).get("pair")
+    relaxation = report.results.relaxation
+    record = None if relaxation is None else relaxation.pair
     if record is None:
         return Table("pair", "Electron and hole together", columns, ())
     rows = tuple(
         (
-            Cell(one["carrier"]), Cell(one["way"]), Cell(f"{one['initial_state']} → {one['bands'][0]}"), _cooling(one),
-            Cell(one["initial_energy"]), Cell(one["final_energy"]), Cell(100 * one["at_the_edge"]),
+            Cell(one.carrier), Cell(one.way), Cell(f"{one.initial_state} → {one.bands[0]}"), _cooling(one),
+            Cell(one.initial_energy), Cell(one.final_energy), Cell(100 * one.at_the_edge),
         )
-        for one in record["carriers"]
+        for one in record.carriers
     )  # fmt: skip
     notes = (
-        f"Together: {record['n_determinants']} Slater determinants (the ground state and one electron raised from any of the hole's "
+        f"Together: {record.n_determinants} Slater determinants (the ground state and one electron raised from any of the hole's "
         "bands to any of the electron's; one spin, no interaction). "
-        f"{record['method']}, {record['n_trajectories']} trajectories from {record['n_starts']} initial times, "
-        f"{record['duration'] / 1e3:g} ps of {record['n_frames']} frames, {record['substeps']} sub-steps a step; dephasing times "
-        f"{shown_number(record['tau_low'], 2)} to {shown_number(record['tau_high'], 2)} fs ({record['tau_convention']}). Brackets: 95 %, "
+        f"{record.method}, {record.n_trajectories} trajectories from {record.n_starts} initial times, "
+        f"{record.duration / 1e3:g} ps of {record.n_frames} frames, {record.substeps} sub-steps a step; dephasing times "
+        f"{shown_number(record.tau_low, 2)} to {shown_number(record.tau_high, 2)} fs ({record.tau_convention}). Brackets: 95 %, "
         "sampling only.",
-        f"Recombined in the window: {100 * record['ground_population']:.3g} %, at most "
-        f"{100 * record['ground_population_high']:.2g} % (95 %, sampling). Energies count them as zero; edges do not absorb, "
+        f"Recombined in the window: {100 * record.ground_population:.3g} %, at most "
+        f"{100 * record.ground_population_high:.2g} % (95 %, sampling). Energies count them as zero; edges do not absorb, "
         "together or alone.",
     )  # fmt: skip
     return Table(
@@ -126,11 +125,10 @@ def pair_table(report: StudyReport) -> Table:
     )
 
 
-def _cooling(one: Mapping[str, Any]) -> Cell:
-    if one["cooling_time"] is None:
-        return Cell(None, reason=one["cooling_time_reason"])
+def _cooling(one: CarrierCooling) -> Cell:
+    if one.cooling_time is None:
+        return Cell(None, reason=one.reasons["cooling_time"])
     low, high = (
-        None if one[key] is None else one[key] / _FS_PER_PS
-        for key in ("cooling_time_low", "cooling_time_high")
+        None if end is None else end / _FS_PER_PS for end in (one.cooling_time_low, one.cooling_time_high)
     )
-    return Cell(one["cooling_time"] / _FS_PER_PS, low, high)
+    return Cell(one.cooling_time / _FS_PER_PS, low, high)

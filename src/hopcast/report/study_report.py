@@ -2,9 +2,8 @@
 
 What a study has to supply:
 
-- `results`, the dictionary of `results.json` (see `hopcast.report.results_schema`; build numbers with
-  `hopcast.report.number` and `hopcast.report.estimate`, which turn NaN into null with a reason). Verdicts are
-  added here and need not be given. The first Hamiltonian is the ab initio one.
+- `results`, the records of `hopcast.results`. Verdicts are added here and need not be given. The first Hamiltonian is the
+  ab initio one.
 - `series`, the arrays behind the figures. Each may be None: its figure is then left out and the report says so.
   Names of models and Hamiltonians are those of `results`.
 """
@@ -21,8 +20,9 @@ from numpy.typing import NDArray
 
 from hopcast.abinitio.electrons import BandEdges, DensityOfStates
 from hopcast.core.errors import InputError
-from hopcast.report.schema import plain, validate_results
-from hopcast.report.summary import with_verdicts
+from hopcast.results import StudyResults, validate_results, with_verdicts
+from hopcast.results.forecasts import ModelRecord
+from hopcast.results.study import DataRecord
 
 Array = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ class Dephasing:
     function
         D(t) = exp(-g(t)) [n].
     tau
-        Dephasing time in the convention of the study, fs (`results["dephasing"]` names it).
+        Dephasing time in the convention of the study, fs (`results.dephasing` names it).
     correlation
         C(t) = <dE(t) dE(0)> on its own times, eV^2, and those times in fs; both or neither.
     """
@@ -210,7 +210,7 @@ class Relaxation:
     Parameters
     ----------
     name, carrier
-        As in `results["relaxation"]`.
+        As in `results.relaxation`.
     states
         Bands, the edge where the carrier ends first.
     times
@@ -323,7 +323,7 @@ class StudyReport:
     Parameters
     ----------
     results
-        As `results.json` (module docstring); kept as plain JSON types, with `verdict` and `verdicts` added.
+        Records, or what `results.json` holds; verdicts are added.
     series
         Arrays behind the figures.
 
@@ -333,54 +333,44 @@ class StudyReport:
         If `results` do not follow the schema or a series has the wrong length.
     """
 
-    results: dict[str, Any]
+    results: StudyResults
     series: Series = field(default_factory=Series)
 
     def __post_init__(self) -> None:
-        results = plain(self.results)
-        validate_results(results)
-        results = with_verdicts(results)
-        validate_results(results)
-        object.__setattr__(self, "results", results)
+        object.__setattr__(self, "results", with_verdicts(validate_results(self.results)))
 
     def __repr__(self) -> str:
-        names = [row["name"] for row in self.results["hamiltonians"]]
-        return (
-            f"StudyReport({self.data['name']!r}, {len(self.model_names)} models, {len(names)} Hamiltonians)"
-        )
+        n = len(self.results.hamiltonians)
+        return f"StudyReport({self.data.name!r}, {len(self.model_names)} models, {n} Hamiltonians)"
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> DataRecord:
         """The `data` record."""
-        return self.results["data"]
+        return self.results.data
 
     @property
     def elements(self) -> tuple[str, ...]:
         """Elements of the material."""
-        return tuple(self.data["elements"])
+        return self.results.elements
 
     @property
     def model_names(self) -> tuple[str, ...]:
         """Names of the models, each once, in the order of the results."""
-        return tuple(dict.fromkeys(model["name"] for model in self.results["models"]))
+        return self.results.model_names
 
-    def model(self, name: str, target: str, split: str) -> dict[str, Any] | None:
+    def model(self, name: str, target: str, split: str) -> ModelRecord | None:
         """Return the record of a model on a target and split, or None."""
-        for model in self.results["models"]:
-            if (model["name"], model["target"], model["split"]) == (name, target, split):
-                return dict(model)
-        return None
+        return self.results.model(name, target, split)
+
+    def _any(self, name: str) -> ModelRecord | None:
+        return next((one for one in self.results.models if one.name == name), None)
 
     def elements_of(self, name: str) -> tuple[str, ...]:
         """Return the elements whose features a model uses (all for an unknown name)."""
-        for model in self.results["models"]:
-            if model["name"] == name:
-                return tuple(model["elements"])
-        return self.elements
+        model = self._any(name)
+        return self.elements if model is None else tuple(model.elements)
 
     def features_of(self, name: str) -> int:
         """Return how many features an atom a model uses (0 for an unknown name)."""
-        for model in self.results["models"]:
-            if model["name"] == name:
-                return int(model["features"])
-        return 0
+        model = self._any(name)
+        return 0 if model is None else model.features

@@ -64,7 +64,7 @@ def element_colour(element: str, elements: Sequence[str]) -> str:
 
 def model_colour(name: str, report: StudyReport) -> str:
     """Return the colour of a model: ab initio, all elements, or its first element's."""
-    if report.results["hamiltonians"] and name == report.results["hamiltonians"][0]["name"]:
+    if report.results.hamiltonians and name == report.results.hamiltonians[0].name:
         return AB_INITIO
     if name == CHOSEN:
         return CHOICE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from hopcast.report.verdicts import shown_r2
+from hopcast.evaluation.verdicts import shown_r2
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+from hopcast.report.cells import cell, cell_with_interval, estimate_cell, verdict_cell
 from hopcast.report.evaluation_tables import (
     calibrated_rate_table,
     calibration_table,
@@ -13,40 +13,16 @@ from hopcast.report.evaluation_tables import (
     learning_table,
     selection_table,
 )
-from hopcast.report.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
 from hopcast.report.relaxation_tables import pair_table, relaxation_table
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
-from hopcast.report.verdicts import TARGET_NAMES
+from hopcast.results.forecasts import ScoreRecord
+from hopcast.results.paper import PAPER_ELEMENTS, PAPER_INFORMATION, paper_ratio
+from hopcast.results.verdicts import TARGET_NAMES
 
 _MEV = 1e3
 _BASELINE_ROWS = (("mean", "mean"), ("linear", "linear in time"), ("cubic", "cubic spline in time"))
 _SPLIT_NAMES = {"interleaved": "interleaved", "blocked": "blocked", "trajectory": "trajectory"}
-
-
-def _cell(record: Mapping[str, Any] | None, key: str, scale: float = 1.0) -> Cell:
-    if record is None:
-        return Cell(None, reason="not scored")
-    value = record.get(key)
-    if value is None:
-        return Cell(None, reason=str(record.get(f"{key}_reason", "not computed")))
-    return Cell(value if isinstance(value, str) else value * scale)
-
-
-def _with_interval(record: Mapping[str, Any], key: str) -> Cell:
-    cell = _cell(record, key)
-    return Cell(cell.value, record.get(f"{key}_low"), record.get(f"{key}_high"), cell.reason)
-
-
-def _estimate(record: Mapping[str, Any]) -> Cell:
-    if record["value"] is None:
-        return Cell(None, reason=str(record["value_reason"]))
-    return Cell(record["value"], record["low"], record["high"])
-
-
-def _verdict(record: Mapping[str, Any]) -> Cell:
-    verdict = record.get("verdict")
-    return Cell(None, reason="") if verdict is None else Cell(verdict["label"], tone=verdict["label"])
 
 
 def information_table(report: StudyReport) -> Table:
@@ -61,11 +37,11 @@ def information_table(report: StudyReport) -> Table:
         Column("p", "p", style="number", digits=2),
         Column("verdict", "Verdict", style="text"),
     )
-    entries = sorted(report.results["information"], key=lambda e: list(TARGET_NAMES).index(e["target"]))
+    entries = sorted(report.results.information, key=lambda e: list(TARGET_NAMES).index(e.target))
     rows = tuple(
         (
-            Cell(entry["element"]), Cell(TARGET_NAMES[entry["target"]]), _cell(entry, "raw"), _cell(entry, "null_mean"),
-            _with_interval(entry, "corrected"), _cell(entry, "windowed"), _cell(entry, "p"), _verdict(entry),
+            Cell(entry.element), Cell(TARGET_NAMES[entry.target]), cell(entry, "raw"), cell(entry, "null_mean"),
+            cell_with_interval(entry, "corrected"), cell(entry, "windowed"), cell(entry, "p"), verdict_cell(entry),
         )
         for entry in entries
     )  # fmt: skip
@@ -74,14 +50,14 @@ def information_table(report: StudyReport) -> Table:
         "Raw values carry the artefact of dense sampling and are never read without the null beside them."
     ]
     if frozenset(report.elements) == PAPER_ELEMENTS:
-        features = next((e["n_features"] for e in entries if "n_features" in e), None)
+        features = next((e.n_features for e in entries if e.n_features is not None), None)
         per_atom = f", {PAPER_INFORMATION * features:.0f} nat for {features} features" if features else ""
         notes.append(
             f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw)."
         )
     return Table(
         "table-1-information", "Table 1. Mean mutual information", columns, rows, tuple(notes),
-        tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
+        tuple(list(TARGET_NAMES).index(e.target) for e in entries),
     )  # fmt: skip
 
 
@@ -98,7 +74,7 @@ def model_table(report: StudyReport) -> Table:
             columns.append(Column(f"{target}_{key}", f"{name.capitalize()} {label}", unit, look, digits))  # type: ignore[arg-type]
     rows: list[tuple[Cell, ...]] = []
     groups: list[int] = []
-    splits = [s for s in _SPLIT_NAMES if any(m["split"] == s for m in report.results["models"])]
+    splits = [s for s in _SPLIT_NAMES if any(m.split == s for m in report.results.models)]
     for group, split in enumerate(splits):
         for name in report.model_names:
             pair = [report.model(name, target, split) for target in TARGET_NAMES]
@@ -112,12 +88,10 @@ def model_table(report: StudyReport) -> Table:
                 groups.append(group)
     notes = ["Interpolations use the same training frames as the models; the mean predicts their average."]
     stride = next(
-        (m["stride"] for m in report.results["models"] if "stride" in m and m["split"] == "interleaved"), None
+        (m.stride for m in report.results.models if m.stride is not None and m.split == "interleaved"), None
     )
     if stride is not None:
-        notes.append(
-            f"Interleaved: one training frame every {stride['fs']:g} fs ({stride['frames']} frames)."
-        )
+        notes.append(f"Interleaved: one training frame every {stride.fs:g} fs ({stride.frames} frames).")
     return Table(
         "table-2-models",
         "Table 2. Errors of the forecasts",
@@ -128,20 +102,20 @@ def model_table(report: StudyReport) -> Table:
     )
 
 
-def _score_row(split: str, name: str, pair: list[dict[str, Any] | None]) -> tuple[Cell, ...]:
+def _score_row(split: str, name: str, pair: Sequence[ScoreRecord | None]) -> tuple[Cell, ...]:
     cells = [Cell(split), Cell(name)]
     for record in pair:
-        cells += [_cell(record, "r2"), _cell(record, "mae", _MEV), _cell(record, "rmse", _MEV)]
+        cells += [cell(record, "r2"), cell(record, "mae", _MEV), cell(record, "rmse", _MEV)]
     return tuple(cells)
 
 
-def _shared_baseline(report: StudyReport, target: str, split: str, key: str) -> dict[str, Any] | None:
+def _shared_baseline(report: StudyReport, target: str, split: str, key: str) -> ScoreRecord | None:
     """Return a baseline where all models of a target and split have the same (they share their training frames)."""
-    records = [
-        m["baselines"][key] for m in report.results["models"] if m["target"] == target and m["split"] == split
+    records: list[ScoreRecord] = [
+        getattr(m.baselines, key) for m in report.results.models if m.target == target and m.split == split
     ]
-    values = {record["r2"] for record in records}
-    return dict(records[0]) if len(values) == 1 else None
+    values = {record.r2 for record in records}
+    return records[0] if len(values) == 1 else None
 
 
 def candidate_table(report: StudyReport) -> Table:
@@ -154,11 +128,11 @@ def candidate_table(report: StudyReport) -> Table:
         Column("rmse", "RMSE", "meV", "number", 3),
         Column("n_chosen", "Chosen for", "stretches"),
     )
-    entries = report.results.get("candidates", ())
+    entries = report.results.candidates or []
     rows = tuple(
         (
-            Cell(TARGET_NAMES[entry["target"]]), Cell(entry["name"]), _cell(entry, "r2"), _cell(entry, "mae", _MEV),
-            _cell(entry, "rmse", _MEV), Cell(entry["n_chosen"] or None, reason="never chosen, or nothing to choose"),
+            Cell(TARGET_NAMES[entry.target]), Cell(entry.name), cell(entry, "r2"), cell(entry, "mae", _MEV),
+            cell(entry, "rmse", _MEV), Cell(entry.n_chosen or None, reason="never chosen, or nothing to choose"),
         )
         for entry in entries
     )  # fmt: skip
@@ -168,7 +142,7 @@ def candidate_table(report: StudyReport) -> Table:
     )
     return Table(
         "candidates", "Representations and learners", columns, rows, notes,
-        tuple(list(TARGET_NAMES).index(entry["target"]) for entry in entries),
+        tuple(list(TARGET_NAMES).index(entry.target) for entry in entries),
     )  # fmt: skip
 
 
@@ -185,12 +159,12 @@ def best_feature_table(report: StudyReport) -> Table:
         Column("null_mean", "Shifted (null)", "nat", "fixed", 2),
         Column("corrected", "Corrected MI", "nat", "fixed", 2),
     )
-    entries = sorted(report.results["best_features"], key=lambda e: list(TARGET_NAMES).index(e["target"]))
+    entries = sorted(report.results.best_features, key=lambda e: list(TARGET_NAMES).index(e.target))
     rows = tuple(
         (
-            Cell(entry["element"]), Cell(TARGET_NAMES[entry["target"]]), _cell(entry, "r_s"), Cell(entry.get("r_pair")),
-            _cell(entry, "theta_s", 180 / math.pi), Cell(entry.get("theta_pair")), _cell(entry, "mi"),
-            _cell(entry, "null_mean"), _cell(entry, "corrected"),
+            Cell(entry.element), Cell(TARGET_NAMES[entry.target]), cell(entry, "r_s"), Cell(entry.r_pair),
+            cell(entry, "theta_s", 180 / math.pi), Cell(entry.theta_pair), cell(entry, "mi"),
+            cell(entry, "null_mean"), cell(entry, "corrected"),
         )
         for entry in entries
     )  # fmt: skip
@@ -199,7 +173,7 @@ def best_feature_table(report: StudyReport) -> Table:
     )
     return Table(
         "table-3-best-features", "Table 3. The best symmetry function", columns, rows, notes,
-        tuple(list(TARGET_NAMES).index(e["target"]) for e in entries),
+        tuple(list(TARGET_NAMES).index(e.target) for e in entries),
     )  # fmt: skip
 
 
@@ -212,10 +186,11 @@ def hamiltonian_table(report: StudyReport) -> Table:
         Column("lifetime", "Lifetime", "ns", "interval"),
         Column("ratio", "Ratio to ab initio", "", "interval"),
     ]
-    rows_of = report.results["hamiltonians"]
+    rows_of = report.results.hamiltonians
     # the published ratios are to a dense ab initio Hamiltonian
     published = [
-        None if "samples" in report.results else paper_ratio(row["name"], report.elements) for row in rows_of
+        None if report.results.samples is not None else paper_ratio(row.name, report.elements)
+        for row in rows_of
     ]
     with_paper = any(value is not None for value in published)
     if with_paper:
@@ -224,12 +199,12 @@ def hamiltonian_table(report: StudyReport) -> Table:
     rows = []
     for row, paper in zip(rows_of, published, strict=True):
         cells = [
-            Cell(row["name"]),
-            *(_estimate(row[key]) for key in ("gradient", "intercept", "lifetime", "ratio")),
+            Cell(row.name),
+            *(estimate_cell(getattr(row, key)) for key in ("gradient", "intercept", "lifetime", "ratio")),
         ]
         if with_paper:
             cells.append(Cell(paper))
-        rows.append((*cells, _verdict(row)))
+        rows.append((*cells, verdict_cell(row)))
     return Table(
         "table-4-hamiltonians", "Table 4. Recombination on each Hamiltonian", tuple(columns), tuple(rows),
         tuple(_hamiltonian_notes(report, with_paper=with_paper)), tuple(int(index > 0) for index in range(len(rows))),
@@ -237,17 +212,17 @@ def hamiltonian_table(report: StudyReport) -> Table:
 
 
 def _hamiltonian_notes(report: StudyReport, *, with_paper: bool) -> list[str]:
-    rows = report.results["hamiltonians"]
+    rows = report.results.hamiltonians
     if not rows:
         return []
     first = rows[0]
-    tau = "unknown" if first["tau"] is None else f"{first['tau']:.3g} fs"
+    tau = "unknown" if first.tau is None else f"{first.tau:.3g} fs"
     notes = [
-        f"{first['method']}, rule {first['rule']}, waiting {first['waiting']}, tau {tau} ({first['tau_convention']}). "
+        f"{first.method}, rule {first.rule}, waiting {first.waiting}, tau {tau} ({first.tau_convention}). "
         "Brackets: 95 % intervals."
     ]
     kinds = ("gradient", "intercept", "lifetime", "ratio")
-    said = dict.fromkeys(row[kind]["note"] for row in rows for kind in kinds if row[kind]["note"])
+    said = dict.fromkeys(getattr(row, kind).note for row in rows for kind in kinds if getattr(row, kind).note)
     notes += [f"Intervals: {text.rstrip('.')}." for text in said]
     if with_paper:
         notes.append(
@@ -270,8 +245,8 @@ def interval_table(report: StudyReport) -> Table:
         *(Column(key, label, "±", digits=2) for key, label in parts),
     )
     rows = tuple(
-        (Cell(row["name"]), _estimate(row["ratio"]), *(_cell(row["ratio"]["parts"], key) for key, _ in parts))
-        for row in report.results["hamiltonians"]
+        (Cell(row.name), estimate_cell(row.ratio), *(cell(row.ratio.parts, key) for key, _ in parts))
+        for row in report.results.hamiltonians
     )
     return Table(
         "intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",)
@@ -285,8 +260,8 @@ def own_tau_table(report: StudyReport) -> Table:
         ("ratio_own_tau", "With its own tau"),
         ("prediction_powered_ratio", "Prediction-powered"),
     )
-    rows_of = [row for row in report.results["hamiltonians"] if "ratio_own_tau" in row]
-    shown = [(key, label) for key, label in kinds if any(key in row for row in rows_of)]
+    rows_of = [row for row in report.results.hamiltonians if row.ratio_own_tau is not None]
+    shown = [(key, label) for key, label in kinds if any(getattr(row, key) is not None for row in rows_of)]
     columns = (
         Column("hamiltonian", "Hamiltonian", style="text"),
         Column("own_tau", "Own tau", "fs"),
@@ -294,9 +269,9 @@ def own_tau_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(row["name"]),
-            _cell(row, "own_tau"),
-            *(_estimate(row[key]) if key in row else Cell(None) for key, _ in shown),
+            Cell(row.name),
+            cell(row, "own_tau"),
+            *(estimate_cell(getattr(row, key)) for key, _ in shown),
         )
         for row in rows_of
     )
@@ -310,9 +285,7 @@ def rate_control_table(report: StudyReport) -> Table:
         Column("name", "Made from the same computed frames", style="text"),
         Column("ratio", "Ratio to ab initio", "", "interval"),
     )
-    rows = tuple(
-        (Cell(row["name"]), _estimate(row["ratio"])) for row in report.results.get("rate_controls", ())
-    )
+    rows = tuple((Cell(row.name), estimate_cell(row.ratio)) for row in report.results.rate_controls or ())
     note = "A forecast whose rate is no nearer to the ab initio one than these adds nothing to a rate. Plain average: V²/E⁴ over the computed frames."
     return Table("rate-controls", "Rates without a model of the geometry", columns, rows, (note,))
 
@@ -328,22 +301,22 @@ def sampled_rate_table(report: StudyReport) -> Table:
         Column("relative_width", "Width over its width", "", "fixed", 2),
         Column("weight", "Weight of the forecast", "", "fixed", 2),
     )
-    records = report.results.get("rates", ())
+    records = report.results.rates or []
     rows = tuple(
         (
-            Cell(row["name"]), Cell(row["kind"]), _estimate(row["rate"]), _estimate(row["lifetime"]), _cell(row, "ratio"),
-            _cell(row, "relative_width"), Cell(row.get("weight"), reason="not a weighted estimate"),
+            Cell(row.name), Cell(row.kind), estimate_cell(row.rate), estimate_cell(row.lifetime), cell(row, "ratio"),
+            cell(row, "relative_width"), Cell(row.weight, reason="not a weighted estimate"),
         )
         for row in records
     )  # fmt: skip
-    names = list(dict.fromkeys(row["name"] for row in records))
+    names = list(dict.fromkeys(row.name for row in records))
     notes = (
         "Second-order rates, unless exact. The plain average needs no model: a forecast helps where the prediction-powered "
         "interval is narrower. A plain forecast's interval holds the finite trajectory only, not what the model gets wrong.",
     )
     return Table(
         "rates", "The mean rate from the computed pairs", columns, rows, notes,
-        tuple(names.index(row["name"]) for row in records),
+        tuple(names.index(row.name) for row in records),
     )  # fmt: skip
 
 
@@ -361,10 +334,10 @@ def method_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(row["name"]), Cell(row["method"]), Cell(row["rule"]), Cell(row["waiting"]), _cell(row, "tau"),
-            _estimate(row["gradient"]), _estimate(row["lifetime"]), _estimate(row["ratio"]),
+            Cell(row.name), Cell(row.method), Cell(row.rule), Cell(row.waiting), cell(row, "tau"),
+            estimate_cell(row.gradient), estimate_cell(row.lifetime), estimate_cell(row.ratio),
         )
-        for row in report.results.get("methods", ())
+        for row in report.results.methods or ()
     )  # fmt: skip
     return Table("methods", "Other methods on the ab initio Hamiltonian", columns, rows)
 
@@ -388,10 +361,10 @@ def trust_table(report: StudyReport) -> Table:
             if model is None:
                 continue
             blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
-            baselines = model["baselines"]
+            baselines = model.baselines
             rows.append((
-                Cell(words), Cell(name), _cell(model, "r2"), _cell(baselines["linear"], "r2"), _cell(baselines["cubic"], "r2"),
-                _cell(baselines["shifted"], "median"), _cell(blocked, "r2"), _verdict(model),
+                Cell(words), Cell(name), cell(model, "r2"), cell(baselines.linear, "r2"), cell(baselines.cubic, "r2"),
+                cell(baselines.shifted, "median"), cell(blocked, "r2"), verdict_cell(model),
             ))  # fmt: skip
             groups.append(group)
     notes = (
@@ -418,20 +391,20 @@ def check_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(check["name"]), _cell(check, "temperature"), _cell(check, "substep"), _cell(check, "coupling_scale"),
-            Cell(check["unit"]), _cell(check, "exact"), _cell(check, "monte_carlo"), _cell(check, "standard_error"),
-            Cell(f"{check['within_two']} of {check['n_seeds']}"), _cell(check, "pooled_z"), _verdict(check),
+            Cell(check.name), cell(check, "temperature"), cell(check, "substep"), cell(check, "coupling_scale"),
+            Cell(check.unit), cell(check, "exact"), cell(check, "monte_carlo"), cell(check, "standard_error"),
+            Cell(f"{check.within_two} of {check.n_seeds}"), cell(check, "pooled_z"), verdict_cell(check),
         )
-        for check in report.results["checks"]
+        for check in report.results.checks
     )  # fmt: skip
-    events = [check["n_events"] for check in report.results["checks"] if "n_events" in check]
+    events = [check.n_events for check in report.results.checks if check.n_events is not None]
     notes = (f"At least {min(events)} recombination events in every run.",) if events else ()
     return Table("exact-and-monte-carlo", "Exact solver and Monte Carlo engine", columns, rows, notes)
 
 
 def electron_table(report: StudyReport) -> Table:
     """Return the band-edge states of the computed frames: localisation, and the share of each element."""
-    record = report.results.get("electrons", {"states": []})
+    record = report.results.electrons
     columns = (
         Column("state", "State", style="text"),
         Column("participation", "Inverse participation ratio", "", "number"),
@@ -441,15 +414,15 @@ def electron_table(report: StudyReport) -> Table:
     )
     rows = []
     notes: tuple[str, ...] = ()
-    for state in record["states"]:
-        shares = {entry["element"]: entry["share"] for entry in state["elements"]}
+    for state in () if record is None else record.states:
+        shares = {entry.element: entry.share for entry in state.elements}
         rows.append((
-            Cell(state["state"]), _cell(state, "participation"), _cell(state, "participation_std"),
-            Cell(1 / state["participation"]), *(Cell(100 * shares[element]) for element in report.elements),
+            Cell(state.state), cell(state, "participation"), cell(state, "participation_std"),
+            Cell(1 / state.participation), *(Cell(100 * shares[element]) for element in report.elements),
         ))  # fmt: skip
-    if rows:
+    if record is not None:
         notes = (
-            f"{record['engine']}, {record['n_frames']} frames with a gap of {record['gap_mean']:.3f} ± {record['gap_std']:.3f} eV. "
+            f"{record.engine}, {record.n_frames} frames with a gap of {record.gap_mean:.3f} ± {record.gap_std:.3f} eV. "
             "Atoms it covers: one over the mean inverse participation ratio.",
         )
     return Table("electrons", "Band-edge states", columns, tuple(rows), notes)

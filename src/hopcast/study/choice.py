@@ -16,8 +16,8 @@ from hopcast.descriptors import SymmetryFunctions
 from hopcast.evaluation import (
     CalendarSplit,
     Candidate,
+    Evaluation,
     NeighbourSplit,
-    Score,
     evaluate_model,
     nested_selection,
 )
@@ -25,14 +25,15 @@ from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.options import Option, options, trees
 from hopcast.forecast.pair import target_columns
 from hopcast.forecast.representation import Representation, columns_of_pairs
-from hopcast.report import CHOSEN, number
-from hopcast.study.forecasts import Target, model_record
+from hopcast.report import CHOSEN
+from hopcast.results.forecasts import CandidateRecord, ModelRecord
+from hopcast.results.record import Stride
 from hopcast.study.inputs import StudyData
-from hopcast.study.sparse import FeatureChunk, samples_in, stretches_of
+from hopcast.study.scores import NO_POSTERIOR, candidate_records, model_record
+from hopcast.study.sparse import FeatureChunk, stretches_of
+from hopcast.study.targets import Target
 
 Array = NDArray[np.float64]
-
-NO_POSTERIOR = "this learner has no posterior"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,8 @@ class Chosen:
         Leave-one-out scale of the posterior variance; None where the learner has none.
     """
 
-    records: list[dict[str, Any]]
-    table: list[dict[str, Any]]
+    records: list[ModelRecord]
+    table: list[CandidateRecord]
     whole: Any
     columns: Callable[[FeatureChunk], Array]
     stretches: dict[int, tuple[Any, Callable[[FeatureChunk], Array]]]
@@ -80,12 +81,16 @@ class Choices:
     @cached_property
     def _pairs(self) -> dict[Representation, tuple[Array, Array]]:
         """Columns of both frames of every pair, of each representation."""
-        steps = samples_in(self.data).steps
+        samples = self.data.samples
+        assert samples is not None
         return columns_of_pairs(
-            (option.representation for option in self.options), self.data.trajectory, steps, self.workers
+            (option.representation for option in self.options),
+            self.data.trajectory,
+            samples.steps,
+            self.workers,
         )
 
-    def choose(self, target: Target, stride: dict[str, Any], n_shifts: int, seed: int) -> Chosen:
+    def choose(self, target: Target, stride: Stride, n_shifts: int, seed: int) -> Chosen:
         """Choose for a target; nothing of a held-out stretch is used for what forecasts it."""
         timestep = self.data.trajectory.timestep
         candidates = [
@@ -104,23 +109,30 @@ class Choices:
         )  # fmt: skip
         final = by_name[found.final]
         X = X_of[final.name]
-        records = []
-        common = {
-            "name": CHOSEN, "elements": list(self.data.trajectory.elements), "features": self.functions.n_functions, "target": target.name,
-            "n_features": int(X.shape[1]), "stride": stride,
+        common: dict[str, Any] = {
+            "name": CHOSEN, "elements": list(self.data.trajectory.elements), "features": self.functions.n_functions,
+            "target": target.name, "n_features": int(X.shape[1]), "stride": stride,
         }  # fmt: skip
-        # the control costs a fit for each shift and fold: one split of it is enough
-        for name, split, controls in (
-            ("interleaved", self.neighbours, n_shifts), ("blocked", self.calendar, 0),
-        ):  # fmt: skip
-            scored = evaluate_model(
-                final.learner, X, target.values, split, stride["fs"], times=target.times, min_shift=target.memory,
+
+        def scored(split: Any, controls: int) -> Evaluation:
+            return evaluate_model(
+                final.learner, X, target.values, split, stride.fs, times=target.times, min_shift=target.memory,
                 n_shifts=controls, random_state=seed, workers=self.workers,
             )  # fmt: skip
-            records.append(model_record(common, name, scored, final.learner, f"{final.name}"))
-        # the choice itself is scored by nested stretches: the best of many is too good by chance
-        records[-1] |= _score(found.selected)
-        records[-1]["note"] = f"chosen anew without each stretch, of all pairs: {final.name}"
+
+        whole = clone(final.learner).fit(X, target.values)
+        scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
+        # the control costs a fit for each shift and fold: one split of it is enough
+        records = [
+            model_record(
+                "interleaved", scored(self.neighbours, n_shifts), final.learner, final.name, **common,
+                variance_scale=scale, reasons={"variance_scale": NO_POSTERIOR},
+            ),
+            # the choice itself is scored by nested stretches: the best of many is too good by chance
+            model_record(
+                "blocked", scored(self.calendar, 0), final.learner, score=found.selected, **common,
+            ).model_copy(update={"note": f"chosen anew without each stretch, of all pairs: {final.name}"}),
+        ]  # fmt: skip
         picks = dict(
             zip((int(label) for label in np.unique(self.calendar.labels)), found.chosen, strict=True)
         )
@@ -130,23 +142,14 @@ class Choices:
             train = self.calendar.training(stretch)
             model = clone(option.learner).fit(X_of[option.name][train], target.values[train])
             stretches[stretch] = (model, self._columns(option, target.name))
-        whole = clone(final.learner).fit(X, target.values)
-        scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
-        records[-2] |= number("variance_scale", scale, NO_POSTERIOR)
-        table = [
-            {"target": target.name, "name": row.name, **_score(row.score), "n_chosen": row.n_chosen} for row in found.rows
-        ]  # fmt: skip
-        table.append({
-            "target": target.name, "name": "chosen without the held-out stretch", **_score(found.selected),
-            "n_chosen": found.n_blocks,
-        })  # fmt: skip
-        table += [
-            {"target": target.name, "name": words, **_score(one), "n_chosen": 0}
-            for words, one in (
-                ("mean", found.mean), ("linear in time", found.linear), ("cubic spline in time", found.cubic),
-            )
-        ]  # fmt: skip
-        return Chosen(records, table, whole, self._columns(final, target.name), stretches, scale)
+        return Chosen(
+            records,
+            candidate_records(target.name, found),
+            whole,
+            self._columns(final, target.name),
+            stretches,
+            scale,
+        )
 
     def _columns(self, option: Option, target: str) -> Callable[[FeatureChunk], Array]:
         """Return the function that turns a chunk into what an option sees; one function for each option and target."""
@@ -169,7 +172,3 @@ class Choices:
     @cached_property
     def _made(self) -> dict[tuple[str, str], Callable[[FeatureChunk], Array]]:
         return {}
-
-
-def _score(found: Score) -> dict[str, float]:
-    return {"r2": found.r2, "mae": found.mae, "rmse": found.rmse}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,17 @@ from hopcast.core.errors import QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics import DynamicsResult, choose_substeps, electron_hole_hamiltonian, run_dynamics
 from hopcast.dynamics.loop import MOST_BYTES
-from hopcast.report import ElectronHole, number
-from hopcast.study.config import DynamicsSection, RelaxationSection
-from hopcast.study.progress import Stage
-from hopcast.study.stages import StageResult
+from hopcast.report import ElectronHole
+from hopcast.results.dynamics import CarrierCooling, ElectronHoleRecord, RelaxationRecord
+from hopcast.study.stage import Arrays, Context
 
 GROUPS: Final = ("both hot", "electron hot", "hole hot", "both cool", "ground state")
 """Populations that the report draws; cool: in the band at the edge, hot: in any other."""
 
-CARRIERS: Final = ("electron", "hole")
-WAYS: Final = ("together", "alone")
+Carrier = Literal["electron", "hole"]
+Way = Literal["together", "alone"]
+CARRIERS: Final[tuple[Carrier, ...]] = ("electron", "hole")
+WAYS: Final[tuple[Way, ...]] = ("together", "alone")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,15 +45,8 @@ class Cooling:
 
 
 def run_pair(
-    section: RelaxationSection,
-    dynamics: DynamicsSection,
-    seed: int,
-    window: VibronicHamiltonian,
-    holes: Sequence[str],
-    electrons: Sequence[str],
-    stage: Stage,
-    workers: int | None,
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    context: Context, window: VibronicHamiltonian, holes: Sequence[str], electrons: Sequence[str]
+) -> tuple[ElectronHoleRecord, Arrays]:
     """Start electron and hole in their last bands and follow them together, and each alone.
 
     By the first method of the section. The ground state absorbs; the edges do not, together or alone, so that the two ways differ in
@@ -70,6 +64,7 @@ def run_pair(
     record, arrays
         ``pair`` of `results.json`, and series by carrier and way.
     """
+    section, dynamics = context.config.relaxation, context.config.dynamics
     method, names = section.methods[0], window.state_labels
     bands = {
         "hole": [names.index(band) for band in holes],
@@ -86,10 +81,10 @@ def run_pair(
                 ham, method, carrier=carrier, initial_state=ham.n_states - 1, initial_times=starts, absorbing=absorbing,
                 duration=section.duration, temperature=dynamics.temperature, tau_convention=dynamics.tau_convention,
                 n_times=section.n_times, coupling_interpolation=dynamics.coupling_interpolation,
-                n_trajectories=section.n_trajectories, random_state=seed, workers=workers,
+                n_trajectories=section.n_trajectories, random_state=context.config.seed, workers=context.workers,
             )  # fmt: skip
 
-    stage.advance(f"electron and hole together, {method}")
+    context.progress.advance(f"electron and hole together, {method}")
     found = follow(pair, "electron", True)
     n = found.n_trajectories * found.initial_times.size
     excited = found.populations[:, 1:].reshape(-1, *shape)
@@ -107,34 +102,20 @@ def run_pair(
          excited[:, 0, 0], found.ground_population], axis=1,
     )  # fmt: skip
     carriers = [
-        {
-            "carrier": carrier, "way": way, "bands": [names[band] for band in bands[carrier]],
-            "initial_state": names[bands[carrier][-1]], **_read(found.times, cooling[carrier, way]),
-        }
+        _carrier(carrier, way, [names[band] for band in bands[carrier]], found.times, cooling[carrier, way])
         for carrier in CARRIERS
         for way in WAYS
-    ]  # fmt: skip
+    ]
     assert found.populations_high is not None
     apart = found.tau[~np.eye(len(found.tau), dtype=bool)]
-    record = {
-        "method": method,
-        "rule": found.rule or "none",
-        "waiting": found.waiting or "none",
-        "n_determinants": pair.n_states,
-        "carriers": carriers,
-        "ground_population": float(found.ground_population[-1]),
-        "ground_population_high": float(found.populations_high[-1, 0]),
-        "tau_low": float(apart.min()),
-        "tau_high": float(apart.max()),
-        "tau_convention": found.tau_convention,
-        **number("temperature", found.temperature, "no detailed balance"),
-        "duration": float(found.times[-1]),
-        "n_frames": pair.n_frames,
-        "n_trajectories": n,
-        "n_starts": int(found.initial_times.size),
-        "substeps": found.substeps,
-        "random_state": found.random_state,
-    }
+    record = ElectronHoleRecord(
+        method=method, rule=found.rule or "none", waiting=found.waiting or "none", n_determinants=pair.n_states,
+        carriers=carriers, ground_population=float(found.ground_population[-1]),
+        ground_population_high=float(found.populations_high[-1, 0]), tau_low=float(apart.min()),
+        tau_high=float(apart.max()), tau_convention=found.tau_convention, temperature=found.temperature,
+        duration=float(found.times[-1]), n_frames=pair.n_frames, n_trajectories=n, n_starts=int(found.initial_times.size),
+        substeps=found.substeps, random_state=found.random_state, reasons={"temperature": "no detailed balance"},
+    )  # fmt: skip
     arrays = {"pair/times": found.times, "pair/groups": groups}
     for (carrier, way), each in cooling.items():
         arrays[f"pair/{carrier}/{way}/populations"] = each.populations
@@ -162,23 +143,22 @@ def _cooling(populations: NDArray[np.float64], energies: NDArray[np.float64], n:
     return Cooling(populations, mean, np.asarray(1.96 * np.sqrt(variance / n)))
 
 
-def _read(times: NDArray[np.float64], found: Cooling) -> dict[str, Any]:
+def _carrier(
+    carrier: Carrier, way: Way, bands: list[str], times: NDArray[np.float64], found: Cooling
+) -> CarrierCooling:
     """Return when the energy has fallen to 1/e, with the interval of the sampling, and what is left at the end."""
     target = found.energy[0] / np.e
-    record: dict[str, Any] = {}
-    for key, curve in (
-        ("cooling_time", found.energy),
-        ("cooling_time_low", found.energy - found.error),
-        ("cooling_time_high", found.energy + found.error),
-    ):
-        record |= number(
-            key, fall_time(times, curve, target), "more than 1/e of the energy is left at the end"
-        )
-    return record | {
-        "initial_energy": float(found.energy[0]),
-        "final_energy": float(found.energy[-1]),
-        "at_the_edge": float(found.populations[-1, 0]),
+    curves = {
+        "cooling_time": found.energy,
+        "cooling_time_low": found.energy - found.error,
+        "cooling_time_high": found.energy + found.error,
     }
+    falls: dict[str, Any] = {key: fall_time(times, curve, target) for key, curve in curves.items()}
+    return CarrierCooling(
+        carrier=carrier, way=way, bands=bands, initial_state=bands[-1], **falls, initial_energy=float(found.energy[0]),
+        final_energy=float(found.energy[-1]), at_the_edge=float(found.populations[-1, 0]),
+        reasons=dict.fromkeys(falls, "more than 1/e of the energy is left at the end"),
+    )  # fmt: skip
 
 
 def fall_time(times: NDArray[np.float64], curve: NDArray[np.float64], target: float) -> float | None:
@@ -193,14 +173,13 @@ def fall_time(times: NDArray[np.float64], curve: NDArray[np.float64], target: fl
     return float(times[i - 1] + share * (times[i] - times[i - 1]))
 
 
-def pair_series(stage: StageResult) -> ElectronHole | None:
+def pair_series(record: RelaxationRecord, arrays: Arrays) -> ElectronHole | None:
     """Return what the report draws."""
-    if "pair/times" not in stage.arrays:
+    if record.pair is None:
         return None
-    kinds = (
-        {(carrier, way): stage.arrays[f"pair/{carrier}/{way}/{kind}"] for carrier in CARRIERS for way in WAYS}
+    kinds: Iterator[dict[tuple[str, str], NDArray[Any]]] = (
+        {(carrier, way): arrays[f"pair/{carrier}/{way}/{kind}"] for carrier in CARRIERS for way in WAYS}
         for kind in ("energy", "energy_error")
     )
-    groups = dict(zip(GROUPS, stage.arrays["pair/groups"].T, strict=True))
-    record = stage.numbers["relaxation"]["pair"]
-    return ElectronHole(record["method"], stage.arrays["pair/times"], groups, *kinds)
+    groups = dict(zip(GROUPS, arrays["pair/groups"].T, strict=True))
+    return ElectronHole(record.pair.method, arrays["pair/times"], groups, *kinds)

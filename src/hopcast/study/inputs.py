@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hopcast.core.errors import InputError
+from hopcast.core.fingerprint import fingerprint as fingerprint_of
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
@@ -17,7 +18,6 @@ from hopcast.datasets import load
 from hopcast.io import read_hamiltonian, read_trajectory
 from hopcast.study.config import DataSection, StudyConfig
 from hopcast.study.samples import Samples, samples_of
-from hopcast.study.stages import array_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         )
     if np.iscomplexobj(pair.nac):
         raise InputError("A study forecasts real couplings, but these are complex (spinors or k-points).")
-    fingerprint = array_hash(
+    fingerprint = fingerprint_of(
         trajectory.positions, trajectory.velocities, trajectory.cell, trajectory.numbers,
         window.energies, window.nac, np.array([trajectory.timestep]), pair.gap(),
     )  # fmt: skip

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Stage:
-    """A stage under way; `advance` counts its units of work."""
+class Progress:
+    """Of a stage under way; `advance` counts its units of work."""
 
     def __init__(self, note: str = "") -> None:
         self.note = note
@@ -22,7 +22,7 @@ class Stage:
         """Count one unit of work as done."""
 
 
-class _LiveStage(Stage):
+class _LiveProgress(Progress):
     def __init__(self, progress: object, task: object, name: str) -> None:
         super().__init__()
         self._progress, self._task, self._name = progress, task, name
@@ -46,18 +46,19 @@ class Reporter:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str, total: int = 1) -> Iterator[Stage]:
+    def stage(self, name: str, total: int = 1) -> Iterator[Progress]:
         """Show a stage of `total` units while its work is done, then one line with its time."""
         start = time.perf_counter()
         if self.console is not None and self.console.is_terminal:
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bars
 
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TimeElapsedColumn())
-            with Progress(*columns, console=self.console, transient=True) as progress:
-                stage: Stage = _LiveStage(progress, progress.add_task(name, total=total), name)
+            with Bars(*columns, console=self.console, transient=True) as progress:
+                stage: Progress = _LiveProgress(progress, progress.add_task(name, total=total), name)
                 yield stage
         else:
-            stage = Stage()
+            stage = Progress()
             yield stage
         self.seconds[name] = time.perf_counter() - start
         if self.console is not None:
@@ -69,10 +70,11 @@ class Reporter:
         """Show work whose units are counted as they are done: a live bar, or a plain line every tenth of it."""
         start = time.perf_counter()
         if self.console is not None and self.console.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bars
 
             columns = (TextColumn(name), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
-            with Progress(*columns, console=self.console, transient=True) as progress:
+            with Bars(*columns, console=self.console, transient=True) as progress:
                 task = progress.add_task(name, total=None)
                 yield lambda done, total: progress.update(task, completed=done, total=total)
         else:

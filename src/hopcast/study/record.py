@@ -13,27 +13,24 @@ from typing import Any
 
 from hopcast.core import hdf5
 from hopcast.core.errors import ConfigError, InputError, OutputError
+from hopcast.results.study import InputRecord, Provenance
 
 NAME = "run.json"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "ase", "h5py", "matplotlib")
 
 
-def provenance(config: dict[str, Any], inputs: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+def provenance(config: dict[str, Any], inputs: list[InputRecord], seed: int) -> Provenance:
     """Return what is needed to run a study again: versions, machine, command, resolved settings, inputs."""
-    return {
-        "version": version("hopcast"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
-        "seed": seed,
-        "config": config,
-        "inputs": inputs,
-        "packages": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Provenance(
+        version=version("hopcast"), created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=" ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]), seed=seed, config=config, inputs=inputs,
+        packages={name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        machine={
+            "processor": platform.processor() or platform.machine(), "cores": cores,
             "system": f"{platform.system()} {platform.release()}",
         },
-    }
+    )  # fmt: skip
 
 
 def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullF
 
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, note, panel_label
+from hopcast.results.forecasts import CurvePoint, LearningCurves
 
 _TITLES = {"gap": "Gap", "nac": "Coupling", "rate": "Rate / ab initio"}
 _SPLITS = {"interleaved": "between training frames", "blocked": "held-out blocks"}
@@ -23,10 +23,10 @@ _RATES = (0.0, 2.0)
 
 def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | None:
     """Draw R2 of gap and coupling and the ratio of rates against the training stride or the number of frames."""
-    points = [p for p in report.results.get("learning_curves", {}).get("points", ()) if p["axis"] == axis]
+    points = [p for p in (report.results.learning_curves or LearningCurves()).points if p.axis == axis]
     if not points:
         return None
-    models = list(dict.fromkeys(p["model"] for p in points))
+    models = list(dict.fromkeys(p.model for p in points))
     height = 4.3
     fig = Figure(figsize=(WIDE + 0.4, height))
     axes = fig.subplots(2, 3, sharex=True)
@@ -35,9 +35,7 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
     )
     for row, (split, words) in enumerate(_SPLITS.items()):
         for ax, target in zip(axes[row], _TITLES, strict=True):
-            chosen = [
-                p for p in points if p["split"] == split and p["target"] == target and p["value"] is not None
-            ]
+            chosen = [p for p in points if p.split == split and p.target == target and p.value is not None]
             _panel(ax, report, chosen, models, axis, rate=target == "rate")
             if row == 0:
                 panel_label(ax, _TITLES[target])
@@ -69,7 +67,7 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
 def _panel(
     ax: Axes,
     report: StudyReport,
-    points: list[Mapping[str, Any]],
+    points: list[CurvePoint],
     models: list[str],
     axis: str,
     *,
@@ -88,22 +86,22 @@ def _panel(
         return out
 
     for index, model in enumerate(models):
-        own = sorted((p for p in points if p["model"] == model), key=lambda p: _x(p, axis))
+        own = sorted((p for p in points if p.model == model), key=lambda p: _x(p, axis))
         if not own:
             continue
         x = [_x(p, axis) for p in own]
         if index == 0:
-            low, high = (place([p.get(f"shifted_{end}") for p in own]) for end in ("low", "high"))
+            low, high = (place([getattr(p, f"shifted_{end}") for p in own]) for end in ("low", "high"))
             ax.fill_between(x, low, high, color="#c9c9c9", lw=0.8, zorder=1)
             for key, dash in (("linear", (0, (1, 1.2))), ("cubic", (0, (4, 1.5)))):
-                values = [p.get(key) for p in own]
+                values = [getattr(p, key) for p in own]
                 if any(v is not None for v in values):
                     ax.plot(x, place(values), color=MUTED, lw=1.0, ls=dash, zorder=2)
             if rate:
-                ax.plot(x, place([p.get("plain") for p in own]), "x", color=MUTED, ms=4, zorder=2)
+                ax.plot(x, place([p.plain for p in own]), "x", color=MUTED, ms=4, zorder=2)
         ax.plot(
             x,
-            place([p["value"] for p in own]),
+            place([p.value for p in own]),
             "o-",
             color=model_colour(model, report),
             ms=2.8,
@@ -139,8 +137,8 @@ def _panel(
     ax.grid(axis="y", color=FAINT, lw=0.4)
 
 
-def _x(point: Mapping[str, Any], axis: str) -> float:
-    return float(point["stride"]["fs"] if axis == "stride" else point["n_frames"])
+def _x(point: CurvePoint, axis: str) -> float:
+    return float(point.stride.fs if axis == "stride" else point.n_frames)
 
 
 def _r2(exponent: int) -> str:

@@ -22,7 +22,8 @@ def draw_dephasing(report: StudyReport) -> Figure | None:
     axes = fig.subplots(2 if both else 1, 1, squeeze=False)[:, 0]
     fig.subplots_adjust(left=0.16, right=0.95, top=1 - 0.28 / height, bottom=0.44 / height, hspace=0.75)
     ax = axes[0]
-    convention = report.results.get("dephasing", {}).get("convention", "")
+    record = report.results.dephasing
+    convention = "" if record is None else record.convention
     limit = min(float(series.times[-1]), 5 * series.tau)
     shown = series.times <= max(limit, float(series.times[min(2, len(series.times) - 1)]))
     every = slice(None, None, max(1, int(shown.sum()) // 24))  # the curve must show between the dots

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import CHOSEN, Forecast, StudyReport
 from hopcast.report.style import (
     AB_INITIO,
@@ -18,7 +19,6 @@ from hopcast.report.style import (
     model_dash,
     panel_label,
 )
-from hopcast.report.verdicts import shown_r2
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
 _MAX_GROUPS = 5
@@ -172,10 +172,10 @@ def _draw_parity(
             mfc="none" if small else colour, alpha=0.6, zorder=2 if small else 3,
         )  # fmt: skip
         model = report.model(name, target, "blocked" if series.held_out else "interleaved")
-        if model is not None and model["r2"] is not None:
+        if model is not None and model.r2 is not None:
             mark = "○" if small else "●"
             features = "" if name == CHOSEN else f" {report.features_of(name)}:"
-            lines.append(f"{mark}{features} {shown_r2(model['r2'])}")
+            lines.append(f"{mark}{features} {shown_r2(model.r2)}")
     ax.text(
         0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3
     )

@@ -20,42 +20,43 @@ _TITLES = {"gap": "with the gap", "nac": "with the coupling"}
 
 def draw_information_bars(report: StudyReport) -> Figure | None:
     """Draw the mean mutual information of every element: raw, of shifted features, corrected."""
-    entries = report.results["information"]
-    targets = [target for target in ("gap", "nac") if any(e["target"] == target for e in entries)]
+    entries = report.results.information
+    targets = [target for target in ("gap", "nac") if any(e.target == target for e in entries)]
     if not targets:
         return None
     height = 1.6 * len(targets) + 0.4
     fig = Figure(figsize=(SINGLE, height))
     axes = fig.subplots(len(targets), 1, squeeze=False)[:, 0]
     fig.subplots_adjust(left=0.16, right=0.97, top=1 - 0.52 / height, bottom=0.25 / height, hspace=0.42)
-    values = [e[key] for e in entries for key in ("raw", "null_mean", "corrected") if e[key] is not None]
+    values = [one for e in entries for one in (e.raw, e.null_mean, e.corrected) if one is not None]
     low, high = min(0.0, *values, 0.0), max(*values, 0.0, 1e-9)
     for ax, target in zip(axes, targets, strict=True):
-        shown = [e for e in entries if e["target"] == target]
+        shown = [e for e in entries if e.target == target]
         for index, entry in enumerate(shown):
-            colour = element_colour(entry["element"], report.elements)
+            colour = element_colour(entry.element, report.elements)
             bars: tuple[tuple[str, dict[str, Any]], ...] = (
                 ("raw", {"facecolor": colour, "edgecolor": colour}),
                 ("null_mean", {"facecolor": "white", "edgecolor": colour, "hatch": "/////"}),
                 ("corrected", {"facecolor": INK, "edgecolor": INK}),
             )
             for offset, (key, look) in zip((-0.26, 0.0, 0.26), bars, strict=True):
-                if entry[key] is None:
+                value: float | None = getattr(entry, key)
+                if value is None:
                     ax.text(index + offset, 0, "–", ha="center", va="bottom", fontsize=7)
                     continue
-                ax.bar(index + offset, entry[key], width=0.24, linewidth=0.7, **look)
+                ax.bar(index + offset, value, width=0.24, linewidth=0.7, **look)
                 if key == "corrected":
-                    place = max(entry[key], 0.0) + 0.02 * (high - low)
+                    place = max(value, 0.0) + 0.02 * (high - low)
                     ax.text(
                         index + offset - 0.1,
                         place,
-                        shown_fixed(entry[key], 2),
+                        shown_fixed(value, 2),
                         ha="left",
                         va="bottom",
                         fontsize=6.5,
                     )
         ax.axhline(0, color=INK, lw=0.7)
-        ax.set_xticks(range(len(shown)), [e["element"] for e in shown])
+        ax.set_xticks(range(len(shown)), [e.element for e in shown])
         ax.tick_params(axis="x", length=0)
         ax.spines["bottom"].set_visible(False)
         ax.set(ylabel="MI (nat per atom)", ylim=(1.08 * low, 1.12 * high), xlim=(-0.6, len(shown) - 0.4))

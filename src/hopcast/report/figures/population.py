@@ -31,7 +31,7 @@ def draw_populations(report: StudyReport) -> Figure | None:
     fig = Figure(figsize=(SINGLE + 0.2, 2.9))
     ax = fig.subplots()
     fig.subplots_adjust(left=0.19, right=0.82, top=0.97, bottom=0.15)
-    reference = report.results["hamiltonians"][0]["name"]
+    reference = report.results.hamiltonians[0].name
     ends = []
     for name, values in series.values.items():
         colour = model_colour(name, report)
@@ -82,7 +82,7 @@ def draw_fits(report: StudyReport) -> Figure | None:
     series = report.series.populations
     if series is None or not series.values:
         return None
-    rows = [row for row in report.results["hamiltonians"] if row["name"] in series.values]
+    rows = [row for row in report.results.hamiltonians if row.name in series.values]
     n_columns = 3 if len(rows) > 4 else min(len(rows), 2)
     n_rows = math.ceil(len(rows) / n_columns)
     height = 1.4 * n_rows + 0.75
@@ -91,17 +91,17 @@ def draw_fits(report: StudyReport) -> Figure | None:
     fig.subplots_adjust(
         left=0.1, right=0.98, top=1 - 0.25 / height, bottom=0.58 / height, hspace=0.32, wspace=0.1
     )
-    top = max(float(np.max(series.values[row["name"]])) for row in rows)
+    top = max(float(np.max(series.values[row.name])) for row in rows)
     for ax, row in zip(axes.flat, rows, strict=False):
-        name = row["name"]
+        name = row.name
         times, values = thin(series.times, np.asarray(series.values[name]), 300)
         ax.plot(times, values, color=model_colour(name, report), lw=2.4, alpha=0.55, solid_capstyle="butt")
         ax.set_title(name, color=model_colour(name, report), pad=3)
-        gradient, intercept = row["gradient"]["value"], row["intercept"]["value"]
+        gradient, intercept = row.gradient.value, row.intercept.value
         if gradient is not None and intercept is not None:
             end = float(series.times[-1])
-            if row.get("window") is not None:
-                end = min(end, row["window"])
+            if row.window is not None:
+                end = min(end, row.window)
             ends = np.array([float(series.times[0]), end])
             ax.plot(ends, intercept + gradient * ends, color="black", lw=0.8, ls=(0, (4, 2)))
             text = f"{shown_number(gradient)} ns⁻¹\n{shown_number(intercept, 2)} at t = 0"

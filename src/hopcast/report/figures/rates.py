@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour
+from hopcast.results.record import known
 
 _KINDS = {
     "forecast": ("o", "full", "forecast"),
@@ -17,27 +18,27 @@ _KINDS = {
 
 def draw_rates(report: StudyReport) -> Figure | None:
     """Draw each model's rates with their intervals over the band of the plain average."""
-    rates = report.results.get("rates", ())
-    plain = next((row for row in rates if row["kind"] == "plain average"), None)
-    names = list(dict.fromkeys(row["name"] for row in rates if row["kind"] in _KINDS))
+    rates = report.results.rates or []
+    plain = next((row for row in rates if row.kind == "plain average"), None)
+    names = list(dict.fromkeys(row.name for row in rates if row.kind in _KINDS))
     if plain is None or not names:
         return None
     height = 0.42 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     ax = fig.subplots()
     fig.subplots_adjust(left=0.12, right=0.97, top=1 - 0.48 / height, bottom=0.45 / height)
-    ax.axvspan(plain["rate"]["low"], plain["rate"]["high"], color=FAINT, lw=0, zorder=0)
-    ax.axvline(plain["rate"]["value"], color=MUTED, lw=0.9, zorder=1)
+    ax.axvspan(known(plain.rate.low), known(plain.rate.high), color=FAINT, lw=0, zorder=0)
+    ax.axvline(known(plain.rate.value), color=MUTED, lw=0.9, zorder=1)
     for index, name in enumerate(names):
         colour = model_colour(name, report)
         for offset, (kind, (marker, fill, _)) in enumerate(_KINDS.items()):
-            row = next((one for one in rates if one["name"] == name and one["kind"] == kind), None)
-            if row is None or row["rate"]["value"] is None:
+            row = next((one for one in rates if one.name == name and one.kind == kind), None)
+            if row is None or row.rate.value is None:
                 continue
             y = index + 0.22 * (offset - 1)
-            ax.plot([row["rate"]["low"], row["rate"]["high"]], [y, y], color=colour, lw=1.1, zorder=2)
+            ax.plot([known(row.rate.low), known(row.rate.high)], [y, y], color=colour, lw=1.1, zorder=2)
             ax.plot(
-                [row["rate"]["value"]], [y], marker, ms=4.5, color=colour, zorder=3,
+                [row.rate.value], [y], marker, ms=4.5, color=colour, zorder=3,
                 mfc=colour if fill == "full" else "white",
             )  # fmt: skip
     ax.set_yticks(range(len(names)), names)

@@ -19,7 +19,7 @@ _PERFECT = 1e-6  # smallest unexplained share of variance that is drawn
 
 def draw_trust(report: StudyReport) -> Figure | None:
     """Draw R2 of each model beside linear, cubic, shifted features and held-out blocks, on a scale of log(1 - R2)."""
-    targets = [t for t in ("gap", "nac") if any(m["target"] == t for m in report.results["models"])]
+    targets = [t for t in ("gap", "nac") if any(m.target == t for m in report.results.models)]
     if not targets:
         return None
     names = list(report.model_names)
@@ -60,8 +60,8 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
         colour = model_colour(name, report)
         model = report.model(name, target, "interleaved")
         if model is not None:
-            shifted = model["baselines"]["shifted"]
-            low, high, median = place(shifted["low"]), place(shifted["high"]), place(shifted["median"])
+            shifted = model.baselines.shifted
+            low, high, median = place(shifted.low), place(shifted.high), place(shifted.median)
             if low is not None and high is not None:
                 ax.plot([low, high], [row, row], color="#b5b5b5", lw=4.5, solid_capstyle="butt", zorder=1)
             if median is not None:
@@ -70,14 +70,14 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
                 ("linear", {"marker": "|", "ms": 8, "mew": 1.6}),
                 ("cubic", {"marker": "x", "ms": 4.5, "mew": 1.2}),
             ):
-                x = place(model["baselines"][key]["r2"])
+                x = place(getattr(model.baselines, key).r2)
                 if x is not None:
                     ax.plot([x], [row], color=MUTED, ls="none", zorder=3, **look)  # type: ignore[arg-type]
-            x = place(model["r2"])
+            x = place(model.r2)
             if x is not None:
                 ax.plot([x], [row], "o", ms=5.5, color=colour, zorder=4)
         blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
-        x = place(blocked["r2"]) if blocked is not None else None
+        x = place(blocked.r2) if blocked is not None else None
         if x is not None:
             ax.plot([x], [row], "s", ms=4.5, mfc="white", mec=colour, mew=1.0, zorder=4)
     ax.set_xscale("log")

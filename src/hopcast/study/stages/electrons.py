@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -17,10 +17,14 @@ from hopcast.abinitio import (
     read_plan,
 )
 from hopcast.core.errors import QualityWarning
-from hopcast.study.inputs import StudyData
-from hopcast.study.stages import StageResult
+from hopcast.results.record import Record
+from hopcast.results.study import EdgeState, ElectronsRecord, ElementShare
+from hopcast.study.config import StudyConfig
+from hopcast.study.stage import Arrays, Context, Stage, StageResult
 
-SAME_GAP = 1e-3
+EDGES: Final[tuple[Literal["VBM", "CBM"], ...]] = ("VBM", "CBM")
+
+SAME_GAP: Final = 1e-3
 """eV by which the gaps of the plan may differ from the study's before the report says that they are of another calculation."""
 
 
@@ -30,7 +34,13 @@ def orbitals_signature(plan: Path) -> list[list[Any]]:
     return [[file.parent.name, file.stat().st_mtime_ns] for file in files]
 
 
-def run_electrons(plan: Path, data: StudyData) -> StageResult:
+class ElectronNumbers(Record):
+    """What the stage found."""
+
+    electrons: ElectronsRecord
+
+
+def run_electrons(context: Context) -> StageResult[ElectronNumbers]:
     """Average the electrons of a plan's computed frames.
 
     Raises
@@ -38,6 +48,8 @@ def run_electrons(plan: Path, data: StudyData) -> StageResult:
     InputError
         If the plan is of another trajectory, or nothing of it was computed.
     """
+    plan, data = context.config.electrons.plan, context.data
+    assert plan is not None
     read_plan(plan).check_trajectory(data.trajectory, "that of the study")
     found, settings = plan_electrons(plan)
     frames = list(found.values())
@@ -53,31 +65,30 @@ def run_electrons(plan: Path, data: StudyData) -> StageResult:
                 QualityWarning, stacklevel=2,
             )  # fmt: skip
     symbols = np.array(data.trajectory.symbols)
-    record = {
-        "engine": " ".join(str(settings[key]) for key in ("engine", "method", "functional", "basis") if key in settings),
-        "n_frames": len(frames), "gap_mean": float(edges.gaps.mean()), "gap_std": float(edges.gaps.std()),
-        "gap_min": float(edges.gaps.min()), "gap_max": float(edges.gaps.max()),
-        "states": [
-            {
-                "state": name, "participation": float(edges.participation[:, row].mean()),
-                "participation_std": float(edges.participation[:, row].std()),
-                "elements": [
-                    {"element": element, "share": float(edges.weights[row, symbols == element].sum())}
+    record = ElectronsRecord(
+        engine=" ".join(str(settings[key]) for key in ("engine", "method", "functional", "basis") if key in settings),
+        n_frames=len(frames), gap_mean=float(edges.gaps.mean()), gap_std=float(edges.gaps.std()),
+        gap_min=float(edges.gaps.min()), gap_max=float(edges.gaps.max()),
+        states=[
+            EdgeState(
+                state=name, participation=float(edges.participation[:, row].mean()),
+                participation_std=float(edges.participation[:, row].std()),
+                elements=[
+                    ElementShare(element=element, share=float(edges.weights[row, symbols == element].sum()))
                     for element in data.trajectory.elements
                 ],
-                "atoms": edges.weights[row].tolist(),
-            }
-            for row, name in enumerate(("VBM", "CBM"))
+                atoms=edges.weights[row].tolist(),
+            )
+            for row, name in enumerate(EDGES)
         ],
-    }  # fmt: skip
+    )  # fmt: skip
     arrays = {"energies": states.energies, "gaps": edges.gaps, "weights": edges.weights, "participation": edges.participation}  # fmt: skip
     arrays |= {f"states/{element}": values for element, values in states.by_element.items()}
-    return StageResult({"electrons": record}, arrays)
+    return StageResult(ElectronNumbers(electrons=record), arrays)
 
 
-def electron_series(stage: StageResult) -> dict[str, Any]:
+def electron_series(arrays: Arrays) -> dict[str, Any]:
     """Return the series of the report that a finished stage holds."""
-    arrays = stage.arrays
     by_element = {
         name.removeprefix("states/"): values for name, values in arrays.items() if name.startswith("states/")
     }
@@ -85,3 +96,14 @@ def electron_series(stage: StageResult) -> dict[str, Any]:
         "states": DensityOfStates(arrays["energies"], by_element),
         "edges": BandEdges(arrays["gaps"], arrays["weights"], arrays["participation"]),
     }
+
+
+def _outside(config: StudyConfig) -> list[list[Any]] | None:
+    plan = config.electrons.plan
+    return None if plan is None else orbitals_signature(plan)
+
+
+STAGE = Stage(  # first: what is wrong with a plan should not show after hours
+    "electrons", 0, ElectronNumbers, ("electrons",), run_electrons,
+    applies=lambda config, data: config.electrons.plan is not None, outside=_outside,
+)  # fmt: skip

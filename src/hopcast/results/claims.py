@@ -17,27 +17,25 @@ Thresholds, with their reasons:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from hopcast.report.paper import PAPER_STATES
-from hopcast.report.verdicts import (
-    CALENDAR_MARGIN,
-    SIGNIFICANCE,
-    TARGET_NAMES,
-    Verdict,
-    shown_r2,
-    too_short,
-)
+from hopcast.evaluation.verdicts import CALENDAR_MARGIN, SIGNIFICANCE, Label, Verdict, shown_r2
+from hopcast.results.forecasts import InformationRecord, ModelRecord
+from hopcast.results.paper import PAPER_STATES
+from hopcast.results.record import known
+from hopcast.results.study import Claim, DataRecord, StudyResults
+from hopcast.results.verdicts import TARGET_NAMES, too_short
 
 SUFFICES: Final = 2.0
 SUFFICES_POINT: Final = 0.01
 WITHIN: Final = 0.12
 
-_Claim = dict[str, Any]
+Models = dict[str, ModelRecord]
+"""By target."""
 
 
-def claims(results: Mapping[str, Any]) -> list[_Claim]:
+def claims(results: StudyResults) -> list[Claim]:
     """Return the claims of the published study as records: claim, protocol, control, verdict.
 
     Parameters
@@ -57,71 +55,66 @@ def claims(results: Mapping[str, Any]) -> list[_Claim]:
     return [one for one in found if one is not None]
 
 
-def _record(key: str, claim: str, protocol: str, control: str, label: str, sentence: str) -> _Claim:
-    verdict = Verdict(label, sentence)
-    return {
-        "key": key,
-        "claim": claim,
-        "protocol": protocol,
-        "control": control,
-        "verdict": verdict.record(),
-    }
+def _record(key: str, claim: str, protocol: str, control: str, label: Label, sentence: str) -> Claim:
+    return Claim(key=key, claim=claim, protocol=protocol, control=control, verdict=Verdict(label, sentence))
 
 
-def _models(results: Mapping[str, Any], target: str) -> list[Mapping[str, Any]]:
-    return [
-        m
-        for m in results["models"]
-        if m["split"] == "interleaved" and m["target"] == target and m["r2"] is not None
-    ]
+def _models(results: StudyResults, target: str) -> list[ModelRecord]:
+    return [m for m in results.models if m.split == "interleaved" and m.target == target and m.r2 is not None]
 
 
-def _whole(models: Sequence[Mapping[str, Any]], n_elements: int) -> Mapping[str, Any] | None:
+def _r2(model: ModelRecord) -> float:
+    return known(model.r2)
+
+
+def _whole(models: Sequence[ModelRecord], n_elements: int) -> ModelRecord | None:
     """Return the model of all elements and all functions."""
-    most = max((m["features"] for m in models), default=0)
-    return next((m for m in models if len(m["elements"]) == n_elements and m["features"] == most), None)
+    most = max((m.features for m in models), default=0)
+    return next((m for m in models if len(m.elements) == n_elements and m.features == most), None)
 
 
-def _suffices(model: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
-    return bool(1 - model["r2"] <= SUFFICES * (1 - whole["r2"]) + SUFFICES_POINT)
+def _suffices(model: ModelRecord, whole: ModelRecord) -> bool:
+    return 1 - known(model.r2) <= SUFFICES * (1 - known(whole.r2)) + SUFFICES_POINT
 
 
-def _best_rival(model: Mapping[str, Any]) -> tuple[str, float] | None:
-    words = {"linear": "a straight line in time", "cubic": "a cubic spline in time"}
-    rivals = [(words[key], model["baselines"][key]["r2"]) for key in words]
-    rivals.append(("features of another time", model["baselines"]["shifted"]["median"]))
-    known = [(name, r2) for name, r2 in rivals if r2 is not None]
-    return max(known, key=lambda item: item[1]) if known else None
+def _best_rival(model: ModelRecord) -> tuple[str, float] | None:
+    baselines = model.baselines
+    rivals = (
+        ("a straight line in time", baselines.linear.r2),
+        ("a cubic spline in time", baselines.cubic.r2),
+        ("features of another time", baselines.shifted.median),
+    )
+    found = [(name, r2) for name, r2 in rivals if r2 is not None]
+    return max(found, key=lambda item: item[1]) if found else None
 
 
 def _judge_models(
     key: str,
     claim: str,
-    chosen: Mapping[str, list[Mapping[str, Any]]],
-    wholes: Mapping[str, Any],
-    data: Mapping[str, Any],
-) -> _Claim | None:
+    chosen: Models,
+    wholes: Models,
+    data: DataRecord,
+) -> Claim | None:
     """Judge that the chosen model of each target does as well as the whole one, by scores and by its controls."""
     if not chosen:
         return None
     protocol, control, shown, judged = [], [], [], []
-    for target, models in chosen.items():
-        model, whole = models[0], wholes[target]
-        protocol.append(
-            f"{TARGET_NAMES[target]}: {model['name']} R² {shown_r2(model['r2'])}, {whole['name']} {shown_r2(whole['r2'])}"
-        )
+    for target, model in chosen.items():
+        whole = wholes[target]
+        scores = [shown_r2(known(one.r2)) for one in (model, whole)]
+        protocol.append(f"{TARGET_NAMES[target]}: {model.name} R² {scores[0]}, {whole.name} {scores[1]}")
         shown.append(_suffices(model, whole))
         rival = _best_rival(model)
         if rival is not None:
             control.append(f"{TARGET_NAMES[target]}: {rival[0]} {shown_r2(rival[1])}")
-        judged.append(model["verdict"]["label"])
+        judged.append(model.label)
     said, beside = "; ".join(protocol), "; ".join(control) or "no control could be computed"
     if not all(shown):
         return _record(
             key, claim, said, beside, "not reproduced",
             "On our data the smaller model does not reach the larger one even by the paper's protocol.",
         )  # fmt: skip
-    if all(whole["r2"] <= 0 for whole in wholes.values()):
+    if all(known(whole.r2) <= 0 for whole in wholes.values()):
         return _record(
             key, claim, said, beside, "not reproduced",
             "Neither the smaller nor the larger model does better than the mean.",
@@ -148,104 +141,114 @@ def _judge_models(
     )  # fmt: skip
 
 
-def _environment(results: Mapping[str, Any], *, least: bool) -> _Claim | None:
-    n_elements = len(results["data"]["elements"])
+def _environment(results: StudyResults, *, least: bool) -> Claim | None:
+    n_elements = len(results.data.elements)
     if n_elements < 2:
         return None
-    chosen: dict[str, list[Mapping[str, Any]]] = {}
-    wholes: dict[str, Any] = {}
+    chosen: Models = {}
+    wholes: Models = {}
     name = ""
     for target in TARGET_NAMES:
         models = _models(results, target)
         whole = _whole(models, n_elements)
         if whole is None:
             continue
-        single = [m for m in models if len(m["elements"]) == 1 and m["features"] == whole["features"]]
+        single = [m for m in models if len(m.elements) == 1 and m.features == whole.features]
         if not single:
             continue
         if least and not name:
-            name = min(single, key=lambda m: m["r2"])["name"]
-        pick = [m for m in single if m["name"] == name] if least else [max(single, key=lambda m: m["r2"])]
+            name = min(single, key=_r2).name
+        pick = [m for m in single if m.name == name] if least else [max(single, key=_r2)]
         if pick:
-            chosen[target], wholes[target] = pick, whole
+            chosen[target], wholes[target] = pick[0], whole
     if least:
-        element = next(iter(chosen.values()))[0]["elements"][0] if chosen else ""
+        element = next(iter(chosen.values())).elements[0] if chosen else ""
         return _judge_models(
             "least_environment", f"Even the least informative element's environment ({element}) suffices", chosen, wholes,
-            results["data"],
+            results.data,
         )  # fmt: skip
     return _judge_models(
-        "one_environment", "The environment of one element suffices", chosen, wholes, results["data"]
+        "one_environment", "The environment of one element suffices", chosen, wholes, results.data
     )
 
 
-def _fewer_features(results: Mapping[str, Any], *, one_element: bool) -> _Claim | None:
-    n_elements = len(results["data"]["elements"])
-    chosen: dict[str, list[Mapping[str, Any]]] = {}
-    wholes: dict[str, Any] = {}
+def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None:
+    n_elements = len(results.data.elements)
+    chosen: Models = {}
+    wholes: Models = {}
     for target in TARGET_NAMES:
         models = _models(results, target)
         whole = _whole(models, n_elements)
-        if whole is None or whole["features"] == 1:
+        if whole is None or whole.features == 1:
             continue
         wanted = 1 if one_element else n_elements
-        small = [m for m in models if m["features"] == 1 and len(m["elements"]) == wanted]
+        small = [m for m in models if m.features == 1 and len(m.elements) == wanted]
         if small and not (one_element and n_elements == 1):
-            chosen[target], wholes[target] = [max(small, key=lambda m: m["r2"])], whole
+            chosen[target], wholes[target] = max(small, key=_r2), whole
     if not chosen:
         return None
-    target, (model, *_) = next(iter(chosen.items()))
+    target, model = next(iter(chosen.items()))
     whole = wholes[target]
     if one_element:
-        few, many = model.get("n_features", "few"), whole.get("n_features", "all")
+        few, many = model.n_features or "few", whole.n_features or "all"
         return _judge_models(
             "few_parameters",
             f"{few} numbers a frame instead of {many} suffice",
             chosen,
             wholes,
-            results["data"],
+            results.data,
         )
     return _judge_models(
-        "one_feature", f"One symmetry function an atom instead of {whole['features']} suffices", chosen, wholes,
-        results["data"],
+        "one_feature", f"One symmetry function an atom instead of {whole.features} suffices", chosen, wholes,
+        results.data,
     )  # fmt: skip
 
 
-def _pairs(results: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    by_element: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for entry in results["information"]:
-        by_element.setdefault(entry["element"], {})[entry["target"]] = entry
-    return {e: pair for e, pair in by_element.items() if set(pair) >= {"gap", "nac"}}
+class _Pair(NamedTuple):
+    """Information of an element on both targets."""
+
+    gap: InformationRecord
+    nac: InformationRecord
+
+
+def _pairs(results: StudyResults) -> dict[str, _Pair]:
+    by_target = {
+        target: {one.element: one for one in results.information if one.target == target}
+        for target in TARGET_NAMES
+    }
+    gap, nac = (by_target[target] for target in TARGET_NAMES)
+    return {element: _Pair(gap[element], nac[element]) for element in gap if element in nac}
+
+
+def _less(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and one < other
 
 
 def _nat(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 
-def _coupling_below_gap(results: Mapping[str, Any]) -> _Claim | None:
-    pairs = {e: p for e, p in _pairs(results).items() if None not in (p["gap"]["raw"], p["nac"]["raw"])}
+def _coupling_below_gap(results: StudyResults) -> Claim | None:
+    pairs = {e: p for e, p in _pairs(results).items() if None not in (p.gap.raw, p.nac.raw)}
     if not pairs:
         return None
     claim = "Structure knows less of the coupling than of the gap"
     protocol = "raw, nat: " + ", ".join(
-        f"{e} {_nat(p['nac']['raw'])} < {_nat(p['gap']['raw'])}" for e, p in pairs.items()
+        f"{e} {_nat(p.nac.raw)} < {_nat(p.gap.raw)}" for e, p in pairs.items()
     )
     control = "corrected, nat: " + ", ".join(
-        f"{e} {_nat(p['nac']['corrected'])} and {_nat(p['gap']['corrected'])}" for e, p in pairs.items()
+        f"{e} {_nat(p.nac.corrected)} and {_nat(p.gap.corrected)}" for e, p in pairs.items()
     )
-    nulls = [(p["nac"]["null_mean"], p["gap"]["null_mean"]) for p in pairs.values()]
-    if not all(p["nac"]["raw"] < p["gap"]["raw"] for p in pairs.values()):
+    if not all(_less(p.nac.raw, p.gap.raw) for p in pairs.values()):
         protocol = protocol.replace(" < ", " and ")
         return _record(
             "coupling_below_gap", claim, protocol, control, "not reproduced",
             "On our data raw information on the coupling is not below that on the gap for every element.",
         )  # fmt: skip
-    in_null = all(a is not None and b is not None and a < b for a, b in nulls)
-    significant = [p[t]["verdict"]["label"] for p in pairs.values() for t in ("gap", "nac")]
-    if "significant" in significant and all(
-        p["nac"]["corrected"] is not None and p["gap"]["corrected"] is not None
-        and p["nac"]["corrected"] < p["gap"]["corrected"] for p in pairs.values()
-    ):  # fmt: skip
+    in_null = all(_less(p.nac.null_mean, p.gap.null_mean) for p in pairs.values())
+    significant = [one.label for p in pairs.values() for one in p]
+    in_order = all(_less(p.nac.corrected, p.gap.corrected) for p in pairs.values())
+    if "significant" in significant and in_order:
         return _record(
             "coupling_below_gap",
             claim,
@@ -260,36 +263,34 @@ def _coupling_below_gap(results: Mapping[str, Any]) -> _Claim | None:
             "Features of another time, which know nothing, show the same order: the coupling only moves faster, and the "
             "artefact of dense sampling is smaller for it.",
         )  # fmt: skip
-    short = too_short(results["data"])
+    short = too_short(results.data)
     return _record(
         "coupling_below_gap", claim, protocol, control, "inconclusive",
         f"The order of corrected values cannot be told{': ' + short if short else ''}.",
     )  # fmt: skip
 
 
-def _ranking(results: Mapping[str, Any]) -> _Claim | None:
-    entries = [e for e in results["information"] if e["target"] == "gap" and e["raw"] is not None]
+def _ranking(results: StudyResults) -> Claim | None:
+    entries = [e for e in results.information if e.target == "gap" and e.raw is not None]
     if len(entries) < 2:
         return None
     claim = "Mutual information ranks the elements as the states do"
-    order = sorted(entries, key=lambda e: -e["raw"])
-    protocol = "raw, nat on the gap: " + " > ".join(f"{e['element']} {_nat(e['raw'])}" for e in order)
-    corrected = sorted((e for e in entries if e["corrected"] is not None), key=lambda e: -e["corrected"])
+    order = sorted(entries, key=lambda e: -known(e.raw))
+    protocol = "raw, nat on the gap: " + " > ".join(f"{e.element} {_nat(e.raw)}" for e in order)
+    corrected = sorted((e for e in entries if e.corrected is not None), key=lambda e: -known(e.corrected))
     control = "corrected, nat: " + (
-        ", ".join(f"{e['element']} {_nat(e['corrected'])}" for e in corrected) or "none"
+        ", ".join(f"{e.element} {_nat(e.corrected)}" for e in corrected) or "none"
     )
-    control += "; raw of shifted features: " + ", ".join(
-        f"{e['element']} {_nat(e['null_mean'])}" for e in order
-    )
-    states = PAPER_STATES.get(frozenset(e["element"] for e in entries))
+    control += "; raw of shifted features: " + ", ".join(f"{e.element} {_nat(e.null_mean)}" for e in order)
+    states = PAPER_STATES.get(frozenset(e.element for e in entries))
     if states is None:
         return _record(
             "ranking", claim, protocol, control, "inconclusive",
             "Which elements carry the two states is not part of the study: the order is shown, not judged.",
         )  # fmt: skip
 
-    def as_states(listed: Sequence[Mapping[str, Any]]) -> bool:
-        return {e["element"] for e in listed[: len(states)]} == set(states)
+    def as_states(listed: Sequence[InformationRecord]) -> bool:
+        return {e.element for e in listed[: len(states)]} == set(states)
 
     carriers = " and ".join(states)
     if not as_states(order):
@@ -301,9 +302,9 @@ def _ranking(results: Mapping[str, Any]) -> _Claim | None:
             "not reproduced",
             f"The states live on {carriers}, which do not come first.",
         )
-    spread = order[0]["raw"] - order[-1]["raw"]
-    excess = [e["raw"] - e["null_mean"] for e in order if e["null_mean"] is not None]
-    significant = [e for e in entries if e["verdict"]["label"] == "significant"]
+    spread = known(order[0].raw) - known(order[-1].raw)
+    excess = [known(e.raw) - e.null_mean for e in order if e.null_mean is not None]
+    significant = [e for e in entries if e.label == "significant"]
     if significant and as_states(corrected):
         return _record(
             "ranking",
@@ -319,7 +320,7 @@ def _ranking(results: Mapping[str, Any]) -> _Claim | None:
             f"Elements differ by {_nat(spread)} nat, and features of another time reach the same size: no element's "
             "information stands above its null.",
         )  # fmt: skip
-    short = too_short(results["data"])
+    short = too_short(results.data)
     return _record(
         "ranking", claim, protocol, control, "inconclusive",
         f"No element's corrected information can be told from its null at {100 * SIGNIFICANCE:g} %"
@@ -327,19 +328,14 @@ def _ranking(results: Mapping[str, Any]) -> _Claim | None:
     )  # fmt: skip
 
 
-def _rates(results: Mapping[str, Any]) -> _Claim | None:
-    rows = [r for r in results["hamiltonians"][1:] if r["ratio"]["value"] is not None]
-    if not rows:
+def _rates(results: StudyResults) -> Claim | None:
+    ratios = [r.ratio.value for r in results.hamiltonians[1:] if r.ratio.value is not None]
+    if not ratios:
         return None
-    ratios = [r["ratio"]["value"] for r in rows]
     claim = "Rates on forecast Hamiltonians are within about 10 % of ab initio"
     protocol = f"{min(ratios):.3f} to {max(ratios):.3f} times ab initio"
-    known = [
-        (c["name"], c["ratio"]["value"])
-        for c in results.get("rate_controls", ())
-        if c["ratio"]["value"] is not None
-    ]
-    control = "; ".join(f"{name} {value:.3f}" for name, value in known) or "no control could be computed"
+    controls = [(c.name, c.ratio.value) for c in results.rate_controls or () if c.ratio.value is not None]
+    control = "; ".join(f"{name} {value:.3f}" for name, value in controls) or "no control could be computed"
     if max(abs(r - 1) for r in ratios) > WITHIN:
         return _record(
             "rates",
@@ -349,16 +345,16 @@ def _rates(results: Mapping[str, Any]) -> _Claim | None:
             "not reproduced",
             f"A forecast's rate is off by more than {100 * WITHIN:.0f} %.",
         )
-    nearest = min(known, key=lambda item: abs(item[1] - 1)) if known else None
+    nearest = min(controls, key=lambda item: abs(item[1] - 1)) if controls else None
     best = min(abs(r - 1) for r in ratios)
     if nearest is not None and abs(nearest[1] - 1) <= best / (1 - CALENDAR_MARGIN):
         return _record(
             "rates", claim, protocol, control, "does not survive",
             f"True, but no result of the learning: {nearest[0]} is as near ({nearest[1]:.3f}) and knows no geometry.",
         )  # fmt: skip
-    if nearest is None or too_short(results["data"]):
+    if nearest is None or too_short(results.data):
         return _record(
             "rates", claim, protocol, control, "inconclusive",
-            f"Nearer than every control, but {too_short(results['data']) or 'there is no control'}.",
+            f"Nearer than every control, but {too_short(results.data) or 'there is no control'}.",
         )  # fmt: skip
     return _record("rates", claim, protocol, control, "survives", "Nearer to ab initio than every control.")

@@ -1,0 +1,131 @@
+"""Records of dynamics on a Hamiltonian, and the Hamiltonian of a forecast."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.errors import InputError
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics import DynamicsResult, Estimate
+from hopcast.dynamics.rates import block_length
+from hopcast.forecast.pair import pair_hamiltonian
+from hopcast.results.dynamics import HamiltonianRecord, SeamRecord
+from hopcast.results.record import PARTS, EstimateRecord, estimate
+from hopcast.study.inputs import StudyData
+
+NO_SAMPLING: Final = "the exact solver draws no random numbers"
+
+
+def forecast_hamiltonian(
+    data: StudyData, gap: NDArray[np.float64], nac: NDArray[np.float64], label: str
+) -> VibronicHamiltonian:
+    """Return the two-state Hamiltonian of a forecast: energies 0 and the gap, |NAC| as coupling.
+
+    Raises
+    ------
+    InputError
+        If the forecast closes the gap (names the time).
+    """
+    worst = int(gap.argmin())
+    if gap[worst] <= 0:
+        raise InputError(
+            f"The forecast `{label}` closes the gap: {gap[worst]:.4g} eV at frame {worst}. Compute more frames ab initio."
+        )
+    pair = data.hamiltonian
+    said = {
+        "source": f"forecast by {label}",
+        "couplings": "|NAC|; ab initio values at the training frames",
+    }
+    return pair_hamiltonian(gap, nac, pair.timestep, pair.state_labels, pair.energy_grid, said)
+
+
+def estimate_record(found: Estimate, unit: str, reasons: dict[str, str]) -> EstimateRecord:
+    """Return the record of an estimate; parts become half-widths."""
+    parts = {
+        name: None if part is None else 0.5 * (part.high - part.low)
+        for name in PARTS
+        for part in [found.parts.get(name)]
+    }
+    return estimate(
+        found.value, found.low, found.high, unit=unit, parts=parts, reasons=reasons, note=found.note
+    )
+
+
+def itself(reasons: dict[str, str]) -> EstimateRecord:
+    """Return the ratio of a rate to itself."""
+    return estimate(1.0, 1.0, 1.0, unit="1", reasons=reasons | {"finite_trajectory": "a ratio to itself"})
+
+
+def hamiltonian_record(
+    name: str,
+    timestep: float,
+    found: DynamicsResult,
+    ratio: Estimate | None,
+    spread: float | None,
+    **more: Any,
+) -> HamiltonianRecord:
+    """Return the record of dynamics on a Hamiltonian by the exact solver.
+
+    Parameters
+    ----------
+    name
+        Of the Hamiltonian.
+    timestep
+        fs.
+    found
+        The dynamics.
+    ratio
+        Of its rate to what was computed; None for what was computed itself.
+    spread
+        Relative half-width that the model's posterior leaves in the rate.
+    more
+        Further fields; `n_blocks` is by default that of its own local rate.
+    """
+
+    def with_model(number: Estimate) -> Estimate:
+        return number if spread is None else number.with_relative_part("model", spread)
+
+    reasons = {"monte_carlo": NO_SAMPLING}
+    if ratio is None:
+        reasons["model"] = "no model: ab initio"
+    elif spread is None:
+        reasons["model"] = "no joint posterior draws: too many frames"
+    n_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
+    given: dict[str, Any] = {"n_blocks": n_blocks} | more
+    return HamiltonianRecord(
+        name=name,
+        gradient=estimate_record(with_model(found.gradient), "1/ns", reasons),
+        intercept=estimate_record(found.intercept, "1", reasons),
+        lifetime=estimate_record(with_model(found.lifetime), "ns", reasons),
+        rate=estimate_record(with_model(found.rate), "1/ns", reasons),
+        ratio=itself(reasons) if ratio is None else estimate_record(with_model(ratio), "1", reasons),
+        method="dish", solver="exact", rule=found.rule, waiting=found.waiting,
+        temperature=found.temperature, window=found.fit_window[1] / FS_PER_NS,
+        final_population=float(found.ground_population[-1]), coupling_interpolation=found.coupling_interpolation,
+        substep=found.substep, substeps=found.substeps,
+        dominant_part=with_model(found.lifetime).dominant_part or "finite_trajectory", note=found.lifetime.note,
+        reasons={"temperature": "no detailed balance"}, **given,
+    )  # fmt: skip
+
+
+def seam_record(found: DynamicsResult) -> SeamRecord:
+    """Return the jump where the loop closes; empty without a loop."""
+    if found.seam is None:
+        return SeamRecord()
+    return SeamRecord(
+        gap_jump=abs(found.seam.energy_jump), usual_step=found.seam.usual_step,
+        rate_coherent=found.seam.rate_kept, rate_reset=found.seam.rate_zeroed,
+    )  # fmt: skip
+
+
+def pairs_of_shifts(first: NDArray[Any], second: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return pairs of indices of nearly equal shifts: each of the shorter list with the nearest of the other."""
+    if len(first) == 0 or len(second) == 0:
+        return []
+    if len(first) <= len(second):
+        return [(i, int(np.abs(second - shift).argmin())) for i, shift in enumerate(first)]
+    return [(int(np.abs(first - shift).argmin()), j) for j, shift in enumerate(second)]

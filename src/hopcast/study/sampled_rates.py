@@ -1,0 +1,317 @@
+"""Rates of a Hamiltonian that is known on pairs of frames: their average, dynamics along each forecast, and both together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hopcast.core.estimates import combined
+from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.resampling import block_counts, draws_interval
+from hopcast.core.units import FS_PER_NS
+from hopcast.dynamics import (
+    DynamicsResult,
+    Estimate,
+    dephasing_time,
+    local_rate,
+    run_dynamics,
+    second_order_rate,
+)
+from hopcast.dynamics.rates import bootstrap_rate
+from hopcast.evaluation import PoweredMean, prediction_powered_mean
+from hopcast.forecast.pair import PairPhysics
+from hopcast.results.dynamics import DephasingRecord, HamiltonianRecord, SampledRate, SeamRecord
+from hopcast.results.record import estimate
+from hopcast.study.config import StudyConfig
+from hopcast.study.inputs import StudyData
+from hopcast.study.rates import (
+    NO_SAMPLING,
+    forecast_hamiltonian,
+    hamiltonian_record,
+    itself,
+    seam_record,
+)
+from hopcast.study.samples import STATIC, static_dephasing_times
+from hopcast.study.stage import Arrays, Context
+
+if TYPE_CHECKING:
+    from hopcast.study.stages.models import ModelNumbers
+
+Array = NDArray[np.float64]
+
+COMPUTED: Final = "computed pairs"
+"""Name of the first row: no model, the average over what was computed."""
+
+SHORT: Final = 0.1
+"""Share of the trajectory that is looped beside the whole one."""
+
+LEVEL: Final = 0.95
+
+RATIO: Final = "the ratio is that of second-order rates to the average over the computed pairs"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rates:
+    """Second-order rates, 1/fs, of a sparse study."""
+
+    truth: Array
+    stretches: NDArray[np.intp]
+    all_stretches: NDArray[np.intp]
+    bootstrap: dict[str, Any]
+
+    @property
+    def plain(self) -> PoweredMean:
+        """The average over the computed pairs: a forecast that never varies has the weight 0."""
+        nothing = np.zeros_like(self.truth)
+        return self._powered(nothing, nothing)
+
+    def powered(self, forecast: Array, steps: NDArray[np.intp]) -> PoweredMean:
+        """Return the average with a forecast as control variate, each stretch forecast by a model that never saw it."""
+        return self._powered(forecast[steps], forecast)
+
+    def _powered(self, sampled: Array, everywhere: Array) -> PoweredMean:
+        scale = self.truth.mean()
+        found = prediction_powered_mean(
+            self.truth / scale, sampled / scale, everywhere / scale, self.stretches, LEVEL,
+            n_bootstrap=self.bootstrap["n_draws"], random_state=self.bootstrap["random_state"],
+        )  # fmt: skip
+        return PoweredMean(
+            value=found.value * scale, low=found.low * scale, high=found.high * scale, weight=found.weight,
+            plain=found.plain * scale, level=found.level, n_samples=found.n_samples, n_blocks=found.n_blocks,
+        )  # fmt: skip
+
+    def ratio(self, forecast: Array) -> Estimate:
+        """Return the mean of a forecast over that of the computed pairs, both drawn from the same stretches of time."""
+        labels, of_samples = np.unique(self.stretches, return_inverse=True)
+        place = np.searchsorted(labels, self.all_stretches)
+        known = (place < len(labels)) & (labels[np.minimum(place, len(labels) - 1)] == self.all_stretches)
+        sums = np.stack([
+            np.bincount(place[known], weights, minlength=len(labels))
+            for weights in (forecast[known], np.ones(int(known.sum())))
+        ] + [
+            np.bincount(of_samples, weights, minlength=len(labels))
+            for weights in (self.truth, np.ones(len(self.truth)))
+        ])  # fmt: skip
+        n = len(labels)
+        drawn = sums @ block_counts(n, **self.bootstrap).T
+        value = float(forecast.mean() / self.truth.mean())
+        part = draws_interval(value, (drawn[0] / drawn[1]) / (drawn[2] / drawn[3]), n)
+        return combined(value, "", {"finite_trajectory": part}, RATIO, "log")
+
+
+def run_sampled_rates(
+    context: Context, forecasts: ModelNumbers, arrays: Mapping[str, Array]
+) -> tuple[dict[str, Any], Arrays]:
+    """Return the mean rate from the computed pairs, as they are and with forecasts, and dynamics along every forecast."""
+    section, pair, samples = context.config.dynamics, context.data.hamiltonian, context.data.samples
+    assert samples is not None
+    assert forecasts.block is not None
+    conventions = static_dephasing_times(samples)
+    tau = section.dephasing_time or conventions[section.tau_convention]
+    static = f"{section.tau_convention}, static limit of the computed gaps"
+    convention = "given" if section.dephasing_time is not None else static
+    middle = (np.arange(pair.n_steps) + 0.5) * pair.timestep
+    rates = _Rates(
+        second_order_rate(samples.gap, samples.coupling, tau),
+        np.floor(samples.times / forecasts.block).astype(np.intp),
+        np.floor(middle / forecasts.block).astype(np.intp),
+        {"n_draws": section.n_bootstrap, "random_state": context.config.seed},
+    )
+    plain = rates.plain
+    records = [_computed_row(context, plain, tau, convention)]
+    shown = [_rate_record(COMPUTED, "plain average", plain, plain)]
+    kept: Arrays = {}
+    seam = SeamRecord()
+    for name in forecasts.names:
+        context.progress.advance(name)
+        series = forecast_series(context.config, context.data, arrays, name)
+        hamiltonian = forecast_hamiltonian(context.data, series.gap, series.coupling, name)
+        found = run_dynamics(
+            hamiltonian, method="exact", dephasing_time=tau, duration=section.duration, temperature=section.temperature,
+            n_times=section.n_times, coupling_interpolation=section.coupling_interpolation, rule=section.rule,
+            waiting=section.waiting, random_state=context.config.seed, workers=context.workers,
+        )  # fmt: skip
+        ratio = rates.ratio(second_order_rate(series.middle, series.coupling, tau))
+        own = dephasing_time(hamiltonian, convention=section.tau_convention)
+        records.append(
+            hamiltonian_record(
+                name, pair.timestep, found, ratio, series.model_part(tau), tau=tau, own_tau=own, tau_convention=convention,
+                n_blocks=plain.n_blocks,
+            )
+        )  # fmt: skip
+        shown += _readings(series, samples.steps, tau, rates, plain)
+        if not kept:
+            seam = seam_record(found)
+            shown += _short_and_whole(context, name, hamiltonian, found, tau, rates, plain)
+            kept["times"] = found.times
+        kept |= {
+            f"population/{name}": found.ground_population,
+            f"gap/{name}": series.gap,
+            f"nac/{name}": series.coupling,
+        }
+    numbers = {
+        "hamiltonians": records, "rates": shown, "seam": seam,
+        "dephasing": DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
+        "static": bool(STATIC * tau <= min(forecasts.memory.values())),
+    }  # fmt: skip
+    return numbers, kept
+
+
+@dataclass(frozen=True, eq=False)
+class ForecastSeries:
+    """A model's forecast along the trajectory.
+
+    Attributes
+    ----------
+    physics
+        What is learnt of the pair.
+    timestep
+        fs.
+    arrays
+        Forecasts of all models.
+    name
+        Of the model.
+    kind
+        "": by the model of all pairs; "-blocked": every stretch by a model that saw nothing of it.
+    """
+
+    physics: PairPhysics
+    timestep: float
+    arrays: Mapping[str, Array]
+    name: str
+    kind: str = ""
+
+    @property
+    def gap(self) -> Array:
+        """On the grid of the energies."""
+        return self.arrays[f"gap{self.kind}/{self.name}"]
+
+    @property
+    def middle(self) -> Array:
+        """The gap at mid-points."""
+        return self.physics.middle(self.gap)
+
+    @property
+    def learnt_coupling(self) -> Array:
+        """What was learnt of the modulus, at mid-points; may be negative."""
+        return self.physics.coupling(self.arrays[f"nac{self.kind}/{self.name}"], self.middle)
+
+    @property
+    def coupling(self) -> Array:
+        """Modulus, at mid-points."""
+        return np.maximum(self.learnt_coupling, 0.0)
+
+    @property
+    def spread(self) -> Array | None:
+        """Posterior deviation of the modulus."""
+        std = self.arrays.get(f"nac-std/{self.name}")
+        return None if std is None else self.physics.coupling(std, self.middle)
+
+    def model_part(self, tau: float) -> float | None:
+        """Return the relative half-width that the posterior leaves in the mean rate, from joint draws at spread times."""
+        gap, nac = (self.arrays.get(f"{target}-samples/{self.name}") for target in ("gap", "nac"))
+        if gap is None or nac is None or (gap <= 0).any():
+            return None
+        rates = second_order_rate(gap, self.physics.coupling(nac, gap), tau).mean(axis=1)
+        return float(1.96 * np.log(rates).std(ddof=1))
+
+
+def forecast_series(
+    config: StudyConfig, data: StudyData, arrays: Mapping[str, Array], name: str, kind: str = ""
+) -> ForecastSeries:
+    """Return a model's forecast along the trajectory."""
+    assert data.samples is not None
+    pair = data.hamiltonian
+    physics = PairPhysics(float(data.samples.gap.mean()), pair.energy_grid, config.models.mode == "paper")
+    return ForecastSeries(physics, pair.timestep, arrays, name, kind)
+
+
+def _readings(
+    series: ForecastSeries, steps: NDArray[np.intp], tau: float, rates: _Rates, plain: PoweredMean
+) -> list[SampledRate]:
+    """Return a forecast's mean rate as it is, with its variance, and as control variate of the computed pairs."""
+    name, timestep = series.name, series.timestep
+
+    def forecast(kind: str, coupling: Array) -> SampledRate:
+        local = second_order_rate(series.middle, coupling, tau)
+        return _rate_record(name, kind, bootstrap_rate(local, timestep, **rates.bootstrap), plain)
+
+    shown = [forecast("forecast", series.coupling)]
+    if series.spread is not None:
+        shown.append(forecast("forecast with its variance", np.sqrt(series.coupling**2 + series.spread**2)))
+    unseen = dataclasses.replace(series, kind="-blocked")
+    powered = rates.powered(second_order_rate(unseen.middle, unseen.learnt_coupling, tau), steps)
+    shown.append(_rate_record(name, "prediction-powered", powered, plain))
+    return shown
+
+
+def _rate_record(name: str, kind: str, found: PoweredMean | Estimate, plain: PoweredMean) -> SampledRate:
+    """Return a mean rate (1/fs, or an estimate in 1/ns), its lifetime, and its width beside the plain average's."""
+    note, weight = "", None
+    if isinstance(found, PoweredMean):
+        value, low, high = (FS_PER_NS * x for x in (found.value, found.low, found.high))
+        weight = found.weight if kind == "prediction-powered" else None
+    else:
+        value, low, high, note = found.value, found.low, found.high, found.note
+    unknown = {"value": "the rate is not positive", "interval": "the interval of the rate reaches zero"}
+    return SampledRate(
+        name=name, kind=kind, weight=weight,
+        rate=estimate(value, low, high, unit="1/ns", parts={"finite_trajectory": 0.5 * (high - low)}, note=note),
+        lifetime=estimate(_inverse(value), _inverse(high), _inverse(low), unit="ns", note=note, reasons=unknown),
+        relative_width=(high - low) / (FS_PER_NS * (plain.high - plain.low)),
+        ratio=value / (FS_PER_NS * plain.value),
+        reasons={"relative_width": "the plain average has no width", "ratio": "the plain average is zero"},
+    )  # fmt: skip
+
+
+def _inverse(rate: float) -> float | None:
+    return 1.0 / rate if rate > 0 else None
+
+
+def _computed_row(context: Context, plain: PoweredMean, tau: float, convention: str) -> HamiltonianRecord:
+    """Return the first row of Table 4: the lifetime that the computed pairs have without any model."""
+    section = context.config.dynamics
+    apart = "separate pairs cannot be propagated"
+    reasons = {"value": apart, "interval": apart, "model": "no model", "monte_carlo": NO_SAMPLING}
+    rate = _rate_record(COMPUTED, "plain average", plain, plain)
+    return HamiltonianRecord(
+        name=COMPUTED, gradient=estimate(None, unit="1/ns", reasons=reasons),
+        intercept=estimate(None, unit="1", reasons=reasons), lifetime=rate.lifetime, rate=rate.rate,
+        ratio=itself(reasons), method="second order, averaged over the computed pairs; forecasts: dish", solver="none",
+        rule=section.rule, waiting=section.waiting, tau=tau, tau_convention=convention, temperature=section.temperature,
+        n_blocks=plain.n_blocks, note=f"{plain.n_samples} pairs in {plain.n_blocks} stretches of time",
+        reasons={"temperature": "no detailed balance"},
+    )  # fmt: skip
+
+
+def _short_and_whole(
+    context: Context,
+    name: str,
+    hamiltonian: VibronicHamiltonian,
+    found: DynamicsResult,
+    tau: float,
+    rates: _Rates,
+    plain: PoweredMean,
+) -> list[SampledRate]:
+    """Return the rate of the exact solver along the whole forecast, and along its first tenth looped."""
+    length = max(100, round(SHORT * hamiltonian.n_steps))
+    if length >= hamiltonian.n_steps:
+        return []
+    timestep, section = hamiltonian.timestep, context.config.dynamics
+    short = local_rate(
+        hamiltonian[: length + 1],
+        tau,
+        coupling_interpolation=section.coupling_interpolation,
+        workers=context.workers,
+    )
+    whole = f"whole trajectory, {found.local_rate.size * timestep / 1000:.3g} ps"
+    tenth = f"its first {length * timestep / 1000:.3g} ps looped"
+    return [
+        _rate_record(name, f"exact, {what}", bootstrap_rate(series, timestep, **rates.bootstrap), plain)
+        for what, series in ((whole, found.local_rate), (tenth, short))
+    ]
