@@ -119,7 +119,7 @@ def test_trust_draws_better_scores_further_right(study):
     ax = draw_trust(study).axes[0]
     discs = [line for line in ax.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in discs] == pytest.approx(
-        [1 - study.model(name, "gap", "interleaved")["r2"] for name in study.model_names]
+        [1 - study.model(name, "gap", "interleaved").r2 for name in study.model_names]
     )
     assert ax.get_xlim()[0] > ax.get_xlim()[1]
 

@@ -362,7 +362,7 @@ def test_unwritable_data_is_not_needed(tmp_path):
     study = write_study(tmp_path / "in", text="fssh = false\n")
     (tmp_path / "in").chmod(0o555)
     try:
-        assert rank_study(study).results["information"]
+        assert rank_study(study).results.information
     finally:
         (tmp_path / "in").chmod(0o755)
     write_native(tmp_path / "again.h5", trajectory=make_material(n_frames=10)[0])
