@@ -22,6 +22,7 @@ from hopcast.io.assemble import (
 from hopcast.io.hefei_inputs import timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import (
+    SHORTEST,
     WRAP,
     as_number,
     head,
