@@ -47,12 +47,14 @@ def plain_dish(ham, rule, waiting, tau, temperature, steps, n_trajectories, abso
                         order = list(rng.permutation(2))
                     for i in order:
                         p = np.abs(c[t]) ** 2
-                        if not due[t, i] or (waiting == "deterministic" and clock[t, i] * x * p[1 - i] < 1):
+                        if not due[t, i]:
                             continue
-                        clock[t, i] = 0
                         if rng.random() < p[i] * (b if i > active[t] else 1.0):
                             active[t], c[t] = i, np.eye(2)[i]
-                        else:
+                            clock[t, i] = 0 if rule == "hefei" else clock[t, i]
+                            break
+                        clock[t, i] = 0
+                        if p[1 - i] > 1e-28:
                             c[t] = np.eye(2)[1 - i]
                         if rule == "hefei":
                             break
@@ -157,14 +159,15 @@ def test_deterministic_survival_is_geometric(constant, rule: str) -> None:  # T6
     [
         ("consistent", "exponential", 0.03),
         ("hefei", "exponential", 0.05),
-        ("pyxaid", "deterministic", 0.05),
+        ("hefei", "deterministic", 0.1),
+        ("pyxaid", "deterministic", 0.15),  # its running clocks keep 5 % too much in the upper state
     ],
 )
 def test_detailed_balance(constant, rule: str, waiting: str, tolerance: float) -> None:  # T9
-    # statistical error 0.5 % (exponential), 2 % (deterministic)
+    # statistical error 0.5 % (exponential), 3.5 % (deterministic)
     result = run_dynamics(
         constant(0.05, 0.004, 1.0, n_frames=500), rule=rule, waiting=waiting,
-        duration=3e6 if waiting == "exponential" else 3e5, temperature=300.0,
+        duration=3e6 if waiting == "exponential" else 1e5, temperature=300.0,
         dephasing_time=10.0, absorbing=False, n_trajectories=500 if waiting == "exponential" else 300, initial_times=[0], n_times=400,
     )  # fmt: skip
     late = result.populations[100:].mean(axis=0)

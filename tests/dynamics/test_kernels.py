@@ -251,7 +251,9 @@ class Events(Walk):
     def __init__(self, problem, number: int) -> None:
         self.exponential, self.rule = problem.waiting == "exponential", problem.rule
         super().__init__(problem, number, self.exponential)
-        self.rates = problem.grid.substep / problem.tau
+        self.rates = problem.grid.substep * problem.stride / problem.tau
+        if not self.exponential:
+            self.halves = propagators(self.grid, split=True)  # whole sub-steps
         self.bound = self.rates.sum(axis=0).max()
         self.at, self.clocks = 0, np.zeros(problem.n_states)
         self.following = 1 + self.left // self.bound
@@ -263,7 +265,10 @@ class Events(Walk):
             hazard = (self.rates @ p).sum()
             if self.at < self.following or self.random() * -np.expm1(-self.bound) >= -np.expm1(-hazard):
                 return np.zeros(k, dtype=bool)
-            return np.arange(k) == pick(self.rates @ p, self.random())
+            partners, u = p * self.rates.sum(axis=0), self.random()
+            j = pick(partners, u)  # what is left of the number after the partner picks the state
+            rest = (u * partners.sum() - partners[:j].sum()) / partners[j]
+            return np.arange(k) == pick(self.rates[:, j], rest)
         due = (self.at - self.clocks) * (self.rates @ p) >= 1 - 1e-12
         if self.rule == "hefei" and due.sum() > 1:
             due = np.arange(k) == np.flatnonzero(due)[int(self.random() * due.sum())]
@@ -292,20 +297,19 @@ class Events(Walk):
         self.c = np.where(due, 0, self.c) / np.sqrt(p[~due].sum())
 
     def scan(self, energies: np.ndarray, due: np.ndarray) -> None:
-        """Rules `hefei` and `pyxaid`: due states act one after the other."""
+        """Rules `hefei` and `pyxaid`: due states act one after the other, until one collapses the amplitudes."""
         for i in np.flatnonzero(due):
             p = np.abs(self.c) ** 2
-            if not self.exponential:
-                if (self.at - self.clocks[i]) * (self.rates[i] @ p) < 1 - 1e-12:
-                    continue
-                self.clocks[i] = self.at
             if self.random() < p[i] * np.exp(-BETA * max(energies[i] - energies[self.active], 0)):
                 self.active, self.c = i, np.eye(p.size, dtype=complex)[i]
-            elif 1 - p[i] > 1e-28:
-                self.c = np.where(np.arange(p.size) == i, 0, self.c) / np.sqrt(1 - p[i])
+                self.clocks[i] = self.at if self.rule == "hefei" else self.clocks[i]
+                return
+            self.clocks[i] = self.at
+            if np.delete(p, i).sum() > 1e-28:
+                self.c = np.where(np.arange(p.size) == i, 0, self.c) / np.sqrt(np.delete(p, i).sum())
 
     def substep(self, half: np.ndarray, energies: np.ndarray, d: np.ndarray) -> None:
-        self.c, self.at = half @ half @ self.c, self.at + 1
+        self.c, self.at = half @ (half @ self.c if self.exponential else self.c), self.at + 1
         due = self.due()
         if due.any():
             (self.measure if self.rule == "consistent" else self.scan)(energies, due)

@@ -62,7 +62,8 @@ def test_second_order_in_the_substep(ladder, split) -> None:  # T12
 
 def test_running_products(ladder) -> None:
     grid = substep_grid(ladder(n_states=5, n_frames=101))
-    real, imag = running_products(Halves(grid).of(0, grid.n_steps))
+    products = running_products(Halves(grid).of(0, grid.n_steps))
+    real, imag = products[:, :5], products[:, 5:]
     p = np.eye(5, dtype=complex)
     for s, u in enumerate(propagators(grid).reshape(-1, 5, 5)):
         p = u @ p

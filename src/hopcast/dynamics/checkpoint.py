@@ -40,7 +40,7 @@ def fingerprint(problem: Problem, method: str) -> str:
         digest.update(repr((array.shape, array.dtype.str)).encode())
     settings = (
         method, grid.timestep, grid.n_substeps, grid.linear, grid.closed, problem.temperature, problem.rule,
-        problem.waiting, problem.absorbing, problem.loop,
+        problem.waiting, problem.decisions, problem.absorbing, problem.loop,
         problem.random_state, problem.chunk_trajectories,
     )  # fmt: skip
     digest.update(repr(settings).encode())

@@ -31,7 +31,8 @@ def clocks(
 ) -> int:
     """Run trajectories `first` to `last` of one initial time; return the number of hops.
 
-    State i is due when its clock, the time since it last acted, reaches 1 / (r |c_j|^2). Until something happens to
+    State i is due when its clock, the time since it last acted, reaches 1 / (r |c_j|^2). With rule `pyxaid` who is due is
+    seen before any acts, the first collapse ends the scan, and the clock of the state it collapses to runs on. Until something happens to
     a trajectory (a hop, a change of the amplitudes) it follows the path of all others, because clocks are
     deterministic. That path is walked once: each trajectory leaves it where the accumulated -log of the probability
     that nothing happened passes its exponential random number, and is then followed alone. Where both states are due and a
@@ -111,8 +112,14 @@ def clocks(
                 active, pure = me, other
                 if rule == 0 or by_other:
                     active = other
-                reset_me = due_me and (rule != 1 or not by_other)
-                reset_other = due_other and (rule == 0 or by_other)
+                reset_me = due_me and (rule == 0 or not by_other)
+                reset_other = due_other and (rule == 0 or (rule == 1 and by_other))
+                if rule == 2 and due_other and not by_other:  # the other state, now pure, acts as well
+                    state[k], u = uniform(state[k], increment[k])
+                    if u < (up if other > me else 1.0):
+                        active = other
+                    else:
+                        reset_other = True
                 c0, c1 = clock[0], clock[1]
                 if (reset_me and me == 0) or (reset_other and other == 0):
                     c0 = now
@@ -128,9 +135,9 @@ def clocks(
                     absorbing, rule, x, bounds, window, steps,
                 )  # fmt: skip
             collapsed = now
-            if due_other and (rule != 1 or by_other):
+            if due_other and (rule == 0 or by_other):
                 clock[other] = now
-            if due_me and (rule == 0 or not by_other):
+            if due_me and (rule == 0 or (rule == 1 and not by_other)):
                 clock[me] = now
     return hops
 
@@ -197,16 +204,17 @@ def _follow(
                 leading = 1 if u < 0.5 else 0
             for k in range(2):
                 i = leading if k == 0 else 1 - leading
-                due = due0 if i == 0 else due1  # and still due where another state has acted before
-                if not due or (now - clock[i]) * x * weight[1 - i] < 1.0:
+                if not (due0 if i == 0 else due1):
                     continue
-                clock[i] = now
                 state, u = uniform(state, increment)
-                if u < weight[i] * (up if i > new else 1.0):
+                if u < weight[i] * (up if i > active else 1.0):
                     new = i
                     pure = i
-                else:
-                    pure = 1 - i
+                    if rule == 1:
+                        clock[i] = now
+                    break
+                clock[i] = now
+                pure = 1 - i if weight[1 - i] > 0.0 else i
                 weight[pure], weight[1 - pure] = 1.0, 0.0
                 if rule == 1:
                     break

@@ -38,8 +38,13 @@ def solve(problem: Problem) -> Populations:
     grid = problem.grid
     a, b, gap = two_state_substeps(grid)
     pa, pb = prefix_products(a, b)
+    stride = problem.stride
+    if stride > 1:  # between decisions nothing is looked at
+        pa, pb, gap = pa[::stride].copy(), pb[::stride].copy(), gap.reshape(-1, stride).mean(axis=1)
     boltzmann = boltzmann_factors(gap, problem.temperature)
-    x = max(grid.substep / float(problem.tau[0, 1]), 1e-300)  # infinite tau: no event, no division by zero
+    x = max(
+        stride * grid.substep / float(problem.tau[0, 1]), 1e-300
+    )  # infinite tau: no event, no division by zero
     rule = RULES.index(problem.rule)
     exponential = problem.waiting == "exponential"
     event = -np.expm1(-x)
@@ -49,7 +54,7 @@ def solve(problem: Problem) -> Populations:
     else:
         clock_window = int(min(np.ceil(_CLOCK_WINDOW / x) + 1, _MOST_POSITIONS))
         clock_bounds = local_bounds(pa, pb, clock_window)
-    outputs = problem.output_steps * grid.n_substeps
+    outputs = problem.output_steps * problem.decisions_a_step
     units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
 
@@ -58,7 +63,7 @@ def solve(problem: Problem) -> Populations:
         frame, initial, key = start_of(problem, i)
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         arguments = (
-            pa, pb, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, first, last,
+            pa, pb, boltzmann, frame * problem.decisions_a_step, outputs, problem.random_state, key, first, last,
             initial, problem.absorbing, rule,
         )  # fmt: skip
         if exponential:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices, map_chunks
-from hopcast.dynamics.arrays import Complexes, Floats
+from hopcast.dynamics.arrays import Complexes, Floats, leaf
 from hopcast.dynamics.propagation import SubstepGrid, propagators
+from hopcast.dynamics.tiles import LANES
 
 SPLIT_FROM: Final = 13
 """States from which propagators are split instead of diagonalised."""
@@ -19,6 +21,7 @@ MOST_BYTES: Final = 2**30
 """Propagators of a loop that are kept."""
 BLOCK: Final = 2048
 _CLEAN = 64
+Piece = TypeVar("Piece")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,82 +108,110 @@ class Halves:
         return found.reshape(-1, self.n_states, self.n_states)
 
 
+class Kept(Generic[Piece]):
+    """Pieces of the loop, kept where all of them fit, else computed where they are asked for: the same bits either way.
+
+    Parameters
+    ----------
+    compute
+        Returns the piece of a number.
+    n_pieces, n_bytes
+        Their number, and the memory all of them take.
+    workers
+        Threads that compute what is kept.
+    most_bytes
+        What is kept at most; None takes `MOST_BYTES`.
+    """
+
+    def __init__(
+        self, compute: Callable[[int], Piece], n_pieces: int, n_bytes: float, workers: int | None = None,
+        most_bytes: int | None = None,
+    ) -> None:  # fmt: skip
+        self.compute = compute
+        self.kept: list[Piece] | None = None
+        if n_bytes <= (MOST_BYTES if most_bytes is None else most_bytes):
+            self.kept = map_chunks(compute, list(range(n_pieces)), workers=workers)
+
+    def __getitem__(self, number: int) -> Piece:
+        return self.compute(number) if self.kept is None else self.kept[number]
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some steps of the loop, as trajectories with their own amplitudes see them.
+    """Some steps of the loop, as trajectories that jump from event to event see them.
 
     Attributes
     ----------
-    real, imag
-        Running products from the block's beginning, see `running_products`.
+    products
+        Running products from the block's beginning to each decision, see `running_products`.
     energies
-        At the middles of its sub-steps [n, n_states], eV.
+        Before each decision [n, n_states], eV.
     first
-        Its first sub-step in the loop.
+        Number of its first decision in the loop.
     """
 
-    real: NDArray[np.float64]
-    imag: NDArray[np.float64]
+    products: NDArray[np.float64]
     energies: NDArray[np.float64]
     first: int
 
 
 class Blocks:
-    """The loop cut into blocks of about `BLOCK` sub-steps, kept where they fit, else computed where they are asked for.
+    """The loop cut into blocks of about `BLOCK` sub-steps; products begin anew in each.
 
-    Products begin anew in each block, so that the bits do not depend on what is kept.
+    Decisions fall on sub-steps, or on every `stride`-th.
     """
 
-    def __init__(self, grid: SubstepGrid, workers: int | None = None, most_bytes: int | None = None) -> None:
+    def __init__(
+        self, grid: SubstepGrid, workers: int | None = None, most_bytes: int | None = None, stride: int = 1
+    ) -> None:
+        self.grid, self.stride = grid, stride
         self.halves = Halves(grid, workers, most_bytes=0)
         self.size = max(1, BLOCK // grid.n_substeps)
         self.firsts = range(0, grid.n_steps, self.size)
         k = self.halves.n_states
-        needed = 16.0 * grid.n_steps * grid.n_substeps * k * _width(k)
-        self.kept: list[Block] | None = None
-        if needed <= (MOST_BYTES if most_bytes is None else most_bytes):
-            self.kept = map_chunks(self._compute, list(range(len(self.firsts))), workers=workers)
+        needed = 16.0 * grid.n_steps * grid.n_substeps * k * _width(k) / stride
+        self.pieces = Kept(self._compute, len(self.firsts), needed, workers, most_bytes)
 
     def _compute(self, number: int) -> Block:
-        grid, first = self.halves.grid, self.firsts[number]
+        grid, first, k = self.grid, self.firsts[number], self.halves.n_states
         last = min(first + self.size, grid.n_steps)
-        real, imag = running_products(self.halves.of(first, last))
-        energies = grid.interpolate(first, last)[0].reshape(-1, self.halves.n_states)
-        return Block(real, imag, energies, first * grid.n_substeps)
+        products = running_products(self.halves.of(first, last))
+        if self.stride > 1:
+            products = products[:: self.stride].copy()
+        energies = grid.interpolate(first, last)[0].reshape(-1, self.stride, k).mean(axis=1)
+        return Block(products, energies, first * grid.n_substeps // self.stride)
 
-    def at(self, substep: int) -> Block:
-        """Return the block that holds a sub-step of the loop."""
-        number = substep // (self.size * self.halves.grid.n_substeps)
-        return self._compute(number) if self.kept is None else self.kept[number]
+    def at(self, decision: int) -> Block:
+        """Return the block that holds a decision of the loop."""
+        return self.pieces[decision * self.stride // (self.size * self.grid.n_substeps)]
 
 
 def _width(n_states: int) -> int:
-    """Return the next multiple of four: whole vector registers."""
-    return -(-n_states // 4) * 4
+    """Return the next multiple of eight: whole vector registers."""
+    return -(-n_states // LANES) * LANES
 
 
-def running_products(halves: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""Return :math:`P_s = U_s\cdots U_1`, transposed, real and imaginary parts [n + 1, n_states, width].
+def running_products(halves: NDArray[np.complex128]) -> NDArray[np.float64]:
+    r"""Return :math:`P_s = U_s\cdots U_1`, transposed, real above imaginary parts [n + 1, 2 * n_states, width].
 
-    Column `j` of :math:`P_s` is the contiguous row ``[s, j]``, padded with zeros to a multiple of four states, so that
-    products with a vector use full vector registers. Every 64 sub-steps a Newton step removes what rounding has
-    taken from unitarity.
+    Column `j` of :math:`P_s` is the contiguous rows ``[s, j]`` (real) and ``[s, n_states + j]`` (imaginary), padded with zeros to
+    a multiple of eight states: its product with a vector is one of `tiles.multiply`. Every 64 sub-steps a Newton step removes what
+    rounding has taken from unitarity.
     """
     n, n_states = halves.shape[:2]
-    width = _width(n_states)
-    real, imag = np.zeros((n + 1, n_states, width)), np.zeros((n + 1, n_states, width))
-    _products(np.ascontiguousarray(halves), real, imag)
-    return real, imag
+    products = np.zeros((n + 1, 2 * n_states, _width(n_states)))
+    _products(np.ascontiguousarray(halves), products)
+    return products
 
 
 @njit(cache=True, nogil=True)
-def _products(halves: Complexes, real: Floats, imag: Floats) -> None:
+def _products(halves: Complexes, out: Floats) -> None:
     n, k = halves.shape[0], halves.shape[1]
     p = np.zeros((k, k), np.complex128)  # transposed
     q = np.zeros((k, k), np.complex128)
     for i in range(k):
         p[i, i] = 1.0
-        real[0, i, i] = 1.0
+        out[0, i, i] = 1.0
     for s in range(n):
         for _ in range(2):
             for j in range(k):
@@ -204,8 +235,8 @@ def _products(halves: Complexes, real: Floats, imag: Floats) -> None:
             p, q = q, p
         for j in range(k):
             for i in range(k):
-                real[s + 1, j, i] = p[j, i].real
-                imag[s + 1, j, i] = p[j, i].imag
+                out[s + 1, j, i] = p[j, i].real
+                out[s + 1, k + j, i] = p[j, i].imag
 
 
 def pack(matrices: NDArray[np.complex128], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -226,7 +257,7 @@ def _pack(matrices: Complexes, real: Floats, imag: Floats) -> None:
                 imag[s, j, i] = matrices[s, i, j].imag
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def apply(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
     """Fill (cr, ci) with the product of a transposed, padded matrix and a vector."""
     k, width = real.shape
@@ -259,7 +290,7 @@ def follow(halves: Complexes, c: Complexes, out: Complexes) -> None:
             out[s + 1, i] = total
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def boltzmann(energy: float, active: float, beta: float) -> float:
     """Return the probability with which a hop to `energy` is accepted; `beta` 0 accepts all."""
     return np.exp(-beta * (energy - active)) if energy > active else 1.0

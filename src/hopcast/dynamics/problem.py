@@ -22,6 +22,7 @@ from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, balanced, choos
 METHODS: Final = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz", "exact")
 RULES: Final = ("consistent", "hefei", "pyxaid")
 WAITINGS: Final = ("exponential", "deterministic")
+DECISIONS: Final = ("sub-step", "nuclear step")
 N_GROUPS: Final = 20
 """Groups of trajectories whose scatter gives the Monte Carlo interval."""
 DEFAULT_STARTS: Final = 100
@@ -41,7 +42,7 @@ class Problem:
         Dephasing times [n_states, n_states], fs, infinite on the diagonal.
     temperature
         K, or None for no detailed balance.
-    rule, waiting
+    rule, waiting, decisions
         Of DISH.
     starts
         Frames, states and numbers of trajectories to start with.
@@ -81,6 +82,17 @@ class Problem:
     progress: Progress | None
     checkpoint: Path | None = None
     multiplicities: tuple[int, ...] = ()
+    decisions: str = "sub-step"
+
+    @property
+    def stride(self) -> int:
+        """Sub-steps from one decision of DISH to the next."""
+        return self.grid.n_substeps if self.decisions == "nuclear step" else 1
+
+    @property
+    def decisions_a_step(self) -> int:
+        """Decisions of DISH in a nuclear step."""
+        return self.grid.n_substeps // self.stride
 
     @property
     def n_states(self) -> int:
@@ -155,7 +167,7 @@ class Populations:
     flows: NDArray[np.int64] | None = None
 
 
-def check_method(method: str, rule: str, waiting: str) -> None:
+def check_method(method: str, rule: str, waiting: str, decisions: str = "sub-step") -> None:
     """Check a method and its choices.
 
     Raises
@@ -166,6 +178,11 @@ def check_method(method: str, rule: str, waiting: str) -> None:
     check_choice("method", method, METHODS)
     check_choice("rule", rule, RULES)
     check_choice("waiting", waiting, WAITINGS)
+    check_choice("decisions", decisions, DECISIONS)
+    if method == "exact" and decisions != "sub-step":
+        raise ConfigError(
+            'Method `exact` needs `decisions="sub-step"`: its maps are those of sub-steps. Use `method="dish"`.'
+        )
     if method == "exact" and waiting != "exponential":
         raise ConfigError(
             'Method `exact` needs `waiting="exponential"`: deterministic clocks remember the past, so no linear '
@@ -336,9 +353,10 @@ def prepare(
     progress: Progress | None,
     checkpoint: str | Path | None = None,
     initial_weights: ArrayLike | None = None,
+    decisions: str = "sub-step",
 ) -> Problem:
     """Check the arguments of `run_dynamics` and return the problem they pose."""
-    check_method(method, rule, waiting)
+    check_method(method, rule, waiting, decisions)
     check_states(ham, method)
     if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
@@ -370,8 +388,7 @@ def prepare(
     return Problem(
         grid, tau, temperature, rule, waiting, starts, absorbing, loop, frames, output, window,
         int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
-        None if checkpoint is None else Path(checkpoint),
-        ham.multiplicities,
+        None if checkpoint is None else Path(checkpoint), ham.multiplicities, decisions,
     )  # fmt: skip
 
 

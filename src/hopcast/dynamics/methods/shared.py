@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.units import KB
-from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.arrays import Complexes, Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
@@ -139,7 +139,7 @@ def _begin(
         steps[i % steps.shape[0], 0, active[i]] += 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int, old: int, new: int) -> None:
     """Move one trajectory from `old` to `new` in every output at or after `elapsed` sub-steps."""
     low, high = 0, outputs.size
