@@ -226,6 +226,22 @@ class TestHefei:
         assert_allclose(found.energies, energies, rtol=1e-14)
         assert_allclose(found.nac, difference * 0.6582119569 / 2, rtol=1e-9, atol=1e-17)
 
+    @pytest.mark.parametrize("width", [1, 100])
+    @pytest.mark.parametrize("n_states", [2, 3, 4])
+    def test_couplings_in_parentheses(self, tmp_path, n_states, width):
+        """``src/dish`` reads complex numbers; list-directed output puts one of double precision on a line of 80 columns."""
+        _, real = self.put(tmp_path, n_states, width=3 if width == 1 else 100)
+        rng = np.random.default_rng(1)
+        imaginary = rng.normal(scale=0.01, size=real.shape)
+        difference = real + 1j * (imaginary + imaginary.swapaxes(1, 2))
+        text = ""
+        for row in difference.reshape(len(real), -1):
+            words = [f" ({x.real:.16E},{x.imag:.16E})" for x in row]
+            text += "".join("".join(words[k : k + width]) + "\n" for k in range(0, len(words), width))
+        (tmp_path / "NATXT").write_text(text)
+        found = hc.read_hamiltonian(tmp_path, timestep=1.0)
+        assert_allclose(found.nac, difference * 0.6582119569 / 2, rtol=1e-9, atol=1e-17)
+
     def test_a_lone_eigtxt_says_what_is_missing(self, tmp_path):
         (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
         for path in (tmp_path, tmp_path / "EIGTXT"):

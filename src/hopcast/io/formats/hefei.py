@@ -73,7 +73,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         -1, n_states, n_states
     )
     difference *= scale
-    shape = "S - S^T (NATXT)" if len(parts) == 1 else "S - S^dagger (NATXT_RE, NATXT_IM)"
+    shape = f"S - S^{'dagger' if np.iscomplexobj(difference) else 'T'} ({', '.join(names)})"
     file = folder / names[0]
     return assemble(
         file, energies, difference, timestep=timestep, grid="frame", options=options,
@@ -87,22 +87,40 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 def _tables(
     folder: Path, names: tuple[str, ...], options: ReadOptions
-) -> tuple[NDArray[np.float64], list[NDArray[np.float64]], bool]:
+) -> tuple[NDArray[np.float64], list[NDArray[Any]], bool]:
     """Return energies and couplings, a row a step, and whether rows were broken over lines (list-directed output does that)."""
+    paths = [folder / "EIGTXT", *(folder / name for name in names)]
+    # src/dish reads complex numbers, as Fortran writes them: (re,im)
+    is_complex = b"(" in head(paths[1])
     try:
-        energies = read_table(folder / "EIGTXT", workers=options.workers)
+        energies = read_table(paths[0], workers=options.workers)
         columns = energies.shape[1] ** 2
+        if is_complex:
+            return (
+                energies,
+                [_joined_parts(parse_table(_plain(paths[1]), str(paths[1]), columns=2 * columns))],
+                False,
+            )
         return (
             energies,
-            [read_table(folder / name, columns=columns, workers=options.workers) for name in names],
+            [read_table(path, columns=columns, workers=options.workers) for path in paths[1:]],
             False,
         )
     except InputError:
-        joined = join_tables([folder / "EIGTXT", *(folder / name for name in names)])
+        joined = join_tables(paths, 2 if is_complex else 1)
         if joined is None:
             _refuse_broken(folder, names)
             raise
-        return joined[0], joined[1:], True
+        return joined[0], [_joined_parts(table) for table in joined[1:]] if is_complex else joined[1:], True
+
+
+def _plain(path: Path) -> bytes:
+    """Return text in which complex numbers ``(re,im)`` are two numbers each."""
+    return read_bytes(path).translate(bytes.maketrans(b"(),", b"   "))
+
+
+def _joined_parts(table: NDArray[np.float64]) -> NDArray[np.complex128]:
+    return np.ascontiguousarray(table).view(np.complex128)
 
 
 def _refuse_broken(folder: Path, names: tuple[str, ...]) -> None:
@@ -114,16 +132,19 @@ def _refuse_broken(folder: Path, names: tuple[str, ...]) -> None:
     except InputError:
         return
     for name in names if joined != text else ():
-        n_words = len(read_bytes(folder / name).split())
+        n_words = len(_plain(folder / name).split())
         raise InputError(
             f"File `{folder / name}` must hold rows of {n_states**2} couplings, which may be broken over lines as those of EIGTXT, but holds "
             f"{n_words} numbers. Check that the file is complete and of the right number of states."
         )
 
 
-def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
-    """Return tables of n, n^2, ... columns whose rows may be broken over lines, where the numbers of words and lines leave one n; or None."""
-    texts = [split_glued(read_bytes(path)) for path in paths if path.is_file()]
+def join_tables(paths: list[Path], parts: int = 1) -> list[NDArray[np.float64]] | None:
+    """Return tables whose rows may be broken over lines, or None where the numbers of words and lines do not leave one number of states.
+
+    The first has a column a state, the others one a pair of states and part (2 for complex numbers) of a coupling.
+    """
+    texts = [split_glued(_plain(path)) for path in paths if path.is_file()]
     lines = [[line.split() for line in text.split(b"\n") if line.strip()] for text in texts]
     if (
         len(texts) < len(paths)
@@ -134,8 +155,9 @@ def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
 
     words = [sum(map(len, table)) for table in lines]
     widths = [len(table[0]) for table in lines]
-    # a line ends early only where the next number would not fit
-    full = [len(text.lstrip(b"\r\n").split(b"\n", 1)[0]) >= SHORTEST for text in texts]
+    # a line ends early only where the next number (of all its parts) would not fit
+    shortest = SHORTEST if parts == 1 else 2 * SHORTEST - 80
+    full = [len(text.lstrip(b"\r\n").split(b"\n", 1)[0]) >= shortest for text in texts]
 
     def rows(table: int, columns: int) -> int:
         """Return how many rows of so many columns a table has, 0 where that is impossible."""
@@ -149,7 +171,7 @@ def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
 
     possible = []
     for n_states in range(1, min(words[0], 2000) + 1):
-        counts = [rows(table, n_states if table == 0 else n_states**2) for table in range(len(lines))]
+        counts = [rows(table, n_states if table == 0 else parts * n_states**2) for table in range(len(lines))]
         if all(counts) and all(abs(count - counts[0]) <= 1 for count in counts):
             possible.append(n_states)
     if len(possible) != 1:
@@ -160,7 +182,7 @@ def join_tables(paths: list[Path]) -> list[NDArray[np.float64]] | None:
         numbers = np.array([as_number(word) for line in table for word in line])
         if not np.isfinite(numbers).all():
             return None
-        found.append(numbers.reshape(-1, n_states if k == 0 else n_states**2))
+        found.append(numbers.reshape(-1, n_states if k == 0 else parts * n_states**2))
     return found
 
 
