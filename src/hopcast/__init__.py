@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hopcast._kernel_cache import choose_folder as _choose_folder
+
 if TYPE_CHECKING:
     from hopcast.core import (
         ConfigError as ConfigError,
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
     from hopcast.regression import LaplacianRidge as LaplacianRidge
     from hopcast.study import run_study as run_study
     from hopcast.tightbinding import TightBinding as TightBinding
+
+_choose_folder()
 
 _NAMES = {
     "hopcast.core": (

@@ -67,7 +67,7 @@ def broken(ladder, tmp_path, monkeypatch):
         ("ok.h5 --dephasing negative.txt", 3, "must be positive, but is -1.0 fs for states 1 and 2"),
         ("ok.h5 --dephasing nan.txt", 3, "must be positive, but is nan fs for states 1 and 2"),
         ("ok.h5 --dephasing skew.txt", 3, "must be symmetric, but has 5 and 6 fs for states 0 and 1"),
-        ("ok.h5 --dephasing small.txt", 3, r"a number of fs or a matrix \[3, 3\], but has the shape \(2, 2\)"),
+        ("ok.h5 --dephasing small.txt", 3, "for the 3 states of the Hamiltonian, .* but holds 2 lines of 2 numbers"),
         ("ok.h5 --dephasing ragged.txt", 3, "rows of different lengths"),
         ("ok.h5 --temperature -1", 3, "`temperature` must be positive .* but is -1.0 K"),
         ("ok.h5 --temperature nan", 3, "`temperature` must be positive .* but is nan K"),
@@ -90,7 +90,7 @@ def broken(ladder, tmp_path, monkeypatch):
         ("ok.h5 --rule foo", 2, "`rule` must be one of"),
         ("ok.h5 --waiting foo", 2, "`waiting` must be one of"),
         ("ok.h5 --substeps 0", 3, "`substeps` must be at least 1"),
-        ("ok.h5 --seed -1", 2, "`random_state` must be at least 0"),
+        ("ok.h5 --seed -1", 2, "`--seed` must be at least 0, but is -1"),
         ("ok.h5 -m exact", 2, "`exact` needs two states, but the Hamiltonian has 3"),
     ],
 )  # fmt: skip

@@ -260,5 +260,5 @@ def test_a_shipped_data_set_is_converted_by_its_name(tmp_path):
     back = hc.read_hamiltonian(tmp_path / "hefei", timestep=4.0)
     np.testing.assert_allclose(back.energies, hc.load("cspbi3").hamiltonian.energies, atol=1e-5)
     assert "no shipped data set is called so (cspbi3, cspbi3-long)" in run(
-        "convert", "cspbi4", tmp_path / "h", code=3
+        "convert", "cspbi4", tmp_path / "h.h5", code=3
     )

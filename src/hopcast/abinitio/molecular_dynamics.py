@@ -19,7 +19,7 @@ import numpy as np
 
 from hopcast.abinitio.engine import ElectronsError
 from hopcast.abinitio.md_state import Frames, MdState, load_state, save_state
-from hopcast.core.errors import ConfigError, InputError, QualityWarning
+from hopcast.core.errors import MAX_SEED, ConfigError, InputError, QualityWarning, check_number
 from hopcast.core.trajectory import Trajectory
 
 DRIFT_LIMIT = 1e-3
@@ -117,6 +117,7 @@ def run_md(
     moving = atoms.copy()
     moving.set_constraint(FixCom())  # at rest as a whole: 3N - 3 degrees of freedom share the temperature
     moving.calc = atoms.calc
+    check_number("random_state", random_state, whole=True, least=0, most=MAX_SEED)
     rng = np.random.RandomState(random_state)
     frames = Frames()
     n_hot = round(equilibration / timestep)

@@ -12,6 +12,7 @@ from hopcast.abinitio.cp2k_input import Cp2kSettings
 from hopcast.abinitio.qe_input import QeSettings
 from hopcast.abinitio.vasp_input import VaspSettings
 from hopcast.core.errors import ConfigError, nearest
+from hopcast.core.inputs import refuse_pipe
 
 SETTINGS: dict[str, Any] = {"cp2k": Cp2kSettings, "qe": QeSettings, "vasp": VaspSettings}
 
@@ -32,7 +33,7 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
     ConfigError
         If it is missing, not TOML, or a key or the type of a value is wrong.
     """
-    name = Path(path)
+    name = refuse_pipe(path)
     try:
         values = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except OSError as error:

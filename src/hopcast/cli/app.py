@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -24,6 +25,7 @@ from hopcast.cli import (
     run,
     select,
 )
+from hopcast.cli.printed import Printed
 
 app = typer.Typer(
     name="hopcast",
@@ -70,6 +72,22 @@ def _options(
 def main() -> None:
     """Run the command line; a user's mistake becomes one sentence and an exit code."""
     warnings.showwarning = _show_warning
+    threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+    if not threads.isdecimal() or int(threads) < 1:
+        typer.echo(
+            f"hopcast: NUMBA_NUM_THREADS must be a whole number of at least 1, but is `{threads}`. Unset it.",
+            err=True,
+        )
+        sys.exit(2)
+    printed = Printed(sys.stdout)
+    sys.stdout = printed
+    try:
+        _run_app()
+    finally:
+        printed.close_out()
+
+
+def _run_app() -> None:
     try:
         app()
     except KeyboardInterrupt:

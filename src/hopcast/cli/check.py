@@ -63,6 +63,7 @@ def check(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with figures.", show_default=False)
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page of --html.")] = False,
     workers: Workers = None,
 ) -> None:
     """Look for what silently ruins lifetimes; exit code 4 when a verdict is bad."""
@@ -72,12 +73,16 @@ def check(
 
     from hopcast.cli.convert import read_source
     from hopcast.core.errors import ConfigError, InputError
+    from hopcast.core.hdf5 import examining
+    from hopcast.core.outputs import check_file
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
     from hopcast.doctor import check as examine
     from hopcast.doctor import unreadable, write_page
     from hopcast.io import read_trajectory
 
+    if html is not None:
+        check_file(html, inputs=(data, trajectory), overwrite=overwrite)
     states = None
     if pair is not None:
         try:
@@ -99,7 +104,7 @@ def check(
                 raise ConfigError(
                     f"`{data}` is neither a file or folder nor a shipped data set ({', '.join(DATASETS)})."
                 )
-            with contextlib.redirect_stdout(said):
+            with contextlib.redirect_stdout(said), examining():
                 hamiltonian, path = read_source(
                     source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
                     spin=spin, prefix=prefix, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule,

@@ -119,6 +119,7 @@ def parse_kpoint(text: str | None) -> int | None:
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     """Return the Hamiltonian and the trajectory of a path or a shipped data set, None where it has none, and say what it is."""
     from hopcast.core.errors import InputError
+    from hopcast.core.inputs import refuse_pipe
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
     from hopcast.io import list_formats, read_hamiltonian, read_trajectory
@@ -130,6 +131,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     cell, molecule = options.pop("cell", None), options.pop("molecule", False)
     elements = parse_elements(options.pop("elements", None))
     names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
+    refuse_pipe(path)
     if not path.exists() and str(path) in DATASETS:
         shipped = load(str(path))
         typer.echo(f"Read the shipped data set {path}: {shipped.hamiltonian!r}.")
@@ -360,16 +362,25 @@ def convert(
         return
     from hopcast.core.errors import ConfigError, OutputError
     from hopcast.core.matching import check_same_frames
+    from hopcast.core.outputs import check_file, check_folder
     from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
     from hopcast.io.hamiltonians import require_complete
+    from hopcast.io.native import SUFFIXES
     from hopcast.io.registry import writable
 
     try:
         goal = writable(to, "hamiltonian")
     except ConfigError as error:
         raise ConfigError(str(error).replace("`format`", "`--to`")) from error
-    if target.exists() and not overwrite and (target.is_file() or any(target.iterdir())):
-        raise OutputError(f"`{target}` exists. Choose another name, or give --overwrite.")
+    read = (source, trajectory)
+    if goal.name == "hopcast":
+        check_file(target, inputs=read, overwrite=overwrite, suffixes=SUFFIXES)
+    else:
+        check_folder(target, inputs=read, overwrite=overwrite)
+    if log is not None:
+        check_file(log, inputs=read, overwrite=overwrite)
+        if log.resolve() == target.resolve():
+            raise OutputError(f"File `{log}` cannot be both OUT and --log. Choose another name for one.")
     hamiltonian, path = read_source(
         source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
         prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=parse_kpoint(kpoint), loewdin=loewdin,
@@ -419,8 +430,6 @@ def convert(
         times = dephasing_matrix(dataclasses.replace(hamiltonian, multiplicities=()))
     lost = losses(hamiltonian, goal)
     if to == "hopcast":
-        if target.suffix.lower() not in (".h5", ".hdf5"):
-            raise ConfigError(f"Argument `OUT` must end in .h5 or .hdf5, but is `{target}`.")
         write_native(target, hamiltonian=hamiltonian, trajectory=path)
     else:
         write_hamiltonian(

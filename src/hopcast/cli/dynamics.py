@@ -112,13 +112,6 @@ def dynamics(
     workers: Workers = None,
 ) -> None:
     """Run surface hopping on a Hamiltonian: populations, lifetime with its interval, figures."""
-    import json
-    import shutil
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from hopcast.cli.dynamics_figures import draw_populations
     from hopcast.cli.dynamics_inputs import (
         read_any,
         read_channels,
@@ -127,40 +120,25 @@ def dynamics(
         read_initial_times,
         read_states,
     )
-    from hopcast.core.errors import ConfigError, OutputError
-    from hopcast.core.hdf5 import write_text
-    from hopcast.dynamics import (
-        average_channels,
-        compare_methods,
-        fit_decays,
-        result_record,
-        run_dynamics,
-        write_result,
-    )
+    from hopcast.cli.dynamics_outputs import check_run, clear_run
+    from hopcast.core.errors import MAX_SEED, ConfigError, check_number
+    from hopcast.core.outputs import run_folder
     from hopcast.dynamics import scissor as shifted
 
-    if resume and overwrite:
-        raise ConfigError("Options --resume and --overwrite exclude each other: choose one.")
+    check_number("--seed", seed, whole=True, least=0, most=MAX_SEED)
     folder = output or Path(f"{Path(hamiltonian).stem}-dynamics")
-    done = folder / "results.json"
-    if folder.exists() and not (resume or overwrite):
-        raise OutputError(
-            f"Folder `{folder}` exists. Continue with --resume, replace with --overwrite, or name another."
-        )
+    check_run(
+        folder,
+        resume=resume,
+        overwrite=overwrite,
+        inputs=(hamiltonian, dephasing, initial_times, *(also or [])),
+    )
     whole = read_any(hamiltonian, timestep)
     index = read_states(whole, states)
     ham = whole.select(index)
     if scissor is not None:
         ham = shifted(ham, target_gap=scissor)
     channels, shares = read_channels(ham, also or [], weights, states, scissor, timestep)
-    checkpoint = folder / "checkpoint"
-    if overwrite and folder.exists():
-        if not (done.exists() or checkpoint.exists()):
-            raise OutputError(
-                f"Folder `{folder}` holds no dynamics of ours. Name another, or remove it yourself."
-            )
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        done.unlink(missing_ok=True)
     tau = read_dephasing(dephasing, whole.n_states, index)
     starts = read_initial_times(whole, index, initial_times, every, carrier)
     if starts.states is not None and initial_state is not None:
@@ -174,14 +152,35 @@ def dynamics(
         "absorbing": not leave, "n_trajectories": trajectories, "random_state": seed, "substeps": substeps,
         "loop": loop, "workers": workers, "initial_times": starts.frames, "initial_weights": starts.weights,
     }  # fmt: skip
+    chosen = {
+        "method": method, "rule": rule, "waiting": waiting, "dephasing_time": tau, "tau_convention": convention,
+    }  # fmt: skip
+    with run_folder(folder):
+        if overwrite:
+            clear_run(folder)
+        _run([ham, *channels], shares, folder, options, chosen, compare)
+    typer.echo(f"Results: {folder}")
+
+
+def _run(
+    channels: list[Any], shares: list[float] | None, folder: Path, options: dict[str, Any], chosen: dict[str, Any], compare: bool
+) -> None:  # fmt: skip
+    """Run with a bar of progress, print what was found, and write it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hopcast.cli.dynamics_outputs import CHECKPOINT, write_run
+    from hopcast.dynamics import average_channels, compare_methods, fit_decays, result_record, run_dynamics
+
+    ham, *others = channels
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(method, total=None)
+            task = bar.add_task(chosen["method"], total=None)
             result = run_dynamics(
-                ham, method, rule, waiting, dephasing_time=tau, tau_convention=convention,
-                progress=lambda now, total: bar.update(task, completed=now, total=total), checkpoint=checkpoint, **options,
+                ham, progress=lambda now, total: bar.update(task, completed=now, total=total),
+                checkpoint=folder / CHECKPOINT, **chosen, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         typer.echo(
@@ -206,23 +205,13 @@ def dynamics(
                 for r in table.rows
             ],
         }  # fmt: skip
-    if also:
-        found = [
-            run_dynamics(
-                other, method, rule, waiting, dephasing_time=tau, tau_convention=convention, **options
-            )
-            for other in channels
-        ]
-        together = average_channels([ham, *channels], [result, *found], shares, random_state=seed)
+    if others:
+        found = [run_dynamics(other, **chosen, **options) for other in others]
+        together = average_channels(channels, [result, *found], shares, random_state=options["random_state"])
         text += f"\n\n{together}"
         record["channels"] = {
             "weights": together.weights.tolist(), "rate": together.rate.as_dict(),
             "lifetimes": [one.lifetime.as_dict() for one in together.results],
         }  # fmt: skip
+    write_run(result, folder, text, record)
     typer.echo(text)
-    write_result(result, folder / "dynamics.h5")
-    draw_populations(result, folder / "populations")
-    write_text(folder / "summary.txt", text + "\n")
-    write_text(done, json.dumps(record, indent=1, allow_nan=False) + "\n")
-    shutil.rmtree(checkpoint, ignore_errors=True)
-    typer.echo(f"Results: {folder}")

@@ -273,9 +273,9 @@ def _read_numbers(path: Path, what: str) -> NDArray[np.float64]:
             table = np.loadtxt(path, comments=("#", "!"), ndmin=2)
     except ValueError:
         table = np.zeros((0, 0))
-    if not table.size or np.isnan(table).any():
+    if not table.size:
         raise InputError(
-            f"File `{path}` must hold {what} but is empty, or has lines of different lengths or something that is no number."
+            f"File `{path}` must hold {what} but is empty, or has rows of different lengths or something that is no number."
         )
     return table
 

@@ -57,20 +57,19 @@ def fit(
     from rich.console import Console
 
     from hopcast.cli.present import scheduled
-    from hopcast.core.errors import ConfigError, OutputError, QualityWarning
+    from hopcast.core.errors import ConfigError, QualityWarning
+    from hopcast.core.outputs import check_file
     from hopcast.couplings import derive_couplings
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.evaluation.verdicts import shown_r2
     from hopcast.forecast import fit_forecaster, save_forecaster
     from hopcast.forecast.protocol import doubt
     from hopcast.io import read_hamiltonian, read_trajectory
+    from hopcast.io.native import SUFFIXES
     from hopcast.study.inputs import chosen_states
     from hopcast.study.progress import Reporter
 
-    if output.resolve() in [Path(one).resolve() for one in (trajectory, hamiltonian) if one is not None]:
-        raise OutputError(f"File `{output}` is what is learnt from. Choose another name for the forecaster.")
-    if output.exists() and not overwrite:
-        raise OutputError(f"File `{output}` exists. Choose another name, or replace it with --overwrite.")
+    check_file(output, inputs=(trajectory, hamiltonian), overwrite=overwrite, suffixes=SUFFIXES)
     if trajectory in DATASETS and hamiltonian is None:
         data = load(trajectory)
         nuclei, window = data.trajectory, data.hamiltonian

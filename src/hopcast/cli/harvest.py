@@ -26,14 +26,24 @@ def harvest(
     kpoint: Kpoint = None,
     loewdin: Loewdin = True,
     settings: EngineSettings = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace the file of --output; that of the plan is replaced anyway."
+        ),
+    ] = False,
 ) -> None:
     """Collect runs of VASP, pw.x or CP2K (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
     from hopcast.abinitio import make_engine, plan_code, read_engine_options, read_plan
     from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
     from hopcast.abinitio.harvest_waves import harvest_waves
     from hopcast.core.errors import ConfigError
+    from hopcast.core.outputs import check_file
     from hopcast.io import write_native
+    from hopcast.io.native import SUFFIXES
 
+    if output is not None:
+        check_file(output, inputs=[plan, plan / "geometries.h5"], overwrite=overwrite, suffixes=SUFFIXES)
     chosen = read_plan(plan)
     texts = any(path.is_dir() for path in (plan / "pairs").glob("*"))
     if texts or form is not None:

@@ -39,14 +39,13 @@ def md(
     """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
     from hopcast.abinitio import Geometry, make_engine, run_md
     from hopcast.core.chunks import single_threaded_blas
-    from hopcast.core.errors import ConfigError, OutputError
+    from hopcast.core.errors import MAX_SEED, check_number
+    from hopcast.core.outputs import check_file
     from hopcast.io import read_trajectory, write_native
     from hopcast.io.native import SUFFIXES
 
-    if output.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"Option --output must end in .h5 or .hdf5, but is `{output}`.")
-    if output.exists() and not overwrite:
-        raise OutputError(f"`{output}` exists. Choose another name, or replace it (--overwrite).")
+    check_number("--seed", seed, whole=True, least=0, most=MAX_SEED)
+    check_file(output, inputs=[structure], overwrite=overwrite, suffixes=SUFFIXES)
     engine = make_engine("tblite", method=method)
     nuclei = read_trajectory(
         structure, timestep=timestep, cell=parse_cell(cell), format=form, pbc=False if molecule else None

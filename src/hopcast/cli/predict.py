@@ -47,14 +47,15 @@ def predict(
     from rich.console import Console
 
     from hopcast.cli.present import scheduled
-    from hopcast.core.errors import GateError, OutputError, QualityWarning
+    from hopcast.core.errors import GateError, QualityWarning
+    from hopcast.core.outputs import check_file
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.forecast.protocol import DEPHASING, doubt
+    from hopcast.io.native import SUFFIXES
     from hopcast.study.progress import Reporter
 
-    if output.resolve() == model.resolve():
-        raise OutputError(f"File `{output}` is the forecaster itself. Choose another name for the forecast.")
+    check_file(output, inputs=(model, trajectory), overwrite=overwrite or resume, suffixes=SUFFIXES)
     forecaster = load_forecaster(model)
     source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
     with (

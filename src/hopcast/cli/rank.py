@@ -26,14 +26,14 @@ def rank(
     from rich.console import Console
 
     from hopcast.cli.present import output_console, scheduled
-    from hopcast.core.errors import OutputError
+    from hopcast.core.outputs import check_file
     from hopcast.report import best_feature_table, information_table
     from hopcast.results import to_json
     from hopcast.study import rank_study
     from hopcast.study.config import parse_config, read_config
 
-    if json is not None and json.exists():
-        raise OutputError(f"File `{json}` exists. Choose another name for --json, or remove it.")
+    if json is not None:
+        check_file(json, inputs=[study], leave="remove it")
     name = Path(study)
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})

@@ -7,8 +7,10 @@ what to do next.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar, Final
 
 
 class HopcastError(Exception):
@@ -23,8 +25,10 @@ class ConfigError(HopcastError, ValueError):
     exit_code = 2
 
 
-class OutputError(ConfigError):
+class OutputError(HopcastError, OSError):
     """An output cannot be written where it was asked for (it exists, the disk is full, no permission)."""
+
+    exit_code = 2
 
 
 class InputError(HopcastError, ValueError):
@@ -41,6 +45,31 @@ class GateError(HopcastError, RuntimeError):
 
 class QualityWarning(UserWarning):
     """Something that does not stop the work, but changes how far its result can be trusted."""
+
+
+MAX_SEED: Final = 2**32 - 1
+"""The largest seed of NumPy's `RandomState`, and of a command or a study."""
+
+
+def check_number(
+    name: str, value: object, *, whole: bool = False, least: int | None = None, most: int | None = None
+) -> None:
+    """Refuse what is no number, or not one of those that are allowed.
+
+    Raises
+    ------
+    ConfigError
+        Naming the argument and what it is.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise ConfigError(f"Argument `{name}` must be a number, but is {value!r}.")
+    number: Any = value
+    if whole and not (math.isfinite(number) and number == int(number)):
+        raise ConfigError(f"Argument `{name}` must be a whole number, but is {value}.")
+    if least is not None and number < least:
+        raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
+    if most is not None and number > most:
+        raise ConfigError(f"Argument `{name}` must be at most {most}, but is {value}.")
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

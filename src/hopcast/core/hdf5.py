@@ -34,7 +34,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be written or the disk is full.
     """
-    target = Path(path)
+    # through a link, to the file that it names
+    target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -51,6 +52,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         yield temporary
         os.replace(temporary, target)
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(
             f"Cannot write `{target}`: {error.strerror or error}. Free space or choose another place."
@@ -94,11 +97,35 @@ _VARIABLE = (0x19, 0x29, 0x39, 0x49)
 _SIXTEEN = re.compile(rb"\x10\x00\x00\x00")
 
 
-def checked_file(path: Path) -> Any:
-    """Open an HDF5 file for reading after a look at its strings.
+SMALL = 1 << 20
+"""Files up to this size (bytes) are looked through whenever they are opened: it takes milliseconds."""
+
+_thorough = False
+
+
+@contextmanager
+def examining() -> Iterator[None]:
+    """Look through HDF5 files of any size before they are opened, for as long as the context lasts (some seconds a GB)."""
+    global _thorough
+    before, _thorough = _thorough, True
+    try:
+        yield
+    finally:
+        _thorough = before
+
+
+def checked_file(path: Path, *, thorough: bool = False) -> Any:
+    """Open an HDF5 file for reading after a look at its strings, where it is small or somebody is `examining`.
 
     They lie in heaps, and the HDF5 library trusts the sizes that stand there and where they are used: it never ends where one
     is zero, and allocates whatever a heap or a string claims.
+
+    Parameters
+    ----------
+    path
+        The file.
+    thorough
+        Look whatever its size.
 
     Raises
     ------
@@ -110,6 +137,8 @@ def checked_file(path: Path) -> Any:
     import h5py
 
     size = path.stat().st_size
+    if size > SMALL and not (thorough or _thorough):
+        return h5py.File(path, "r")
     with path.open("rb") as raw:
         content = mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
     damaged = _damaged_heap(content, size)

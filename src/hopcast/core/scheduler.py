@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hopcast.core.chunks import resolve_workers
-from hopcast.core.errors import ConfigError, nearest
+from hopcast.core.errors import ConfigError, HopcastError, nearest
+from hopcast.core.inputs import refuse_pipe
 
 # A unit of work may lose this many workers under it before it is blamed for them.
 LOSSES = 20
@@ -45,8 +46,10 @@ _NOT_OPTIONS = {
 }  # fmt: skip
 
 
-class SchedulerError(ConfigError):
+class SchedulerError(HopcastError, ConnectionError):
     """Other machines cannot be reached, or were lost."""
+
+    exit_code = 2
 
 
 class Scheduler:
@@ -257,7 +260,7 @@ def slurm_cluster(options_file: str | Path | None) -> Any:
             "The scheduler `slurm` needs a file with the options of the site (`--scheduler-options slurm.toml`), at least "
             "`cores` and `memory` of a job."
         )
-    name = Path(options_file)
+    name = refuse_pipe(options_file)
     try:
         options = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.blocks import COHERENT, TOLERANCE, orientation
-from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice
+from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
 from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_weights
@@ -358,16 +358,17 @@ def prepare(
     """Check the arguments of `run_dynamics` and return the problem they pose."""
     check_method(method, rule, waiting, decisions)
     check_states(ham, method)
+    for name, number in (("temperature", temperature), ("duration", duration)):
+        if number is not None:
+            check_number(name, number)
     if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
     for name, value, least in (
         ("n_trajectories", n_trajectories, 1), ("n_times", n_times, 2), ("random_state", random_state, 0),
         ("chunk_trajectories", chunk_trajectories, 1),
     ):  # fmt: skip
-        if value < least:
-            raise ConfigError(f"Argument `{name}` must be at least {least}, but is {value}.")
-        if value != int(value):
-            raise ConfigError(f"Argument `{name}` must be a whole number, but is {value}.")
+        # a study repeats runs with seeds beyond its own; the streams take 63 bits
+        check_number(name, value, whole=True, least=least, most=2**63 - 1)
     grid = substep_grid(
         balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop
     )

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma
 
 from hopcast.core.chunks import chunk_slices, map_chunks
+from hopcast.core.errors import MAX_SEED, check_number
 from hopcast.information.checks import admissible_others, check_series
 from hopcast.information.kernels import Floats, Ints, bucket_table, ksg_block
 
@@ -41,6 +42,7 @@ def scale_series(
         jitter[part] = _scale_rows(X[part])
 
     map_chunks(scale, chunk_slices(n_features, _FEATURES_A_CHUNK), workers=workers)
+    check_number("random_state", random_state, whole=True, least=0, most=MAX_SEED)
     rng = np.random.RandomState(random_state)
     for rows in chunk_slices(n_samples, _ROWS_A_DRAW):
         noise = rng.standard_normal(size=(rows.stop - rows.start, n_features))

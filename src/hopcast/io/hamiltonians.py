@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.inputs import refuse_pipe
 from hopcast.io.registry import (
     Format,
     ReadOptions,
@@ -90,7 +92,7 @@ def read_hamiltonian(
         If an option is unknown, or one that the format does not heed.
     """
     check_choice("couplings", couplings, ("overlaps", "source"))
-    name = Path(path)
+    name = refuse_pipe(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
     found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
@@ -132,6 +134,8 @@ def write_hamiltonian(
     """
     target = writable(format, "hamiltonian")
     assert target.write is not None
+    for name in options:
+        check_choice("options", name, [field.name for field in dataclasses.fields(WriteOptions)])
     require_complete(hamiltonian, target)
     target.write(hamiltonian, Path(path), WriteOptions(**options))
 

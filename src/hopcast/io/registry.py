@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.core.errors import ConfigError, InputError, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
@@ -132,6 +132,14 @@ class WriteOptions:
     temperature: float = 300.0
     n_trajectories: int = 1000
     dephasing: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "duration"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        for name, least in (("n_samples", 1), ("n_trajectories", 1), ("initial_state", 0)):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), whole=True, least=least)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from hopcast.core import hdf5
 from hopcast.core.errors import InputError, OutputError, QualityWarning
+from hopcast.core.inputs import refuse_pipe
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.compressed import is_compressed, unpacked
 from hopcast.io.formats.hopcast_trajectory import check_timestep
@@ -183,7 +184,7 @@ def open_trajectory(
     if isinstance(trajectory, Trajectory):
         yield InMemory(trajectory)
         return
-    path = Path(trajectory)
+    path = refuse_pipe(trajectory)
     if is_compressed(path):
         with (
             unpacked(path) as copy,

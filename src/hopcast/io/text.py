@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError
+from hopcast.core.inputs import refuse_pipe
 
 SMALL = 1 << 20
 """Files below this size (bytes) are parsed without compiled code."""
@@ -84,6 +85,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     InputError
         If it is missing or unreadable.
     """
+    refuse_pipe(path)
     try:
         with path.open("rb") as file:
             return (file.read() if limit is None else file.read(limit)).removeprefix(BOM)
@@ -96,6 +98,8 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
 def head(path: Path, size: int = 1 << 16) -> bytes:
     """Return the first bytes of a file, or nothing where it cannot be read (for recognition)."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return b""
         with path.open("rb") as file:
             return file.read(size).removeprefix(BOM)
     except OSError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.inputs import refuse_pipe
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.compressed import is_compressed, unpacked
 from hopcast.io.native import SUFFIXES, write_native
@@ -73,7 +74,7 @@ def read_trajectory(
     ConfigError
         If `format` is unknown, or `elements` are given for a format that names its own.
     """
-    name = Path(path)
+    name = refuse_pipe(path)
     if not name.exists():
         raise InputError(f"File `{name}` does not exist. Check the path.")
     if is_compressed(name):

@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from hopcast.core.errors import ConfigError, nearest
+from hopcast.core.errors import MAX_SEED, ConfigError, nearest
+from hopcast.core.inputs import refuse_pipe
 
 
 class Section(BaseModel):
@@ -188,7 +189,7 @@ class StudyConfig(Section):
     """A whole study."""
 
     title: str = ""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     data: DataSection
     more_data: list[DataSection] = Field(
         default_factory=list,
@@ -236,7 +237,7 @@ def read_config(path: str | Path) -> StudyConfig:
     ConfigError
         If the file is missing, not TOML, or a key or value is wrong (names the key and the nearest match).
     """
-    name = Path(path)
+    name = refuse_pipe(path)
     try:
         values = tomllib.loads(name.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hopcast.core import hdf5
 from hopcast.core.errors import ConfigError, InputError, OutputError
+from hopcast.core.outputs import check_folder
 from hopcast.results.study import InputRecord, Provenance
 
 NAME = "run.json"
@@ -33,8 +34,8 @@ def provenance(config: dict[str, Any], inputs: list[InputRecord], seed: int) -> 
     )  # fmt: skip
 
 
-def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the output folder, or refuse one that holds something.
+def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse an output folder that holds something, before any work is done for it.
 
     Raises
     ------
@@ -45,22 +46,30 @@ def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise ConfigError("Arguments `resume` and `overwrite` exclude each other. Give one.")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"Output `{folder}` must be a folder, but is a file. Choose another place.")
-    if folder.exists() and any(folder.iterdir()):
-        if not resume and not overwrite:
-            raise OutputError(
-                f"Output folder `{folder}` exists and is not empty. Choose another one, continue its run (--resume), "
-                "or replace it (--overwrite)."
-            )
-        if not (folder / NAME).is_file():
-            raise OutputError(
-                f"Output folder `{folder}` holds no {NAME}, so it is no run of hopcast. Nothing was touched: "
-                "choose another folder."
-            )
-        if overwrite:
-            for stage in (folder / "stages").glob("*.h5"):
-                stage.unlink()
+    check_folder(
+        folder,
+        overwrite=resume or overwrite,
+        leave="continue its run (--resume), or replace it (--overwrite)",
+    )
+    if folder.exists() and any(folder.iterdir()) and not (folder / NAME).is_file():
+        raise OutputError(
+            f"Output folder `{folder}` holds no {NAME}, so it is no run of hopcast. Nothing was touched: "
+            "choose another folder."
+        )
+
+
+def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the folder of the stages; without those of an earlier run where that is replaced.
+
+    Raises
+    ------
+    ConfigError, OutputError
+        As `check_output`, or if it cannot be made.
+    """
+    check_output(folder, resume=resume, overwrite=overwrite)
+    if overwrite:
+        for stage in (folder / "stages").glob("*.h5"):
+            stage.unlink()
     try:
         (folder / "stages").mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hopcast.core.errors import HopcastError
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.outputs import check_outside, run_folder
 from hopcast.io import write_native
 from hopcast.report import StudyReport, write_report
 from hopcast.results.study import InputRecord, Provenance
@@ -17,7 +18,7 @@ from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.progress import Reporter
 from hopcast.study.rates import forecast_hamiltonian
-from hopcast.study.record import prepare_folder, provenance, write_record
+from hopcast.study.record import check_output, prepare_folder, provenance, write_record
 from hopcast.study.stage import StageResult, StageRunner
 from hopcast.study.stages import dynamics, features, information
 from hopcast.study.stages.dynamics import DynamicsNumbers
@@ -92,13 +93,24 @@ def run_study(
     """
     config = _configuration(study)
     folder = Path(output)
+    check_output(folder, resume=resume, overwrite=overwrite)
+    read = [path for one in (config.data, *config.more_data) for path in (one.trajectory, one.hamiltonian)]
+    check_outside(folder, [*read, config.electrons.plan])
     reporter = Reporter(console)
     with reporter.stage("data") as stage:
         data = read_data(config)
         stage.note = (
             f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
         )
-    prepare_folder(folder, resume=resume, overwrite=overwrite)
+    with run_folder(folder):
+        prepare_folder(folder, resume=resume, overwrite=overwrite)
+        return _conduct(config, data, folder, reporter, workers)
+
+
+def _conduct(
+    config: StudyConfig, data: StudyData, folder: Path, reporter: Reporter, workers: int | None
+) -> StudyResult:
+    """Run the stages and write everything; the record says what became of the run."""
     made = _provenance(config, data)
     record: dict[str, Any] = {"status": "running", **made.model_dump(mode="json")}
     write_record(folder, record)

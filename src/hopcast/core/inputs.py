@@ -1,0 +1,29 @@
+"""What can be read: a file or a folder that exists. A pipe has no size and no second reading, and would be waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hopcast.core.errors import InputError
+
+
+def refuse_pipe(path: str | Path) -> Path:
+    """Return the path, unless it is a pipe, a socket or a device.
+
+    Raises
+    ------
+    InputError
+        If it is, or cannot be a name.
+    """
+    name = Path(path)
+    try:
+        exists = name.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, links in a circle
+        raise InputError(
+            f"File `{str(name)[:80]}` cannot be read ({getattr(error, 'strerror', None) or error}). Check the path."
+        ) from None
+    if exists and not (name.is_file() or name.is_dir()):
+        raise InputError(
+            f"File `{name}` is a pipe or a device, and its end is unknown. Copy what it gives into a file, and read that."
+        )
+    return name
