@@ -97,7 +97,7 @@ def test_conventions_and_scissor(source, ladder, tmp_path, capsys) -> None:
         (("ham.h5", "--states", "0,1", "--every", "0"), 2, "--every must be at least 1"),
         (("ham.h5", "--states", "0,1", "--dephasing", "x"), 3, "`x` is neither"),
         (("ham.h5", "--states", "0,1", "--dephasing", "times.txt"), 3, "`dephasing_time` must be symmetric"),
-        (("ham.h5", "--states", "0,1", "--temperature", "-3"), 3, "`temperature` must be positive"),
+        (("ham.h5", "--states", "0,1", "--temperature", "-3"), 3, "`--temperature` must be positive"),
         (("ham.h5", "--states", "0,1", "--no-loop", "--duration", "1000"), 3, "must not exceed the 60 fs"),
         (("ham.h5", "--states", "0,1", "--resume", "--overwrite"), 2, "exclude each other"),
     ],
