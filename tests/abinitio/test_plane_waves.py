@@ -49,11 +49,11 @@ def plan(tmp_path):
 def run_vasp(plan, frame, *, wswq_of=None, **options):
     """Leave in the folder of a frame what VASP leaves."""
     folder = plan.folder / "frames" / f"{frame:06d}"
-    one = files.channel(float(frame), n_occupied=2, **options)
+    one = files.channel(float(frame), n_occupied=2, kpoint=(0.25, 0, 0), **options)
     files.write_wavecar(folder / "WAVECAR", [[one]], double=True)
     (folder / "OUTCAR").write_text(DONE)
     if wswq_of is not None:
-        before = files.channel(float(wswq_of), n_occupied=2, **options)
+        before = files.channel(float(wswq_of), n_occupied=2, kpoint=(0.25, 0, 0), **options)
         files.write_wswq(folder / "WSWQ", [[files.direct_overlaps(one, before)]])
     return one
 
@@ -164,7 +164,7 @@ class TestHarvestOfVasp:
         write_folders(plan, "vasp")
         for frame in (2, 3, 4, 8, 9):
             run_vasp(plan, frame)
-        one = files.channel(3.0, n_occupied=2)
+        one = files.channel(3.0, n_occupied=2, kpoint=(0.25, 0, 0))
         one.occupations[1:3] = 0.5
         files.write_wavecar(plan.folder / "frames" / "000003" / "WAVECAR", [[one]], double=True)
         found = harvest_waves(plan.folder)
@@ -212,7 +212,9 @@ class TestHarvestOfVasp:
         later = (plan.folder / "pairs" / "000008.npz").stat().st_mtime + 10
         os.utime(plan.folder / "frames" / "000009" / "WAVECAR", (later, later))
         after = harvest_waves(plan.folder).hamiltonian
-        assert_allclose(after.overlaps[8], files.direct_overlaps(files.channel(8.0), one), atol=1e-12)
+        assert_allclose(
+            after.overlaps[8], files.direct_overlaps(files.channel(8.0, kpoint=(0.25, 0, 0)), one), atol=1e-12
+        )
         assert_array_equal(after.overlaps[2], before.overlaps[2])
         assert np.abs(after.overlaps[8] - before.overlaps[8]).max() > 0.1
 

@@ -23,7 +23,7 @@ from hopcast.couplings import derive_couplings
 from hopcast.io.assemble import orthogonal_pair
 from hopcast.io.wavefunctions.espresso import Save
 from hopcast.io.wavefunctions.folders import PSEUDO, norm_lost
-from hopcast.io.wavefunctions.frames import Loaded, load_frame, metric_of, overlap_frames
+from hopcast.io.wavefunctions.frames import Loaded, load_frame, metric_of, norms_of, overlap_frames
 from hopcast.io.wavefunctions.paw_pairs import read_pair
 from hopcast.io.wavefunctions.places import save_in
 from hopcast.io.wavefunctions.protocol import Wavefunctions
@@ -160,7 +160,7 @@ class _Source:
         wswq = self.place(number + 1) / "WSWQ"
         try:
             with single_threaded_blas():
-                norms = [np.diag(metric_of(side)).real for side in sides]
+                norms = [norms_of(side) for side in sides]
                 if self.code == "vasp" and wswq.is_file():
                     found = read_pair((wswq, left.file.path, right.file.path), window=window)
                     exact = True

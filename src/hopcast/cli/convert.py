@@ -184,9 +184,13 @@ def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
         return True
     missing = [number for number in wanted if number not in there]
     reason = (
-        f"there are no atoms of frame {missing[0]} ({len(missing)} frames in all)"
-        if missing
-        else "there are more frames with atoms than with wavefunctions"
+        "they hold no atoms"
+        if not there
+        else (
+            f"there are no atoms of frame {missing[0]} ({len(missing)} frames in all)"
+            if missing
+            else "there are more frames with atoms than with wavefunctions"
+        )
     )
     typer.echo(f"The trajectory of {path} is left out: {reason}. Give the whole one with --trajectory.")
     return False

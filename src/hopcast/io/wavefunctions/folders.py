@@ -15,6 +15,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.assemble import from_overlaps, need_timestep, orthogonal_pair
 from hopcast.io.registry import ReadOptions
 from hopcast.io.wavefunctions.frames import Frame, Open, read_frames
+from hopcast.io.wavefunctions.gauge import is_gamma
 from hopcast.io.wavefunctions.selection import Selection, Window, choose_window
 
 PSEUDO = "without the augmentation inside the spheres of the atoms: an approximation, of the order of the norm that is lost"
@@ -128,11 +129,20 @@ def _orthonormal(before: Frame, frame: Frame, window: Window) -> NDArray[Any]:
 
 def _said(frames: list[Frame], window: Window) -> dict[str, str]:
     said = {}
+    assert window.basis is not None
+    if window.basis.flavour == "full" and is_gamma(window.kpoint):
+        some = sum(frame.real for frame in frames)
+        said["gauge"] = (
+            f"{some} of {len(frames)} frames are real up to phases, as states at Gamma are, and were made real"
+        )
     metrics = [frame.metric for frame in frames if frame.metric is not None]
     if metrics:
         how = "Löwdin-orthonormalised in the window" if window.selection.loewdin else "as they come"
         said["overlaps"] = f"of pseudo-wavefunctions, {how}; {PSEUDO}"
-        said["norm lost"] = norm_lost(np.array([np.diag(metric).real for metric in metrics]), window.labels)
+        said["norm lost"] = norm_lost(
+            np.array([metric if metric.ndim == 1 else np.diag(metric).real for metric in metrics]),
+            window.labels,
+        )
     else:
         said["overlaps"] = "of whole wavefunctions (norm-conserving pseudopotentials)"
     matched = [frame.matched for frame in frames if frame.matched is not None]

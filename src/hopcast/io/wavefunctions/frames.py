@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.chunks import map_chunks, single_threaded_blas
+from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
 from hopcast.core.errors import InputError
-from hopcast.io.wavefunctions.overlaps import common_planewaves, metric, overlap
+from hopcast.io.wavefunctions.gauge import phases_of
+from hopcast.io.wavefunctions.overlaps import BLOCK, common_planewaves, metric, overlap
 from hopcast.io.wavefunctions.protocol import Basis, Levels, Wavefunctions
 from hopcast.io.wavefunctions.selection import Window
 
@@ -33,9 +34,12 @@ class Frame:
     energies
         Of the window, eV.
     metric
-        :math:`C^\dagger C` of the window; None where wavefunctions are orthonormal by themselves.
+        :math:`C^\dagger C` of the window, or its diagonal where nothing is orthonormalised; None where wavefunctions are
+        orthonormal by themselves.
     overlap
         With the frame before it; None where there is none.
+    real
+        Whether it was real up to phases, which were taken away.
     matched
         Plane waves that both have, of those of this frame, where they were matched by index; None where they are the same.
     """
@@ -44,6 +48,7 @@ class Frame:
     energies: NDArray[np.float64]
     metric: NDArray[Any] | None
     overlap: NDArray[Any] | None
+    real: bool
     matched: tuple[int, int] | None = None
 
 
@@ -61,12 +66,15 @@ class Loaded:
         All its bands.
     coefficients
         Of the window [n_bands, n_components].
+    real
+        Whether its overlaps are real: of half spheres, and of whole ones at Gamma once the phases of the states are taken away.
     """
 
     file: Wavefunctions
     basis: Basis
     levels: Levels
     coefficients: NDArray[Any]
+    real: bool
 
 
 def load_frame(file: Wavefunctions, window: Window) -> Loaded:
@@ -81,7 +89,13 @@ def load_frame(file: Wavefunctions, window: Window) -> Loaded:
     basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
     window.check_levels(file, levels)
     window.check_basis(file, basis)
-    return Loaded(file, basis, levels, file.coefficients(window.bands, spin, kpoint))
+    coefficients = file.coefficients(window.bands, spin, kpoint)
+    real = basis.flavour == "half"
+    phases = phases_of(file, coefficients, basis, (spin, kpoint))
+    if phases is not None:
+        coefficients *= phases.astype(coefficients.dtype)[:, None]
+        real = True
+    return Loaded(file, basis, levels, coefficients, real)
 
 
 def overlap_frames(
@@ -98,8 +112,8 @@ def overlap_frames(
     common = common_planewaves(left.file, right.file, spin, kpoint, (left.basis, right.basis))
     first, second = left.coefficients, right.coefficients
     if common is not None:
-        first, second = first[:, common[0]], second[:, common[1]]
-    found = overlap(first, second, real=left.basis.flavour == "half")
+        first, second = np.take(first, common[0], axis=1), np.take(second, common[1], axis=1)
+    found = overlap(first, second, real=left.real and right.real)
     _check_finite(right.file, found)
     return found, None if common is None else (len(common[1]), right.basis.n_components)
 
@@ -112,16 +126,37 @@ def metric_of(frame: Loaded) -> NDArray[Any]:
     InputError
         If they are not finite, or a band has no norm.
     """
-    found = metric(frame.coefficients, real=frame.basis.flavour == "half")
+    found = metric(frame.coefficients, real=frame.real)
+    _check_norms(frame.file, np.diag(found).real)
     _check_finite(frame.file, found)
-    norms = np.diag(found).real
+    return found
+
+
+def norms_of(frame: Loaded) -> NDArray[np.float64]:
+    """Return the norm of each band of the window.
+
+    Raises
+    ------
+    InputError
+        As `metric_of`.
+    """
+    found = np.zeros(len(frame.coefficients))
+    with np.errstate(all="ignore"):  # of damaged files
+        for block in chunk_slices(frame.coefficients.shape[1], BLOCK):
+            part = frame.coefficients[:, block]
+            found += np.einsum("bg,bg->b", part.conj(), part).real
+    _check_norms(frame.file, found)
+    return found
+
+
+def _check_norms(file: Wavefunctions, norms: NDArray[np.float64]) -> None:
+    _check_finite(file, norms)
     if norms.min() < 0.01 or norms.max() > 100:
         band = int(np.argmax(np.abs(np.log(np.maximum(norms, 1e-300)))))
         raise InputError(
-            f"File `{frame.file.path}` must hold wavefunctions of a norm of about 1, but band {band} of those read has {norms[band]:.3g}. It is "
-            "damaged, or not converged: calculate this frame again."
+            f"File `{file.path}` must hold wavefunctions of a norm of about 1, but band {band} of those read has {norms[band]:.3g}. It is damaged, or "
+            "not converged: calculate this frame again."
         )
-    return found
 
 
 def _check_finite(file: Wavefunctions, values: NDArray[Any]) -> None:
@@ -145,9 +180,11 @@ def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first:
                 file.announce(window.bands, *window.selection.channel)
             found, matched = (None, None) if before is None else overlap_frames(before, here, window)
             if before is not None or first:
-                norms = None if here.file.orthonormal else metric_of(here)
+                norms: NDArray[Any] | None = None
+                if not here.file.orthonormal:
+                    norms = metric_of(here) if window.selection.loewdin else norms_of(here)
                 energies = here.levels.energies[window.bands.start : window.bands.stop].copy()
-                kept.append(Frame(number, energies, norms, found, matched))
+                kept.append(Frame(number, energies, norms, found, here.real, matched))
             before = here
     return kept
 

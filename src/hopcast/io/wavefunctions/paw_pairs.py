@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError
+from hopcast.io.wavefunctions.gauge import is_gamma, phases_of
 from hopcast.io.wavefunctions.overlaps import overlap
 from hopcast.io.wavefunctions.protocol import BandFile
 from hopcast.io.wavefunctions.selection import Window
@@ -18,6 +19,8 @@ from hopcast.io.wavefunctions.wswq import Eigenval, overlap_of_pair, read_wswq
 
 COMPARED = 4
 """Bands, around the gap, whose overlaps are compared with those of the pseudo-wavefunctions."""
+IMAGINARY = 1e-3
+"""Overlaps of real states have no larger imaginary part."""
 SMALL = 1e-3
 """Overlaps between bands below this tell nothing about the order of indices."""
 
@@ -57,8 +60,26 @@ def read_pair(files: tuple[Path, Path, Path], *, window: Window) -> NDArray[Any]
             "step (LWSWQ = .TRUE.) of this frame again."
         )
     if all(frame.name == "WAVECAR" for frame in frames):
-        _compare(path, found, [Wavecar.open(frame) for frame in frames], window)
+        both = [Wavecar.open(frame) for frame in frames]
+        _compare(path, found, both, window)
+        found = _made_real(found, both, window)
     return found
+
+
+def _made_real(found: NDArray[Any], frames: list[Wavecar], window: Window) -> NDArray[Any]:
+    """Return overlaps of states at Gamma without the phases that a complex program gave them, real; others as they are."""
+    channel = window.selection.channel
+    bases = [frame.basis(*channel) for frame in frames]
+    if any(basis.flavour != "full" or not is_gamma(basis.kpoint) for basis in bases):
+        return found
+    left, right = (
+        phases_of(frame, frame.coefficients(window.bands, *channel), basis, channel)
+        for frame, basis in zip(frames, bases, strict=True)
+    )
+    if left is None or right is None:
+        return found
+    turned = left.conj()[:, None] * found * right
+    return turned.real if np.abs(turned.imag).max() < IMAGINARY else found
 
 
 def _compare(path: Path, found: NDArray[Any], frames: list[Wavecar], window: Window) -> None:
