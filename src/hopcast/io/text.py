@@ -144,33 +144,24 @@ def parse_table(
     InputError
         As `read_table`.
     """
-    if data.translate(None, _ALLOWED):
+    numbers = _numbers_of(data, columns)
+    if numbers is None and not data.translate(None, _ALLOWED):
+        numbers = _numbers_of(split_glued(data), columns)
+    if numbers is None:
         raise _explain(data, name, columns, first_line)
-    counts = _counts(data)
-    if len(counts) > 1 or (columns is not None and counts - {columns}) or _GLUED.search(data):
-        # only numbers that fill their fields make glued ones, so that what is parted has one count or is wrong anyhow
-        parted = split_glued(data)
-        if len(_counts(parted)) == 1:
-            data, counts = parted, _counts(parted)
-    if not counts:
-        raise InputError(f"File `{name}` holds no numbers. Check that it was written completely.")
-    if len(counts) > 1 or (columns is not None and counts != {columns}):
-        raise _explain(data, name, columns, first_line)
+    return numbers
+
+
+def _numbers_of(data: bytes, columns: int | None) -> NDArray[np.float64] | None:
+    """Return the numbers of lines that have as many each, finite ones; None where they are no such table."""
+    counts = {len(line.split()) for line in data.split(b"\n")} - {0}
+    if data.translate(None, _ALLOWED) or len(counts) != 1 or (columns is not None and counts != {columns}):
+        return None
     try:
         numbers = np.array([float(token) for token in data.translate(_D_TO_E).split()])
     except ValueError:
-        try:
-            numbers = np.array([_python_number(token) for token in data.split()])
-        except ValueError:
-            raise _explain(data, name, columns, first_line) from None
-    if not np.isfinite(numbers).all():
-        raise _explain(data, name, columns, first_line)
-    return numbers.reshape(-1, counts.pop())
-
-
-def _counts(data: bytes) -> set[int]:
-    """Return how many words lines have that have any."""
-    return {len(line.split()) for line in data.split(b"\n")} - {0}
+        numbers = np.array([as_number(token) for token in data.split()])
+    return numbers.reshape(-1, counts.pop()) if np.isfinite(numbers).all() else None
 
 
 _D_TO_E = bytes.maketrans(b"dD", b"ee")
@@ -211,6 +202,8 @@ def as_number(token: bytes | str) -> float:
 
 def _explain(data: bytes, name: str, columns: int | None, first_line: int = 1) -> InputError:
     """Return the error of the first line that is wrong."""
+    if not data.strip():
+        return InputError(f"File `{name}` holds no numbers. Check that it was written completely.")
     expected = columns
     for number, line in enumerate(data.split(b"\n"), first_line):
         tokens = line.split()
