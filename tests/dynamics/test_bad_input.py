@@ -86,7 +86,7 @@ def broken(ladder, tmp_path, monkeypatch):
         ("ok.h5 --no-loop --initial-times 50 --duration 20", 3, "between frames 0 and 40 .*, but holds 50"),
         ("ok.h5 --no-loop --duration 1000", 3, "`--duration` must not exceed the 60 fs of the trajectory without `--loop`"),
         ("ok.h5 --trajectories 0", 2, "`n_trajectories` must be at least 1, but is 0"),
-        ("ok.h5 --convention foo", 2, "`tau_convention` must be one of `gaussian`, `pyxaid`, `libra`, but is `foo`"),
+        ("ok.h5 --convention foo", 2, "`tau_convention` must be one of `gaussian`, `e-folding`, `pyxaid`, `libra`, but is `foo`"),
         ("ok.h5 --rule foo", 2, "`--rule` must be one of"),
         ("ok.h5 --waiting foo", 2, "`--waiting` must be one of"),
         ("ok.h5 --substeps 0", 3, "`--substeps` must be at least 1"),

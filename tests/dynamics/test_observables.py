@@ -107,7 +107,7 @@ def test_every_convention_in_one_call(wavy) -> None:
         methods=["fssh"],
     )
     assert len(table.rows) == 3 * 2 * 3 + 1
-    assert {row.tau_convention for row in table.rows} == {"gaussian", "pyxaid", "libra"}
+    assert {row.tau_convention for row in table.rows} == {"gaussian", "e-folding", "pyxaid", "libra"}
     assert table.rows[-1].rule is None
     times = [row.lifetime.value for row in table.rows]
     assert table.spread == max(times) / min(times)

@@ -30,6 +30,10 @@ def dynamics(
     waiting: Annotated[
         str, typer.Option("--waiting", help="Of DISH: exponential or deterministic.")
     ] = "exponential",
+    decisions: Annotated[
+        str,
+        typer.Option("--decisions", help="Of DISH: each sub-step, or each nuclear step as other engines do."),
+    ] = "sub-step",
     states: Annotated[
         str | None,
         typer.Option(
@@ -73,7 +77,10 @@ def dynamics(
         ),
     ] = None,
     convention: Annotated[
-        str, typer.Option("--convention", help="Of dephasing times from the data: gaussian, pyxaid or libra.")
+        str,
+        typer.Option(
+            "--convention", help="Of dephasing times from the data: gaussian, e-folding, pyxaid or libra."
+        ),
     ] = "gaussian",
     scissor: Annotated[
         float | None, typer.Option("--scissor", help="Mean gap wanted, eV.", show_default=False)
@@ -153,7 +160,7 @@ def dynamics(
         "loop": loop, "workers": workers, "initial_times": starts.frames, "initial_weights": starts.weights,
     }  # fmt: skip
     chosen = {
-        "method": method, "rule": rule, "waiting": waiting, "dephasing_time": tau, "tau_convention": convention,
+        "method": method, "rule": rule, "waiting": waiting, "decisions": decisions, "dephasing_time": tau, "tau_convention": convention,
     }  # fmt: skip
     with run_folder(folder):
         if overwrite:

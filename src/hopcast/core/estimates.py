@@ -36,7 +36,8 @@ class Interval:
     def around(cls, value: float, relative: float, scale: Scale = "linear") -> Interval:
         """Return the interval of a relative half-width: ``value (1 -+ r)``, or ``value exp(-+r)`` on the log scale."""
         if scale == "log":
-            return cls(float(value * np.exp(-relative)), float(value * np.exp(relative)))
+            with np.errstate(over="ignore"):  # hardly any event: no upper end
+                return cls(float(value * np.exp(-relative)), float(value * np.exp(relative)))
         reach = relative * abs(value)
         return cls(float(value - reach), float(value + reach))
 

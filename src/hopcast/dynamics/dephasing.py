@@ -12,9 +12,10 @@ from scipy.optimize import minimize_scalar
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
+from hopcast.dynamics.pyxaid_dephasing import pyxaid_rate
 from hopcast.information import autocorrelation
 
-CONVENTIONS: Final = ("gaussian", "pyxaid", "libra")
+CONVENTIONS: Final = ("gaussian", "e-folding", "pyxaid", "libra")
 TAU_FLOOR: Final = 0.1
 TAU_CAP: Final = 1.0e4
 _FADED = 1e-3
@@ -38,8 +39,8 @@ class Dephasing:
         :math:`D(t) = e^{-g(t)}` [n_times].
     sigma
         Standard deviation of the gap, eV.
-    gaussian, pyxaid, libra
-        Dephasing times of the three conventions, fs, within [`TAU_FLOOR`, `TAU_CAP`].
+    gaussian, e_folding, pyxaid, libra
+        Dephasing times of the four conventions, fs, within [`TAU_FLOOR`, `TAU_CAP`].
     limited
         Whether floor or cap changed one of them (a gap that hardly moves, e.g. of a degenerate pair).
     """
@@ -51,24 +52,25 @@ class Dephasing:
     function: NDArray[np.float64]
     sigma: float
     gaussian: float
+    e_folding: float
     pyxaid: float
     libra: float
     limited: bool
 
     def tau(self, convention: str = "gaussian") -> float:
         """Return the dephasing time of a convention, fs."""
-        return float(getattr(self, check_choice("convention", convention, CONVENTIONS)))
+        return float(getattr(self, check_choice("convention", convention, CONVENTIONS).replace("-", "_")))
 
     def __str__(self) -> str:
         limit = f", limited to {TAU_FLOOR:g}-{TAU_CAP:g} fs" if self.limited else ""
         return (
             f"Dephasing of states {self.pair[0]} and {self.pair[1]}: gap std {self.sigma:.4g} eV, tau "
-            f"{self.gaussian:.4g} (gaussian), {self.pyxaid:.4g} (pyxaid), {self.libra:.4g} fs (libra){limit}"
+            f"{self.gaussian:.4g} (gaussian), {self.e_folding:.4g} (e-folding), {self.pyxaid:.4g} (pyxaid), {self.libra:.4g} fs (libra){limit}"
         )
 
 
 def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> Dephasing:
-    r"""Return correlation, exponent and dephasing function of a gap, with the three dephasing times.
+    r"""Return correlation, exponent and dephasing function of a gap, with the four dephasing times.
 
     :math:`C_k = \frac1N\sum_t \delta E_t\,\delta E_{t+k}` over lags up to half the series, with the sample mean removed.
     Dividing by `N` and not by the number of pairs keeps the spectrum positive, so that :math:`0 < D \le 1` always; it
@@ -112,11 +114,12 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
     function = np.exp(-g)
     raw = _fit_gaussian(exponent, times, function, sigma)
     with np.errstate(divide="ignore"):
-        raws = np.array([raw, np.sqrt(2.0) * raw, np.sqrt(12.0 / 5.0) * HBAR / np.float64(sigma)])
+        own = 1.0 / np.float64(pyxaid_rate(gap, ham.timestep) if gap.size > 3 and sigma > 0 else 0.0)
+        raws = np.array([raw, np.sqrt(2.0) * raw, own, np.sqrt(12.0 / 5.0) * HBAR / np.float64(sigma)])
     taus = np.clip(raws, TAU_FLOOR, TAU_CAP)
     return Dephasing(
         (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
-        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), bool((taus != raws).any()),
+        g, function, sigma, *(float(tau) for tau in taus), bool((taus != raws).any()),
     )  # fmt: skip
 
 
@@ -128,7 +131,8 @@ def dephasing_time(
     Conventions differ by constant factors for a gap that moves slowly against its own dephasing:
 
     - ``gaussian``: least-squares fit of :math:`D(t)` by :math:`e^{-t^2/2\tau^2}` (:math:`\hbar/\sigma` for a static gap),
-    - ``pyxaid``: fit by :math:`e^{-t^2/\tau^2}` (:math:`\sqrt2\,\hbar/\sigma`),
+    - ``e-folding``: fit by :math:`e^{-t^2/\tau^2}` (:math:`\sqrt2\,\hbar/\sigma`),
+    - ``pyxaid``: as PYXAID's code regresses it (`pyxaid_dephasing.pyxaid_rate`, the same limit),
     - ``libra``: :math:`\sqrt{12/5}\,\hbar/\sigma`, no fit.
 
     The fit runs from 0 to where :math:`D` has first fallen to 0.001, or over all lags. Times are floored at 0.1 fs
@@ -141,7 +145,7 @@ def dephasing_time(
     pair
         Two states.
     convention
-        "gaussian", "pyxaid" or "libra".
+        "gaussian", "e-folding", "pyxaid" or "libra".
 
     Raises
     ------

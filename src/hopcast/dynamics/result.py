@@ -66,12 +66,12 @@ class DynamicsResult:
         states that of the averaged second-order master equation.
     local_rate
         The same along the loop, k(t) on mid-points [n_steps], 1/fs; source of the finite-trajectory interval.
-    method, rule, waiting
-        How; rule and waiting are None for FSSH.
+    method, rule, waiting, decisions
+        How; the last three are None for FSSH.
     tau
         Dephasing times used [n_states, n_states], fs.
     tau_convention
-        "gaussian", "pyxaid", "libra", or "given".
+        "gaussian", "e-folding", "pyxaid", "libra", or "given".
     temperature
         K, or None.
     substeps, substep, max_phase
@@ -131,6 +131,7 @@ class DynamicsResult:
     states: tuple[str, ...] = ()
     mean_energies: NDArray[np.float64] | None = None
     flows: NDArray[np.int64] | None = None
+    decisions: str | None = None
 
     @property
     def initial_state(self) -> int:
@@ -162,6 +163,8 @@ class DynamicsResult:
 
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]
+        if self.decisions == "nuclear step":
+            how.append("decisions each nuclear step")
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
         mixed = [
             f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 0 < p < 1

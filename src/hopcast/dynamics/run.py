@@ -56,6 +56,7 @@ def run_dynamics(
     carrier: str = "electron",
     checkpoint: str | Path | None = None,
     initial_weights: ArrayLike | None = None,
+    decisions: str = "sub-step",
 ) -> DynamicsResult:
     r"""Run surface hopping along a trajectory under the classical path approximation.
 
@@ -97,7 +98,7 @@ def run_dynamics(
     random_state
         Seed. Same seed, same bits, whatever `workers` and `chunk_trajectories`.
     tau_convention
-        "gaussian", "pyxaid" or "libra", where the time comes from the data.
+        "gaussian", "e-folding", "pyxaid" or "libra", where the time comes from the data.
     coupling_interpolation
         "linear" between mid-points or "constant" within a step.
     substeps
@@ -120,6 +121,9 @@ def run_dynamics(
         reads them and ends with the same bits.
     initial_weights
         Weights of `initial_times` [n_initial], e.g. of frames drawn from another ensemble; None weighs them alike.
+    decisions
+        When DISH looks for events: each "sub-step", or each "nuclear step" as the engines of the field do, to reproduce
+        their runs: clocks and hazards then miss what the gap's phase does within a step.
 
     Returns
     -------
@@ -155,6 +159,7 @@ def run_dynamics(
         tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
         loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
         progress=progress, checkpoint=checkpoint, initial_weights=initial_weights,
+        decisions=decisions,
     )  # fmt: skip
     open_checkpoint(problem, method)
     if problem.n_states == 2:
@@ -174,7 +179,7 @@ def run_dynamics(
         times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
         lifetime=readings.lifetime, rate=readings.rate, gradient=readings.gradient, intercept=readings.intercept,
         asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS), local_rate=reference.local_rate,
-        method=method, rule=rule if has_rule else None, waiting=waiting if has_rule else None,
+        method=method, rule=rule if has_rule else None, waiting=waiting if has_rule else None, decisions=decisions if has_rule else None,
         tau=problem.tau, tau_convention=tau_convention if dephasing_time is None else "given",
         temperature=temperature, substeps=problem.grid.n_substeps, substep=problem.grid.substep,
         max_phase=problem.grid.max_phase, coupling_interpolation=coupling_interpolation,

@@ -22,7 +22,7 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
         return None if array.dtype.kind == "f" and not np.isfinite(array) else array.item()
 
     record: dict[str, Any] = {
-        "method": result.method, "rule": result.rule, "waiting": result.waiting, "carrier": result.carrier,
+        "method": result.method, "rule": result.rule, "waiting": result.waiting, "decisions": result.decisions, "carrier": result.carrier,
         "states": list(result.states), "initial_state": result.states[result.initial_state],
         "initial_populations": plain(result.initial_populations),
         "temperature": result.temperature, "tau": plain(result.tau), "tau_convention": result.tau_convention,
@@ -71,7 +71,7 @@ def write_result(result: DynamicsResult, path: str | Path) -> None:
     def fill(file: Any) -> None:
         group = file.create_group("dynamics")
         put_attributes(group, {
-            "method": result.method, "rule": result.rule, "waiting": result.waiting, "carrier": result.carrier,
+            "method": result.method, "rule": result.rule, "waiting": result.waiting, "decisions": result.decisions, "carrier": result.carrier,
             "states": ", ".join(result.states), "temperature": result.temperature, "random_state": result.random_state,
         })  # fmt: skip
         put_array(group, "times", result.times, unit="fs", axes=["time"])

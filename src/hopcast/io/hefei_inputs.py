@@ -14,7 +14,8 @@ from hopcast.core.hdf5 import write_text
 from hopcast.io.registry import WriteOptions
 from hopcast.io.text import head, line_of_row, read_table
 
-FLAVOURS = ("original", "dev")
+FLAVOURS = ("original", "dev", "dish")
+"""`src/namd`, the DEV code, and `src/dish`."""
 
 
 def read_namelist(path: Path) -> dict[str, str]:
@@ -58,51 +59,101 @@ def timestep_of(folder: Path, timestep: float | None) -> float | None:
 
 
 def write_inputs(hamiltonian: VibronicHamiltonian, folder: Path, options: WriteOptions) -> None:
-    """Write ``inp``, ``INICON`` and, where dephasing times are given, ``DEPHTIME`` of a run on this Hamiltonian.
+    """Write ``inp``, ``INICON``, an empty ``COUPCAR`` ("read the text") and, where dephasing times are given, ``DEPHTIME``.
 
-    Bands are counted from 1 and those of the files, so that BMIN is 1. The original code reads NSW - 1 rows of EIGTXT
-    and NATXT, the DEV code NSW; NSW is chosen so that both find all their rows.
+    Bands are those of the source's own ``inp`` where it had one, else counted from 1. The original code and `src/dish` read
+    NSW - 1 rows of NATXT, the DEV code NSW of both; NSW is chosen so that all rows are found. `original` and FSSH of `dev` end with
+    the data; DISH of both codes repeats it, so that any duration will do. `dev` starts at step 2 or later.
 
     Raises
     ------
     ConfigError
-        If the duration or the initial state does not fit the data.
+        If the duration or the initial state does not fit the data, or DISH has no dephasing times.
     """
     if options.flavour not in FLAVOURS:
-        raise ConfigError(f"Argument `flavour` must be `original` or `dev`, but is `{options.flavour}`.")
-    n_steps, n_states, dt = hamiltonian.n_steps, hamiltonian.n_states, hamiltonian.timestep
-    rows = len(hamiltonian.energies) - (hamiltonian.energy_grid == "midpoint")
-    nsw = n_steps if options.flavour == "dev" else rows
-    duration = 0.5 * n_steps * dt if options.duration is None else options.duration
-    namdtime = max(1, round(duration / dt))
-    last = nsw - namdtime
-    if last < 1:
         raise ConfigError(
-            f"Argument `duration` must leave room for one start in the {n_steps} steps of the data, but is {duration:g} fs "
-            f"({namdtime} steps)."
+            f"Argument `flavour` must be `original`, `dev` or `dish`, but is `{options.flavour}`."
         )
-    starts = np.unique(np.linspace(1, last, max(1, options.n_samples)).round().astype(int))
+    if options.flavour == "dish" and options.dephasing is None:
+        raise ConfigError(
+            "Flavour `dish` needs dephasing times of all pairs (argument `dephasing`), but there are none."
+        )
+    n_states, dt = hamiltonian.n_states, hamiltonian.timestep
+    bmin = first_band(hamiltonian)
+    nsw = _rows(hamiltonian, options.flavour)
+    namdtime, starts = _sampling(hamiltonian, nsw, options)
     state = options.initial_state
     if state is None:
         occupied = hamiltonian.n_occupied
         state = occupied if occupied is not None and occupied < n_states else n_states - 1
     if not 0 <= state < n_states:
         raise ConfigError(f"Argument `initial_state` must lie between 0 and {n_states - 1}, but is {state}.")
-    write_initial_conditions(folder / "INICON", starts, np.full(len(starts), state + 1))
+    write_initial_conditions(folder / "INICON", starts, np.full(len(starts), state + bmin))
     lines = {
-        "BMIN": 1, "BMAX": n_states, "NBANDS": n_states, "NSW": nsw, "POTIM": f"{dt:.10g}",
-        "TEMP": f"{options.temperature:.10g}", "NSAMPLE": len(starts), "NAMDTIME": namdtime, "NELM": 1000,
-        "NTRAJ": options.n_trajectories, "LHOLE": ".FALSE.",
+        "BMIN": bmin, "BMAX": bmin + n_states - 1, "NSW": nsw, "POTIM": f"{dt:.10g}", "TEMP": f"{options.temperature:.10g}",
+        "NSAMPLE": len(starts), "NAMDTIME": namdtime, "NELM": 1000 if options.flavour == "original" else 10,
+        "NTRAJ": options.n_trajectories, "LHOLE": hamiltonian.provenance.get("LHOLE", ".FALSE."),
     }  # fmt: skip
     if options.flavour == "dev":
         algorithm = "FSSH" if options.dephasing is None else "DISH"
-        lines |= {"ALGO": f"'{algorithm}'", "ALGO_INT": 0, "LCPTXT": ".TRUE.", "NPAR": 1}
+        lines |= {"ALGO": f"'{algorithm}'", "ALGO_INT": 0, "LCPTXT": ".TRUE."}
     else:
-        lines |= {"LSHP": ".TRUE.", "LCPEXT": ".TRUE.", "RUNDIR": "'.'", "TBINIT": "'INICON'"}
+        lines |= {"NBANDS": bmin + n_states - 1, "LCPEXT": ".TRUE.", "RUNDIR": "'.'", "TBINIT": "'INICON'"}
+        lines |= (
+            {"REALTIME": namdtime, "DIINIT": "'DEPHTIME'"}
+            if options.flavour == "dish"
+            else {"LSHP": ".TRUE."}
+        )
     body = "".join(f"  {key:<9}= {value}\n" for key, value in lines.items())
     write_text(folder / "inp", f"&NAMDPARA\n{body}/\n")
+    write_text(folder / "COUPCAR", "")
     if options.dephasing is not None:
         write_dephasing_times(folder / "DEPHTIME", options.dephasing)
+
+
+def bands_of(folder: Path, n_states: int) -> dict[str, str]:
+    """Return BMIN and LHOLE of the ``inp`` beside the data, where it speaks of as many bands as the data has."""
+    entries = read_namelist(folder / "inp") if (folder / "inp").is_file() else {}
+    first, last = entries.get("BMIN", ""), entries.get("BMAX", "")
+    if not (first.isdecimal() and last.isdecimal() and int(last) - int(first) + 1 == n_states):
+        return {}
+    hole = entries.get("LHOLE", ".FALSE.").strip(".").upper().startswith("T")
+    return {"BMIN": str(int(first)), "LHOLE": ".TRUE." if hole else ".FALSE."}
+
+
+def first_band(hamiltonian: VibronicHamiltonian) -> int:
+    """Return the number of the lowest band: that of the source where its states are still named after bands in a row, else 1."""
+    labels = hamiltonian.state_labels
+    if "BMIN" not in hamiltonian.provenance or not all(label.isdecimal() for label in labels):
+        return 1
+    numbers = np.array([int(label) for label in labels])
+    return int(numbers[0]) if numbers[0] > 0 and (np.diff(numbers) == 1).all() else 1
+
+
+def _rows(hamiltonian: VibronicHamiltonian, flavour: str) -> int:
+    if flavour == "dev":
+        return hamiltonian.n_steps
+    return len(hamiltonian.energies) - (hamiltonian.energy_grid == "midpoint")
+
+
+def _sampling(
+    hamiltonian: VibronicHamiltonian, nsw: int, options: WriteOptions
+) -> tuple[int, NDArray[np.int64]]:
+    """Return NAMDTIME and the steps to start at."""
+    n_steps, dt = hamiltonian.n_steps, hamiltonian.timestep
+    duration = 0.5 * n_steps * dt if options.duration is None else options.duration
+    namdtime = max(1, round(duration / dt))
+    first = 2 if options.flavour == "dev" else 1
+    last = nsw - namdtime + (options.flavour == "dev")
+    repeats = options.flavour == "dish" or (options.flavour == "dev" and options.dephasing is not None)
+    if repeats and last < first:
+        last = nsw - 1
+    if last < first:
+        raise ConfigError(
+            f"Argument `duration` must leave room for one start in the {n_steps} steps of the data, but is {duration:g} fs "
+            f"({namdtime} steps)."
+        )
+    return namdtime, np.unique(np.linspace(first, last, max(1, options.n_samples)).round().astype(np.int64))
 
 
 def write_initial_conditions(path: str | Path, steps: ArrayLike, bands: ArrayLike) -> None:

@@ -125,7 +125,7 @@ class DynamicsSection(Section):
         300.0, description="K; leave detailed balance out with 0 in TOML."
     )
     dephasing_time: PositiveFloat | None = Field(None, description="fs; None: from the ab initio gap.")
-    tau_convention: Literal["gaussian", "pyxaid", "libra"] = "gaussian"
+    tau_convention: Literal["gaussian", "e-folding", "pyxaid", "libra"] = "gaussian"
     n_times: Annotated[int, Field(ge=2)] = 1000
     coupling_interpolation: Literal["linear", "constant"] = "linear"
     n_bootstrap: Annotated[int, Field(ge=100)] = 2000

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
+from hopcast.dynamics.dephasing import CONVENTIONS
 from hopcast.information import correlation_time
 
 FEWEST = 20
@@ -83,12 +84,18 @@ def samples_of(pair: VibronicHamiltonian) -> Samples:
 
 
 def static_dephasing_times(samples: Samples) -> dict[str, float]:
-    r"""Return the dephasing times of the three conventions from the spread of the sampled gap, fs.
+    r"""Return the dephasing times of the conventions from the spread of the sampled gap, fs.
 
     A gap that keeps its value for much longer than it takes to dephase does so as
-    :math:`e^{-\sigma^2 t^2/2\hbar^2}`: :math:`\tau = \hbar/\sigma` (gaussian), :math:`\sqrt2\,\hbar/\sigma` (pyxaid),
+    :math:`e^{-\sigma^2 t^2/2\hbar^2}`: :math:`\tau = \hbar/\sigma` (gaussian), :math:`\sqrt2\,\hbar/\sigma` (e-folding, pyxaid),
     :math:`\sqrt{12/5}\,\hbar/\sigma` (libra). Separate samples show the spread and nothing of the motion, so this is
     what they can say; whether the limit holds is for `STATIC` and the correlation time of the features.
     """
     width = HBAR / float(samples.gap.std())
-    return {"gaussian": width, "pyxaid": np.sqrt(2.0) * width, "libra": np.sqrt(12.0 / 5.0) * width}
+    factors = {
+        "gaussian": 1.0,
+        "e-folding": np.sqrt(2.0),
+        "pyxaid": np.sqrt(2.0),
+        "libra": np.sqrt(12.0 / 5.0),
+    }
+    return {name: factors[name] * width for name in CONVENTIONS}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import AB_INITIO, ALL, MUTED, SINGLE, panel_label, thin
 
-_EXPONENT = {"gaussian": 2.0, "pyxaid": 1.0}  # exp(-t^2 / (factor tau^2))
+_EXPONENT = {"gaussian": 2.0, "e-folding": 1.0, "pyxaid": 1.0}  # exp(-t^2 / (factor tau^2))
 
 
 def draw_dephasing(report: StudyReport) -> Figure | None:
