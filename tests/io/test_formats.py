@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import hopcast as hc
 import hopcast.io.formats
 from hopcast.io import losses, read_dephasing_times, read_initial_conditions, text, write_dephasing_times
+from hopcast.io.hefei_inputs import read_namelist
 from hopcast.io.registry import find_format
 from hopcast.io.unwrap import unwrap_fractional, unwrap_positions
 
@@ -122,24 +123,81 @@ def test_raw_overlaps_travel_through_libra(tmp_path):
     )
 
 
-def test_hefei_inputs(tmp_path):
-    ham = random_hamiltonian(3, 41)
-    times = np.array([[0, 5, 6], [5, 0, 7], [6, 7, 0.0]])
+NAMELISTS = {  # of `getUserInp` in src/namd, in the DEV code before and after MPI, and in src/dish
+    "original": "bmin bmax nsw nbands potim ntraj nelm temp rundir lhole lshp lcpext namdtime nsample tbinit",
+    "dev": "bmin bmax nsample ntraj nsw nelm temp namdtime potim lhole lshp algo algo_int lcptxt lspace nacbasis nacele "
+    "rundir tbinit diinit spinit debuglevel",
+    "dish": "bmin bmax nsw nbands potim ntraj nelm temp rundir lhole ldish lcpext namdtime realtime nsample tbinit diinit",
+}
+TIMES = np.array([[0, 5, 6], [5, 0, 7], [6, 7, 0.0]])
+
+
+@pytest.mark.parametrize("flavour", list(NAMELISTS))
+def test_hefei_inputs_start_as_they_stand(tmp_path, flavour):
+    ham = random_hamiltonian(3, 41)  # 41 energies, 40 couplings
     hc.write_hamiltonian(
-        ham, tmp_path, format="hefei", flavour="dev", duration=15.0, n_samples=5, dephasing=times
+        ham, tmp_path, format="hefei", flavour=flavour, duration=15.0, n_samples=5, dephasing=TIMES
     )
-    conditions = read_initial_conditions(tmp_path / "INICON")
-    assert_array_equal(conditions[:, 0], [1, 6, 10, 15, 20])
-    assert_array_equal(conditions[:, 1], 2)  # the lowest unoccupied state, counted from 1
-    entries = text.read_bytes(tmp_path / "inp").decode()
-    for line in ("BMAX     = 3", "NSW      = 40", "NAMDTIME = 20", "ALGO     = 'DISH'", "POTIM    = 0.75"):
-        assert line in entries
-    assert_allclose(read_dephasing_times(tmp_path / "DEPHTIME"), times)
-    assert len((tmp_path / "NATXT_RE").read_text().splitlines()) == 40
-    with pytest.raises(hc.ConfigError, match="must leave room for one start"):
-        hc.write_hamiltonian(ham, tmp_path, format="hefei", duration=40.0)
+    entries = read_namelist(tmp_path / "inp")
+    assert {key.lower() for key in entries} <= set(NAMELISTS[flavour].split())
+    assert (tmp_path / "COUPCAR").read_bytes() == b""  # there, and empty: read the text
+    steps, bands = read_initial_conditions(tmp_path / "INICON").T
+    assert_array_equal(bands, 2)  # the lowest unoccupied state, counted from 1
+    nsw, namdtime = int(entries["NSW"]), int(entries["NAMDTIME"])
+    rows = {name: len((tmp_path / name).read_text().splitlines()) for name in ("EIGTXT", "NATXT")}
+    assert rows == {"EIGTXT": 41, "NATXT": 40}
+    if flavour == "dev":  # reads NSW rows of both, starts at 2, FSSH ends with the data
+        assert nsw == 40
+        assert steps[0] == 2
+        assert steps[-1] + namdtime - 1 <= nsw
+    else:  # reads NSW - 1 rows of NATXT; src/namd takes rows NAMDTINI to NAMDTINI + NAMDTIME - 1 of both
+        assert nsw == 41
+        assert steps[0] == 1
+        assert steps[-1] + namdtime - 1 <= nsw - 1
+    first = (tmp_path / "NATXT").read_text().split()
+    if flavour == "dish":  # list-directed complex numbers
+        assert len(first) == 40 * 9
+        assert all(re.fullmatch(r"\(\S+,\S+\)", word) for word in first)
+        assert entries["REALTIME"] == entries["NAMDTIME"]
+        back = hc.read_hamiltonian(tmp_path, timestep=0.75, couplings="source")
+        assert_allclose(back.nac[:, 0, 1], ham.nac[:, 0, 1], rtol=1e-12)
+    else:
+        assert len(np.loadtxt(tmp_path / "NATXT")) == 40
+    assert_allclose(read_dephasing_times(tmp_path / "DEPHTIME"), TIMES)
+
+
+def test_hefei_durations_beyond_the_data(tmp_path):
+    ham = random_hamiltonian(3, 41)
+    for flavour in ("dev", "dish"):  # DISH repeats the data
+        hc.write_hamiltonian(ham, tmp_path, format="hefei", flavour=flavour, duration=7500.0, dephasing=TIMES)
+        assert read_namelist(tmp_path / "inp")["NAMDTIME"] == "10000"
+        steps = read_initial_conditions(tmp_path / "INICON")[:, 0]
+        assert steps[0] == (2 if flavour == "dev" else 1)
+        assert steps[-1] <= 40
+    for options in ({"flavour": "original", "dephasing": TIMES}, {"flavour": "dev"}):  # FSSH does not
+        with pytest.raises(hc.ConfigError, match="must leave room for one start"):
+            hc.write_hamiltonian(ham, tmp_path, format="hefei", duration=40.0, **options)
+    with pytest.raises(hc.ConfigError, match="`dish` needs dephasing times"):
+        hc.write_hamiltonian(ham, tmp_path, format="hefei", flavour="dish")
     with pytest.raises(hc.ConfigError, match="symmetric"):
         write_dephasing_times(tmp_path / "DEPHTIME", [[0, 1], [2, 0]])
+
+
+def test_hefei_bands_come_from_the_source(tmp_path):
+    hc.write_hamiltonian(random_hamiltonian(3, 41), tmp_path / "a", format="hefei")
+    inp = tmp_path / "a/inp"
+    text = inp.read_text().replace("BMIN     = 1", "BMIN = 297").replace("BMAX     = 3", "BMAX = 299")
+    inp.write_text(text.replace(".FALSE.", ".T."))
+    ham = hc.read_hamiltonian(tmp_path / "a", n_occupied=1)
+    assert ham.state_labels == ("297", "298", "299")
+    hc.write_hamiltonian(ham.select([1, 2]), tmp_path / "b", format="hefei", initial_state=1)
+    entries = read_namelist(tmp_path / "b/inp")
+    assert (entries["BMIN"], entries["BMAX"], entries["LHOLE"]) == ("298", "299", ".TRUE.")
+    assert_array_equal(read_initial_conditions(tmp_path / "b/INICON")[:, 1], 299)
+    hc.write_hamiltonian(ham.select([0, 2]), tmp_path / "c", format="hefei")  # no bands in a row
+    assert read_namelist(tmp_path / "c/inp")["BMIN"] == "1"
+    inp.write_text(text.replace("BMAX = 299", "BMAX = 305"))  # speaks of other data
+    assert hc.read_hamiltonian(tmp_path / "a").state_labels == ("0", "1", "2")
 
 
 def test_pyxaid_script_is_python(tmp_path):

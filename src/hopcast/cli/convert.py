@@ -336,7 +336,9 @@ def convert(
             "--trajectory", help="A trajectory to store beside the Hamiltonian (ours).", show_default=False
         ),
     ] = None,
-    flavour: Annotated[str, typer.Option("--flavour", help="Hefei-NAMD: original or dev.")] = "original",
+    flavour: Annotated[
+        str, typer.Option("--flavour", help="Hefei-NAMD: original, dev or dish (its src/dish).")
+    ] = "original",
     out_unit: Annotated[str, typer.Option("--out-unit", help="PYXAID: Ry, eV or Ha.")] = "Ry",
     initial_state: Annotated[
         int | None, typer.Option("--initial-state", help="State at the start, from 0.", show_default=False)

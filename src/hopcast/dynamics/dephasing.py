@@ -119,7 +119,7 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
     taus = np.clip(raws, TAU_FLOOR, TAU_CAP)
     return Dephasing(
         (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
-        g, function, sigma, *(float(tau) for tau in taus), bool((taus != raws).any()),
+        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), float(taus[3]), bool((taus != raws).any()),
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ class WriteOptions:
     Attributes
     ----------
     flavour
-        Of the code: "original" or "dev" (Hefei-NAMD).
+        Of the code: "original", "dev" or "dish" (Hefei-NAMD).
     complex
         Write complex couplings where the code has two forms (Hefei's ``NATXT_RE``, ``NATXT_IM`` are always written).
     unit

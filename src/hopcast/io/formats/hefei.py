@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from hopcast.io.assemble import (
     need_timestep,
     real_couplings,
 )
-from hopcast.io.hefei_inputs import timestep_of, write_inputs
+from hopcast.io.hefei_inputs import bands_of, timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import (
     SHORTEST,
@@ -75,14 +76,19 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     difference *= scale
     shape = f"S - S^{'dagger' if np.iscomplexobj(difference) else 'T'} ({', '.join(names)})"
     file = folder / names[0]
-    return assemble(
+    bands = bands_of(folder, n_states)
+    found = assemble(
         file, energies, difference, timestep=timestep, grid="frame", options=options,
         place=lambda row: f"File `{file}`, {f'row {row + 1}' if broken else f'line {line_of_row(file, row)}'}",
         provenance={
             "format": "hefei, rows broken over lines joined" if broken else "hefei",
-            "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
+            "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings", **bands,
         },
     )  # fmt: skip
+    first = int(bands.get("BMIN", "1"))
+    if first == 1:
+        return found
+    return dataclasses.replace(found, state_labels=tuple(str(first + i) for i in range(found.n_states)))
 
 
 def _tables(
@@ -187,21 +193,25 @@ def join_tables(paths: list[Path], parts: int = 1) -> list[NDArray[np.float64]] 
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
-    """Write EIGTXT, NATXT (real), NATXT_RE and NATXT_IM, inp, INICON and DEPHTIME into a folder."""
+    """Write EIGTXT, NATXT (real; complex for flavour `dish`), NATXT_RE and NATXT_IM, inp, INICON, COUPCAR and DEPHTIME into a folder."""
     write_inputs(hamiltonian, path, options)
     write_rows(path / "EIGTXT", hamiltonian.energies)
     difference = nac_to_differences(hamiltonian.nac, hamiltonian.timestep)
     flat = (len(difference), -1)
-    write_rows(path / "NATXT", real_couplings(difference).reshape(flat))
+    if options.flavour == "dish":  # reads complex numbers, and from this file only
+        pairs = np.stack([difference.real, difference.imag], axis=-1).reshape(len(difference), -1)
+        write_rows(path / "NATXT", pairs, " (%.16e,%.16e)", 2)
+    else:
+        write_rows(path / "NATXT", real_couplings(difference).reshape(flat))
     write_rows(path / "NATXT_RE", difference.real.reshape(flat))
     write_rows(path / "NATXT_IM", difference.imag.reshape(flat))
 
 
-def write_rows(path: Path, rows: NDArray[np.float64], form: str = "%24.16e") -> None:
-    """Write a table, a line a row, atomically."""
+def write_rows(path: Path, rows: NDArray[np.float64], form: str = "%24.16e", numbers: int = 1) -> None:
+    """Write a table, a line a row, atomically; `form` takes so many numbers."""
 
     def lines() -> Iterator[bytes]:
-        line = (form * rows.shape[1] + "\n").encode()
+        line = (form * (rows.shape[1] // numbers) + "\n").encode()
         for row in rows.tolist():
             yield line % tuple(row)
 
