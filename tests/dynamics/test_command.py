@@ -63,7 +63,10 @@ def test_results_of_a_run(source, tmp_path, capsys) -> None:
     assert not (tmp_path / "out/checkpoint").exists()
     # the same numbers again: replaced or resumed
     assert source(*RUN, "-o", "out") == 2
-    assert "`out` exists and is not empty. Choose another name, or continue with --resume" in capsys.readouterr().err
+    assert (
+        "`out` exists and is not empty. Choose another name, or continue with --resume"
+        in capsys.readouterr().err
+    )
     assert source(*RUN, "-o", "out", "--carrier", "hole", "--overwrite") == 0
     again = json.loads((tmp_path / "out/results.json").read_text())
     assert again["final_populations"] == record["final_populations"]

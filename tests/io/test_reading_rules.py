@@ -405,6 +405,11 @@ FAULTS += [
     Fault("steps", "hopcast-trajectory", "t.h5", hdf5(trajectory__velocities=np.zeros((3, 2, 3))), "must have the shape", r"\(3, 2, 3\)", "write it again"),
     Fault("atoms", "hopcast-trajectory", "t.h5", hdf5(trajectory__numbers=[1, 8, 8]), "must", r"3|\(3,\)", "write it again"),
     Fault("time step", "hopcast-trajectory", "t.h5", lambda path: None, "has frames 1 fs apart", "`timestep` is 2 fs", "Leave `timestep` out", options={"timestep": 2.0}),
+    # wavefunctions (their other rules: test_wavefunctions.py)
+    *[Fault("short", seed, "1/WAVECAR", cut(300), "must hold 7 records of 200 bytes", "ends in record 6", "calculate this frame again") for seed in ("vasp-wavecar", "vasp-wswq")],
+    Fault("short", "vasp-wswq-eigenval", "1/WSWQ", cut(20), "must hold 4 numbers|must hold", "but holds", "Check that the file is complete"),
+    Fault("short", "qe-save", "1/a.save/wfc1.dat", cut(100), "cut short or no file of wavefunctions", "4 bands, which need 2096", "calculate this frame again"),
+    Fault("short", "qe-save-hdf5", "1/a.save/wfc1.hdf5", cut(500), "cannot be read as HDF5", "OSError", "write it again"),
     # outputs and inputs of Hefei-NAMD
     *[
         Fault(*fault)
