@@ -23,7 +23,7 @@ from hopcast.dynamics.methods import METHODS
 from hopcast.dynamics.problem import prepare
 from hopcast.dynamics.propagation import balanced, substep_grid
 
-SAMPLED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest", "msdm", "ida")
+SAMPLED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest", "msdm", "ida", "dish")
 
 
 def derived(ham):
@@ -189,3 +189,43 @@ def test_a_splitting_is_said():
         QualityWarning, match=r"CBM pair count as degenerate, but split by up to 10 meV \(frame 9\)"
     ):
         run_dynamics(dataclasses.replace(ham, energies=energies), method="exact", duration=200.0)
+
+
+DISH = [
+    (rule, waiting)
+    for rule in ("consistent", "hefei", "pyxaid")
+    for waiting in ("exponential", "deterministic")
+]
+
+
+@pytest.mark.parametrize(("rule", "waiting"), DISH)
+def test_dish_between_pairs(rule, waiting):
+    """The single model's populations, and the same counts in any basis."""
+    options = {"rule": rule, "waiting": waiting, "temperature": 3000.0, "duration": 300.0}
+    single = METHODS["dish"](problem_of(derived(single_model(3, gap=0.4)), "dish", **options))
+    found = [
+        METHODS["dish"](problem_of(derived(doubled(single_model(3, gap=0.4), seed)), "dish", **options))
+        for seed in (None, 2)
+    ]
+    np.testing.assert_array_equal(found[0].counts, found[1].counts)
+    if waiting == "exponential":  # the same random numbers
+        np.testing.assert_array_equal(found[0].counts, single.counts)
+    sigma = np.sqrt(0.25 / single.totals.sum())
+    assert np.abs(found[0].mean - single.mean).max() < 6 * sigma
+    ham = general_pairs(3, gap=0.4)
+    spins = [METHODS["dish"](problem_of(derived(each), "dish", **options)) for each in (ham, rotated(ham, 5))]
+    np.testing.assert_array_equal(spins[0].counts, spins[1].counts)
+
+
+@pytest.mark.parametrize("absorbing", [True, False])
+def test_dish_samples_the_exact_ensemble(absorbing):
+    ham = derived(rotated(general_pairs(gap=0.3, turn=0.05), 2))
+    options = {"absorbing": absorbing, "temperature": 3000.0, "duration": 3000.0, "n_trajectories": 100}
+    sampled = METHODS["dish"](problem_of(ham, "dish", **options))
+    expected = run_dynamics(
+        ham, method="exact", dephasing_time=8.0, temperature=3000.0, absorbing=absorbing, duration=3000.0, n_times=60,
+        initial_times=problem_of(ham, "dish", **options).initial_steps,
+    )  # fmt: skip
+    sigma = np.sqrt(0.25 / sampled.totals.sum())
+    assert np.abs(sampled.mean - expected.populations).max() < 5 * sigma
+    assert expected.populations[-1, 1] < 0.8

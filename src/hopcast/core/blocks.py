@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 TOLERANCE: Final = 1e-4
 """States that are closer in energy count as degenerate, eV: text of five or six digits keeps a pair that close."""
 NAMES: Final = {2: "pair", 3: "triplet", 4: "quartet"}
-COHERENT: Final = 0.9
+COHERENT: Final = 0.7
 """Cosine between block couplings of neighbouring steps (median) above which their sign is followed."""
 
 

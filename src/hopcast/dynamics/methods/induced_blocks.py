@@ -1,0 +1,270 @@
+"""Method `dish` for degenerate blocks: events of blocks, amplitudes of all partners."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hopcast.core.units import KB
+from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.checkpoint import map_units
+from hopcast.dynamics.loop import Blocks, apply
+from hopcast.dynamics.methods.outcomes import (
+    DUE,
+    REFUSED,
+    REMOVED,
+    RESET,
+    Law,
+    Marks,
+    Streams,
+    Tally,
+    act,
+    count_hop,
+    draw,
+    open_tally,
+)
+from hopcast.dynamics.methods.partners import population, project, unpolarise
+from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
+from hopcast.dynamics.randomness import open_stream
+from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
+
+_FULL = 1.0 - 1e-12
+
+
+class Spinors(NamedTuple):
+    """Trajectories whose states have partners."""
+
+    xr: NDArray[np.float64]
+    """Amplitudes in the picture of the running products [n_trajectories, n_copies, n_partners], real parts."""
+    xi: NDArray[np.float64]
+    active: NDArray[np.int64]
+    following: NDArray[np.int64]
+    """Decision at which something may happen next."""
+    clocks: NDArray[np.int64]
+    """Decision at which each block last acted [n_trajectories, n_states]."""
+    group: NDArray[np.int64]
+    streams: Streams
+
+
+class Clocks(NamedTuple):
+    """When events happen."""
+
+    rates: NDArray[np.float64]
+    """Decoherence of two blocks from one decision to the next [n_states, n_states]."""
+    leave: NDArray[np.float64]
+    """Hazard of all events while a block is alone [n_states]."""
+    exponential: bool
+
+
+def solve(problem: Problem) -> Populations:
+    r"""Return sampled populations of DISH between degenerate blocks.
+
+    The rules and the law of `induced`, with populations of blocks, :math:`P_a = \sum_{i\in a}|c_i|^2`: coherence ends at
+    :math:`1/\tau_a = \sum_{b\ne a}P_b/\tau_{ab}`; a collapse projects onto the block, a block is projected out as a whole, and after a refused
+    hop the active block returns with all partners alike. With blocks of one state this is `induced`.
+    """
+    n_states, edges = problem.n_states, problem.edges
+    rates = np.where(np.isfinite(problem.tau), 1.0 / problem.tau, 0.0) * problem.grid.substep
+    np.fill_diagonal(rates, 0.0)
+    clocks = Clocks(rates, rates.sum(axis=0), problem.waiting == "exponential")
+    beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
+    law = Law(beta, RULES.index(problem.rule), problem.absorbing)
+    per_step = problem.grid.n_substeps
+    blocks = Blocks(problem.grid, problem.workers)
+    n = problem.grid.n_steps * per_step
+    units = units_of(problem, problem.chunk_trajectories)
+    report = Reporter(problem, len(units))
+
+    def work(unit: Unit) -> Counted:
+        (frame, initial, key), m = start_of(problem, unit[0]), unit[2] - unit[1]
+        tally = open_tally(problem, problem.output_steps * per_step, N_GROUPS)
+        groups = np.arange(unit[1], unit[2]) % N_GROUPS
+        tally.steps[:, 0, initial] = np.bincount(groups, minlength=N_GROUPS)
+        start = now = frame * per_step
+        end = start + int(tally.outputs[-1])
+        x = np.zeros((2, m, problem.n_copies, int(edges[-1])))
+        walkers = Spinors(
+            x[0], x[1], np.full(m, initial, dtype=np.int64), np.empty(m, np.int64),
+            np.full((m, n_states), start, dtype=np.int64), groups, np.empty((2, m), dtype=np.uint64),
+        )  # fmt: skip
+        block = blocks.at(start)
+        inside = start - block.first
+        _open(
+            block.real[inside], block.imag[inside], problem.random_state, key, unit[1], start, end, edges, clocks, walkers
+        )  # fmt: skip
+        while now < end:
+            block = blocks.at(now % n)
+            base = now - now % n + block.first
+            stop = min(base + len(block.energies), end)
+            energies = problem.state_energies(block.energies)
+            _walk(
+                block.real, block.imag, energies, base, stop, start, end, edges, clocks, law, walkers, tally
+            )
+            now = stop
+        report()
+        return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
+
+    return gather(problem, units, map_units(problem, work, units, report))
+
+
+@njit(cache=True, nogil=True)
+def _open(
+    real: Floats, imag: Floats, seed: int, key: int, first: int, start: int, end: int, edges: Ints, clocks: Clocks,
+    walkers: Spinors,
+) -> None:  # fmt: skip
+    """Put all trajectories into their first block, all partners alike, and draw their first possible events."""
+    width = real.shape[1]
+    cr, ci = np.zeros((walkers.xr.shape[1], width)), np.zeros((walkers.xr.shape[1], width))
+    for q in range(walkers.active.size):
+        walkers.streams[0, q], walkers.streams[1, q] = open_stream(seed, key, first + q)
+        me = walkers.active[q]
+        unpolarise(cr, ci, edges[me], edges[me + 1])
+        _enter(real, imag, cr, ci, walkers.xr[q], walkers.xi[q])
+        walkers.following[q] = _next(start, end, clocks, walkers, q)
+
+
+@njit(cache=True, nogil=True)
+def _next(now: int, end: int, clocks: Clocks, walkers: Spinors, q: int) -> int:
+    """Return the decision at which something may happen next, or one beyond the end."""
+    if clocks.exponential:
+        bound = clocks.leave.max()
+        wait = -np.log(draw(walkers.streams, q)) / bound if bound > 0.0 else np.inf
+        return now + 1 + int(wait) if wait < end - now else end + 1
+    found = end + 1
+    for i in range(clocks.leave.size):
+        fastest = clocks.rates[i].max()
+        if fastest > 1e-15:
+            first = walkers.clocks[q, i] + int(np.ceil(_FULL / fastest))
+            found = min(found, max(first, now + 1))
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _walk(
+    real: Floats, imag: Floats, energies: Floats, base: int, stop: int, start: int, end: int, edges: Ints, clocks: Clocks,
+    law: Law, walkers: Spinors, tally: Tally,
+) -> None:  # fmt: skip
+    """Take all trajectories to decision `stop`, within the block of the loop that begins at `base`."""
+    k, copies, width = edges.size - 1, walkers.xr.shape[1], real.shape[2]
+    cr, ci, p = np.zeros((copies, width)), np.zeros((copies, width)), np.zeros(k)
+    marks = np.zeros((4, k), np.bool_)
+    bound = clocks.leave.max()
+    for q in range(walkers.active.size):
+        xr, xi = walkers.xr[q], walkers.xi[q]
+        while walkers.following[q] <= stop:
+            at = walkers.following[q]
+            s = at - base
+            norm = _read(real[s], imag[s], edges, xr, xi, cr, ci, p)
+            me = walkers.active[q]
+            if clocks.exponential:
+                happens = _mark_one(p, norm, bound, clocks, marks, walkers.streams, q)
+            else:
+                happens = _mark_due(p, norm, at, clocks, marks, walkers.clocks[q])
+            if happens:
+                new, collapsed = act(law, p, norm, me, energies[s - 1], marks, walkers.streams, q)
+                for i in range(k):
+                    if marks[RESET, i]:
+                        walkers.clocks[q, i] = at
+                _settle(cr, ci, edges, marks, collapsed)
+                _enter(real[s], imag[s], cr, ci, xr, xi)
+                if new != me:
+                    walkers.active[q] = new
+                    count_hop(tally, walkers.group[q], at - start, me, new)
+            ended = law.absorbing and walkers.active[q] == 0
+            walkers.following[q] = end + 1 if ended else _next(at, end, clocks, walkers, q)
+        if stop - base == energies.shape[0]:  # the next block begins with products of its own
+            last = energies.shape[0]
+            _read(real[last], imag[last], edges, xr, xi, cr, ci, p)
+            scale = 1.0 / np.sqrt(p.sum())
+            for r in range(copies):
+                for i in range(xr.shape[1]):
+                    xr[r, i], xi[r, i] = cr[r, i] * scale, ci[r, i] * scale
+
+
+@njit(cache=True, nogil=True)
+def _read(
+    real: Floats, imag: Floats, edges: Ints, xr: Floats, xi: Floats, cr: Floats, ci: Floats, p: Floats
+) -> float:
+    """Fill amplitudes `c` and populations `p` of blocks; return their sum."""
+    norm = 0.0
+    for r in range(xr.shape[0]):
+        apply(real, imag, xr[r], xi[r], cr[r], ci[r])
+    for i in range(p.size):
+        p[i] = population(cr, ci, edges[i], edges[i + 1])
+        norm += p[i]
+    return norm
+
+
+@njit(cache=True, nogil=True)
+def _mark_one(
+    p: Floats, norm: float, bound: float, clocks: Clocks, marks: Marks, streams: Streams, q: int
+) -> bool:
+    """Decide whether a possible event happens, and mark the block whose coherence ends."""
+    hazard = 0.0
+    for i in range(p.size):
+        hazard += p[i] * clocks.leave[i]
+    hazard /= norm
+    if draw(streams, q) * -np.expm1(-bound) >= -np.expm1(-hazard):
+        return False
+    u = draw(streams, q) * hazard * norm
+    ends, so_far = 0, 0.0
+    for i in range(p.size):
+        for j in range(p.size):
+            so_far += clocks.rates[i, j] * p[j]
+        ends = i
+        if u < so_far:
+            break
+    for i in range(p.size):
+        marks[DUE, i] = i == ends
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _mark_due(p: Floats, norm: float, at: int, clocks: Clocks, marks: Marks, acted: Ints) -> bool:
+    """Mark the blocks whose clock shows their coherence time; return whether there are any."""
+    found = False
+    for i in range(p.size):
+        ends = 0.0
+        for j in range(p.size):
+            ends += clocks.rates[i, j] * p[j]
+        marks[DUE, i] = (at - acted[i]) * ends >= norm * _FULL
+        found = found or marks[DUE, i]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _settle(cr: Floats, ci: Floats, edges: Ints, marks: Marks, collapsed: int) -> None:
+    """Collapse amplitudes to a block, or take the marked blocks out of them."""
+    if collapsed >= 0 and marks[REFUSED, collapsed]:
+        unpolarise(cr, ci, edges[collapsed], edges[collapsed + 1])
+        return
+    if collapsed >= 0:
+        project(cr, ci, edges[collapsed], edges[collapsed + 1])
+        return
+    left = 0.0
+    for i in range(edges.size - 1):
+        for r in range(cr.shape[0]):
+            for j in range(edges[i], edges[i + 1]):
+                if marks[REMOVED, i]:
+                    cr[r, j], ci[r, j] = 0.0, 0.0
+                left += cr[r, j] ** 2 + ci[r, j] ** 2
+    scale = 1.0 / np.sqrt(left)
+    for r in range(cr.shape[0]):
+        for j in range(cr.shape[1]):
+            cr[r, j] *= scale
+            ci[r, j] *= scale
+
+
+@njit(cache=True, nogil=True)
+def _enter(real: Floats, imag: Floats, cr: Floats, ci: Floats, xr: Floats, xi: Floats) -> None:
+    """Fill `x` with amplitudes `c` in the picture of the running products: the adjoint product."""
+    for r in range(xr.shape[0]):
+        for j in range(xr.shape[1]):
+            a, b = 0.0, 0.0
+            for i in range(xr.shape[1]):
+                a += real[j, i] * cr[r, i] + imag[j, i] * ci[r, i]
+                b += real[j, i] * ci[r, i] - imag[j, i] * cr[r, i]
+            xr[r, j], xi[r, j] = a, b
