@@ -201,7 +201,7 @@ DISH = [
 @pytest.mark.parametrize(("rule", "waiting"), DISH)
 def test_dish_between_pairs(rule, waiting):
     """The single model's populations, and the same counts in any basis."""
-    options = {"rule": rule, "waiting": waiting, "temperature": 3000.0, "duration": 300.0}
+    options = {"rule": rule, "waiting": waiting, "temperature": 3000.0, "duration": 100.0}
     single = METHODS["dish"](problem_of(derived(single_model(3, gap=0.4)), "dish", **options))
     found = [
         METHODS["dish"](problem_of(derived(doubled(single_model(3, gap=0.4), seed)), "dish", **options))

@@ -158,7 +158,7 @@ def advance(
         np.empty(GROUP),
         np.empty(GROUP, np.int64),
     )
-    marks, alone = np.zeros((3, k), np.bool_), np.empty(k)
+    marks, alone = np.zeros((4, k), np.bool_), np.empty(k)
     active, number, streams = lanes.active, lanes.number, lanes.streams
     for left in range(0, number.size, GROUP):
         w = min(GROUP, number.size - left)

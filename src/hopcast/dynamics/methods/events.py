@@ -21,8 +21,9 @@ NOTHING_LEFT = 1e-28
 """Weight below which what a projection would leave is rounding: it is not made."""
 
 
-DUE, REMOVED, RESET = 0, 1, 2
-"""Rows of marks [3, n_states]: states whose coherence ends, states to project out, states whose clock begins anew."""
+DUE, REMOVED, RESET, REFUSED = 0, 1, 2, 3
+"""Rows of marks [4, n_states]: states whose coherence ends, states to project out, states whose clock begins anew, and the active state
+where it stays because a hop was refused."""
 
 Marks = NDArray[np.bool_]
 Streams = NDArray[np.uint64]
@@ -85,7 +86,7 @@ def act(
         Random numbers and the trajectory that draws.
     """
     for i in range(p.size):
-        marks[REMOVED, i], marks[RESET, i] = False, False
+        marks[REMOVED, i], marks[RESET, i], marks[REFUSED, i] = False, False, False
     if law.rule == 0:
         return _measure(p, norm, me, energies, law.beta, marks, streams, q)
     if law.rule == 1:
@@ -133,12 +134,14 @@ def _measure(
     if found < 0 and not rest > NOTHING_LEFT:
         found = me
     if found >= 0:
-        new = found if found == me or _accepted(found, me, energies, beta, streams, q) else me
-        return new, new
+        if found != me and not _accepted(found, me, energies, beta, streams, q):
+            marks[REFUSED, me], found = True, me
+        return found, found
     new = me
     if marks[DUE, me]:  # the active state is projected out: another takes over
         new = _other(p, rest, me, marks, streams, q)
         if not _accepted(new, me, energies, beta, streams, q):
+            marks[REFUSED, me] = True
             return me, me
     for i in range(p.size):
         marks[REMOVED, i] = marks[DUE, i]

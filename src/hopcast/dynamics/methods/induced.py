@@ -155,7 +155,7 @@ def _jumping(problem: Problem, rates: NDArray[np.float64], law: Law) -> Run:
 
 
 @leaf
-def _wait(now: int, end: int, bound: float, streams: Streams, q: int) -> int:
+def next_possible(now: int, end: int, bound: float, streams: Streams, q: int) -> int:
     """Return the decision of the next possible event, or one beyond the end."""
     wait = -np.log(draw(streams, q)) / bound if bound > 0.0 else np.inf
     return now + 1 + int(wait) if wait < end - now else end + 1
@@ -169,7 +169,7 @@ def _open(
     for q in range(walkers.active.size):
         walkers.streams[0, q], walkers.streams[1, q] = open_stream(seed, key, first + q)
         _collapse(product, walkers.active[q], walkers.x[q])
-        walkers.following[q] = _wait(start, end, bound, walkers.streams, q)
+        walkers.following[q] = next_possible(start, end, bound, walkers.streams, q)
 
 
 @njit(cache=True, nogil=True)
@@ -180,7 +180,7 @@ def _jump(
     """Advance all trajectories from decision `now` to `last`, within the block that begins at `base`; return how many live on."""
     k, width = energies.shape[1], products.shape[2]
     window = max(8, _WINDOW_BYTES // (16 * k * width))
-    c, p, marks = np.zeros((2, width)), np.zeros(k), np.zeros((3, k), np.bool_)
+    c, p, marks = np.zeros((2, width)), np.zeros(k), np.zeros((4, k), np.bool_)
     following = walkers.following
     while now < last and n_alive > 0:
         now = min(now + window, last)
@@ -193,7 +193,7 @@ def _jump(
                 gone = _visit(
                     products, energies, at - base, at - start, hazards, law, walkers, q, c, p, marks, tally
                 )
-                following[q] = _wait(at, end, hazards.bound, walkers.streams, q)
+                following[q] = next_possible(at, end, hazards.bound, walkers.streams, q)
             if gone:
                 n_alive -= 1
                 alive[a] = alive[n_alive]
@@ -226,7 +226,7 @@ def _visit(
     norm, hazard = _read(c, hazards.leave, p)
     if draw(streams, q) * hazards.possible >= -np.expm1(-hazard):
         return False
-    _mark(p, hazard * norm, hazards, marks, streams, q)
+    mark_one(p, hazard * norm, hazards, marks, streams, q)
     me = walkers.active[q]
     new, collapsed = act(law, p, norm, me, energies[s - 1], marks, streams, q)
     _settle(products[s], c, marks, collapsed, x)
@@ -249,7 +249,7 @@ def _read(c: Floats, leave: Floats, p: Floats) -> tuple[float, float]:
 
 
 @leaf
-def _mark(p: Floats, total: float, hazards: Hazards, marks: Marks, streams: Streams, q: int) -> None:
+def mark_one(p: Floats, total: float, hazards: Hazards, marks: Marks, streams: Streams, q: int) -> None:
     r"""Mark the state whose coherence ends, drawn with the coherence rates of all (their sum is `total`).
 
     Its partner `j` comes first, with :math:`|c_j|^2\sum_ir_{ij}`, then the state itself with :math:`r_{ij}`.

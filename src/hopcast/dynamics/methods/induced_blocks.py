@@ -12,7 +12,7 @@ from hopcast.core.units import KB
 from hopcast.dynamics.arrays import Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Blocks, apply
-from hopcast.dynamics.methods.outcomes import (
+from hopcast.dynamics.methods.events import (
     DUE,
     REFUSED,
     REMOVED,
@@ -26,6 +26,7 @@ from hopcast.dynamics.methods.outcomes import (
     draw,
     open_tally,
 )
+from hopcast.dynamics.methods.induced import Hazards, mark_one, next_possible
 from hopcast.dynamics.methods.partners import population, project, unpolarise
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream
@@ -49,16 +50,6 @@ class Spinors(NamedTuple):
     streams: Streams
 
 
-class Clocks(NamedTuple):
-    """When events happen."""
-
-    rates: NDArray[np.float64]
-    """Decoherence of two blocks from one decision to the next [n_states, n_states]."""
-    leave: NDArray[np.float64]
-    """Hazard of all events while a block is alone [n_states]."""
-    exponential: bool
-
-
 def solve(problem: Problem) -> Populations:
     r"""Return sampled populations of DISH between degenerate blocks.
 
@@ -67,13 +58,15 @@ def solve(problem: Problem) -> Populations:
     hop the active block returns with all partners alike. With blocks of one state this is `induced`.
     """
     n_states, edges = problem.n_states, problem.edges
-    rates = np.where(np.isfinite(problem.tau), 1.0 / problem.tau, 0.0) * problem.grid.substep
+    rates = np.where(np.isfinite(problem.tau), 1.0 / problem.tau, 0.0) * problem.grid.substep * problem.stride
     np.fill_diagonal(rates, 0.0)
-    clocks = Clocks(rates, rates.sum(axis=0), problem.waiting == "exponential")
+    leave = rates.sum(axis=0)
+    hazards = Hazards(rates, leave, float(leave.max()), float(-np.expm1(-leave.max())))
+    exponential = problem.waiting == "exponential"
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
     law = Law(beta, RULES.index(problem.rule), problem.absorbing)
-    per_step = problem.grid.n_substeps
-    blocks = Blocks(problem.grid, problem.workers)
+    per_step = problem.decisions_a_step
+    blocks = Blocks(problem.grid, problem.workers, stride=problem.stride)
     n = problem.grid.n_steps * per_step
     units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
@@ -93,7 +86,7 @@ def solve(problem: Problem) -> Populations:
         block = blocks.at(start)
         inside = start - block.first
         _open(
-            block.real[inside], block.imag[inside], problem.random_state, key, unit[1], start, end, edges, clocks, walkers
+            block.products[inside], problem.random_state, key, unit[1], start, end, edges, hazards, exponential, walkers
         )  # fmt: skip
         while now < end:
             block = blocks.at(now % n)
@@ -101,7 +94,18 @@ def solve(problem: Problem) -> Populations:
             stop = min(base + len(block.energies), end)
             energies = problem.state_energies(block.energies)
             _walk(
-                block.real, block.imag, energies, base, stop, start, end, edges, clocks, law, walkers, tally
+                block.products,
+                energies,
+                base,
+                stop,
+                start,
+                end,
+                edges,
+                hazards,
+                exponential,
+                law,
+                walkers,
+                tally,
             )
             now = stop
         report()
@@ -112,30 +116,28 @@ def solve(problem: Problem) -> Populations:
 
 @njit(cache=True, nogil=True)
 def _open(
-    real: Floats, imag: Floats, seed: int, key: int, first: int, start: int, end: int, edges: Ints, clocks: Clocks,
-    walkers: Spinors,
+    product: Floats, seed: int, key: int, first: int, start: int, end: int, edges: Ints, hazards: Hazards,
+    exponential: bool, walkers: Spinors,
 ) -> None:  # fmt: skip
     """Put all trajectories into their first block, all partners alike, and draw their first possible events."""
-    width = real.shape[1]
+    width = product.shape[1]
     cr, ci = np.zeros((walkers.xr.shape[1], width)), np.zeros((walkers.xr.shape[1], width))
     for q in range(walkers.active.size):
         walkers.streams[0, q], walkers.streams[1, q] = open_stream(seed, key, first + q)
         me = walkers.active[q]
         unpolarise(cr, ci, edges[me], edges[me + 1])
-        _enter(real, imag, cr, ci, walkers.xr[q], walkers.xi[q])
-        walkers.following[q] = _next(start, end, clocks, walkers, q)
+        _enter(product, cr, ci, walkers.xr[q], walkers.xi[q])
+        walkers.following[q] = _next(start, end, hazards, exponential, walkers, q)
 
 
 @njit(cache=True, nogil=True)
-def _next(now: int, end: int, clocks: Clocks, walkers: Spinors, q: int) -> int:
+def _next(now: int, end: int, hazards: Hazards, exponential: bool, walkers: Spinors, q: int) -> int:
     """Return the decision at which something may happen next, or one beyond the end."""
-    if clocks.exponential:
-        bound = clocks.leave.max()
-        wait = -np.log(draw(walkers.streams, q)) / bound if bound > 0.0 else np.inf
-        return now + 1 + int(wait) if wait < end - now else end + 1
+    if exponential:
+        return next_possible(now, end, hazards.bound, walkers.streams, q)
     found = end + 1
-    for i in range(clocks.leave.size):
-        fastest = clocks.rates[i].max()
+    for i in range(hazards.leave.size):
+        fastest = hazards.rates[i].max()
         if fastest > 1e-15:
             first = walkers.clocks[q, i] + int(np.ceil(_FULL / fastest))
             found = min(found, max(first, now + 1))
@@ -144,40 +146,38 @@ def _next(now: int, end: int, clocks: Clocks, walkers: Spinors, q: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _walk(
-    real: Floats, imag: Floats, energies: Floats, base: int, stop: int, start: int, end: int, edges: Ints, clocks: Clocks,
-    law: Law, walkers: Spinors, tally: Tally,
+    products: Floats, energies: Floats, base: int, stop: int, start: int, end: int, edges: Ints, hazards: Hazards,
+    exponential: bool, law: Law, walkers: Spinors, tally: Tally,
 ) -> None:  # fmt: skip
     """Take all trajectories to decision `stop`, within the block of the loop that begins at `base`."""
-    k, copies, width = edges.size - 1, walkers.xr.shape[1], real.shape[2]
+    k, copies, width = edges.size - 1, walkers.xr.shape[1], products.shape[2]
     cr, ci, p = np.zeros((copies, width)), np.zeros((copies, width)), np.zeros(k)
     marks = np.zeros((4, k), np.bool_)
-    bound = clocks.leave.max()
     for q in range(walkers.active.size):
         xr, xi = walkers.xr[q], walkers.xi[q]
         while walkers.following[q] <= stop:
             at = walkers.following[q]
             s = at - base
-            norm = _read(real[s], imag[s], edges, xr, xi, cr, ci, p)
+            norm = _read(products[s], edges, xr, xi, cr, ci, p)
             me = walkers.active[q]
-            if clocks.exponential:
-                happens = _mark_one(p, norm, bound, clocks, marks, walkers.streams, q)
+            if exponential:
+                happens = _happens(p, norm, hazards, marks, walkers.streams, q)
             else:
-                happens = _mark_due(p, norm, at, clocks, marks, walkers.clocks[q])
+                happens = _mark_due(p, norm, at, hazards, marks, walkers.clocks[q])
             if happens:
                 new, collapsed = act(law, p, norm, me, energies[s - 1], marks, walkers.streams, q)
                 for i in range(k):
                     if marks[RESET, i]:
                         walkers.clocks[q, i] = at
                 _settle(cr, ci, edges, marks, collapsed)
-                _enter(real[s], imag[s], cr, ci, xr, xi)
+                _enter(products[s], cr, ci, xr, xi)
                 if new != me:
                     walkers.active[q] = new
                     count_hop(tally, walkers.group[q], at - start, me, new)
             ended = law.absorbing and walkers.active[q] == 0
-            walkers.following[q] = end + 1 if ended else _next(at, end, clocks, walkers, q)
+            walkers.following[q] = end + 1 if ended else _next(at, end, hazards, exponential, walkers, q)
         if stop - base == energies.shape[0]:  # the next block begins with products of its own
-            last = energies.shape[0]
-            _read(real[last], imag[last], edges, xr, xi, cr, ci, p)
+            _read(products[energies.shape[0]], edges, xr, xi, cr, ci, p)
             scale = 1.0 / np.sqrt(p.sum())
             for r in range(copies):
                 for i in range(xr.shape[1]):
@@ -185,13 +185,11 @@ def _walk(
 
 
 @njit(cache=True, nogil=True)
-def _read(
-    real: Floats, imag: Floats, edges: Ints, xr: Floats, xi: Floats, cr: Floats, ci: Floats, p: Floats
-) -> float:
+def _read(product: Floats, edges: Ints, xr: Floats, xi: Floats, cr: Floats, ci: Floats, p: Floats) -> float:
     """Fill amplitudes `c` and populations `p` of blocks; return their sum."""
-    norm = 0.0
+    norm, k = 0.0, xr.shape[1]
     for r in range(xr.shape[0]):
-        apply(real, imag, xr[r], xi[r], cr[r], ci[r])
+        apply(product[:k], product[k:], xr[r], xi[r], cr[r], ci[r])
     for i in range(p.size):
         p[i] = population(cr, ci, edges[i], edges[i + 1])
         norm += p[i]
@@ -199,37 +197,26 @@ def _read(
 
 
 @njit(cache=True, nogil=True)
-def _mark_one(
-    p: Floats, norm: float, bound: float, clocks: Clocks, marks: Marks, streams: Streams, q: int
-) -> bool:
+def _happens(p: Floats, norm: float, hazards: Hazards, marks: Marks, streams: Streams, q: int) -> bool:
     """Decide whether a possible event happens, and mark the block whose coherence ends."""
     hazard = 0.0
     for i in range(p.size):
-        hazard += p[i] * clocks.leave[i]
+        hazard += p[i] * hazards.leave[i]
     hazard /= norm
-    if draw(streams, q) * -np.expm1(-bound) >= -np.expm1(-hazard):
+    if draw(streams, q) * hazards.possible >= -np.expm1(-hazard):
         return False
-    u = draw(streams, q) * hazard * norm
-    ends, so_far = 0, 0.0
-    for i in range(p.size):
-        for j in range(p.size):
-            so_far += clocks.rates[i, j] * p[j]
-        ends = i
-        if u < so_far:
-            break
-    for i in range(p.size):
-        marks[DUE, i] = i == ends
+    mark_one(p, hazard * norm, hazards, marks, streams, q)
     return True
 
 
 @njit(cache=True, nogil=True)
-def _mark_due(p: Floats, norm: float, at: int, clocks: Clocks, marks: Marks, acted: Ints) -> bool:
+def _mark_due(p: Floats, norm: float, at: int, hazards: Hazards, marks: Marks, acted: Ints) -> bool:
     """Mark the blocks whose clock shows their coherence time; return whether there are any."""
     found = False
     for i in range(p.size):
         ends = 0.0
         for j in range(p.size):
-            ends += clocks.rates[i, j] * p[j]
+            ends += hazards.rates[i, j] * p[j]
         marks[DUE, i] = (at - acted[i]) * ends >= norm * _FULL
         found = found or marks[DUE, i]
     return found
@@ -259,12 +246,14 @@ def _settle(cr: Floats, ci: Floats, edges: Ints, marks: Marks, collapsed: int) -
 
 
 @njit(cache=True, nogil=True)
-def _enter(real: Floats, imag: Floats, cr: Floats, ci: Floats, xr: Floats, xi: Floats) -> None:
+def _enter(product: Floats, cr: Floats, ci: Floats, xr: Floats, xi: Floats) -> None:
     """Fill `x` with amplitudes `c` in the picture of the running products: the adjoint product."""
+    k = xr.shape[1]
     for r in range(xr.shape[0]):
-        for j in range(xr.shape[1]):
+        for j in range(k):
             a, b = 0.0, 0.0
-            for i in range(xr.shape[1]):
-                a += real[j, i] * cr[r, i] + imag[j, i] * ci[r, i]
-                b += real[j, i] * ci[r, i] - imag[j, i] * cr[r, i]
+            for i in range(k):
+                real, imag = product[j, i], product[k + j, i]
+                a += real * cr[r, i] + imag * ci[r, i]
+                b += real * ci[r, i] - imag * cr[r, i]
             xr[r, j], xi[r, j] = a, b
