@@ -33,7 +33,7 @@ def derived(ham):
 def problem_of(ham, method, **changes):
     options = {
         "rule": "consistent", "waiting": "exponential", "duration": 120.0, "temperature": 300.0, "dephasing_time": 8.0,
-        "initial_state": ham.n_blocks - 1, "initial_times": None, "absorbing": False, "n_trajectories": 40, "n_times": 60,
+        "initial_state": ham.n_blocks - 1, "initial_times": [0, 17, 35], "absorbing": False, "n_trajectories": 200, "n_times": 60,
         "random_state": 3, "tau_convention": "gaussian", "coupling_interpolation": "linear", "substeps": None, "loop": True,
         "workers": 1, "fit_window": None, "chunk_trajectories": 1000, "progress": None,
     }  # fmt: skip
@@ -220,7 +220,7 @@ def test_dish_between_pairs(rule, waiting):
 @pytest.mark.parametrize("absorbing", [True, False])
 def test_dish_samples_the_exact_ensemble(absorbing):
     ham = derived(rotated(general_pairs(gap=0.3, turn=0.05), 2))
-    options = {"absorbing": absorbing, "temperature": 3000.0, "duration": 3000.0, "n_trajectories": 100}
+    options = {"absorbing": absorbing, "temperature": 3000.0, "duration": 3000.0, "n_trajectories": 1000}
     sampled = METHODS["dish"](problem_of(ham, "dish", **options))
     expected = run_dynamics(
         ham, method="exact", dephasing_time=8.0, temperature=3000.0, absorbing=absorbing, duration=3000.0, n_times=60,
