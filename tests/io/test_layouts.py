@@ -233,6 +233,18 @@ def test_namd_lmi(tmp_path):
         hc.read_hamiltonian(tmp_path / "NAC.h5")
 
 
+def test_canac_of_several_kinds_asks(tmp_path):
+    for label, gap in (("ps", 1.0), ("ae", 2.0)):
+        (tmp_path / f"CAeig_{label}.txt").write_text(f"0 {gap}\n" * 3)
+        for part in ("re", "im"):
+            (tmp_path / f"CAnac_{label}_{part}.txt").write_text("0 0 0 0\n" * 2)
+    with pytest.raises(hc.InputError, match=r"several Hamiltonians \(`CAeig_ae`, `CAeig_ps`\)"):
+        hc.read_hamiltonian(tmp_path, timestep=1.0)
+    assert_allclose(hc.read_hamiltonian(tmp_path, timestep=1.0, prefix="CAeig_ae").gap(), 2.0)
+    assert_allclose(hc.read_hamiltonian(tmp_path / "CAeig_ps.txt", timestep=1.0).gap(), 1.0)
+    assert_allclose(hc.read_hamiltonian(tmp_path / "CAnac_ae_re.txt", timestep=1.0).gap(), 2.0)
+
+
 def test_canac_text_and_arrays(tmp_path):
     (tmp_path / "CAeig_1_2_ispin1_k1_ps.txt").write_text("0 1\n0 2\n")
     (tmp_path / "CAnac_1_2_ispin1_k1_ps_re.txt").write_text("0 0.3 -0.3 0\n0 0.5 -0.5 0\n")

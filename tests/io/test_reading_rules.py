@@ -229,7 +229,7 @@ FAULTS = [
     Fault("states", "canac", "CAeig_hopcast.txt", lines(lambda rows: [row + " 9" for row in rows]), "line 1 must hold 9 numbers", "but holds 4", "right number of states", "CAnac_hopcast_re.txt"),
     Fault("not antisymmetric", "canac", "CAnac_hopcast_re.txt", put(2, "0 1 1 0"), "line 2 must hold antisymmetric couplings", "step 1 deviates by 2", COUPLINGS),
     Fault("partner", "canac", "CAnac_hopcast_im.txt", remove, "cannot be read", "No such file", "Check the path"),
-    Fault("partner", "canac", "CAeig_other.txt", content("0 1\n"), "must hold the output of one run", "holds `hopcast`, `other`", "Move all but one elsewhere", ""),
+    Fault("partner", "canac", "CAeig_other.txt", content("0 1\n"), "holds the files of several Hamiltonians", "`CAeig_hopcast`, `CAeig_other`", "Give `prefix`", ""),
     Fault("short", "canac-arrays", "1/nac_ps.npy", cut(8), "cannot be read as a NumPy array|must hold the array", "greater than|bytes only", "rite it again"),
     Fault("short", "canac-arrays", "1/nac_ps.npy", content(b""), "must hold the array that its header names", "holds 0 bytes", "write it again"),
     Fault("long", "canac-arrays", "1/nac_ps.npy", array(np.zeros(9)), "must hold 2 x 2 couplings", "but holds 9 numbers", SAME_BANDS),
@@ -239,7 +239,7 @@ FAULTS = [
     Fault("not antisymmetric", "canac-arrays", "1/nac_ps.npy", array([0, 1, 1, 0]), "/1` must hold antisymmetric couplings", "step 1 deviates by 2", COUPLINGS, "1"),
     Fault("steps", "canac-arrays", "1/nac_ps.npy", remove, "nac_ps.npy` must be there", "but is missing", "Calculate this step", None),
     Fault("numbering", "canac-arrays", "01/nac_ps.npy", array(np.zeros(4)), "has step 1 twice", "01`", "Move one elsewhere", ""),
-    Fault("partner", "canac-arrays", "0/nac_ae.npy", array(np.zeros(4)), "must hold the arrays of one kind", r"but holds \['ae', 'ps'\]", "Move the others elsewhere", "0"),
+    Fault("partner", "canac-arrays", "0/nac_ae.npy", array(np.zeros(4)), "holds the files of several Hamiltonians", "`nac_ae`, `nac_ps`", "Give `prefix`", "0"),
     Fault("pickles", "canac-arrays", "1/nac_ps.npy", array(np.array([{}], dtype=object), allow_pickle=True), "cannot be read as a NumPy array", "ValueError|Array can't be memory-mapped", "without Python objects"),
     Fault("kind", "canac-arrays", "1/nac_ps.npy", array(["a"] * 4), "must hold numbers", "but holds <U1", "Write it again as numbers"),
     # PYXAID, and CA-NAC's form of it

@@ -14,7 +14,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.io.arrays import load_npy
 from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences, need_timestep
 from hopcast.io.formats.hefei import write_rows
-from hopcast.io.numbered import consecutive, names_in
+from hopcast.io.numbered import chosen_prefix, consecutive, names_in
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import line_of_row, read_table
 
@@ -63,12 +63,14 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     texts = _texts(folder)
     first: int | None
     if texts:
-        if len(texts) > 1:
-            raise InputError(
-                f"Folder `{folder}` must hold the output of one run, but holds {', '.join(f'`{t}`' for t in list(texts)[:4])}. "
-                "Move all but one elsewhere."
-            )
-        label, file = next(iter(texts.items()))
+        named = re.fullmatch(r"CAeig_(.*)\.txt|CAnac_(.*)_(?:re|im)\.txt", path.name)
+        wanted = (
+            f"CAeig_{named.group(1) or named.group(2)}"
+            if named and options.prefix is None
+            else options.prefix
+        )
+        label = chosen_prefix(folder, [f"CAeig_{each}" for each in texts], wanted).removeprefix("CAeig_")
+        file = texts[label]
         energies = read_table(file, workers=options.workers)
         n_states = energies.shape[1]
         parts = []
@@ -87,7 +89,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         def place(row: int) -> str:
             return f"File `{source}`, line {line_of_row(source, row)}"
     else:
-        energies, difference, begin, origin = _read_arrays(folder)
+        energies, difference, begin, origin = _read_arrays(folder, options.prefix)
         source, steps, first = folder, _steps(folder), begin
 
         def place(row: int) -> str:
@@ -102,7 +104,9 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     )  # fmt: skip
 
 
-def _read_arrays(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.complex128], int, str]:
+def _read_arrays(
+    folder: Path, prefix: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.complex128], int, str]:
     steps = _steps(folder)
     numbers = consecutive(folder, steps, "folders with `nac_*.npy`")
     tags: set[str] = set()
@@ -110,12 +114,13 @@ def _read_arrays(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.complex1
         hit = _ARRAY.fullmatch(name)
         if hit:
             tags.add(hit.group(2))
-    if len(tags) != 1:
+    if not tags:
         raise InputError(
-            f"Folder `{steps[numbers[0]]}` must hold the arrays of one kind (ae, aerd, ps or psrd), but holds {sorted(tags)}. "
-            "Move the others elsewhere."
+            f"Folder `{steps[numbers[0]]}` must hold `nac_*.npy`, but holds none. Copy them here."
         )
-    tag = tags.pop()
+    tag = chosen_prefix(steps[numbers[0]], [f"nac_{each}" for each in sorted(tags)], prefix).removeprefix(
+        "nac_"
+    )
     energies: list[NDArray[Any]] = []
     couplings: list[NDArray[Any]] = []
     for number in numbers:
@@ -154,5 +159,5 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 FORMAT = Format(
     "canac", "CA-NAC text, or .npy in the folder of each step", "hamiltonian",
-    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy", sniff, read, write, Holds("frame", complex=True), code="ca-nac",
+    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy", sniff, read, write, Holds("frame", complex=True), code="ca-nac", heeds=("prefix",),
 )  # fmt: skip
