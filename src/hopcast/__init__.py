@@ -115,6 +115,12 @@ _NAMES = {
     ),
     "hopcast.study": ("run_study",),
 }
+_PACKAGES = frozenset(
+    [
+        "abinitio", "core", "couplings", "datasets", "descriptors", "doctor", "dynamics", "evaluation", "forecast", "information",
+        "io", "regression", "report", "selection", "study", "tightbinding",
+    ]
+)  # fmt: skip
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *sorted(_HOMES)]
@@ -125,6 +131,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("hopcast")
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'hopcast' has no attribute {name!r}")
     home = importlib.import_module(_HOMES[name])

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,17 @@ from hopcast.core.blocks import (
     merged_couplings,
 )
 from hopcast.core.errors import InputError
+from hopcast.core.showing import Shown, make_table
 from hopcast.core.trajectory import checked_frame_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 EnergyGrid = Literal["frame", "midpoint"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VibronicHamiltonian:
+class VibronicHamiltonian(Shown):
     r"""Adiabatic energies on frames and couplings on mid-points, :math:`H = E_i\delta_{ij} - i\,\hbar d_{ij}`.
 
     It is sparse by nature: frames and mid-points that are not known hold NaN and are False in their masks.
@@ -392,7 +396,8 @@ class VibronicHamiltonian:
             at += size
         return tuple(found)
 
-    def __repr__(self) -> str:
+    def headline(self) -> str:
+        """Return states, frames and what is known of them."""
         kind = "complex" if np.iscomplexobj(self.nac) else "real"
         known = "" if self.is_complete else (
             f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known"
@@ -400,9 +405,41 @@ class VibronicHamiltonian:
         states = f"{self.n_states} states"
         if self.is_degenerate:
             states += f" in {self.n_blocks} degenerate blocks"
+        return f"{states}, {self.n_frames} frames, {self.timestep:g} fs apart, {kind} couplings{known}"
+
+    def __str__(self) -> str:
+        gap = ""
+        if self.n_occupied is not None and 0 < self.n_occupied < self.n_states:
+            gaps = self.gap((self.n_occupied - 1, self.n_occupied))[self.energy_known]
+            gap = (
+                f"\n  gap {np.mean(gaps):.4g} eV on average, {np.min(gaps):.4g} to {np.max(gaps):.4g} eV"
+                if gaps.size
+                else ""
+            )
+        source = "".join(f"\n  {key}: {value}" for key, value in self.provenance.items())
         return (
-            f"VibronicHamiltonian({states}, {self.n_frames} frames, {self.timestep:g} fs apart, "
-            f"{kind} couplings{known})"
+            f"Vibronic Hamiltonian: {self.headline()}\n  states {', '.join(self.state_labels)}{gap}{source}"
+        )
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the energies against time; returns the axes."""
+        from hopcast.core.plot import plot_energies
+
+        return plot_energies(self, axes)
+
+    def to_dataframe(self) -> Any:
+        """Return the known energies as a pandas table: a row a frame (or mid-point), a column a state, indexed by the time in fs.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        offset = 0.5 if self.energy_grid == "midpoint" else 0.0
+        rows = np.flatnonzero(self.energy_known)
+        columns = {"time": (rows + offset) * self.timestep}
+        return make_table(
+            columns | {name: self.energies[rows, i] for i, name in enumerate(self.state_labels)}, "time"
         )
 
 

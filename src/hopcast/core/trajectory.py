@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.core.showing import Shown
 
 
 def _as_float(array: ArrayLike) -> NDArray[Any]:
@@ -20,7 +22,7 @@ def _as_float(array: ArrayLike) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Trajectory:
+class Trajectory(Shown):
     """Positions of the atoms of one periodic cell, one frame every `timestep`.
 
     Parameters
@@ -225,11 +227,27 @@ class Trajectory:
             potential_energies=of(self.potential_energies),
         )
 
-    def __repr__(self) -> str:
+    def headline(self) -> str:
+        """Return formula, frames and length."""
         return (
-            f"Trajectory({self.formula}, {self.n_frames} frames, {self.timestep:g} fs apart, "
-            f"{self.duration / 1000:.3g} ps, velocities {'given' if self.velocities is not None else 'absent'})"
+            f"{self.formula}, {self.n_frames} frames, {self.timestep:g} fs apart, "
+            f"{self.duration / 1000:.3g} ps, velocities {'given' if self.velocities is not None else 'absent'}"
         )
+
+    def write(self, path: str | Path) -> None:
+        """Write the trajectory in our own HDF5 form (see `hopcast.write_trajectory`).
+
+        Raises
+        ------
+        ConfigError
+            If the name does not end in ``.h5`` or ``.hdf5``.
+        OutputError
+            If the file cannot be written.
+        """
+        # against the order of the pipeline, as `VibronicHamiltonian.write`: resolved when called
+        from hopcast.io import write_trajectory
+
+        write_trajectory(self, path)
 
 
 def checked_frame_numbers(numbers: ArrayLike | None, n_frames: int) -> NDArray[np.int64] | None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.estimates import Estimate
+from hopcast.core.showing import Shown, make_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class Seam:
         return f"{jump}; zeroing coherences there changes the rate by {100 * change:.2g} %"
 
 
-@dataclass(frozen=True, eq=False)
-class DynamicsResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class DynamicsResult(Shown):
     """Populations along a run and what is read from them.
 
     Attributes
@@ -160,6 +165,27 @@ class DynamicsResult:
         variance = self.populations @ self.mean_energies**2 - energy**2
         n = self.n_trajectories * self.initial_times.size
         return np.asarray(1.96 * np.sqrt(np.maximum(variance, 0.0) / n))
+
+    def headline(self) -> str:
+        """Return method, length and lifetime."""
+        return f"{self.method}, {self.populations.shape[1]} states, {self.times[-1] * 1e-6:.4g} ns, lifetime {self.lifetime}"
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the populations against time; returns the axes."""
+        from hopcast.dynamics.plot import plot_populations
+
+        return plot_populations(self, axes)
+
+    def to_dataframe(self) -> Any:
+        """Return the populations as a pandas table: a row a time (fs, the index), a column a state.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        names = self.states or tuple(str(state) for state in range(self.populations.shape[1]))
+        return make_table({"time": self.times} | dict(zip(names, self.populations.T, strict=True)), "time")
 
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]

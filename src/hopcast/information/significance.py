@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 
 from hopcast.core.errors import InputError
+from hopcast.core.showing import Shown
 from hopcast.information.checks import admissible_others, check_series
 from hopcast.information.kernels import Floats, Ints
 from hopcast.information.ksg import ksg, scale_series
@@ -26,8 +27,8 @@ _FEWEST_DECIMATED = 20
 _LEVEL = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class Information:
+@dataclass(frozen=True, eq=False, repr=False)
+class Information(Shown):
     """What each feature knows of a target, with its controls. All information in nat, arrays [n_features].
 
     Attributes
@@ -94,6 +95,10 @@ class Information:
     def length_needed(self) -> float:
         """Length of a trajectory (fs) that allows p = 0.05 from shifts alone; a lower bound if not resolved."""
         return self.correlation_time.value * math.ceil(1 / _LEVEL)
+
+    def headline(self) -> str:
+        """Return the number of features and what they know on average."""
+        return f"{len(self.raw)} features, corrected {np.mean(self.corrected):.3f} nat, shifted in time {np.mean(self.null_mean):.3f} nat"
 
     def __str__(self) -> str:
         lines = [

@@ -1,0 +1,55 @@
+"""How nouns and results show themselves: one line as `repr`, a box in notebooks, tables and figures on request."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hopcast.core.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BOX = "font-family:monospace;white-space:pre;line-height:1.35;border-left:3px solid #4477aa;padding:.3em .8em;margin:.2em 0;overflow-x:auto"
+"""Style of the box in a notebook: inherits the colours of the page, light or dark."""
+
+
+class Shown:
+    """A noun or result with a headline: `repr` is one line, a notebook shows what `print` does."""
+
+    def headline(self) -> str:
+        """Return the one line that says what this is."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.headline()})"
+
+    def _repr_html_(self) -> str:
+        return f'<div style="{BOX}">{html.escape(str(self))}</div>'
+
+
+def make_table(columns: Mapping[str, Any], index: str) -> Any:
+    """Return a pandas table of columns of equal length, one of them its index.
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise InputError(
+            "Tables need pandas, which is not installed. Type: pip install 'hopcast[tables]'"
+        ) from None
+    return pandas.DataFrame(dict(columns)).set_index(index)
+
+
+def take_axes(axes: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:
+    """Return the axes to draw into: those given, or those of a new figure (inches)."""
+    if axes is not None:
+        return axes
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]

@@ -1,0 +1,83 @@
+"""How nouns and results show themselves in a session and in a notebook."""
+
+import importlib
+import pkgutil
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import hopcast as hc
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return hc.load("cspbi3")
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    return hc.run_dynamics(
+        data.hamiltonian.frontier(), method="exact", duration=1e5, temperature=300.0, n_times=50
+    )
+
+
+def test_reprs_are_one_line(data, result):
+    for shown in (data.trajectory, data.hamiltonian, result):
+        assert len(repr(shown)) < 250
+        assert "\n" not in repr(shown)
+        assert repr(shown).startswith(type(shown).__name__)
+
+
+def test_notebooks_show_what_print_does_and_escape_it(data, result):
+    states = hc.VibronicHamiltonian(
+        np.zeros((3, 2)),
+        np.zeros((2, 2, 2)),
+        1.0,
+        state_labels=("<b>", "a&b"),
+        provenance={"source": "<script>"},
+    )
+    page = states._repr_html_()
+    assert "&lt;b&gt;" in page
+    assert "<script>" not in page
+    assert "lifetime" in result._repr_html_()
+    assert "gap 1.8" in data.hamiltonian._repr_html_()
+
+
+def test_plot_draws_what_the_arrays_hold(data, result):
+    axes = result.plot()
+    assert axes.get_xlabel() == "Time (ns)"
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), result.populations[:, 0])
+    again = data.hamiltonian.plot()
+    assert len(again.lines) == data.hamiltonian.n_states
+    np.testing.assert_array_equal(again.lines[7].get_ydata(), data.hamiltonian.energies[:, 7])
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def test_tables_hold_the_known_rows(result):
+    pandas = pytest.importorskip("pandas")
+    table = result.to_dataframe()
+    assert isinstance(table, pandas.DataFrame)
+    np.testing.assert_array_equal(table.index, result.times)
+    np.testing.assert_array_equal(table.to_numpy(), result.populations)
+    sparse = hc.load("cspbi3-long").hamiltonian
+    assert len(sparse.to_dataframe()) == sparse.energy_known.sum()
+
+
+def test_sub_packages_are_attributes():
+    names = {module.name for module in pkgutil.iter_modules(hc.__path__)} - {"cli"}
+    for name in names:
+        if not name.startswith("_"):
+            assert getattr(hc, name) is importlib.import_module(f"hopcast.{name}")
+
+
+def test_a_trajectory_writes_itself(data, tmp_path):
+    data.trajectory[:5].write(tmp_path / "md.h5") if hasattr(
+        data.trajectory, "__getitem__"
+    ) else data.trajectory.write(tmp_path / "md.h5")
+    again = hc.read_trajectory(tmp_path / "md.h5")
+    np.testing.assert_array_equal(again.positions, data.trajectory.positions[: again.n_frames])
