@@ -18,15 +18,11 @@ from hopcast.report import (
     StudyReport,
     save_figure,
 )
-from hopcast.report.figures import (
-    draw_information_atoms,
-    draw_populations,
-    draw_series,
-    draw_structure,
-    draw_trust,
-    spectrum,
-)
-from hopcast.report.figures.structure import _bonds, _with_border_atoms
+from hopcast.report.figures.atoms import draw_information_atoms
+from hopcast.report.figures.population import draw_populations
+from hopcast.report.figures.series import draw_series, spectrum
+from hopcast.report.figures.structure import _bonds, _with_border_atoms, draw_structure
+from hopcast.report.figures.trust import draw_trust
 from hopcast.report.style import (
     AB_INITIO,
     element_colour,

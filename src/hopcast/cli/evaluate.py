@@ -24,7 +24,9 @@ def evaluate(
 ) -> None:
     """Evaluate a study in full: controls, learning curves, calibrated error bars, claims; writes its report as `run` does."""
     from hopcast.cli.present import conduct, scheduled
-    from hopcast.report import calibration_table, claim_table, trust_table
+    from hopcast.report.sections.claims import claim_table
+    from hopcast.report.sections.learning import calibration_table
+    from hopcast.report.sections.trust import trust_table
     from hopcast.study.config import parse_config, read_config
 
     name = Path(study)

@@ -73,7 +73,8 @@ def conduct(
     from rich.console import Console
 
     from hopcast.core.errors import GateError
-    from hopcast.report import hamiltonian_table, trust_table
+    from hopcast.report.sections.dynamics import hamiltonian_table
+    from hopcast.report.sections.trust import trust_table
     from hopcast.results import gate
     from hopcast.study import run_study
 

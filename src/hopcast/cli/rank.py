@@ -27,7 +27,7 @@ def rank(
 
     from hopcast.cli.present import output_console, scheduled
     from hopcast.core.outputs import check_file
-    from hopcast.report import best_feature_table, information_table
+    from hopcast.report.sections.information import best_feature_table, information_table
     from hopcast.results import to_json
     from hopcast.study import rank_study
     from hopcast.study.config import parse_config, read_config

@@ -11,14 +11,10 @@ initio one from How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 
 (doi 10.1021/acs.jpclett.1c03469), for CsPbI3 only.
 """
 
-from hopcast.report.evaluation_tables import (
-    calibrated_rate_table,
-    calibration_table,
-    claim_table,
-    learning_table,
-)
-from hopcast.report.figures import FIGURES, FigureSpec
+from typing import Final
+
 from hopcast.report.html import render_html, write_report
+from hopcast.report.section import FigureSpec, Section, list_figures, list_sections, study_tables
 from hopcast.report.study_report import (
     CHOSEN,
     Dephasing,
@@ -33,19 +29,12 @@ from hopcast.report.study_report import (
 )
 from hopcast.report.style import save_figure
 from hopcast.report.table import Cell, Column, Table
-from hopcast.report.tables import (
-    best_feature_table,
-    hamiltonian_table,
-    information_table,
-    model_table,
-    study_tables,
-    trust_table,
-)
+
+FIGURES: Final = tuple(list_figures())
+"""All figures in the order of the report."""
 
 __all__ = [
-    "CHOSEN", "FIGURES", "Cell", "Column", "Dephasing", "ElectronHole", "FigureSpec", "Forecast",
-    "InformationMap", "Populations", "Relaxation", "Series", "Structure", "StudyReport", "Table", "best_feature_table",
-    "calibrated_rate_table", "calibration_table", "claim_table", "hamiltonian_table", "information_table", "learning_table", "model_table", "render_html",
-    "save_figure", "study_tables", "trust_table",
-    "write_report",
+    "CHOSEN", "FIGURES", "Cell", "Column", "Dephasing", "ElectronHole", "FigureSpec", "Forecast", "InformationMap",
+    "Populations", "Relaxation", "Section", "Series", "Structure", "StudyReport", "Table", "list_sections",
+    "render_html", "save_figure", "study_tables", "write_report",
 ]  # fmt: skip

@@ -1,10 +1,19 @@
-"""Tables of carriers relaxing through the bands beside the gap: each alone, and electron and hole together."""
+"""Carriers relaxing through the bands: each alone, and electron and hole together."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from hopcast.report.cells import estimate_cell
+from hopcast.report.figures.electron_hole import draw_pair
+from hopcast.report.figures.relaxation import draw_relaxation
+from hopcast.report.section import (
+    Absent,
+    FigureSpec,
+    Lines,
+    Section,
+    TableSpec,
+)
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table, shown_number
 from hopcast.results.dynamics import CarrierCooling, RelaxationRecord, RelaxationRun
@@ -13,6 +22,24 @@ from hopcast.results.record import known
 _LITTLE: Final = 0.1
 _PS_PER_NS: Final = 1e3
 _FS_PER_PS: Final = 1e3
+
+
+def without(report: StudyReport) -> Absent | None:
+    """Return why no carrier was followed."""
+    record = report.results.relaxation
+    if record is not None and record.runs:
+        return None
+    return Absent(
+        "Carriers were not followed through other bands: the study holds the two band edges alone, or left it out."
+    )
+
+
+def whose(report: StudyReport) -> Lines | None:
+    """Say where the bands are a forecast."""
+    record = report.results.relaxation
+    if record is None or record.source is None:
+        return None
+    return Lines([f"The bands are those that {record.source} forecasts: few of their frames were computed."])
 
 
 def relaxation_table(report: StudyReport) -> Table:
@@ -132,3 +159,24 @@ def _cooling(one: CarrierCooling) -> Cell:
         None if end is None else end / _FS_PER_PS for end in (one.cooling_time_low, one.cooling_time_high)
     )
     return Cell(one.cooling_time / _FS_PER_PS, low, high)
+
+
+SECTION = Section(
+    "relaxation", "Relaxation", "Relaxation within the bands", 30,
+    (
+        without,
+        whose,
+        TableSpec(relaxation_table),
+        FigureSpec(
+        "carriers", "Carriers relaxing through the bands",
+        "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
+        "95 % interval of the sampling.",
+        draw_relaxation, quiet=True),
+        TableSpec(pair_table),
+        FigureSpec(
+        "pair", "Electron and hole together",
+        "Left: populations by who is cool (in the band at the edge) or hot (in any other). Right: mean energy of each carrier above its edge, "
+        "with the 95 % interval of the sampling; dashed: the carrier alone.",
+        draw_pair, quiet=True),
+    ),
+)  # fmt: skip

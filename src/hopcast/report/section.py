@@ -1,0 +1,173 @@
+"""What a section of the report is: its title, and what it shows, in order.
+
+A section is one file in `hopcast.report.sections` that names its `SECTION`. To add one, put a module there; the page, its
+list of contents, ``tables/*.csv`` and ``figures/*`` follow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from matplotlib.figure import Figure
+
+from hopcast.evaluation.verdicts import Verdict
+from hopcast.report.study_report import StudyReport
+from hopcast.report.style import style
+from hopcast.report.table import Table
+from hopcast.results.study import Claim
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: name of its files, title, caption, the function that draws it; `quiet` ones are left out without a word."""
+
+    stem: str
+    title: str
+    caption: str
+    function: Callable[[StudyReport], Figure | None]
+    quiet: bool = False
+
+    def draw(self, report: StudyReport) -> Figure | None:
+        """Draw in the style of the report; None where the study has no data for it."""
+        with style():
+            return self.function(report)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table; `folded` under a line that opens it."""
+
+    make: Callable[[StudyReport], Table]
+    folded: str = ""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts, each with what it is about."""
+
+    kind: ClassVar[str] = "verdicts"
+    items: Sequence[tuple[str, Verdict]]
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Published claims with their verdicts."""
+
+    kind: ClassVar[str] = "claims"
+    items: Sequence[Claim]
+
+
+@dataclass(frozen=True)
+class Details:
+    """Sentences under a line that opens them: what each is about, and what is said."""
+
+    kind: ClassVar[str] = "details"
+    summary: str
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Labels with their values."""
+
+    kind: ClassVar[str] = "terms"
+    items: Sequence[tuple[str, str]]
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Sentences, each by itself."""
+
+    kind: ClassVar[str] = "lines"
+    items: Sequence[str]
+    heading: str = ""
+
+
+@dataclass(frozen=True)
+class Dump:
+    """Text as it is, under a line that opens it."""
+
+    kind: ClassVar[str] = "dump"
+    summary: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Why something is not shown."""
+
+    kind: ClassVar[str] = "absent"
+    text: str
+
+
+@dataclass(frozen=True)
+class References:
+    """What to cite: purpose and text, and a DOI where there is one."""
+
+    kind: ClassVar[str] = "references"
+    items: Sequence[tuple[str, str]]
+
+
+Words = Verdicts | Claims | Details | Terms | Lines | Dump | Absent | References
+Content = FigureSpec | TableSpec | Callable[[StudyReport], Words | None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report.
+
+    Attributes
+    ----------
+    key
+        Its place in the page, for links.
+    link, title
+        In the list of contents, and above it.
+    place
+        Sections stand in ascending order.
+    content
+        Figures, tables, and functions that return words or nothing, in the order they are shown.
+    style
+        Class of the page's style.
+    """
+
+    key: str
+    link: str
+    title: str
+    place: int
+    content: tuple[Content, ...]
+    style: str = ""
+
+
+@lru_cache(maxsize=1)
+def list_sections() -> tuple[Section, ...]:
+    """Return all sections in their order."""
+    from hopcast.report import sections
+
+    found = [
+        importlib.import_module(f"{sections.__name__}.{module.name}").SECTION
+        for module in pkgutil.iter_modules(sections.__path__)
+    ]
+    return tuple(sorted(found, key=lambda section: section.place))
+
+
+def list_figures() -> Iterator[FigureSpec]:
+    """Yield all figures in the order of the report."""
+    for section in list_sections():
+        yield from (one for one in section.content if isinstance(one, FigureSpec))
+
+
+def study_tables(report: StudyReport) -> dict[str, Table]:
+    """Return all tables of the report by name, in its order."""
+    tables = (
+        one.make(report)
+        for section in list_sections()
+        for one in section.content
+        if isinstance(one, TableSpec)
+    )
+    return {table.name: table for table in tables}
