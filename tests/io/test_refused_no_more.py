@@ -174,6 +174,10 @@ def test_a_pdb_with_the_closing_end_of_the_standard(tmp_path, end):
     found = hc.read_trajectory(tmp_path / "a.pdb", **STEP)
     assert (found.n_frames, found.formula) == (3, "PbI")
     assert_allclose(found.positions[:, :, 0], [[1, 2]] * 3)
+    empty = "MODEL        9\nENDMDL\n"
+    (tmp_path / "a.pdb").write_text(model.format(k=1) + empty + model.format(k=2) + end)
+    with pytest.raises(hc.InputError, match="must hold atoms in every frame, but frame 1 holds none"):
+        hc.read_trajectory(tmp_path / "a.pdb", **STEP)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,14 +106,14 @@ def _another(path: Path, frame: int, line: bytes, n_atoms: int) -> InputError:
     )
 
 
-def _follows(file: object) -> bool:
+def _follows(file: BinaryIO) -> bool:
     """Whether anything but blanks follows in an open file (whose place is kept)."""
-    place = file.tell()  # type: ignore[attr-defined]
-    while line := file.readline(MAX_LINE):  # type: ignore[attr-defined]
+    place = file.tell()
+    while line := file.readline(MAX_LINE):
         if line.strip():
-            file.seek(place)  # type: ignore[attr-defined]
+            file.seek(place)
             return True
-    file.seek(place)  # type: ignore[attr-defined]
+    file.seek(place)
     return False
 
 

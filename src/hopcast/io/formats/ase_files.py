@@ -137,8 +137,16 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ASE warns about headers that do not concern positions
-            # a PDB ends with END, after which ASE finds a frame without atoms
-            for frame, atoms in enumerate(image for image in images if len(image)):
+            empty: int | None = None
+            for frame, atoms in enumerate(images):
+                if empty is not None:
+                    raise InputError(
+                        f"File `{path}` must hold atoms in every frame, but frame {empty} holds none. It is damaged: write it again."
+                    )
+                if not len(atoms):
+                    # a PDB ends with END, after which ASE finds a frame without atoms
+                    empty = frame
+                    continue
                 if numbers is None:
                     numbers, periodic = atoms.numbers.copy(), flags(atoms.pbc)
                 check_same_atoms(path, frame, numbers, atoms.numbers)
