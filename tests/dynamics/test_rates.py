@@ -4,7 +4,7 @@ from scipy.signal import lfilter
 
 from hopcast.core import InputError, VibronicHamiltonian
 from hopcast.core.estimates import TOO_SHORT
-from hopcast.core.resampling import block_bootstrap, memory_widening, studentised_interval
+from hopcast.core.resampling import memory_widening
 from hopcast.core.units import HBAR
 from hopcast.dynamics import (
     bootstrap_rate,
@@ -17,7 +17,7 @@ from hopcast.dynamics import (
 )
 from hopcast.dynamics.propagation import prefix_products, substep_grid, two_state_substeps
 from hopcast.dynamics.rates import block_length
-from hopcast.information import correlation_time
+from hopcast.information import memory_time
 
 
 def memory_series(n: int, memory: float, seed: int) -> np.ndarray:
@@ -87,23 +87,6 @@ def test_second_order_rate_is_the_published_form(constant) -> None:
     assert local_rate(constant(gap, v, 1.0), tau, "second_order")[0] == pytest.approx(expected, rel=1e-14)
 
 
-def test_bootstrap_means_against_the_plain_loop() -> None:
-    rows = np.random.default_rng(0).normal(size=(2, 17))
-    rows = np.abs(rows) + 0.5
-    draws = block_bootstrap(rows, 5, n_draws=30, random_state=3)
-    rng = np.random.default_rng(3)
-    starts = rng.integers(0, 17, size=(30, 4))
-    wrapped = np.concatenate([rows, rows], axis=1)
-    plain = [[np.mean([row[s : s + 5].mean() for s in line]) for row in wrapped] for line in starts]
-    np.testing.assert_allclose(draws.means, plain, atol=1e-13)
-    blocks = np.array([[[row[s : s + 5].mean() for s in line] for line in starts] for row in wrapped])
-    change = blocks[0] / draws.means[:, :1] - blocks[1] / draws.means[:, 1:]  # of the logarithm of the ratio
-    np.testing.assert_allclose(draws.errors, change.std(axis=1) / 2, atol=1e-13)
-    every = np.array([[row[s : s + 5].mean() for s in range(17)] for row in wrapped])
-    relative = every / every.mean(axis=1, keepdims=True)
-    assert draws.error == pytest.approx((relative[0] - relative[1]).std() / np.sqrt(17 / 5))
-
-
 @pytest.mark.parametrize("kind", ["gaussian", "log-normal"])
 def test_interval_covers_the_long_run_rate(kind) -> None:
     # Ornstein-Uhlenbeck motion, 30 and 60 correlation times; 95 % are 142.5 of 150 with a standard error of 2.7
@@ -115,7 +98,7 @@ def test_interval_covers_the_long_run_rate(kind) -> None:
             rates = (3.0 + x if kind == "gaussian" else np.exp(0.5 * x)) * 1e-6
             found = bootstrap_rate(rates, 1.0, n_draws=200)
             covered += found.low <= truth <= found.high
-        assert 0.92 * n <= covered <= 0.99 * n
+        assert covered >= 0.93 * n
 
 
 def test_memory_that_blocks_cut_short_is_put_back() -> None:
@@ -131,36 +114,32 @@ def test_memory_that_blocks_cut_short_is_put_back() -> None:
     assert memory_widening(np.ones(100), 5) == 1.0
 
 
-def test_blocks_grow_where_there_is_room() -> None:
+def test_blocks_are_four_correlation_times_or_ten() -> None:
     x = memory_series(40_000, 50, seed=1)
-    memory = correlation_time(x[:, None], 1.0).value
-    assert block_length([x], 1.0, None) == np.ceil(4 * memory)
-    part = x[: int(25 * memory)]
-    memory = correlation_time(part[:, None], 1.0).value
-    assert 1.5 * memory < part.size / 12 < 4 * memory
-    assert block_length([part], 1.0, None) == part.size // 12
-    part = x[: int(8 * memory)]
-    memory = correlation_time(part[:, None], 1.0).value
-    assert part.size / 12 < 1.5 * memory
-    assert block_length([part], 1.0, None) == np.ceil(1.5 * memory)
+    assert block_length([x], 1.0, None) == np.ceil(4 * memory_time(x))
+    assert 150 < block_length([x], 1.0, None) < 260
+    assert block_length([x], 2.0, 30.0) == 15
+    # the longer of two memories
+    assert block_length([x, memory_series(40_000, 200, seed=2)], 1.0, None) > 500
 
 
-def test_studentised_interval() -> None:
-    # normal draws with errors that are all alike: Student's t
-    rng = np.random.default_rng(0)
-    draws = np.exp(0.1 * rng.normal(size=20_000))
-    found = studentised_interval(1.0, draws, np.full(20_000, 0.1), 0.1, 50.0)
-    half = 2.0096 * 0.1 * np.sqrt(50 / 49)
-    assert np.log([found.low, found.high]) == pytest.approx([-half, half], rel=0.02)
-    # draws that are low where their errors are small: the upper end moves out, the lower one stays
-    errors = 0.1 * np.exp(2 * np.log(draws))
-    skew = studentised_interval(1.0, draws, errors, 0.1, 50.0)
-    assert np.log(skew.high) > 1.3 * half
-    assert skew.low == found.low
-    wider = studentised_interval(2.0, 2 * draws, errors, 0.1, 50.0, widening=2.0)
-    assert np.log([wider.low / 2, wider.high / 2]) == pytest.approx(2 * np.log([skew.low, skew.high]))
-    still = studentised_interval(3.0, np.full(10, 3.0), np.zeros(10), 0.0, 50.0)
-    assert still.low == still.high == 3.0
+def test_unflagged_intervals_of_skew_rates_hold_the_long_run_mean() -> None:
+    # squares of Ornstein-Uhlenbeck motion; of the draws without a note at least 92 % should
+    covered, unflagged, everything = 0, 0, 0
+    for n_times in (5, 10, 30):  # of the motion; twice as many of its square
+        for seed in range(80):
+            found = bootstrap_rate(
+                memory_series(20 * n_times, 20, seed=7000 * n_times + seed) ** 2, 1.0, n_draws=200
+            )
+            holds = found.low <= 1e6 <= found.high
+            everything += holds
+            if not found.note:
+                unflagged += 1
+                covered += holds
+    assert unflagged > 60
+    assert covered >= 0.88 * unflagged  # 92 % less two standard errors
+    assert everything >= 0.92 * 240
+    assert bootstrap_rate(memory_series(60, 20, seed=1) ** 2, 1.0).note == TOO_SHORT
 
 
 def test_few_blocks_are_called_a_lower_bound() -> None:

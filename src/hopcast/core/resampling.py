@@ -1,40 +1,138 @@
-"""Resampling of series and of stretches of time: one block bootstrap, and the intervals of its draws."""
+r"""The mean of few, skew, correlated values: one interval, one block bootstrap, for everything that is averaged along a trajectory.
+
+A rate, a ratio of rates, a control-variate estimate: each is the mean of values (or, to first order, of pseudo-values) over
+stretches of time, and its interval is `mean_interval` of them. `block_bootstrap` draws blocks of a series where the draws
+themselves are wanted.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from hopcast.core.estimates import Interval
 
+Floats = NDArray[np.float64]
 
-@dataclass(frozen=True, eq=False)
-class BlockDraws:
-    r"""Bootstrap draws of means, each with what its own blocks say of its error.
+_WIDEST: Final = 3.0  # variance of logarithms that a few values may claim
+ENOUGH: Final = 25
+"""Values from which on their own bootstrap knows their skewness."""
+_FEWEST_TO_RESAMPLE: Final = 8  # a resample of few values too often is one value many times
 
-    Attributes
+
+def mean_interval(
+    values: ArrayLike,
+    level: float = 0.95,
+    *,
+    positive: bool = False,
+    widening: float = 1.0,
+    freedom: float | None = None,
+    n_draws: int = 2000,
+    random_state: int = 0,
+) -> Interval:
+    r"""Return the interval of the mean of a process from independent values of it, few and skew as they may be.
+
+    Student's :math:`\bar x \pm t_{n-1}s/\sqrt n`, or the studentised bootstrap's end where that is wider. Of a positive quantity both on the
+    logarithmic scale, where an interval cannot reach zero.
+
+    Fewer than `ENOUGH` positive values do not show how skew they are: the rare high ones that carry the mean are missing from
+    most samples. There the upper end is that of a log-normal with the spread of the *upper half* of the logarithms about their
+    median `M`, :math:`v = \frac{2}{n-1}\sum_{x_i>M}\ln^2(x_i/M)`, so that small values, which hardly matter to a mean, do not widen it:
+    :math:`\max(\bar x, Me^{v/2})\exp(t_{n-1}\max[s/(\bar x\sqrt n), \sqrt{(v+v^2)/n}])`. From `ENOUGH` on it is at least Cox's
+    :math:`\bar x\exp(t_{n-1}\sqrt{(v+v^2/2)/n})`.
+
+    Parameters
     ----------
-    means
-        Of each row [n_draws, n_rows].
-    errors
-        Standard error of the logarithm of the first mean (of two rows: of their ratio) in each draw [n_draws]: the spread
-        of :math:`b_1/\bar b_1 - b_2/\bar b_2` over the blocks of the draw.
-    error
-        The same of the series itself, from all of its blocks.
+    values
+        [n].
+    level
+        Coverage asked for.
+    positive
+        Whether the quantity cannot be negative.
+    widening
+        Factor of the standard error, e.g. `memory_widening`.
+    freedom
+        Degrees of freedom of Student's t; None: n - 1.
+    n_draws, random_state
+        Of the bootstrap.
+
+    References
+    ----------
+    P. Hall, The Bootstrap and Edgeworth Expansion, Springer 1992, 10.1007/978-1-4612-4384-7, chapter 3 (studentised bootstrap);
+    X.-H. Zhou, S. Gao, Stat. Med. 1997, 16, 783, 10.1002/(SICI)1097-0258(19970415)16:7<783::AID-SIM488>3.0.CO;2-2 (the mean of a
+    log-normal after D. R. Cox); T. C. Hesterberg, Am. Stat. 2015, 69, 371, 10.1080/00031305.2015.1089789 (why quantiles of draws alone
+    are too narrow).
     """
+    x = np.asarray(values, dtype=np.float64)
+    n, mean = x.size, float(x.mean())
+    positive = positive and mean > 0
+    if n < 2:
+        return Interval(0.0 if positive else -np.inf, np.inf)
+    tail = 0.5 * (1.0 - level)
+    error = widening * float(x.std(ddof=1)) / np.sqrt(n)
+    if error == 0:
+        return Interval(mean, mean)
+    t = float(stats.t.ppf(1.0 - tail, max(n - 1.0 if freedom is None else freedom, 1.0)))
+    low_score, high_score = -t, t
+    if positive:
+        centre, v = _upper_half(x)
+        with np.errstate(over="ignore"):
+            if n < ENOUGH:
+                spread = widening * float(np.sqrt((v + v**2) / n))
+                above = max(centre, mean) * np.exp(t * max(error / mean, spread))
+                return Interval(float(mean * np.exp(-t * error / mean)), float(above))
+        low_score *= max(1.0, widening * float(np.sqrt((v + v**2 / 2) / n)) * mean / error)
+    if n >= _FEWEST_TO_RESAMPLE:
+        found = _scores(x, positive, n_draws, random_state)
+        if found.size:
+            low, high = np.quantile(found, [tail, 1.0 - tail])
+            low_score, high_score = min(low_score, float(low)), max(t, float(high))
+    if positive:
+        step = error / mean
+        return Interval(float(mean * np.exp(-step * high_score)), float(mean * np.exp(-step * low_score)))
+    return Interval(float(mean - error * high_score), float(mean - error * low_score))
 
-    means: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    error: float
+
+def _upper_half(x: Floats) -> tuple[float, float]:
+    """Return the mean of the log-normal that the upper half of the values belongs to, and the variance of its logarithm."""
+    median = float(np.median(x))
+    if median <= 0:
+        return 0.0, 0.0
+    v = min(2.0 * float((np.log(np.maximum(x, median) / median) ** 2).sum()) / (x.size - 1), _WIDEST)
+    return median * float(np.exp(v / 2)), v
 
 
-def block_bootstrap(
-    rows: NDArray[np.float64], block: int, n_draws: int = 2000, random_state: int = 0
-) -> BlockDraws:
-    """Return bootstrap draws of the mean of each row, all rows cut into the same blocks.
+def _scores(x: Floats, positive: bool, n_draws: int, random_state: int) -> Floats:
+    """Return the studentised errors of bootstrap means (of their logarithms), of draws that vary."""
+    n, mean = x.size, float(x.mean())
+    away = x - mean
+    found = []
+    rng = np.random.default_rng(random_state)
+    for start in range(0, n_draws, 500):  # bounds the memory of many values
+        drawn = away[rng.integers(n, size=(min(500, n_draws - start), n))]
+        means, errors = drawn.mean(axis=1), drawn.std(axis=1) / np.sqrt(n - 1)
+        kept = errors > 1e-6 * x.std() / np.sqrt(n)
+        if positive:
+            kept &= mean + means > 0
+            at = mean + means[kept]
+            found.append(np.log(at / mean) * at / errors[kept])
+        else:
+            found.append(means[kept] / errors[kept])
+    return np.concatenate(found)
+
+
+def cut_into_blocks(rows: ArrayLike, n_blocks: int) -> Floats:
+    """Return the means [n_rows, n_blocks] of consecutive blocks of rows [n_rows, n], of equal length to one value."""
+    series = np.atleast_2d(np.asarray(rows, dtype=np.float64))
+    edges = np.round(np.linspace(0, series.shape[1], n_blocks + 1)).astype(np.int64)
+    return np.asarray(np.add.reduceat(series, edges[:-1], axis=1) / np.diff(edges))
+
+
+def block_bootstrap(rows: Floats, block: int, n_draws: int = 2000, random_state: int = 0) -> Floats:
+    """Return bootstrap draws [n_draws, n_rows] of the mean of each row, all rows cut into the same blocks.
 
     Blocks start anywhere and wrap around the end (the trajectory is looped), so every value weighs the same and the
     draws centre on the sample mean.
@@ -42,7 +140,7 @@ def block_bootstrap(
     Parameters
     ----------
     rows
-        [n_rows, n]; errors are those of the first, or of the ratio of two.
+        [n_rows, n].
     block
         Length of a block in values.
     n_draws
@@ -61,35 +159,14 @@ def block_bootstrap(
     block_means = (sums[:, block : block + n] - sums[:, :n]) / block
     rng = np.random.default_rng(random_state)
     n_blocks = -(-n // block)
-    means, errors = np.empty((n_draws, len(rows))), np.empty(n_draws)
+    means = np.empty((n_draws, len(rows)))
     for start in range(0, n_draws, 100):  # bounds the memory for long series
         starts = rng.integers(0, n, size=(min(100, n_draws - start), n_blocks))
-        drawn = block_means[:, starts]
-        means[start : start + 100] = drawn.mean(axis=2).T
-        errors[start : start + 100] = _log_spread(drawn) / np.sqrt(n_blocks)
-    return BlockDraws(means, errors, float(_log_spread(block_means) / np.sqrt(n / block)))
+        means[start : start + 100] = block_means[:, starts].mean(axis=2).T
+    return means
 
 
-def block_counts(n_blocks: int, n_draws: int, random_state: int = 0) -> NDArray[np.float64]:
-    """Return how often each of some labelled blocks is in each draw of as many of them, [n_draws, n_blocks].
-
-    Sums over blocks times these counts are the sums of the resampled data.
-    """
-    rng = np.random.default_rng(random_state)
-    picks = rng.integers(n_blocks, size=(n_draws, n_blocks)) + n_blocks * np.arange(n_draws)[:, None]
-    counts = np.bincount(picks.ravel(), minlength=n_draws * n_blocks).reshape(n_draws, n_blocks)
-    return counts.astype(np.float64)
-
-
-def _log_spread(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the spread of the logarithm of the first row's mean over that of the second's, block by block (last axis)."""
-    means = blocks.mean(axis=-1, keepdims=True)
-    relative = np.divide(blocks, means, out=np.ones_like(blocks), where=means != 0)
-    change = relative[0] - relative[1] if len(blocks) == 2 else relative[0]
-    return np.asarray(change.std(axis=-1))
-
-
-def memory_widening(series: NDArray[np.float64], block: int) -> float:
+def memory_widening(series: Floats, block: int) -> float:
     r"""Return by how much wider an interval has to be because blocks cut the memory of a series short.
 
     The variance that blocks of length `L` show, :math:`V_L = L\,\mathrm{Var}(\text{block mean})`, misses what reaches over their ends:
@@ -116,77 +193,3 @@ def memory_widening(series: NDArray[np.float64], block: int) -> float:
         float(np.var(sums[length : length + n] - sums[:n])) / length for length in (block, 2 * block)
     )
     return float(np.sqrt(np.clip(2.0 * long / short - 1.0, 1.0, 4.0))) if short > 0 else 1.0
-
-
-def draws_interval(
-    value: float, draws: NDArray[np.float64], n_blocks: float, level: float = 0.95, widening: float = 1.0
-) -> Interval:
-    r"""Return the interval of a positive number from bootstrap draws of `n_blocks` blocks.
-
-    Quantiles on the logarithmic scale, widened by :math:`t_{n-1}/z\cdot\sqrt{n/(n-1)}` because the spread itself is
-    known from few blocks.
-
-    Parameters
-    ----------
-    value
-        The estimate.
-    draws
-        Bootstrap draws of it [n_draws].
-    n_blocks
-        Number of blocks in the series.
-    level
-        Coverage asked for.
-    widening
-        Further factor of the width, e.g. `memory_widening`.
-    """
-    n = max(float(n_blocks), 2.0)
-    tail = 0.5 * (1.0 - level)
-    widen = widening * float(stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail) * np.sqrt(n / (n - 1)))
-    if value <= 0 or not (draws > 0).all():
-        low, high = value + widen * (np.quantile(draws, [tail, 1 - tail]) - value)
-        return Interval(float(low), float(high))
-    low, high = np.log(value) + widen * (np.quantile(np.log(draws), [tail, 1 - tail]) - np.log(value))
-    return Interval(float(np.exp(low)), float(np.exp(high)))
-
-
-def studentised_interval(
-    value: float,
-    draws: NDArray[np.float64],
-    errors: NDArray[np.float64],
-    error: float,
-    n_blocks: float,
-    level: float = 0.95,
-    widening: float = 1.0,
-) -> Interval:
-    r"""Return the interval of a positive number from bootstrap draws that know their own errors.
-
-    On the logarithmic scale, with :math:`s` the standard error there (times `widening` and :math:`\sqrt{n/(n-1)}`), each end is the wider of
-    Student's :math:`\pm t_{n-1}s` and the studentised bootstrap's :math:`-q\,s`, `q` a quantile of
-    :math:`(\ln\hat k^*-\ln\hat k)/s^*`: a draw that missed the rare high values has both a low mean and a small error, and the
-    quantiles of such draws know it.
-
-    Parameters
-    ----------
-    value
-        The estimate.
-    draws, errors
-        Bootstrap draws of it and the standard errors of their logarithms [n_draws].
-    error
-        Standard error of the logarithm of the estimate.
-    n_blocks, level, widening
-        As in `draws_interval`.
-
-    References
-    ----------
-    P. Hall, The Bootstrap and Edgeworth Expansion, Springer 1992, 10.1007/978-1-4612-4384-7, chapter 3.
-    """
-    n = max(float(n_blocks), 2.0)
-    tail = 0.5 * (1.0 - level)
-    s = error * widening * float(np.sqrt(n / (n - 1)))
-    change = np.log(draws) - np.log(value)
-    scores = np.divide(change, errors, out=np.zeros_like(change), where=errors > 0)
-    low_score, high_score = np.quantile(scores, [tail, 1 - tail])
-    t = float(stats.t.ppf(1 - tail, n - 1))
-    return Interval(
-        float(value * np.exp(-s * max(t, high_score))), float(value * np.exp(s * max(t, -low_score)))
-    )

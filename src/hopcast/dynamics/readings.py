@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.estimates import TOO_SHORT, Estimate, Interval, Scale, combined
-from hopcast.core.resampling import block_bootstrap, draws_interval, memory_widening, studentised_interval
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
-from hopcast.dynamics.rates import MIN_BLOCKS, block_length, memory_length
+from hopcast.dynamics.rates import MIN_BLOCKS, block_length, finite_interval, memory_length
 
-N_DRAWS: Final = 2000
 LITTLE_DECAY: Final = 0.1
 _Z = 1.959963984540054
 
@@ -42,8 +40,8 @@ class Readings:
 def read(problem: Problem, populations: Populations, reference: Reference) -> Readings:
     """Return what is read from populations, with 95 % intervals.
 
-    Parts. ``finite_trajectory``: bootstrap draws of the mean local rate scale the fitted rate, and the line follows
-    from the exponential of the scaled rate. ``initial_time``: standard error of the line's slope over initial times,
+    Parts. ``finite_trajectory``: the interval of the mean local rate (`finite_interval`) scales the fitted rate, and the line
+    follows from the exponential of the scaled rate. ``initial_time``: standard error of the line's slope over initial times,
     of which at most one a correlation time of the local rate counts as independent; sampling noise is subtracted.
     ``monte_carlo``: delete-one-group jackknife over 20 groups of trajectories; zero width for the exact solver.
     ``model``: None, for the study. Those of the rate lie on the logarithmic scale and the lifetime is its inverse, intervals
@@ -139,36 +137,19 @@ def _finite(
     problem: Problem, reference: Reference, rate: float, slope: float, crossing: float, swing: float
 ) -> tuple[dict[str, Interval], bool]:
     local = reference.local_rate
-    mean = float(local.mean())
-    length = block_length([local], problem.grid.timestep, None)
-    n_blocks = local.size / length
-    if mean <= 0 or not np.isfinite(rate) or rate <= 0:
-        return {}, n_blocks < MIN_BLOCKS
-    draws = block_bootstrap(local[None], length, N_DRAWS, problem.random_state)
-    factor = np.maximum(draws.means[:, 0] / mean, 1e-12)
-    widening = memory_widening(local, length)
+    timestep = problem.grid.timestep
+    if local.mean() <= 0 or not np.isfinite(rate) or rate <= 0:
+        return {}, local.size < MIN_BLOCKS * block_length([local], timestep, None)
+    ends, too_short = finite_interval(local / local.mean(), timestep, random_state=problem.random_state)
     value = rate * FS_PER_NS
     centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
-
-    def line(factors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return slope and intercept of a rate so many times as fast."""
-        lines = line_of_exponential(rate * factors, problem.times, problem.weights)
-        scaled = lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factors)
-        return slope * scaled, crossing + swing * (lines[:, 1] - centre[1])
-
-    if n_blocks < MIN_BLOCKS:
-        slopes, crossings = line(factor)
-        return {
-            name: draws_interval(at, found, n_blocks, widening=widening)
-            for name, at, found in (
-                ("rate", value, value * factor), ("gradient", slope, slopes), ("intercept", crossing, crossings),
-            )
-        }, True  # fmt: skip
-    ends = studentised_interval(1.0, factor, draws.errors, draws.error, n_blocks, widening=widening)
     # neither slope nor intercept is monotonic in the rate
-    slopes, crossings = line(np.geomspace(ends.low, ends.high, 101))
+    factors = np.geomspace(max(ends.low, 1e-12), min(ends.high, 1e12), 101)
+    lines = line_of_exponential(rate * factors, problem.times, problem.weights)
+    slopes = slope * (lines[:, 0] / centre[0] if centre[0] != 0 else np.ones_like(factors))
+    crossings = crossing + swing * (lines[:, 1] - centre[1])
     return {
         "rate": Interval(value * ends.low, value * ends.high),
         "gradient": Interval(float(slopes.min()), float(slopes.max())),
         "intercept": Interval(float(crossings.min()), float(crossings.max())),
-    }, False
+    }, too_short

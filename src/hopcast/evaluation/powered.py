@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t
 
-from hopcast.core.errors import ConfigError, InputError
-from hopcast.core.resampling import block_counts
+from hopcast.core.errors import ConfigError, InputError, check_choice
+from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widening
 
-# A resample of few blocks too often is one block many times.
-_FEWEST_FOR_BOOTSTRAP = 5
+Floats = NDArray[np.float64]
+Target = Literal["trajectory", "long-run"]
+
+FEWEST: Final = 6
+"""Independent samples (blocks) below which a forecast gets no weight: with fewer the slope fits whatever there is."""
+
+_LEAST_FREEDOM: Final = 3.0
+_N_BLOCKS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,12 @@ class PoweredMean:
         lambda: 0 the plain average of the samples, near 1 a forecast that is trusted.
     plain
         The plain average of the samples.
-    level, n_samples, n_blocks
+    level, n_samples
         As used.
+    n_blocks
+        Blocks, or independent samples where frames are known.
+    target
+        Whose mean the interval is about: "trajectory" or "long-run".
     """
 
     value: float
@@ -41,11 +51,13 @@ class PoweredMean:
     level: float
     n_samples: int
     n_blocks: int
+    target: Target = "trajectory"
 
     def __str__(self) -> str:
+        whose = "the trajectory's mean" if self.target == "trajectory" else "the long-run mean"
         return (
-            f"{self.value:.5g} [{self.low:.5g}, {self.high:.5g}] at {100 * self.level:g} %, weight {self.weight:.3f}, "
-            f"plain average {self.plain:.5g} ({self.n_samples} samples, {self.n_blocks} blocks)"
+            f"{self.value:.5g} [{self.low:.5g}, {self.high:.5g}] at {100 * self.level:g} % for {whose}, "
+            f"weight {self.weight:.3f}, plain average {self.plain:.5g} ({self.n_samples} samples, {self.n_blocks} blocks)"
         )
 
 
@@ -56,6 +68,8 @@ def prediction_powered_mean(
     blocks: ArrayLike | None = None,
     level: float = 0.9,
     *,
+    frames: ArrayLike | None = None,
+    target: Target = "trajectory",
     n_bootstrap: int = 2000,
     random_state: int = 0,
 ) -> PoweredMean:
@@ -64,10 +78,10 @@ def prediction_powered_mean(
     .. math::
 
         \hat k = \langle y\rangle_S + \lambda (\langle m\rangle_{all} - \langle m\rangle_S), \qquad
-        \lambda = \frac{b}{1 + n/N} \Big(1 - \frac{\mathrm{var}(b)}{b^2}\Big)_+, \qquad
+        \lambda = \frac{b}{1 + n/N} \Big(1 - c\,\frac{\mathrm{var}(b)}{b^2}\Big)_+, \qquad
         b = \frac{\mathrm{cov}_S(y, m)}{\mathrm{var}_S(m)}
 
-    with var(b) the sampling variance of the slope b between blocks.
+    with var(b) the sampling variance of the slope b between blocks and :math:`c = 1 + (10/n)^3` of n independent samples or blocks.
 
     Parameters
     ----------
@@ -78,11 +92,17 @@ def prediction_powered_mean(
     m_all
         Forecasts of all frames, [N].
     blocks
-        Label of each sample's block, [n]; blocks are resampled whole. None: samples are independent.
+        Label of each sample's block, [n]; blocks count whole. None: samples are independent, unless `frames` says where
+        they lie.
     level
         Of the interval.
+    frames
+        Which of the N frames each sample is, [n]: how much neighbouring samples share is then estimated, and needs no blocks.
+    target
+        What the interval is about. "trajectory": the mean over the N frames given. "long-run": the mean that ever longer
+        trajectories tend to, with what this one happened to do as a further error.
     n_bootstrap, random_state
-        Resamples of the blocks (lambda is estimated anew in each), and their seed.
+        Resamples behind the interval where there are enough samples for them (`mean_interval`), and their seed.
 
     Returns
     -------
@@ -92,21 +112,29 @@ def prediction_powered_mean(
     Raises
     ------
     InputError
-        If shapes do not fit, a value is not finite, or there are fewer than two samples or blocks.
+        If shapes do not fit, a value is not finite, a frame is not among the N or named twice, or there are fewer than two
+        samples or blocks.
     ConfigError
-        If `level` is not between 0 and 1, or `n_bootstrap` below 100.
+        If `level` is not between 0 and 1, `n_bootstrap` below 100, a target unknown, or both `blocks` and `frames` given.
 
     Notes
     -----
-    A forecast that does not vary over the samples gets weight 0. <m>_all is taken as known: the mean asked for is that
-    over the N frames given.
+    **Weight.** A forecast that does not vary over the samples gets weight 0, and so does any forecast of fewer than six
+    independent samples: with two the slope fits exactly. Without the last factor (PPI++) a useless forecast of six log-normal samples
+    triples the variance; var(b) is therefore that of MacKinnon and White's HC3 or of independent errors, whichever is larger,
+    and counts more the fewer the samples. Where a positive y (all samples above 0) would get an estimate below 0 the weight is 0.
 
-    Without the last factor (PPI++) a useless forecast of 25 samples of a squared normal raises the variance by 9 %:
-    its slope is noise of order n^-1/2. The factor leaves a third of that and costs a good forecast next to nothing.
+    **Interval.** That of the mean of y (of sums over blocks, where there are any) by `hopcast.core.resampling.mean_interval`: Student's t,
+    aware of skewness, on the logarithmic scale for positive y; moved to the estimate and scaled by the ratio of standard errors
+    of the residuals :math:`y - \lambda m` and of y. Residuals are inflated
+    by the leverage of their forecast on the slope.
 
-    At each end the interval is the wider of the studentised block bootstrap's, which follows the skewness of rates
-    but is short of tails for few blocks, and Student's t; with fewer than five blocks only the latter, which covers less
-    than it promises for skewed rates.
+    **Samples in time.** Regular samples of a slow series know its mean along the trajectory better than independent ones,
+    and the long-run mean worse. With `frames` the correlation :math:`\rho_k` of residuals k samples apart is
+    taken as :math:`(1-\nu)e^{-t/\tau}`, and the variance of :math:`\bar e_S-\bar e_{all}` is that of this process at these frames. For
+    the long run the variance of the trajectory's own mean about it is added: what the samples of y show
+    of it, :math:`s_y^2(1+\rho)/(1-\rho)/n` less the former for y, or what ten blocks of the forecast do, whichever is larger. Blocks or independent samples share nothing: their trajectory is so long that
+    the two targets differ by the finite population only.
 
     The factor 1 + n/N is that of N frames apart from the n samples (PPI++); where the samples are among the N, the
     least variance is without it. The loss is (n/N)^2/(1 + n/N)^2 of what the forecast gains, so 1 % at n/N = 1/9.
@@ -116,20 +144,28 @@ def prediction_powered_mean(
     Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000.
     Angelopoulos, Duchi, Zrnic, *PPI++*, arXiv:2311.01453.
     James, Stein, Proc. 4th Berkeley Symp. 1961, 1, 361 (why a noisy slope is shrunk).
-    Hesterberg, Am. Stat. 2015, 69, 371, doi:10.1080/00031305.2015.1089789 (why the bootstrap is studentised).
+    MacKinnon, White, J. Econometrics 1985, 29, 305, doi:10.1016/0304-4076(85)90158-7 (HC3).
+    Cochran, Sampling Techniques, 3rd ed., Wiley 1977, chapter 8 (systematic samples of autocorrelated series).
     """
     if not 0.0 < level < 1.0:
         raise ConfigError(f"Argument `level` must lie between 0 and 1, but is {level}.")
     if n_bootstrap < 100:
         raise ConfigError(f"Argument `n_bootstrap` must be at least 100, but is {n_bootstrap}.")
+    check_choice("target", target, ("trajectory", "long-run"))
     truth, sampled, everywhere = (
         _series(name, v) for name, v in (("y", y), ("m_sampled", m_sampled), ("m_all", m_all))
     )
-    n = len(truth)
+    n, n_all = len(truth), len(everywhere)
     if len(sampled) != n:
         raise InputError(
             f"Argument `m_sampled` must have one forecast for each of {n} samples, but has {len(sampled)}."
         )
+    if blocks is not None and frames is not None:
+        raise ConfigError("Arguments `blocks` and `frames` must not both be given: frames need no blocks.")
+    if frames is not None:
+        at = _frames(frames, n, n_all)
+        order = np.argsort(at)
+        truth, sampled, at = truth[order], sampled[order], at[order]
     labels = np.arange(n) if blocks is None else np.asarray(blocks)
     if labels.shape != (n,):
         raise InputError(
@@ -141,82 +177,176 @@ def prediction_powered_mean(
         raise InputError(
             f"Arguments `y` and `blocks` must hold at least two samples and blocks, but hold {n} and {n_blocks}."
         )
-
-    # Centred sums keep the variance of a large mean exact; a resample is a weighted sum over blocks.
-    centre_y, centre_m = truth.mean(), sampled.mean()
-    dy, dm = truth - centre_y, sampled - centre_m
-    sums = np.stack(
-        [np.bincount(codes, weights=w, minlength=n_blocks) for w in (np.ones(n), dy, dm, dy * dm, dm * dm)],
-        axis=1,
+    memory = _Memory(0.0, 0.0) if frames is None else _Memory.of(truth, significant=target == "trajectory")
+    independent = n_blocks / memory.inefficiency
+    weight = _weight(truth, sampled, codes, independent) / (1.0 + n / n_all)
+    positive = bool((truth > 0).all())
+    shift = float(everywhere.mean() - sampled.mean())
+    if positive and float(truth.mean()) + weight * shift <= 0:
+        weight = 0.0
+    plain = float(truth.mean())
+    value = plain + weight * shift
+    variance, own = (
+        _residual_variance(truth, sampled, weight, codes),
+        _residual_variance(truth, sampled, 0.0, codes),
     )
-    sums = np.concatenate([sums, (sums[:, :, None] * sums[:, None, :]).reshape(n_blocks, -1)], axis=1)
-    problem = _Problem(
-        everywhere.mean() - centre_m,
-        1.0 + n / len(everywhere),
-        (1e-14 * np.abs(sampled).max()) ** 2,
-        n_blocks,
-    )
-    shift, error, weight = (float(part[0]) for part in problem.estimate(sums.sum(axis=0)[None]))
-    tail = 0.5 * (1.0 - level)
-    upper, lower = t.ppf([1.0 - tail, tail], n_blocks - 1)
-    if n_blocks >= _FEWEST_FOR_BOOTSTRAP:
-        shifts, errors, _ = problem.estimate(block_counts(n_blocks, n_bootstrap, random_state) @ sums)
-        # A resample of one block alone has no error of its own.
-        kept = errors > 1e-6 * error
-        if kept.any():
-            high, low = np.quantile((shifts[kept] - shift) / errors[kept], [1.0 - tail, tail])
-            upper, lower = max(upper, high), min(lower, low)
-    value = centre_y + shift
+    if frames is not None:
+        variance *= _sampled_share(_Memory.of(truth - weight * sampled, cautious=True), at, n_all)
+    freedom = float(n_blocks - 1)
+    if target == "long-run":
+        seen = _sampled_share(memory, at, n_all) if frames is not None else 1.0 - min(n / n_all, 1.0)
+        shown = own * max(memory.inefficiency * memory.shrinkage(n) - seen, 0.0)
+        variance += max(shown, weight**2 * _long_run_variance(everywhere) if frames is not None else 0.0)
+        freedom = min(freedom, max(independent - 1.0, _LEAST_FREEDOM))
+    # rare values that few samples lack are missing from residuals and truths alike: the shape is that of the truths
+    wider = float(np.sqrt(variance / own)) if own > 0 else 1.0
+    found = mean_interval(
+        plain + _block_sums(truth - plain, codes) * n_blocks / n, level, positive=positive, widening=max(wider, 1.0),
+        freedom=freedom, n_draws=n_bootstrap, random_state=random_state,
+    )  # fmt: skip
+    part = min(wider, 1.0)
+    low = value - part * (plain - found.low)
+    if positive:
+        low = value * (found.low / plain) ** (part * plain / value)
     return PoweredMean(
-        value=float(value), low=float(value - error * upper), high=float(value - error * lower), weight=weight,
-        plain=float(centre_y), level=level, n_samples=n, n_blocks=n_blocks,
+        value=value, low=low, high=value + part * (found.high - plain), weight=weight, plain=plain, level=level, n_samples=n,
+        n_blocks=max(1, int(independent)), target=target,
     )  # fmt: skip
 
 
-_N, _Y, _M, _YM, _MM = range(5)
+def _block_sums(values: Floats, codes: NDArray[np.intp]) -> Floats:
+    return np.asarray(np.bincount(codes, weights=values), dtype=np.float64)
+
+
+def _residual_variance(y: Floats, m: Floats, weight: float, codes: NDArray[np.intp]) -> float:
+    """Return the variance of the mean of y - weight m over independent blocks.
+
+    What the slope fits away is put back, by the leverage of each block on the line of y on m (HC3).
+    """
+    dy, dm = y - y.mean(), m - m.mean()
+    sums = _block_sums(dy - weight * dm, codes)
+    n_blocks = len(sums)
+    if weight != 0:
+        left = _block_sums(dy - float(dm @ dy) / float(dm @ dm) * dm, codes)
+        sums += left * (1.0 / np.minimum(1.0 - _leverage(m, codes) + 1.0 / n_blocks, 1.0) - 1.0)
+    return float(sums @ sums) * n_blocks / (n_blocks - 1) / len(y) ** 2
+
+
+def _leverage(m: Floats, codes: NDArray[np.intp]) -> Floats:
+    """Return the leverage of each block on the line of y on m, below 1."""
+    dm = m - m.mean()
+    return np.asarray(np.minimum(_block_sums(dm**2 / float(dm @ dm) + 1.0 / len(m), codes), 0.999))
+
+
+def _weight(y: Floats, m: Floats, codes: NDArray[np.intp], independent: float) -> float:
+    """Return the slope of y on m, shrunk by its own noise; 0 with fewer than `FEWEST` independent samples."""
+    dy, dm = y - y.mean(), m - m.mean()
+    squares = float(dm @ dm)
+    n, n_blocks = len(y), int(codes.max()) + 1
+    if independent < FEWEST or squares <= len(m) * (1e-14 * np.abs(m).max()) ** 2:
+        return 0.0
+    slope = float(dm @ dy) / squares
+    left = dy - slope * dm
+    apart = _block_sums(dm * left, codes) / (1.0 - _leverage(m, codes))
+    sums = _block_sums(left, codes)
+    shared = max(1.0, float(sums @ sums) / max(float(left @ left), 1e-300) * n_blocks / (n_blocks - 1))
+    alike = shared * float(left @ left) / max(n - 2, 1) * squares  # errors that do not depend on the forecast
+    noise = max(float(apart @ apart), alike) / squares**2 * n_blocks / independent
+    shrunk = slope**2 - (1.0 + (10.0 / independent) ** 3) * noise
+    return shrunk / slope if shrunk > 0 else 0.0
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """Estimate, standard error and weight from sums over blocks, one row a resample.
+class _Memory:
+    """How much samples next to each other in time share: correlation (1 - nugget) rho^k of samples k apart."""
 
-    Columns of `total`: n, y, m, ym, mm summed over samples; then the 25 products of the blocks' own sums, which give
-    variances between blocks of whatever is linear in them.
-    """
+    rho: float
+    nugget: float
 
-    offset: float
-    ratio: float
-    least_variance: float
-    n_blocks: int
+    @classmethod
+    def of(cls, values: Floats, *, significant: bool = True, cautious: bool = False) -> _Memory:
+        """Estimate it, corrected for the bias of short series.
 
-    def estimate(
-        self, total: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        n = total[:, _N]
-        mean_y, mean_m = total[:, _Y] / n, total[:, _M] / n
-        covariance, variance = total[:, _YM] / n - mean_y * mean_m, total[:, _MM] / n - mean_m**2
-        varies = variance > self.least_variance
-        slope = np.where(varies, covariance / np.where(varies, variance, 1.0), 0.0)
-        # Of the slope: the sum over a block of (m - <m>)(residual of y on m).
-        scores = np.stack(
-            [
-                mean_m * (mean_y - slope * mean_m), -mean_m, 2.0 * slope * mean_m - mean_y, np.ones_like(n), -slope
-            ], axis=1,
-        )  # fmt: skip
-        noise = self._between(total, scores) / np.where(varies, n * variance, 1.0) ** 2
-        sure = np.maximum(slope**2 - noise, 0.0)
-        weight = np.where(sure > 0.0, sure / np.where(sure > 0.0, slope, 1.0), 0.0) / self.ratio
-        centre = mean_y - weight * mean_m
-        zero = np.zeros_like(n)
-        deviations = np.stack([-centre, np.ones_like(n), -weight, zero, zero], axis=1)
-        error = np.sqrt(self._between(total, deviations)) / n
-        return centre + weight * self.offset, error, weight
+        Parameters
+        ----------
+        values
+            In the order of time [n].
+        significant
+            None where it is not significant at 5 %.
+        cautious
+            Low rather than high, for what memory makes better.
+        """
+        n = len(values)
+        away = values - values.mean()
+        squares = float(away @ away)
+        if n < 4 or squares == 0:
+            return cls(0.0, 0.0)
+        first = float(away[1:] @ away[:-1]) / squares
+        corrected = min(first + (1.0 + 3.0 * first) / n, 0.98)
+        if corrected <= 0 or (significant and first < 1.645 / np.sqrt(n)):
+            return cls(0.0, 0.0)
+        second = float(away[2:] @ away[:-2]) / squares
+        kept = (
+            corrected
+            if second <= 0
+            else min(1.0, max(corrected, corrected**2 / max(second + 5.0 / n, corrected**2)))
+        )
+        rho = min(corrected / kept, 0.98)
+        return cls(rho if not cautious else max(min(rho, first / kept), 1e-6), 1.0 - kept)
 
-    def _between(self, total: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the variance of a sum over blocks of sum_k c_k s_bk, whose total is zero."""
-        products = total[:, 5:].reshape(-1, 5, 5)
-        squares = np.einsum("ri,rij,rj->r", coefficients, products, coefficients)
-        return np.maximum(squares, 0.0) * (self.n_blocks / (self.n_blocks - 1))
+    @property
+    def inefficiency(self) -> float:
+        """By how much the variance of a long-run mean exceeds that of independent samples."""
+        return 1.0 + 2.0 * (1.0 - self.nugget) * self.rho / (1.0 - self.rho)
+
+    def shrinkage(self, n: int) -> float:
+        """By how much the variance within a sample falls short of the process's, inverted."""
+        return 1.0 / max(1.0 - self.inefficiency / n, 0.25)
+
+
+def _long_run_variance(series: Floats) -> float:
+    """Return the variance of the mean of a dense series about that of ever longer ones, by ten blocks."""
+    block = max(1, len(series) // _N_BLOCKS)
+    means = cut_into_blocks(series, min(_N_BLOCKS, len(series)))[0]
+    return (
+        float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
+    )
+
+
+def _sampled_share(memory: _Memory, at: NDArray[np.intp], n_all: int) -> float:
+    """Return var(mean of samples - mean of all frames) over var(mean of independent samples), for samples at frames."""
+    n = len(at)
+    if memory.rho <= 0:
+        return 1.0 - n / n_all
+    spacing = max((at[-1] - at[0]) / (n - 1), 1.0)
+    a = memory.rho ** (1.0 / spacing)
+    kept = 1.0 - memory.nugget
+    among = 0.0  # sum over pairs of samples
+    reach = 0.0
+    for step in np.diff(at):
+        reach = a**step * (reach + 1.0)
+        among += reach
+    to_all = a * (2.0 - a**at - a ** (n_all - 1 - at)) / (1.0 - a)  # of each sample with all other frames
+    within = (n_all - 1) * a / (1.0 - a) - (a / (1.0 - a)) ** 2 * (1.0 - a ** (n_all - 1))
+    own = (n + 2.0 * kept * among) / n**2
+    cross = (n + kept * float(to_all.sum())) / (n * n_all)
+    whole = (n_all + 2.0 * kept * within) / n_all**2
+    return float(max(n * (own - 2.0 * cross + whole), 1e-6)) * memory.shrinkage(n)
+
+
+def _frames(frames: ArrayLike, n: int, n_all: int) -> NDArray[np.intp]:
+    given = np.asarray(frames)
+    if given.shape != (n,) or given.dtype.kind not in "iu":
+        raise InputError(
+            f"Argument `frames` must have one whole number for each of {n} samples, but has shape {given.shape} of {given.dtype}."
+        )
+    if given.min() < 0 or given.max() >= n_all:
+        raise InputError(
+            f"Argument `frames` must lie among the {n_all} frames of `m_all`, but holds {given.min()} to {given.max()}."
+        )
+    if len(np.unique(given)) != n:
+        raise InputError("Argument `frames` must name each frame once, but repeats one.")
+    return given.astype(np.intp)
 
 
 def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:

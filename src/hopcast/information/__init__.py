@@ -74,12 +74,13 @@ from hopcast.information.timescales import (
     autocorrelation,
     correlation_time,
     first_zero_crossing,
+    memory_time,
 )
 
 __all__ = [
     "CorrelationTime", "ElementInformation", "ElementRanking", "Information", "InformationInterval", "Selection",
     "autocorrelation", "bootstrap_information", "circular_shifts", "conditional_information", "correlation_time",
-    "first_zero_crossing", "information", "mutual_information", "rank_elements", "select_features",
+    "first_zero_crossing", "information", "memory_time", "mutual_information", "rank_elements", "select_features",
 ]  # fmt: skip
 
 

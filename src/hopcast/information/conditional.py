@@ -220,7 +220,7 @@ def bootstrap_information(
     n = series.shape[1]
     per_fs = n / (len(target) * info.timestep)
     block = int(np.clip(math.ceil(1.5 * info.correlation_time.value * per_fs), 1, n))
-    draws = block_bootstrap(series, block, n_draws, random_state).means
+    draws = block_bootstrap(series, block, n_draws, random_state)
     value = series.mean(axis=1)
     from scipy.stats import norm, t
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import fft, ifft, next_fast_len
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import InputError
@@ -149,6 +151,58 @@ def correlation_time(
     return CorrelationTime(
         float(max(min(lags[column], limit), 1) * timestep), resolved, column, float(n_samples * timestep)
     )
+
+
+def memory_time(series: ArrayLike, timestep: float = 1.0) -> float:
+    r"""Return the time in which a series forgets all but 1/e, corrected for the length of the series, fs.
+
+    The mean of a short series follows its slow motion, so that its autocorrelation comes out low by
+    :math:`d = \mathrm{var}(\bar x)/\sigma^2 \approx 2t_m/T`: :math:`\hat\rho = (\rho - d)/(1 - d)`. The time at which
+    :math:`\hat\rho(1 - d) + d` first falls below 1/e is found together with `d` itself. The same is done for the normal scores
+    of the values, which do not depend on whether a rare high value happens to be in the series; the longest counts.
+
+    Parameters
+    ----------
+    series : array_like [n_samples] or [n_samples, n_columns]
+        Series in time, any unit; of several columns the slowest counts.
+    timestep
+        Between samples, fs.
+
+    Returns
+    -------
+    float
+        At most half of the series, where it does not forget within; a constant remembers nothing (one step).
+
+    Raises
+    ------
+    InputError
+        Fewer than two samples, or values that are not finite.
+
+    References
+    ----------
+    F. H. C. Marriott, J. A. Pope, Biometrika 1954, 41, 390, 10.1093/biomet/41.3-4.390 (the bias of an autocorrelation).
+    """
+    columns = _columns(series)
+    scores = ndtri((rankdata(columns, axis=0) - 0.5) / len(columns))
+    both = np.concatenate([columns, scores], axis=1)
+    lags = [_forgetting_lag(column) for column in both.T if np.ptp(column) > 0]
+    return max(lags, default=1.0) * timestep
+
+
+def _forgetting_lag(column: Floats) -> float:
+    n = len(column)
+    most = max(n // 2, 1)
+    lags = np.arange(most + 1)
+    rho = autocorrelation(column, most) * n / (n - lags)
+    bias, lag = 0.0, 1
+    for _ in range(100):
+        below = np.flatnonzero(rho * (1.0 - bias) + bias < np.exp(-1.0))
+        lag = int(below[0]) if below.size else most
+        new = min(2.0 * lag / n, 0.9)
+        if abs(new - bias) < 1e-3:
+            break
+        bias = 0.5 * (bias + new)
+    return float(max(lag, 1))
 
 
 def _columns(series: ArrayLike) -> Floats:

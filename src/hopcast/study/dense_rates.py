@@ -21,7 +21,6 @@ from hopcast.dynamics import (
     run_dynamics,
     second_order_rate,
 )
-from hopcast.dynamics.rates import block_length
 from hopcast.evaluation import interpolate_in_time, prediction_powered_mean
 from hopcast.forecast.pair import PairPhysics
 from hopcast.results.dynamics import (
@@ -235,24 +234,23 @@ class _Rates:
     def powered(self, name: str) -> WeightedEstimate:
         """Return the prediction-powered rate over the ab initio one: forecasts of held-out blocks as control variate.
 
-        Blocks of the interval are as long as those of the other intervals.
+        The interval is about the mean along this trajectory, as the ratio is.
         """
         series = self.both("blocked", name)
         if series is None:
             return _no_powered("no forecasts of held-out blocks")
         forecast, truth = self.second_order(*series), self.truth
         sampled = np.flatnonzero(self.arrays["train/nac"])
-        blocks = sampled // block_length([truth], self.context.data.hamiltonian.timestep, None)
-        if len(np.unique(blocks)) < 2:
-            return _no_powered("the trajectory holds fewer than two blocks")
+        if len(sampled) < 2:
+            return _no_powered("fewer than two computed couplings")
         scale = truth.mean()
         found = prediction_powered_mean(
-            truth[sampled] / scale, forecast[sampled] / scale, forecast / scale, blocks, 0.95,
+            truth[sampled] / scale, forecast[sampled] / scale, forecast / scale, level=0.95, frames=sampled,
             n_bootstrap=self.bootstrap["n_draws"], random_state=self.bootstrap["random_state"],
         )  # fmt: skip
         made = estimate(
             found.value, found.low, found.high, unit="1", parts={"finite_trajectory": 0.5 * (found.high - found.low)},
-            note=f"weight of the forecast {found.weight:.2f}, {found.n_blocks} blocks",
+            note=f"weight of the forecast {found.weight:.2f}, {found.n_blocks} independent samples",
         )  # fmt: skip
         return WeightedEstimate(**dict(made), weight=found.weight)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.estimates import combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.core.resampling import block_counts, draws_interval
+from hopcast.core.resampling import mean_interval
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import (
     DynamicsResult,
@@ -90,18 +90,20 @@ class _Rates:
         labels, of_samples = np.unique(self.stretches, return_inverse=True)
         place = np.searchsorted(labels, self.all_stretches)
         known = (place < len(labels)) & (labels[np.minimum(place, len(labels) - 1)] == self.all_stretches)
-        sums = np.stack([
-            np.bincount(place[known], weights, minlength=len(labels))
-            for weights in (forecast[known], np.ones(int(known.sum())))
-        ] + [
-            np.bincount(of_samples, weights, minlength=len(labels))
-            for weights in (self.truth, np.ones(len(self.truth)))
-        ])  # fmt: skip
-        n = len(labels)
-        drawn = sums @ block_counts(n, **self.bootstrap).T
         value = float(forecast.mean() / self.truth.mean())
-        part = draws_interval(value, (drawn[0] / drawn[1]) / (drawn[2] / drawn[3]), n)
+        above = _share_of_mean(forecast[known], place[known], len(labels))
+        below = _share_of_mean(self.truth, of_samples, len(labels))
+        part = mean_interval(
+            value * (1.0 + above - below), positive=True, n_draws=self.bootstrap["n_draws"],
+            random_state=self.bootstrap["random_state"],
+        )  # fmt: skip
         return combined(value, "", {"finite_trajectory": part}, RATIO, "log")
+
+
+def _share_of_mean(values: Array, stretches: NDArray[np.intp], n_stretches: int) -> Array:
+    """Return by how much each stretch of time moves the mean of the values, over that mean; the mean over stretches is 0."""
+    mean = values.mean()
+    return np.asarray(np.bincount(stretches, values - mean, n_stretches) * n_stretches / len(values) / mean)
 
 
 def run_sampled_rates(
