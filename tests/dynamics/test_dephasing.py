@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 from scipy.optimize import curve_fit
+from scipy.signal import lfilter
 
 from hopcast.core import ConfigError, InputError, VibronicHamiltonian
+from hopcast.core.resampling import cut_into_blocks
 from hopcast.core.units import HBAR
-from hopcast.dynamics import dephasing_function, dephasing_time
+from hopcast.dynamics import dephasing_function, dephasing_time, local_rate, plain_average_rate, run_dynamics
 from hopcast.dynamics.dephasing import TAU_CAP
 from hopcast.dynamics.pyxaid_dephasing import pyxaid_rate
+from hopcast.dynamics.rates import dephasing_in_rate
 
 
 def test_slow_gap_dephases_as_a_static_one(series) -> None:
@@ -40,8 +43,6 @@ def test_ornstein_uhlenbeck_gap(series, sigma: float, memory: float) -> None:
     rng = np.random.default_rng(4)
     dt, n = 0.5, 400_000
     a = np.exp(-dt / memory)
-    from scipy.signal import lfilter
-
     noise = rng.normal(size=n) * sigma * np.sqrt(1 - a**2)
     gap = lfilter([1.0], [1.0, -a], noise)
     found = dephasing_function(series(2 + gap, np.zeros(n - 1), dt))
@@ -119,3 +120,54 @@ def test_pyxaid_procedure(mode, n_frames) -> None:
     assert dephasing_time(ham, convention="pyxaid") == pytest.approx(1 / plain_pyxaid(gap, 1.5, 0), rel=1e-9)
     # late points below the limit count too, so the time is longer than that of our fit
     assert dephasing_time(ham, convention="pyxaid") > dephasing_time(ham, convention="e-folding")
+
+
+def gap_series(n: int, memory: float, seed: int) -> VibronicHamiltonian:
+    """Return an Ornstein-Uhlenbeck gap of 2 eV and 0.1 eV width with a constant coupling."""
+    a = np.exp(-1 / memory)
+    noise = np.random.default_rng(seed).normal(size=n + int(10 * memory))
+    gap = 2 + 0.1 * lfilter([np.sqrt(1 - a * a)], [1, -a], noise)[-n:]
+    nac = np.zeros((n - 1, 2, 2))
+    nac[:, 0, 1], nac[:, 1, 0] = 1e-3, -1e-3
+    return VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=nac, timestep=1.0)
+
+
+def test_a_short_gap_says_by_how_much_its_dephasing_is_too_long() -> None:
+    true = dephasing_time(gap_series(100_000, 60, 0))
+    short = [dephasing_function(gap_series(180, 60, seed)) for seed in range(1, 60)]
+    ratios = np.array([d.gaussian / true for d in short])
+    assert np.median(ratios) > 1.35  # of three correlation times
+    # said, though a little too low: what is left after it is a third of it
+    assert 0.9 < np.median(ratios / (1 + np.array([d.excess for d in short]))) < 1.25
+    assert "too long" in str(max(short, key=lambda d: d.excess))
+    long = dephasing_function(gap_series(20_000, 60, 1))
+    assert long.excess < 0.02
+    assert "too long" not in str(long)
+
+
+@pytest.mark.parametrize("memory", [60.0, 6.0])  # slow against the dephasing of 6.6 fs, and not
+def test_what_the_dephasing_time_adds_to_a_rate_is_what_it_scatters_by(memory: float) -> None:
+    # mean second-order rates with the own dephasing time, over independent runs of 100 correlation times
+    n = int(100 * memory)
+    logs, said, blind = [], [], []
+    for seed in range(60):
+        ham = gap_series(n, memory, 100 + seed)
+        tau = dephasing_time(ham)
+        rates = local_rate(ham, tau, "second_order")
+        own = dephasing_in_rate(ham, tau)
+        assert abs(own.mean()) < 0.02
+        for found, series in ((said, rates / rates.mean() + own), (blind, rates / rates.mean())):
+            found.append(cut_into_blocks(series, 20)[0].std(ddof=1) / np.sqrt(20))
+        logs.append(np.log(rates.mean()))
+    scatter = np.std(logs, ddof=1)
+    assert np.sqrt(np.mean(np.square(said))) == pytest.approx(scatter, rel=0.3)
+    assert np.sqrt(np.mean(np.square(blind))) < 0.55 * scatter
+
+
+def test_a_dephasing_time_from_the_run_widens_its_interval() -> None:
+    ham = gap_series(3000, 30, 5)
+    own = run_dynamics(ham, "exact", duration=1e5)
+    given = run_dynamics(ham, "exact", duration=1e5, dephasing_time=dephasing_time(ham))
+    assert own.rate.value == given.rate.value
+    assert own.rate.high / own.rate.low > 1.05 * given.rate.high / given.rate.low
+    assert plain_average_rate(ham).high > plain_average_rate(ham, dephasing_time(ham)).high

@@ -13,11 +13,13 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.dynamics.pyxaid_dephasing import pyxaid_rate
-from hopcast.information import autocorrelation
+from hopcast.information import autocorrelation, memory_time
 
 CONVENTIONS: Final = ("gaussian", "e-folding", "pyxaid", "libra")
 TAU_FLOOR: Final = 0.1
 TAU_CAP: Final = 1.0e4
+SAID_EXCESS: Final = 0.1
+"""Excess of a dephasing time from a short series from which on it is said."""
 _FADED = 1e-3
 
 
@@ -43,6 +45,10 @@ class Dephasing:
         Dephasing times of the four conventions, fs, within [`TAU_FLOOR`, `TAU_CAP`].
     limited
         Whether floor or cap changed one of them (a gap that hardly moves, e.g. of a degenerate pair).
+    excess
+        By how much, relatively, the times are likely too long because the mean of a short series follows its slow motion:
+        :math:`(1-2t_m/T)^{-1/2}-1` with the time :math:`t_m` in which the gap forgets (`hopcast.information.memory_time`). They are
+        reported as they are.
     """
 
     pair: tuple[int, int]
@@ -56,6 +62,7 @@ class Dephasing:
     pyxaid: float
     libra: float
     limited: bool
+    excess: float = 0.0
 
     def tau(self, convention: str = "gaussian") -> float:
         """Return the dephasing time of a convention, fs."""
@@ -63,6 +70,8 @@ class Dephasing:
 
     def __str__(self) -> str:
         limit = f", limited to {TAU_FLOOR:g}-{TAU_CAP:g} fs" if self.limited else ""
+        if self.excess > SAID_EXCESS:
+            limit += f"; the series is short: likely {100 * self.excess:.0f} % too long"
         return (
             f"Dephasing of states {self.pair[0]} and {self.pair[1]}: gap std {self.sigma:.4g} eV, tau "
             f"{self.gaussian:.4g} (gaussian), {self.e_folding:.4g} (e-folding), {self.pyxaid:.4g} (pyxaid), {self.libra:.4g} fs (libra){limit}"
@@ -76,7 +85,8 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
     Dividing by `N` and not by the number of pairs keeps the spectrum positive, so that :math:`0 < D \le 1` always; it
     lowers lag `k` by the factor :math:`1 - k/N`, nothing at the lags at which solids dephase. Removing the sample mean
     lowers all of :math:`C` by about :math:`\sigma^2\,2t_c/T` (series of length `T`, correlation time :math:`t_c`): a short
-    series dephases a little too slowly. Between lags :math:`C` is linear, which makes :math:`g` an exact cubic there.
+    series dephases too slowly, one of three correlation times by 64 % in the median of Ornstein-Uhlenbeck gaps (`Dephasing.excess`
+    says by how much, near enough). Between lags :math:`C` is linear, which makes :math:`g` an exact cubic there.
 
     Parameters
     ----------
@@ -119,92 +129,4 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
     taus = np.clip(raws, TAU_FLOOR, TAU_CAP)
     return Dephasing(
         (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
-        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), float(taus[3]), bool((taus != raws).any()),
-    )  # fmt: skip
-
-
-def dephasing_time(
-    ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), convention: str = "gaussian"
-) -> float:
-    r"""Return the pure-dephasing time of a pair of states, fs.
-
-    Conventions differ by constant factors for a gap that moves slowly against its own dephasing:
-
-    - ``gaussian``: least-squares fit of :math:`D(t)` by :math:`e^{-t^2/2\tau^2}` (:math:`\hbar/\sigma` for a static gap),
-    - ``e-folding``: fit by :math:`e^{-t^2/\tau^2}` (:math:`\sqrt2\,\hbar/\sigma`),
-    - ``pyxaid``: as PYXAID's code regresses it (`pyxaid_dephasing.pyxaid_rate`, the same limit),
-    - ``libra``: :math:`\sqrt{12/5}\,\hbar/\sigma`, no fit.
-
-    The fit runs from 0 to where :math:`D` has first fallen to 0.001, or over all lags. Times are floored at 0.1 fs
-    and capped at 10,000 fs: the gap of a (nearly) degenerate pair hardly moves and would dephase never.
-
-    Parameters
-    ----------
-    ham
-        Vibronic Hamiltonian whose energies are all known.
-    pair
-        Two states.
-    convention
-        "gaussian", "e-folding", "pyxaid" or "libra".
-
-    Raises
-    ------
-    InputError
-        If a state is out of range or an energy unknown.
-    ConfigError
-        If the convention is unknown.
-
-    References
-    ----------
-    A. V. Akimov, O. V. Prezhdo, J. Chem. Theory Comput. 2014, 10, 789, 10.1021/ct400934c.
-    """
-    check_choice("convention", convention, CONVENTIONS)
-    return dephasing_function(ham, pair).tau(convention)
-
-
-def dephasing_matrix(ham: VibronicHamiltonian, convention: str = "gaussian") -> NDArray[np.float64]:
-    """Return the dephasing times of all pairs [n_states, n_states], fs, infinite on the diagonal."""
-    tau = np.full((ham.n_blocks, ham.n_blocks), np.inf)
-    for i in range(ham.n_blocks):
-        for j in range(i + 1, ham.n_blocks):
-            tau[i, j] = tau[j, i] = dephasing_time(ham, (i, j), convention)
-    return tau
-
-
-class _Exponent:
-    """g(t) of a correlation function that is linear between lags."""
-
-    def __init__(self, covariance: NDArray[np.float64], timestep: float) -> None:
-        self.c, self.h = covariance, timestep
-        left, right = covariance[:-1], covariance[1:]
-        self.inner = np.concatenate([[0.0], np.cumsum(0.5 * timestep * (left + right))])
-        steps = timestep * self.inner[:-1] + timestep**2 * (2.0 * left + right) / 6.0
-        self.outer = np.concatenate([[0.0], np.cumsum(steps)])
-
-    def __call__(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        k = np.minimum((times / self.h).astype(np.int64), self.c.size - 2)
-        u = times - k * self.h
-        slope = (self.c[k + 1] - self.c[k]) / self.h
-        g: NDArray[np.float64] = self.outer[k] + u * self.inner[k] + u**2 * self.c[k] / 2 + u**3 * slope / 6
-        return g / HBAR**2
-
-
-def _fit_gaussian(
-    exponent: _Exponent, times: NDArray[np.float64], function: NDArray[np.float64], sigma: float
-) -> float:
-    if sigma == 0 or HBAR / sigma > TAU_CAP:
-        return np.inf
-    faded = np.flatnonzero(function <= _FADED)
-    stop = times[faded[0]] if faded.size else times[-1]
-    grid = np.linspace(0.0, stop, 2001)
-    target = np.exp(-exponent(grid))
-
-    def misfit(log_tau: float) -> float:
-        return float(np.mean((target - np.exp(-0.5 * (grid / np.exp(log_tau)) ** 2)) ** 2))
-
-    # the fit may have more than one local minimum where D oscillates: look everywhere first
-    trial = np.linspace(np.log(0.5 * HBAR / sigma), np.log(4 * TAU_CAP), 200)
-    best = int(np.argmin([misfit(x) for x in trial]))
-    low, high = trial[max(best - 1, 0)], trial[min(best + 1, trial.size - 1)]
-    found = minimize_scalar(misfit, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
-    return float(np.exp(found.x))
+        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), float(taus[3]), bool((taus != raws).any()), _excess(gap),

@@ -14,6 +14,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widening
 from hopcast.core.units import FS_PER_NS, HBAR
 from hopcast.dynamics.block_maps import block_ensemble, block_stationary
+from hopcast.dynamics.dephasing import dephasing_influence
 from hopcast.dynamics.dephasing import dephasing_time as time_of_dephasing
 from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import balanced, substep_grid
@@ -159,17 +160,22 @@ def plain_average_rate(
     InputError
         If no mid-point has both gap and coupling.
     """
-    rates = local_rate(ham, dephasing_time, "second_order")
-    rates = rates[np.isfinite(rates)]
-    if rates.size == 0:
+    tau = time_of_dephasing(ham) if dephasing_time is None else float(dephasing_time)
+    rates = local_rate(ham, tau, "second_order")
+    known = np.isfinite(rates)
+    if not known.any():
         raise InputError("The plain average needs sampled gaps and couplings, but no mid-point has both.")
-    return bootstrap_rate(rates, 1.0, n_draws=n_draws, random_state=random_state)
+    own = None
+    if dephasing_time is None and known.all():
+        own = dephasing_in_rate(ham, tau)
+    return bootstrap_rate(rates[known], 1.0, dephasing=own, n_draws=n_draws, random_state=random_state)
 
 
 def bootstrap_rate(
     rates: ArrayLike,
     timestep: float,
     *,
+    dephasing: ArrayLike | None = None,
     block: float | None = None,
     n_draws: int = 2000,
     level: float = 0.95,
@@ -187,6 +193,8 @@ def bootstrap_rate(
         Local rate [n_steps], 1/fs.
     timestep
         Time between its values, fs.
+    dephasing
+        What the dephasing time adds where it comes from the same trajectory [n_steps] (`dephasing_in_rate`); None takes it as known.
     block
         Length of a block, fs; None takes 4 times the correlation time (`block_length`).
     n_draws, level, random_state
@@ -198,9 +206,11 @@ def bootstrap_rate(
         1/ns, one part: ``finite_trajectory``.
     """
     series = _series("rates", rates)
+    added = 0.0 if dephasing is None else series.mean() * np.asarray(dephasing, dtype=np.float64)
     part, short = finite_interval(
-        series, timestep, block=block, level=level, n_draws=n_draws, random_state=random_state
-    )
+        series + added, timestep, memory_of=[series, series + added], block=block, level=level, n_draws=n_draws,
+        random_state=random_state,
+    )  # fmt: skip
     note = TOO_SHORT if short else ""
     return combined(float(series.mean()), "1/fs", {"finite_trajectory": part}, note, "log").times(
         FS_PER_NS, "1/ns"
@@ -327,6 +337,29 @@ def block_length(series: Sequence[NDArray[np.float64]], timestep: float, block: 
         raise InputError(f"Argument `block` must be a positive number of fs, but is {block}.")
     length = BLOCK * memory_length(series, timestep) if block is None else block / timestep
     return int(np.clip(np.ceil(length), 1, series[0].size))
+
+
+def dephasing_in_rate(ham: VibronicHamiltonian, tau: float) -> NDArray[np.float64]:
+    r"""Return by how much each step moves the mean rate through the dephasing time found from the same gap, relatively [n_steps].
+
+    :math:`\frac{d\ln\bar k_2}{d\ln\tau}\,\psi_t`: `dephasing_influence` times the sensitivity of the second-order rate, -1 where the gap
+    is much wider than its dephasing.
+
+    Parameters
+    ----------
+    ham
+        Two states, complete.
+    tau
+        Dephasing time found from its gap, fs.
+    """
+    gap = ham.gap()
+    influence = dephasing_influence(gap, ham.timestep, tau)
+    if ham.energy_grid != "midpoint":
+        influence = 0.5 * (influence[1:] + influence[:-1])
+    rates = second_order_rate(_midpoint_gap(ham), ham.coupling(), tau)
+    phase = (_midpoint_gap(ham) * tau / HBAR) ** 2
+    total = float(rates.sum())
+    return influence * (float(rates @ ((1.0 - phase) / (1.0 + phase))) / total if total > 0 else 0.0)
 
 
 def _midpoint_gap(ham: VibronicHamiltonian) -> NDArray[np.float64]:

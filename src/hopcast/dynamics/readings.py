@@ -21,10 +21,22 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What the exact solver says about the run: local rate [n_steps], 1/fs, and equilibrium of the upper state."""
+    """What the exact solver says about the run.
+
+    Attributes
+    ----------
+    local_rate
+        [n_steps], 1/fs.
+    equilibrium
+        Population of the upper state that stays.
+    dephasing
+        What the dephasing time adds to the uncertainty of the rate where it comes from the same trajectory [n_steps]
+        (`dephasing_in_rate`); None where it is given.
+    """
 
     local_rate: NDArray[np.float64]
     equilibrium: float
+    dephasing: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,11 @@ def _finite(
     timestep = problem.grid.timestep
     if local.mean() <= 0 or not np.isfinite(rate) or rate <= 0:
         return {}, local.size < MIN_BLOCKS * block_length([local], timestep, None)
-    ends, too_short = finite_interval(local / local.mean(), timestep, random_state=problem.random_state)
+    relative = local / local.mean()
+    moving = relative if reference.dephasing is None else relative + reference.dephasing
+    ends, too_short = finite_interval(
+        moving, timestep, memory_of=[relative, moving], random_state=problem.random_state
+    )
     value = rate * FS_PER_NS
     centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
     # neither slope nor intercept is monotonic in the rate

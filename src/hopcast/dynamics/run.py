@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import rate_matrices, slowest_mode
 from hopcast.dynamics.methods import METHODS
 from hopcast.dynamics.problem import Populations, Problem, Progress, prepare, with_common_bases
+from hopcast.dynamics.rates import dephasing_in_rate
 from hopcast.dynamics.readings import Reference, read
 from hopcast.dynamics.result import DynamicsResult, Seam
 
@@ -164,6 +166,9 @@ def run_dynamics(
     open_checkpoint(problem, method)
     if problem.n_states == 2:
         reference, seam = _reference(problem)
+        tau = float(problem.tau[0, 1])
+        if dephasing_time is None and ham.n_states == 2 and np.isfinite(tau):
+            reference = dataclasses.replace(reference, dephasing=dephasing_in_rate(ham, tau))
     else:
         reference, seam = _many_state_reference(ham, problem)
     with single_threaded_blas():

@@ -66,7 +66,10 @@ def run_dense_rates(
         "coupling_interpolation": section.coupling_interpolation, "rule": section.rule, "waiting": section.waiting,
         "random_state": context.config.seed, "workers": context.workers,
     }  # fmt: skip
-    exact = run_dynamics(reference, method="exact", dephasing_time=tau, **settings)
+    # the same dephasing time as `tau`; where it comes from this trajectory, its uncertainty counts
+    exact = run_dynamics(
+        reference, method="exact", dephasing_time=section.dephasing_time, tau_convention=section.tau_convention, **settings
+    )  # fmt: skip
     rates = _Rates(
         context, arrays, tau, exact, {"n_draws": section.n_bootstrap, "random_state": context.config.seed}
     )
