@@ -44,13 +44,13 @@ World Scientific 1999; Q. Gu et al., Nat. Commun. 2024, 15, 6772 (doi 10.1038/s4
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.estimator import TightBinding
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
-from hopcast.tightbinding.forecast import BandForecast, forecast_bands
+from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
-from hopcast.tightbinding.storage import load_bands, save_bands
+from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
 
 __all__ = [
-    "BandForecast", "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential",
-    "Term", "TightBinding", "forecast_bands", "load_bands", "make_basis", "save_bands", "standard_terms",
+    "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential",
+    "Term", "TightBinding", "forecast_bands", "get_bands", "load_bands", "make_basis", "put_bands", "save_bands", "standard_terms",
 ]  # fmt: skip

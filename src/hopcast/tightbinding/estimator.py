@@ -13,13 +13,14 @@ from scipy.linalg import cholesky
 from sklearn.base import BaseEstimator
 
 from hopcast.core.errors import InputError, QualityWarning
+from hopcast.core.forecast import HamiltonianForecast
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
 from hopcast.tightbinding.fit import STARTS, Trainer
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
-from hopcast.tightbinding.forecast import BandForecast, forecast_bands
+from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
 from hopcast.tightbinding.gauss_newton import Optimum
 from hopcast.tightbinding.samples import (
@@ -98,8 +99,17 @@ class TightBinding(BaseEstimator):
         self.random_state = random_state
         self.workers = workers
 
-    def fit(self, trajectory: Trajectory, hamiltonian: VibronicHamiltonian) -> Self:
+    def fit(
+        self, trajectory: Trajectory, hamiltonian: VibronicHamiltonian, steps: NDArray[np.intp] | None = None
+    ) -> Self:
         """Learn from the known frames of a Hamiltonian.
+
+        Parameters
+        ----------
+        trajectory, hamiltonian
+            Of the same frames; most may be unknown.
+        steps
+            Pairs of frames t, t + 1 to learn from, by t; None: all that are known.
 
         Raises
         ------
@@ -114,7 +124,9 @@ class TightBinding(BaseEstimator):
         QualityWarning
             If the minimisation did not converge.
         """
-        samples = collect_samples(trajectory, hamiltonian, most=self.most_samples, n_occupied=self.n_occupied)
+        samples = collect_samples(
+            trajectory, hamiltonian, most=self.most_samples, n_occupied=self.n_occupied, steps=steps
+        )
         basis = make_basis(trajectory.symbols, self.basis, self.valence)
         lowest = lowest_band(basis, trajectory.numbers, samples.energies.shape[2], samples.n_occupied)
         work = _Workshop(trajectory, samples, basis, lowest, self.keep, self.workers)
@@ -137,7 +149,7 @@ class TightBinding(BaseEstimator):
             )
         return self
 
-    def forecast(self, trajectory: Trajectory) -> BandForecast:
+    def forecast(self, trajectory: Trajectory) -> HamiltonianForecast:
         """Return the Hamiltonian along a trajectory of the material: any number of frames, any cell.
 
         Raises
@@ -237,7 +249,7 @@ class _Workshop:
             offset=float(np.mean(samples.energies - trial.left_out.energies)),
             factor=np.ascontiguousarray(cholesky(normal, lower=True)), scale=scale, floor=max(square - explained, 0.0),
             coupling_floor=float(np.mean(coupling[known] ** 2)) if known.any() else float("nan"),
-            limit=float(np.quantile(trial.left_out.variance, INSIDE)),
+            gap_std=float(np.std(samples.gap)), limit=float(np.quantile(trial.left_out.variance, INSIDE)),
             shortest=shortest_distances(self.trajectory, np.concatenate([samples.steps, samples.steps + 1]), self.basis),
             cell=self.trajectory.cells().mean(axis=0), numbers=self.trajectory.numbers, scores=trial.scores,
             n_samples=len(samples), converged=optimum.converged, provenance=dict(hamiltonian.provenance),

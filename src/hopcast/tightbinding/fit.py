@@ -24,8 +24,11 @@ STARTS = tuple((shift, scale) for scale in (0.7, 1.0) for shift in (0.0, 1.0, 2.
 SCREENED = 36
 """Samples on which starts are compared."""
 
-ENERGY_STEPS, COUPLING_STEPS = 8, 5
-"""Steps of a start before it is compared."""
+ENERGY_STEPS, COUPLING_STEPS = 6, 5
+"""Steps of a start before it is compared, with energies alone and with couplings."""
+
+CONTINUED = 2
+"""Starts that go on with couplings."""
 
 
 def make_loss(form: Form, samples: Samples, lowest: int) -> Loss:
@@ -101,18 +104,23 @@ class Trainer:
     ) -> Fitted:
         """Return the best minimum reached from several starts.
 
-        Every start takes some steps on few samples, with energies alone and then with couplings; the lowest goes on with all.
+        Every start takes some steps on few samples with energies alone; those of lowest cost go on with the couplings, and the best of
+        them with all samples.
         """
         few = index[np.unique(np.linspace(0, len(index) - 1, SCREENED).round().astype(int))]
-        best: tuple[Optimum, tuple[float, float], Floats] | None = None
+        tried: list[tuple[float, tuple[float, float], Floats, Problem]] = []
         for shift, scale in starts:
             centre = starting_values(self.model, shift=shift, scale=scale)
             problem = self.problem(form, few, centre)
             alone = dataclasses.replace(problem, loss=problem.loss.without_couplings())
-            theta = minimise(alone, centre, most_steps=ENERGY_STEPS).theta
+            found = minimise(alone, centre, most_steps=ENERGY_STEPS)
+            tried.append((found.cost, (shift, scale), found.theta, problem))
+        tried.sort(key=lambda one: one[0])
+        best: tuple[Optimum, tuple[float, float], Floats] | None = None
+        for _, start, theta, problem in tried[:CONTINUED]:
             found = minimise(problem, theta, most_steps=COUPLING_STEPS)
             if best is None or found.cost < best[0].cost:
-                best = (found, (shift, scale), centre)
+                best = (found, start, problem.centre)
         assert best is not None
         return Fitted(self.refine(form, index, best[0].theta, best[2]), best[1], best[2])
 

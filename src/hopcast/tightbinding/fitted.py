@@ -78,6 +78,8 @@ class FittedBands:
         Variance of the gap that the posterior of the parameters does not explain, from left-out blocks, eV^2.
     coupling_floor
         The same of hbar |d|, eV^2.
+    gap_std
+        Standard deviation of the training gaps, eV.
     limit
         Posterior variance of the gap, before scaling, that 99 % of left-out samples stay below, eV^2.
     shortest
@@ -106,6 +108,7 @@ class FittedBands:
     scale: float
     floor: float
     coupling_floor: float
+    gap_std: float
     limit: float
     shortest: Floats
     cell: Floats

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import chunk_slices, single_threaded_blas, stream_chunks
 from hopcast.core.errors import InputError
+from hopcast.core.forecast import HamiltonianForecast, HamiltonianStd
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
@@ -27,34 +28,6 @@ SHORTER = 0.9
 
 
 @dataclass(frozen=True, eq=False)
-class BandForecast:
-    """What a tight binding says of a trajectory.
-
-    Attributes
-    ----------
-    hamiltonian
-        Energies and signed couplings of the window of bands.
-    std
-        Standard deviation of the gap [n_frames], eV.
-    outside
-        Frames that the training set tells little of, or with atoms closer than any in training [n_frames].
-    why
-        One sentence about the frames outside, or nothing.
-    """
-
-    hamiltonian: VibronicHamiltonian
-    std: Floats
-    outside: NDArray[np.bool_]
-    why: str
-
-    def __repr__(self) -> str:
-        return (
-            f"BandForecast({self.hamiltonian!r}, gap ± {1e3 * float(np.mean(self.std)):.0f} meV, "
-            f"{int(self.outside.sum())} of {len(self.outside)} frames outside)"
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class _Part:
     energies: Floats
     overlaps: Floats
@@ -62,7 +35,9 @@ class _Part:
     close: NDArray[np.bool_]
 
 
-def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int | None = None) -> BandForecast:
+def forecast_bands(
+    bands: FittedBands, trajectory: Trajectory, *, workers: int | None = None
+) -> HamiltonianForecast:
     """Return the Hamiltonian of a window of bands along a trajectory.
 
     Parameters
@@ -73,6 +48,13 @@ def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int |
         Of the same elements, any cell and number of atoms; two frames at least.
     workers
         Threads; results do not depend on them.
+
+    Returns
+    -------
+    HamiltonianForecast
+        Energies and signed couplings of the window; deviations of the energies such that those of VBM and CBM add up, squared, to the
+        gap's, and of all couplings that of VBM and CBM on left-out samples; frames outside: more uncertain than 99 % of left-out
+        samples, or with atoms closer than any in training.
 
     Raises
     ------
@@ -100,19 +82,27 @@ def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int |
         )
     variance = np.concatenate([part.variance for part in parts])
     close = np.concatenate([part.close for part in parts])
-    blind = variance > bands.limit
+    n_steps, n_states = trajectory.n_frames - 1, bands.n_states
     raw = VibronicHamiltonian(
         np.concatenate([part.energies for part in parts]) + bands.offset,
-        np.zeros((trajectory.n_frames - 1, bands.n_states, bands.n_states)),
+        np.zeros((n_steps, n_states, n_states)),
         trajectory.timestep,
         overlaps=np.concatenate([part.overlaps for part in parts]),
         n_occupied=bands.n_occupied,
         state_labels=bands.state_labels,
+        frame_numbers=trajectory.frame_numbers,
         provenance={"source": "tight binding", **bands.provenance},
     )
-    return BandForecast(
-        derive_couplings(raw), np.sqrt(bands.scale * variance + bands.floor), blind | close, _why(blind, close)
-    )  # fmt: skip
+    gap_std = np.sqrt(bands.scale * variance + bands.floor)
+    spread = np.full((n_steps, n_states, n_states), np.sqrt(bands.coupling_floor))
+    spread[:, np.arange(n_states), np.arange(n_states)] = 0.0
+    return HamiltonianForecast(
+        hamiltonian=derive_couplings(raw),
+        std=HamiltonianStd(np.repeat(gap_std[:, None] / np.sqrt(2.0), n_states, axis=1), spread),
+        outside=(variance > bands.limit) | close,
+        distance=np.sqrt(variance / bands.limit),
+        relative_std=gap_std / bands.gap_std,
+    )
 
 
 def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lowest: int) -> _Part:
@@ -127,6 +117,8 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     for row, frame in enumerate(range(chunk.start, last)):
         geometry = bands.model.geometry(trajectory, frame)
         levels, states = bands.eigenstates(geometry)
+        # a phase of the frame's own, so that chunks can be joined
+        states = with_own_phase(states)
         if before is not None:
             overlaps[row - 1] = before.T @ states[:, window]
         before = states[:, window]
@@ -137,21 +129,16 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     return _Part(energies, overlaps, variance, close)
 
 
+def with_own_phase(states: Floats) -> Floats:
+    """Return states [n_orbitals, n_states] whose largest component is positive."""
+    largest = np.take_along_axis(states, np.abs(states).argmax(axis=0)[None], axis=0)
+    return np.asarray(states * np.where(largest < 0.0, -1.0, 1.0))
+
+
 def has_close_atoms(bands: FittedBands, geometry: FrameGeometry) -> bool:
     """Whether two atoms lie closer than any of their elements did in training, by more than a tenth."""
     limit = SHORTER * bands.shortest.reshape(-1)[geometry.kind]
     return bool(np.any(geometry.distance < np.where(np.isfinite(limit), limit, 0.0)))
-
-
-def _why(blind: NDArray[np.bool_], close: NDArray[np.bool_]) -> str:
-    if not (blind.any() or close.any()):
-        return ""
-    text = (
-        f"{int((blind | close).sum())} of {len(blind)} frames lie outside of what the training set tells of"
-    )
-    return (
-        text + (f", {int(close.sum())} with atoms closer than any in training" if close.any() else "") + "."
-    )
 
 
 def iterate_states(

@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 
 
 class FrameGeometry(NamedTuple):
-    """Pairs of atoms of one frame, each once, the first of the element that comes first.
+    """Pairs of atoms of one frame, each once, the first of the element that comes first; pairs of the same elements side by side.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class FrameGeometry(NamedTuple):
     distance
         Between them, Å [n_pairs].
     rotation
-        From the axes to the bond's frame (`bond_frame`) [n_pairs, 9 or 34].
+        From the axes to the bond's frame (`bond_frame`) [n_pairs, 10 or 35].
     features
         Radial functions, all sets one after the other [n_pairs, n_functions].
     shift

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.tightbinding.slater_koster import entry
+from hopcast.tightbinding.slater_koster import row_of
 
 Integers = NDArray[np.int64]
 
@@ -78,20 +78,36 @@ class ChannelTable(NamedTuple):
     offsets: Integers
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _n_modulations(table: Any, c: int) -> int:  # pragma: no cover - compiled
-    return table.n_densities[c] * (1 if table.own[c] == 2 else 2)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _group_end(table: Any, c: int, last: int) -> int:  # pragma: no cover - compiled
+    """Return the end of the channels that act at the same place and see the same functions as channel c."""
+    end = c + 1
+    while end < last and table.place[end] == table.place[c] and table.own[end] == table.own[c]:
+        end += 1
+    return end
 
 
-@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _modulation(
-    table: Any, c: int, geometry: Any, i: int, j: int, modulation: int
-) -> float:  # pragma: no cover - compiled
-    """Return the density that multiplies a channel: of its own end, of the other, or of both."""
-    if table.own[c] == 2:
-        return geometry.change[i, modulation] + geometry.change[j, modulation]
-    atom = i if (modulation % 2 == 0) == (table.own[c] == 0) else j
-    return geometry.change[atom, modulation // 2]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _functions(geometry: Any, table: Any, c: int, low: int, high: int) -> Any:  # pragma: no cover - compiled
+    """Return what the parameters of a channel multiply in pairs low ... high: radial functions, then the same modulated."""
+    begin, own = table.feature[c], table.own[c]
+    n_functions = table.feature_end[c] - begin
+    n_modulations = table.n_densities[c] * (1 if own == 2 else 2)
+    first, second, features, change = geometry.first, geometry.second, geometry.features, geometry.change
+    out = np.empty((high - low, n_functions * (1 + n_modulations)))
+    for p in range(low, high):
+        for f in range(n_functions):
+            out[p - low, f] = features[p, begin + f]
+        for modulation in range(n_modulations):
+            if own == 2:
+                factor = change[first[p], modulation] + change[second[p], modulation]
+            else:
+                atom = first[p] if (modulation % 2 == 0) == (own == 0) else second[p]
+                factor = change[atom, modulation // 2]
+            at = (modulation + 1) * n_functions
+            for f in range(n_functions):
+                out[p - low, at + f] = factor * features[p, begin + f]
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -107,39 +123,51 @@ def blocks(
                 value *= geometry.sites[atom, table.site_source[k]]
             for o in range(table.site_orbital[k], table.site_orbital[k] + table.site_size[k]):
                 on_site[atom, o, o] += value
-    for p in range(geometry.first.shape[0]):
-        i, j, kind = geometry.first[p], geometry.second[p], geometry.kind[p]
-        rotation = geometry.rotation[p]
-        for c in range(table.start[kind], table.start[kind + 1]):
-            n_functions = table.feature_end[c] - table.feature[c]
-            q = table.theta[c]
-            value = 0.0
-            for f in range(n_functions):
-                value += theta[q + f] * geometry.features[p, table.feature[c] + f]
-            for modulation in range(_n_modulations(table, c)):
-                part = 0.0
-                q += n_functions
-                for f in range(n_functions):
-                    part += theta[q + f] * geometry.features[p, table.feature[c] + f]
-                value += part * _modulation(table, c, geometry, i, j, modulation)
-            value *= table.sign[c]
-            l_row, l_column, row, column, m = (
-                table.l_row[c], table.l_column[c], table.row[c], table.column[c], table.m[c],
-            )  # fmt: skip
-            low, high = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
+    low, n_pairs = 0, geometry.first.shape[0]
+    while low < n_pairs:
+        kind = geometry.kind[low]
+        high = np.searchsorted(geometry.kind, kind, side="right")
+        c, last = table.start[kind], table.start[kind + 1]
+        while c < last:
+            end = _group_end(table, c, last)
+            functions = _functions(geometry, table, c, low, high)
+            parameters = np.empty((functions.shape[1], end - c))
+            for k in range(c, end):
+                parameters[:, k - c] = (
+                    table.sign[k] * theta[table.theta[k] : table.theta[k] + functions.shape[1]]
+                )
+            values = np.dot(functions, parameters)
+            for k in range(c, end):
+                _scatter(values[:, k - c].copy(), geometry, table, k, low, on_site, hops)
+            c = end
+        low = high
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scatter(
+    values: Any, geometry: Any, table: Any, c: int, low: int, on_site: Any, hops: Any
+) -> None:  # pragma: no cover - compiled
+    """Add a channel's values to the blocks of its pairs or of their atoms."""
+    l_row, l_column, row, column, m = (
+        table.l_row[c], table.l_column[c], table.row[c], table.column[c], table.m[c],
+    )  # fmt: skip
+    start, stop = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
+    place, rotation = table.place[c], geometry.rotation
+    atoms = geometry.first if place == ON_FIRST else geometry.second
+    for k in range(values.shape[0]):
+        p = low + k
+        for mu in range(start, stop):
+            one, two = row_of(l_row, mu), row_of(l_column, mu)
             for a in range(2 * l_row + 1):
+                factor = values[k] * rotation[p, one + a]
                 for b in range(2 * l_column + 1):
-                    element = 0.0
-                    for mu in range(low, high):
-                        element += entry(rotation, l_row, mu, a) * entry(rotation, l_column, mu, b)
-                    element *= value
-                    if table.place[c] == HOP:
+                    element = factor * rotation[p, two + b]
+                    if place == HOP:
                         hops[p, row + a, column + b] += element
                     else:
-                        atom = i if table.place[c] == ON_FIRST else j
-                        on_site[atom, row + a, column + b] += element
+                        on_site[atoms[p], row + a, column + b] += element
                         if row != column:
-                            on_site[atom, column + b, row + a] += element
+                            on_site[atoms[p], column + b, row + a] += element
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -176,73 +204,78 @@ def element_sums(
             for o in range(first + table.site_orbital[k], first + table.site_orbital[k] + table.site_size[k]):
                 for v in range(n_vectors):
                     out[table.site_theta[k], v] += factor * C[o, v] * D[o, v]
-    # both vectors of both atoms in the bond's frame: [atom, C or D, orbital, vector]
-    turned = np.zeros((2, 2, 9, n_vectors))
-    product = np.zeros(n_vectors)
-    for p in range(geometry.first.shape[0]):
-        i, j, kind = geometry.first[p], geometry.second[p], geometry.kind[p]
-        if table.start[kind] == table.start[kind + 1]:
-            continue
-        rotation = geometry.rotation[p]
-        for end in range(2):
-            atom = i if end == 0 else j
-            _turn(C, rotation, first_orbital[atom], table.offsets[geometry.species[atom]], turned[end, 0])
-            _turn(D, rotation, first_orbital[atom], table.offsets[geometry.species[atom]], turned[end, 1])
-        for c in range(table.start[kind], table.start[kind + 1]):
-            row, column, m = table.row[c], table.column[c], table.m[c]
-            low, high = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
-            one, two = 0, 1
-            if table.place[c] == ON_FIRST:
-                two = 0
-            elif table.place[c] == ON_SECOND:
-                one = 1
-            # a diagonal block counts once, everything else with its transpose
-            both = table.place[c] == HOP or row != column
-            product[:] = 0.0
-            for mu in range(low, high):
-                x, y = turned[one, 0, row + mu], turned[two, 1, column + mu]
-                for v in range(n_vectors):
-                    product[v] += x[v] * y[v]
-                if both:
-                    x, y = turned[one, 1, row + mu], turned[two, 0, column + mu]
+    first, second, rotation = geometry.first, geometry.second, geometry.rotation
+    rows, columns, momenta, places = table.row, table.column, table.m, table.place
+    n_species = table.offsets.shape[0]
+    # in the bond's frame: C and D of the first atom, C and D of the second [4, orbital, vector]
+    turned = np.zeros((4, 9, n_vectors))
+    low, n_pairs = 0, geometry.first.shape[0]
+    while low < n_pairs:
+        kind = geometry.kind[low]
+        high = np.searchsorted(geometry.kind, kind, side="right")
+        start, last = table.start[kind], table.start[kind + 1]
+        products = np.zeros((high - low, last - start, n_vectors))
+        if last > start:
+            n_first, n_second = table.offsets[kind // n_species], table.offsets[kind % n_species]
+        for p in range(low, high if last > start else low):
+            i, j = first_orbital[first[p]], first_orbital[second[p]]
+            _turn(C, rotation, p, i, n_first, turned, 0)
+            _turn(D, rotation, p, i, n_first, turned, 1)
+            _turn(C, rotation, p, j, n_second, turned, 2)
+            _turn(D, rotation, p, j, n_second, turned, 3)
+            for c in range(start, last):
+                row, column, m, place = rows[c], columns[c], momenta[c], places[c]
+                low_mu, high_mu = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
+                one, two = 0, 2
+                if place == ON_FIRST:
+                    two = 0
+                elif place == ON_SECOND:
+                    one = 2
+                # a diagonal block counts once, everything else with its transpose
+                both = place == HOP or row != column
+                for mu in range(low_mu, high_mu):
                     for v in range(n_vectors):
-                        product[v] += x[v] * y[v]
-            n_functions = table.feature_end[c] - table.feature[c]
-            for modulation in range(-1, _n_modulations(table, c)):
-                size = float(table.sign[c])
-                if modulation >= 0:
-                    size *= _modulation(table, c, geometry, i, j, modulation)
-                q = table.theta[c] + (modulation + 1) * n_functions
-                for f in range(n_functions):
-                    factor = size * geometry.features[p, table.feature[c] + f]
+                        value = turned[one, row + mu, v] * turned[two + 1, column + mu, v]
+                        if both:
+                            value += turned[one + 1, row + mu, v] * turned[two, column + mu, v]
+                        products[p - low, c - start, v] += value
+        c = start
+        while c < last:
+            end = _group_end(table, c, last)
+            functions = _functions(geometry, table, c, low, high)
+            group = products[:, c - start : end - start].copy().reshape((high - low, (end - c) * n_vectors))
+            sums = np.dot(functions.T, group)
+            for k in range(c, end):
+                for f in range(functions.shape[1]):
                     for v in range(n_vectors):
-                        out[q + f, v] += factor * product[v]
+                        out[table.theta[k] + f, v] += table.sign[k] * sums[f, (k - c) * n_vectors + v]
+            c = end
+        low = high
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _turn(
-    vectors: Any, rotation: Any, first: int, n_orbitals: int, turned: Any
+    vectors: Any, rotation: Any, p: int, first: int, n_orbitals: int, turned: Any, at: int
 ) -> None:  # pragma: no cover - compiled
     """Write the components of one atom's orbitals in the bond's frame; shells of 1, 3 and 5 orbitals lie in order."""
     n_vectors = vectors.shape[1]
     o = 0
     if n_orbitals in (1, 4, 6, 9):
         for v in range(n_vectors):
-            turned[0, v] = vectors[first, v]
+            turned[at, 0, v] = vectors[first, v]
         o = 1
     if n_orbitals in (3, 4, 8, 9):
         for mu in range(3):
+            x, y, z = rotation[p, 1 + 3 * mu], rotation[p, 2 + 3 * mu], rotation[p, 3 + 3 * mu]
             for v in range(n_vectors):
-                turned[o + mu, v] = (
-                    rotation[3 * mu] * vectors[first + o, v]
-                    + rotation[3 * mu + 1] * vectors[first + o + 1, v]
-                    + rotation[3 * mu + 2] * vectors[first + o + 2, v]
+                turned[at, o + mu, v] = (
+                    x * vectors[first + o, v] + y * vectors[first + o + 1, v] + z * vectors[first + o + 2, v]
                 )
         o += 3
     if n_orbitals >= 5:
         for mu in range(5):
-            for v in range(n_vectors):
-                total = 0.0
-                for a in range(5):
-                    total += rotation[9 + 5 * mu + a] * vectors[first + o + a, v]
-                turned[o + mu, v] = total
+            turned[at, o + mu] = 0.0
+            for a in range(5):
+                factor = rotation[p, 10 + 5 * mu + a]
+                for v in range(n_vectors):
+                    turned[at, o + mu, v] += factor * vectors[first + o + a, v]

@@ -190,6 +190,8 @@ class BandModel:
         if near.shape[1] == 0 and centre.size:
             return int(centre[0]), int(neighbour[0])
         keep = half_pairs(centre, neighbour, near, species, self.wanted)
+        kinds = species[centre[keep]] * self.n_species + species[neighbour[keep]]
+        keep = keep[np.argsort(kinds, kind="stable")]
         n = len(keep)
         first, second, kind = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
         distance, shift = np.empty(n), np.empty((n, 3), np.int64)
@@ -301,7 +303,12 @@ def _compile(model: BandModel) -> ChannelTable:
                 add(a * n + b, ON_FIRST, one, two, term, 1, at, 0)
             if a >= b:
                 add(b * n + a, ON_SECOND, one, two, term, parity, at, 1)
-    flat = [channel for kind in range(n * n) for channel in channels[kind]]
+    # those that act at one place and see the same functions side by side: kernels multiply them together
+    flat = [
+        channel
+        for kind in range(n * n)
+        for channel in sorted(channels[kind], key=lambda one: (one[0], one[-1]))
+    ]
     fields = np.array(flat, dtype=np.int64).reshape(-1, 12).T.copy()
     site_fields = np.array([site for part in sites for site in part], dtype=np.int64).reshape(-1, 4).T.copy()
     first_channels = _starts([len(channels[kind]) for kind in range(n * n)])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SMALLEST = 3e-4
+SMALLEST = 1e-3
 """Eigenvalues below this share of the largest are left out."""
 
 MOST = 14
@@ -118,8 +118,9 @@ def tabulate(priors: tuple[RadialPrior, ...], bonds: Floats, nearest: float) -> 
             # an eigenvector's sign is arbitrary: bits must not depend on the library's choice
             vectors = vectors * np.where(vectors.sum(axis=0) < 0.0, -1.0, 1.0)
             found.append((values, vectors))
-        count = max(int(np.sum(values > SMALLEST * values[0])) for values, _ in found)
-        count = min(count, MOST)
+        # one number for all pairs of elements, that of the middle
+        counts = sorted(int(np.sum(values > SMALLEST * values[0])) for values, _ in found)
+        count = min(counts[len(counts) // 2], MOST)
         sets.append(
             np.stack(
                 [

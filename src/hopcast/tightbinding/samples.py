@@ -71,7 +71,8 @@ class Samples:
 
 
 def collect_samples(
-    trajectory: Trajectory, hamiltonian: VibronicHamiltonian, *, most: int = MOST, n_occupied: int | None = None
+    trajectory: Trajectory, hamiltonian: VibronicHamiltonian, *, most: int = MOST, n_occupied: int | None = None,
+    steps: NDArray[np.intp] | None = None,
 ) -> Samples:  # fmt: skip
     """Return the known steps of a Hamiltonian, evenly thinned out to `most`.
 
@@ -83,6 +84,8 @@ def collect_samples(
         Samples to keep.
     n_occupied
         Of the Hamiltonian's states, where it does not know.
+    steps
+        Of which to take the known ones; None: all.
 
     Raises
     ------
@@ -102,6 +105,12 @@ def collect_samples(
             f"Tight binding must know how many of the {hamiltonian.n_states} states are occupied, but the Hamiltonian does not say. "
             "Give `n_occupied` (`hopcast convert --occupied`)."
         )
+    if hamiltonian.multiplicities or np.iscomplexobj(hamiltonian.nac):
+        raise InputError(
+            "Tight binding learns real bands of one spin, but these states are "
+            f"{'degenerate pairs' if hamiltonian.multiplicities else 'complex (spin-orbit coupling or k-points)'}. "
+            "Learn from a calculation without spin-orbit coupling at Gamma."
+        )
     if not 0 < occupied < hamiltonian.n_states:
         raise InputError(
             f"The window of bands must hold VBM and CBM, but {occupied} of its {hamiltonian.n_states} states are occupied. "
@@ -115,7 +124,8 @@ def collect_samples(
             "Tight binding needs states in energy order, but labels cross in this Hamiltonian. Derive its couplings with "
             'tracking="energy".'
         )
-    steps = np.flatnonzero(known[:-1] & known[1:])
+    usable = known[:-1] & known[1:]
+    steps = np.flatnonzero(usable) if steps is None else steps[usable[steps]]
     if len(steps) < FEWEST:
         raise InputError(
             f"Tight binding needs at least {FEWEST} pairs of neighbouring frames with known energies, but the Hamiltonian has {len(steps)}. "

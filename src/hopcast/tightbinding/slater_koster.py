@@ -18,10 +18,10 @@ from typing import Any
 
 from numba import njit
 
-N_ROTATION = 34
-"""Numbers that `bond_frame` writes with d orbitals: 9 of p, 25 of d (row by row)."""
+N_ROTATION = 35
+"""Numbers that `bond_frame` writes with d orbitals: 1 of s, 9 of p, 25 of d (row by row)."""
 
-N_ROTATION_P = 9
+N_ROTATION_P = 10
 """Without d orbitals."""
 
 CHANNEL_NAMES = ("σ", "π", "δ")
@@ -35,25 +35,26 @@ def bond_frame(x: float, y: float, z: float, out: Any) -> None:  # pragma: no co
     sign = 1.0 if z >= 0.0 else -1.0
     a = -1.0 / (sign + z)
     b = x * y * a
-    out[0], out[1], out[2] = x, y, z
-    out[3], out[4], out[5] = 1.0 + sign * x * x * a, sign * b, -sign * x
-    out[6], out[7], out[8] = b, sign + y * y * a, -y
+    out[0] = 1.0
+    out[1], out[2], out[3] = x, y, z
+    out[4], out[5], out[6] = 1.0 + sign * x * x * a, sign * b, -sign * x
+    out[7], out[8], out[9] = b, sign + y * y * a, -y
     if out.shape[0] < N_ROTATION:
         return
     half = 0.5 * math.sqrt(3.0)
     for row in range(5):
         # the five functions of the bond's frame as symmetric matrices of quadratic forms
-        i, j = (0, 0) if row == 0 else (3, 0) if row == 1 else (6, 0) if row == 2 else (3, 6)
+        i, j = (1, 1) if row == 0 else (4, 1) if row == 1 else (7, 1) if row == 2 else (4, 7)
         if row == 0:
             xx, yy, zz = 1.5 * x * x - 0.5, 1.5 * y * y - 0.5, 1.5 * z * z - 0.5
             xy, yz, zx = 1.5 * x * y, 1.5 * y * z, 1.5 * z * x
         elif row == 3:
-            xx = half * (out[3] * out[3] - out[6] * out[6])
-            yy = half * (out[4] * out[4] - out[7] * out[7])
-            zz = half * (out[5] * out[5] - out[8] * out[8])
-            xy = half * (out[3] * out[4] - out[6] * out[7])
-            yz = half * (out[4] * out[5] - out[7] * out[8])
-            zx = half * (out[5] * out[3] - out[8] * out[6])
+            xx = half * (out[4] * out[4] - out[7] * out[7])
+            yy = half * (out[5] * out[5] - out[8] * out[8])
+            zz = half * (out[6] * out[6] - out[9] * out[9])
+            xy = half * (out[4] * out[5] - out[7] * out[8])
+            yz = half * (out[5] * out[6] - out[8] * out[9])
+            zx = half * (out[6] * out[4] - out[9] * out[7])
         else:
             xx = half * 2.0 * out[i] * out[j]
             yy = half * 2.0 * out[i + 1] * out[j + 1]
@@ -71,10 +72,6 @@ def bond_frame(x: float, y: float, z: float, out: Any) -> None:  # pragma: no co
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def entry(rotation: Any, l: int, row: int, orbital: int) -> float:  # noqa: E741 # pragma: no cover - compiled
-    """Return R^l[row, orbital] of what `bond_frame` wrote."""
-    if l == 0:
-        return 1.0
-    if l == 1:
-        return rotation[3 * row + orbital]
-    return rotation[N_ROTATION_P + 5 * row + orbital]
+def row_of(l: int, row: int) -> int:  # noqa: E741 # pragma: no cover - compiled
+    """Return where row `row` of R^l begins in what `bond_frame` wrote."""
+    return l + 8 * (l // 2) + (2 * l + 1) * row

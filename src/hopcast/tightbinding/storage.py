@@ -25,8 +25,40 @@ ARRAYS: Final = {
     "cell": ("Å", ("vector", "xyz")), "numbers": ("1", ("atom",)),
 }  # fmt: skip
 NUMBERS: Final = (
-    "n_states", "n_occupied", "timestep", "offset", "scale", "floor", "coupling_floor", "limit", "n_samples", "converged",
+    "n_states", "n_occupied", "timestep", "offset", "scale", "floor", "coupling_floor", "gap_std", "limit", "n_samples", "converged",
 )  # fmt: skip
+
+
+def put_bands(group: Any, bands: FittedBands) -> None:
+    """Store a fitted tight binding in a group."""
+    around, basis = bands.model.surroundings, bands.model.basis
+    hdf5.put_attributes(
+        group,
+        {
+            "definition": DEFINITION, "form": json.dumps(dataclasses.asdict(bands.form)),
+            "scores": json.dumps(dataclasses.asdict(bands.scores)), "state_labels": list(bands.state_labels),
+            "basis": json.dumps(dataclasses.asdict(basis)),
+            "terms": json.dumps([[type(term).__name__, *dataclasses.astuple(term)] for term in bands.model.terms]),
+            **{name: getattr(bands, name) for name in NUMBERS},
+        },
+    )  # fmt: skip
+    for name, (unit, axes) in ARRAYS.items():
+        hdf5.put_array(group, name, getattr(bands, name), unit=unit, axes=axes)
+    part = group.create_group("surroundings")
+    hdf5.put_attributes(
+        part,
+        {
+            **{name: getattr(around, name) for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")},
+            "start": around.radial.start, "step": around.radial.step, "cutoff": around.radial.cutoff,
+            "counts": json.dumps(around.radial.counts),
+        },
+    )  # fmt: skip
+    hdf5.put_array(
+        part, "coefficients", around.radial.coefficients, unit="eV/Å^k", axes=("pair of elements", "knot", "function", "power")
+    )  # fmt: skip
+    hdf5.put_array(part, "density_mean", around.density_mean, unit="1", axes=("element", "density"))
+    hdf5.put_array(part, "potential_mean", around.potential_mean, unit="eV", axes=("element", "element"))
+    hdf5.put_attributes(group.create_group("provenance"), bands.provenance)
 
 
 def save_bands(bands: FittedBands, path: str | Path) -> None:
@@ -37,38 +69,9 @@ def save_bands(bands: FittedBands, path: str | Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    around = bands.model.surroundings
 
     def fill(file: Any) -> None:
-        group = file.create_group("tight_binding")
-        basis = bands.model.basis
-        hdf5.put_attributes(
-            group,
-            {
-                "definition": DEFINITION, "form": json.dumps(dataclasses.asdict(bands.form)),
-                "scores": json.dumps(dataclasses.asdict(bands.scores)), "state_labels": list(bands.state_labels),
-                "basis": json.dumps(dataclasses.asdict(basis)),
-                "terms": json.dumps([[type(term).__name__, *dataclasses.astuple(term)] for term in bands.model.terms]),
-                **{name: getattr(bands, name) for name in NUMBERS},
-            },
-        )  # fmt: skip
-        for name, (unit, axes) in ARRAYS.items():
-            hdf5.put_array(group, name, getattr(bands, name), unit=unit, axes=axes)
-        part = group.create_group("surroundings")
-        hdf5.put_attributes(
-            part,
-            {
-                **{name: getattr(around, name) for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")},
-                "start": around.radial.start, "step": around.radial.step, "cutoff": around.radial.cutoff,
-                "counts": json.dumps(around.radial.counts),
-            },
-        )  # fmt: skip
-        hdf5.put_array(
-            part, "coefficients", around.radial.coefficients, unit="eV/Å^k", axes=("pair of elements", "knot", "function", "power")
-        )  # fmt: skip
-        hdf5.put_array(part, "density_mean", around.density_mean, unit="1", axes=("element", "density"))
-        hdf5.put_array(part, "potential_mean", around.potential_mean, unit="eV", axes=("element", "element"))
-        hdf5.put_attributes(group.create_group("provenance"), bands.provenance)
+        put_bands(file.create_group("tight_binding"), bands)
 
     hdf5.write_file(path, fill)
 
@@ -94,7 +97,7 @@ def load_bands(path: str | Path) -> FittedBands:
                     f"File `{path}` must define terms as this version of hopcast does (definition {DEFINITION}), but has definition "
                     f"{definition}. Fit the tight binding again."
                 )
-            return _read(group)
+            return get_bands(group)
     except (InputError, ConfigError):
         raise
     except Exception as error:  # h5py raises whatever the HDF5 library says of damaged files
@@ -103,7 +106,8 @@ def load_bands(path: str | Path) -> FittedBands:
         ) from error
 
 
-def _read(group: Any) -> FittedBands:
+def get_bands(group: Any) -> FittedBands:
+    """Load what `put_bands` stored."""
     part = group["surroundings"]
     basis = {name: tuple(value) for name, value in json.loads(group.attrs["basis"]).items()}
     radial = RadialTable(
