@@ -70,7 +70,11 @@ def test_derivatives_of_the_residuals_are_exact(density):
     geometries = sample_geometries(model, trajectory, samples.steps).parts[0]
     rng = np.random.default_rng(1)
     elsewhere = theta + 0.05 * rng.normal(size=len(theta))
-    target = Target(samples.energies[0] + 0.1 * rng.normal(size=(2, N_STATES)), samples.couplings[0])
+    target = Target(
+        samples.energies[0] + 0.1 * rng.normal(size=(2, N_STATES)),
+        samples.couplings[0],
+        np.ones((N_STATES, N_STATES)),
+    )
 
     def residuals(at):
         return sample_residuals(model, at, geometries, target, loss, derivatives=False)[0]

@@ -10,10 +10,10 @@ from scipy.linalg import cholesky
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.units import HBAR
-from hopcast.tightbinding.fit import Trainer, make_loss
+from hopcast.tightbinding.fit import Trainer, make_loss, make_targets
 from hopcast.tightbinding.fitted import HeldOutScores, posterior_variance
 from hopcast.tightbinding.form import Form
-from hopcast.tightbinding.residuals import Loss, Target, sample_residuals
+from hopcast.tightbinding.residuals import Loss, sample_residuals
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +78,8 @@ def forecast_samples(
     window = slice(trainer.lowest, trainer.lowest + n_states)
     edge = [samples.n_occupied - 1, samples.n_occupied]
 
+    targets = make_targets(samples)
+
     def work(chunk: slice) -> list[tuple[Floats, float, float, float]]:
         found = []
         for sample in index[chunk]:
@@ -93,7 +95,7 @@ def forecast_samples(
             _, state = np.linalg.eigh(model.hamiltonian(theta, middle))
             at_edge = np.ascontiguousarray(state[:, window][:, edge])
             slopes = model.element_sums(at_edge, at_edge, middle)
-            target = Target(samples.energies[sample], samples.couplings[sample])
+            target = targets[sample]
             residuals, _ = sample_residuals(
                 model, theta, (before, after, middle), target, loss, derivatives=False
             )

@@ -13,7 +13,7 @@ from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum, Problem, minimise
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.residuals import Loss, Target
-from hopcast.tightbinding.samples import SampleGeometries, Samples
+from hopcast.tightbinding.samples import SampleGeometries, Samples, mixing
 from hopcast.tightbinding.start import starting_values
 
 Floats = NDArray[np.float64]
@@ -46,14 +46,19 @@ def make_loss(form: Form, samples: Samples, lowest: int) -> Loss:
     below = range(max(n_occupied - form.n_edges, 0), n_occupied)
     above = range(n_occupied, min(n_occupied + form.n_edges, n_states))
     pairs = np.array([(i, j) for i in below for j in above], dtype=np.int64)
-    moved = samples.coupling * samples.gap.mean(axis=1)
-    known = moved[np.isfinite(moved)]
-    size = float(np.sqrt(np.mean(known**2))) if known.size else 0.0
+    size = coupling_size(samples)
     if form.coupling_weight == 0.0 or size == 0.0:
         pairs = pairs[:0]
     return Loss(
         lowest, weights, pairs, np.full(len(pairs), form.coupling_weight / size if size else 0.0), samples.timestep
     )  # fmt: skip
+
+
+def coupling_size(samples: Samples) -> float:
+    """Return the root mean square of hbar |d| times gap of VBM and CBM, eV^2; 0 where no coupling is known."""
+    moved = samples.coupling * samples.gap.mean(axis=1)
+    known = moved[np.isfinite(moved)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +68,13 @@ class Fitted:
     optimum: Optimum
     start: tuple[float, float]
     centre: Floats
+
+
+def make_targets(samples: Samples) -> list[Target]:
+    """Return the known numbers of each sample."""
+    size = coupling_size(samples)
+    trust = 1.0 / np.sqrt(1.0 + (mixing(samples) / size) ** 2) if size else np.ones_like(samples.couplings)
+    return [Target(*one) for one in zip(samples.energies, samples.couplings, trust, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +102,7 @@ class Trainer:
     def problem(self, form: Form, index: NDArray[np.intp] | Sequence[int], centre: Floats) -> Problem:
         """Return the least squares of some samples."""
         chosen = self.samples.take(index)
-        targets = [
-            Target(energies, couplings)
-            for energies, couplings in zip(chosen.energies, chosen.couplings, strict=True)
-        ]
+        targets = make_targets(chosen)
         return Problem(
             self.model, make_loss(form, chosen, self.lowest), self.geometries.take(index).parts, targets,
             centre, np.ones(self.model.n_parameters), self.workers,

@@ -9,7 +9,8 @@ has three parts, the matrix element itself and, by first-order perturbation theo
 .. math:: \partial_q h_{ij} = \langle i|\partial_q\dot H|j\rangle + \langle i|B_q|x\rangle + \langle y|B_q|j\rangle, \qquad
           x = \sum_{k\ne i} |k\rangle \frac{\langle k|\dot H|j\rangle}{E_i - E_k}
 
-(y likewise); near a crossing 1/x becomes x/(x^2 + w^2).
+(y likewise); near a crossing 1/x becomes x/(x^2 + w^2). A model crosses a frame earlier or later than the data: where a state is about to
+exchange its character with a neighbour whose coupling is large, the residual counts less (`hopcast.tightbinding.samples.mixing`).
 """
 
 from __future__ import annotations
@@ -60,10 +61,21 @@ class Loss:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Known numbers of one sample: energies [2, n_states], eV, and couplings hbar |d| [n_states, n_states], eV."""
+    """Known numbers of one sample.
+
+    Attributes
+    ----------
+    energies
+        [2, n_states], eV.
+    couplings
+        hbar |d| [n_states, n_states], eV.
+    trust
+        Factors on the weights of couplings, at most 1 [n_states, n_states].
+    """
 
     energies: Floats
     couplings: Floats
+    trust: Floats
 
 
 Geometries = tuple[FrameGeometry, FrameGeometry, FrameGeometry]
@@ -108,7 +120,7 @@ def _couplings(
         middle[loss.pairs[:, 1]] - middle[loss.pairs[:, 0]]
     )
     known = np.isfinite(wanted)
-    weight = np.where(known, loss.pair_weights, 0.0)
+    weight = np.where(known, loss.pair_weights * target.trust[loss.pairs[:, 0], loss.pairs[:, 1]], 0.0)
     error = weight * (np.abs(h) - np.where(known, wanted, 0.0))
     if not derivatives:
         return error, np.zeros((0, 0))

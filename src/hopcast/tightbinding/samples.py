@@ -13,6 +13,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
+from hopcast.core.units import HBAR
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.geometry import FrameGeometry
 from hopcast.tightbinding.model import BandModel
@@ -25,6 +26,10 @@ FEWEST = 10
 
 MOST = 400
 """Samples that a fit takes; more are thinned out evenly."""
+
+
+LEVEL_ERROR = 0.04
+"""By which a model's levels are wrong, eV: states closer than this exchange their characters elsewhere than in the data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +143,26 @@ def collect_samples(
     return Samples(
         steps, np.stack([energies[steps], energies[steps + 1]], axis=1), couplings, occupied, hamiltonian.timestep
     )  # fmt: skip
+
+
+def mixing(samples: Samples) -> Floats:
+    r"""Return how far couplings times gaps are uncertain because states mix differently in a model [n_samples, n_states, n_states], eV^2.
+
+    A level that is wrong by `LEVEL_ERROR` mixes states i and k by about :math:`a_{ik} = w/\sqrt{(E_i - E_k)^2 + w^2}`:
+
+    .. math:: \sigma_{ij}^2 = \sum_k a_{ik}^2 h_{kj}^2 + h_{ik}^2 a_{kj}^2
+
+    Unknown couplings count as none.
+    """
+    middle = samples.energies.mean(axis=1)
+    gaps = middle[:, None, :] - middle[:, :, None]
+    diagonal = np.arange(middle.shape[1])
+    share = LEVEL_ERROR**2 / (gaps**2 + LEVEL_ERROR**2)
+    share[:, diagonal, diagonal] = 0.0
+    square = np.nan_to_num(samples.couplings * gaps, nan=0.0) ** 2
+    slopes = (samples.energies[:, 1] - samples.energies[:, 0]) * (HBAR / samples.timestep)
+    square[:, diagonal, diagonal] = (slopes - slopes.mean(axis=1, keepdims=True)) ** 2
+    return np.sqrt(share @ square + square @ share)
 
 
 def lowest_band(basis: OrbitalBasis, numbers: Integers, n_states: int, n_occupied: int) -> int:
