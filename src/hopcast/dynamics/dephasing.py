@@ -130,3 +130,126 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
     return Dephasing(
         (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
         g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), float(taus[3]), bool((taus != raws).any()), _excess(gap),
+    )  # fmt: skip
+
+
+def dephasing_time(
+    ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), convention: str = "gaussian"
+) -> float:
+    r"""Return the pure-dephasing time of a pair of states, fs.
+
+    Conventions differ by constant factors for a gap that moves slowly against its own dephasing:
+
+    - ``gaussian``: least-squares fit of :math:`D(t)` by :math:`e^{-t^2/2\tau^2}` (:math:`\hbar/\sigma` for a static gap),
+    - ``e-folding``: fit by :math:`e^{-t^2/\tau^2}` (:math:`\sqrt2\,\hbar/\sigma`),
+    - ``pyxaid``: as PYXAID's code regresses it (`pyxaid_dephasing.pyxaid_rate`, the same limit),
+    - ``libra``: :math:`\sqrt{12/5}\,\hbar/\sigma`, no fit.
+
+    The fit runs from 0 to where :math:`D` has first fallen to 0.001, or over all lags. Times are floored at 0.1 fs
+    and capped at 10,000 fs: the gap of a (nearly) degenerate pair hardly moves and would dephase never.
+
+    Parameters
+    ----------
+    ham
+        Vibronic Hamiltonian whose energies are all known.
+    pair
+        Two states.
+    convention
+        "gaussian", "e-folding", "pyxaid" or "libra".
+
+    Raises
+    ------
+    InputError
+        If a state is out of range or an energy unknown.
+    ConfigError
+        If the convention is unknown.
+
+    References
+    ----------
+    A. V. Akimov, O. V. Prezhdo, J. Chem. Theory Comput. 2014, 10, 789, 10.1021/ct400934c.
+    """
+    check_choice("convention", convention, CONVENTIONS)
+    return dephasing_function(ham, pair).tau(convention)
+
+
+def _excess(gap: NDArray[np.float64]) -> float:
+    if gap.size < 4 or np.ptp(gap) == 0:
+        return 0.0
+    return float((1.0 - min(2.0 * memory_time(gap) / gap.size, 0.9)) ** -0.5 - 1.0)
+
+
+def dephasing_influence(gap: NDArray[np.float64], timestep: float, tau: float) -> NDArray[np.float64]:
+    r"""Return by how much each value of a gap moves the dephasing time found from it, relatively; the mean is 0.
+
+    :math:`\psi_t = -p\,(m_t/\bar m - 1)`, :math:`m_t = \delta E_t\,(w * \delta E)_t` with the weights `w` that the lags have in
+    :math:`g(\tau)`, and :math:`p = g/(\tau g')`, because all of :math:`g` times :math:`1+\epsilon` reaches its old value at :math:`\tau(1-p\,\epsilon)`: 1/2
+    for a gap that stands still meanwhile (:math:`\tau = \hbar/\sigma`, :math:`m = \delta E^2`), 1 for one that moves fast.
+
+    Parameters
+    ----------
+    gap
+        [n], eV.
+    timestep
+        fs.
+    tau
+        Dephasing time found, fs.
+    """
+    away = gap - gap.mean()
+    reach = int(min(tau / timestep, (gap.size - 1) // 2))
+    weights = reach + 1.0 - np.abs(np.arange(-reach, reach + 1))
+    product = away * np.convolve(away, weights / weights.sum(), mode="same")
+    mean = float(product.mean())
+    covariance = np.array([away[: gap.size - k] @ away[k:] for k in range(reach + 1)])
+    slopes = np.concatenate([[0.0], np.cumsum(0.5 * (covariance[1:] + covariance[:-1]))])
+    power = 0.5
+    if reach > 0 and slopes[-1] > 0:
+        power = float(np.clip(np.trapezoid(slopes) / (reach * slopes[-1]), 0.5, 1.0))
+    return -power * (product / mean - 1.0) if mean > 0 else np.zeros_like(gap)
+
+
+def dephasing_matrix(ham: VibronicHamiltonian, convention: str = "gaussian") -> NDArray[np.float64]:
+    """Return the dephasing times of all pairs [n_states, n_states], fs, infinite on the diagonal."""
+    tau = np.full((ham.n_blocks, ham.n_blocks), np.inf)
+    for i in range(ham.n_blocks):
+        for j in range(i + 1, ham.n_blocks):
+            tau[i, j] = tau[j, i] = dephasing_time(ham, (i, j), convention)
+    return tau
+
+
+class _Exponent:
+    """g(t) of a correlation function that is linear between lags."""
+
+    def __init__(self, covariance: NDArray[np.float64], timestep: float) -> None:
+        self.c, self.h = covariance, timestep
+        left, right = covariance[:-1], covariance[1:]
+        self.inner = np.concatenate([[0.0], np.cumsum(0.5 * timestep * (left + right))])
+        steps = timestep * self.inner[:-1] + timestep**2 * (2.0 * left + right) / 6.0
+        self.outer = np.concatenate([[0.0], np.cumsum(steps)])
+
+    def __call__(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        k = np.minimum((times / self.h).astype(np.int64), self.c.size - 2)
+        u = times - k * self.h
+        slope = (self.c[k + 1] - self.c[k]) / self.h
+        g: NDArray[np.float64] = self.outer[k] + u * self.inner[k] + u**2 * self.c[k] / 2 + u**3 * slope / 6
+        return g / HBAR**2
+
+
+def _fit_gaussian(
+    exponent: _Exponent, times: NDArray[np.float64], function: NDArray[np.float64], sigma: float
+) -> float:
+    if sigma == 0 or HBAR / sigma > TAU_CAP:
+        return np.inf
+    faded = np.flatnonzero(function <= _FADED)
+    stop = times[faded[0]] if faded.size else times[-1]
+    grid = np.linspace(0.0, stop, 2001)
+    target = np.exp(-exponent(grid))
+
+    def misfit(log_tau: float) -> float:
+        return float(np.mean((target - np.exp(-0.5 * (grid / np.exp(log_tau)) ** 2)) ** 2))
+
+    # the fit may have more than one local minimum where D oscillates: look everywhere first
+    trial = np.linspace(np.log(0.5 * HBAR / sigma), np.log(4 * TAU_CAP), 200)
+    best = int(np.argmin([misfit(x) for x in trial]))
+    low, high = trial[max(best - 1, 0)], trial[min(best + 1, trial.size - 1)]
+    found = minimize_scalar(misfit, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
+    return float(np.exp(found.x))
