@@ -161,6 +161,19 @@ def check_flavours(folder):
         judge(f"C^+ C - 1 at k-point {kpoint}", np.abs(overlap(c, c, real=False) - np.eye(8)).max(), 1e-8)
     gamma = run(folder / "gamma", nuclei(np.arange(10.0), 1.0))
     half = Save.open(gamma.folder / "frames" / "000000" / "out" / "frame.save").coefficients(range(8), 0, 0)
+    alone = QeSettings(
+        pseudopotentials=SETTINGS.pseudopotentials,
+        ecutwfc=18,
+        conv_thr=1e-13,
+        added_bands=12,
+        kpoints=(1, 1, 1),
+    )
+    plan = run(folder / "alone", nuclei(np.arange(3.0), 1.0), alone)
+    complex_states = harvest_waves(plan.folder, selection=Selection(bands=(0, 8))).hamiltonian
+    real_states = harvest_waves(gamma.folder, selection=Selection(bands=(0, 8))).hamiltonian
+    change = np.abs(complex_states.nac) - np.abs(real_states.nac[:2])
+    print(f"Gamma alone with complex arithmetic: {complex_states!r}")
+    judge("couplings against those of K_POINTS gamma, eV", np.abs(change).max(), 1e-6)
     print(
         f"  (half the sphere has {half.shape[1]} plane waves, the whole {save.coefficients(range(1), 0, 0).shape[1]})"
     )

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import hopcast as hc
 from hopcast.cli.app import app
 from hopcast.io import write_native
+from hopcast.study import read_config
+from hopcast.study.inputs import read_data
 
 sys.path.insert(0, str(Path(__file__).parent))
 import plane_wave_files as files
@@ -126,7 +128,17 @@ def test_pairs_are_placed_in_their_trajectory(tmp_path, first_number):
     )
 
 
-def test_a_study_from_a_folder_of_pairs(tmp_path, monkeypatch):
+def test_a_study_reads_the_folders_themselves(tmp_path):
+    vasp_run(tmp_path / "run", range(5), real=True)
+    (tmp_path / "study.toml").write_text('[data]\ntrajectory = "run"\nhamiltonian = "run"\ntimestep = 1.0\n')
+    data = read_data(read_config(tmp_path / "study.toml"))
+    assert data.hamiltonian.state_labels == ("VBM", "CBM")
+    assert_allclose(data.trajectory.positions, nuclei(5).positions, atol=1e-12)
+    whole = hc.derive_couplings(hc.read_hamiltonian(tmp_path / "run", timestep=1.0)).frontier()
+    assert_array_equal(np.abs(data.hamiltonian.nac), np.abs(whole.nac))
+
+
+def test_a_study_from_a_folder_of_pairs(tmp_path):
     """`hopcast run` on what VASP left: the lifetime is that of the Hamiltonian which the plane waves were made from."""
     n_frames = 200
     pairs = np.arange(2, n_frames - 1, 5)

@@ -1,6 +1,7 @@
 """Wavefunctions of VASP and QE: every flavour against a direct sum, index orders, frames that do not belong together."""
 
 import dataclasses
+import pickle
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import hopcast as hc
+from hopcast.core.chunks import computing_on
 from hopcast.core.units import HBAR
 from hopcast.io.wavefunctions import Save, Wavecar
 from hopcast.io.wavefunctions.frames import stretches
@@ -215,6 +217,31 @@ class TestVasp:
             assert_array_equal(
                 hc.read_hamiltonian(tmp_path, timestep=1.0, workers=workers).overlaps, alone.overlaps
             )
+
+    def test_stretches_travel(self, tmp_path, monkeypatch):
+        """On a scheduler what is read elsewhere must come back the same, through pickles."""
+        frames = [files.channel(0.5 * step, n_occupied=2, real=True) for step in range(9)]
+        for number, one in enumerate(frames):
+            files.write_wavecar(tmp_path / "vasp" / str(number) / "WAVECAR", [[one]], half="x")
+            files.write_save(tmp_path / "qe" / str(number) / "a.save", [[one]], gamma=True)
+
+        class Elsewhere:
+            calls = 0
+
+            def map(self, function, items):
+                for item in items:
+                    self.calls += 1
+                    there, what = pickle.loads(pickle.dumps((function, item)))
+                    yield pickle.loads(pickle.dumps(there(what)))
+
+        monkeypatch.setattr("hopcast.io.wavefunctions.frames.STRETCH", (1, 2))
+        for code in ("vasp", "qe"):
+            here = hc.read_hamiltonian(tmp_path / code, timestep=1.0)
+            elsewhere = Elsewhere()
+            with computing_on(elsewhere):
+                there = hc.read_hamiltonian(tmp_path / code, timestep=1.0)
+            assert elsewhere.calls >= 4
+            assert_array_equal(there.overlaps, here.overlaps)
 
     @given(numbers=st.sets(st.integers(0, 60), min_size=1))
     def test_stretches_read_each_frame_once_and_each_pair(self, numbers):
@@ -596,9 +623,11 @@ class TestPeers:
     @pytest.mark.parametrize("kind", ["std", "gam", "ncl"])
     def test_wavecar(self, tmp_path, kind):
         outputs = pytest.importorskip("pymatgen.io.vasp.outputs")
-        options = {"std": {}, "gam": {"real": True}, "ncl": {"spinor": True, "n_occupied": 4, "n_bands": 12}}[
-            kind
-        ]
+        options = {
+            "std": {"kpoint": SKEWED_K},
+            "gam": {"real": True},
+            "ncl": {"spinor": True, "n_occupied": 4, "n_bands": 12},
+        }[kind]
         frames = trajectory(**options)
         vasp(tmp_path, [[[one]] for one in frames], half="x" if kind == "gam" else None)
         theirs = [outputs.Wavecar(str(file)) for file in sorted(tmp_path.glob("*/WAVECAR"))]
