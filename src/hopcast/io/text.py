@@ -165,7 +165,7 @@ def _numbers_of(data: bytes, columns: int | None) -> NDArray[np.float64] | None:
 
 
 _D_TO_E = bytes.maketrans(b"dD", b"ee")
-_GLUED = re.compile(rb"(?<=\d)(?=[-+]\d*\.\d)")
+_GLUED = re.compile(rb"(\.\d*(?:[eEdD][-+]?\d+)?)(?=[-+]\d*\.\d)")
 
 
 def _python_number(token: bytes) -> float:
@@ -189,7 +189,7 @@ def split_glued(data: bytes) -> bytes:
 
     An exponent without its letter (``1.0-103``) has no decimal point and stays.
     """
-    return _GLUED.sub(b" ", data)
+    return _GLUED.sub(rb"\1 ", data)
 
 
 def as_number(token: bytes | str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from pathlib import Path
@@ -87,17 +88,25 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             columns = _columns(entries.get("Properties", "species:S:1:pos:R:3"), path, frame)
             at, species = columns["pos"][0], columns["species"][0]
             moving = columns.get("momenta", (0, 0))
-            symbols = []
+            n_columns = sum(width for _, width in columns.values())
+            symbols: list[str] = []
             for atom in range(n_atoms):
-                words = split_glued(file.readline(_MAX_LINE)).decode("utf-8", "replace").split()
-                try:
+                line = file.readline(_MAX_LINE)
+                if len(line.split()) != n_columns:
+                    line = split_glued(line)
+                words = line.decode("utf-8", "replace").split()
+                complete = len(words) == n_columns
+                if complete:
                     symbols.append(words[species])
-                    positions.extend(as_number(word) for word in words[at : at + 3])
-                    if moving[1] == 3:
-                        momenta.extend(as_number(word) for word in words[moving[0] : moving[0] + 3])
-                    complete = len(words) == sum(width for _, width in columns.values())
-                except (ValueError, IndexError):
-                    complete = False
+                    place = [as_number(word) for word in words[at : at + 3]]
+                    momentum = (
+                        [as_number(word) for word in words[moving[0] : moving[0] + 3]]
+                        if moving[1] == 3
+                        else []
+                    )
+                    positions.extend(place)
+                    momenta.extend(momentum)
+                    complete = all(math.isfinite(number) for number in (*place, *momentum))
                 if not complete:
                     found = " ".join(words)[:60] or "nothing"
                     raise InputError(
