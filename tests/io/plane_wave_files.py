@@ -211,9 +211,9 @@ def write_poscar(path, time, cell=CELL):
 
 SCHEMA = """<?xml version="1.0" encoding="UTF-8"?>
 <qes:espresso xmlns:qes="http://www.quantum-espresso.org/ns/qes/qes-1.0">
-<input><control_variables><prefix>{prefix}</prefix></control_variables></input>
+<input><control_variables><calculation>{calculation}</calculation><prefix>{prefix}</prefix></control_variables></input>
 <output>
-<convergence_info><scf_conv><convergence_achieved>true</convergence_achieved></scf_conv></convergence_info>
+<convergence_info><scf_conv><convergence_achieved>{converged}</convergence_achieved></scf_conv></convergence_info>
 <algorithmic_info><uspp>{uspp}</uspp><paw>false</paw></algorithmic_info>
 <atomic_structure nat="2" alat="{alat!r}"><atomic_positions>{atoms}</atomic_positions><cell>{cell}</cell></atomic_structure>
 <basis_set><gamma_only>{gamma}</gamma_only><ecutwfc>{cutoff!r}</ecutwfc></basis_set>
@@ -238,6 +238,8 @@ def write_save(
     spinor=False,
     hdf5=False,
     uspp=False,
+    calculation="scf",
+    converged=True,
     bohr=0.529177210903,
 ):
     """Write a prefix.save of [spin][k-point] channels: the XML, and a file of wavefunctions for each."""
@@ -256,7 +258,7 @@ def write_save(
         )
     places = atoms_at(time) @ cell / bohr
     text = SCHEMA.format(
-        prefix=folder.name.removesuffix(".save"), uspp=str(uspp).lower(), alat=alat, gamma=str(gamma).lower(), cutoff=cutoff / HARTREE,
+        prefix=folder.name.removesuffix(".save"), calculation=calculation, converged=str(converged).lower(), uspp=str(uspp).lower(), alat=alat, gamma=str(gamma).lower(), cutoff=cutoff / HARTREE,
         lsda=str(len(spins) == 2).lower(), noncolin=str(spinor).lower(), bands="\n".join(bands),
         atoms="".join(f'<atom name="{name}" index="{i}">{_words(place)}</atom>' for i, (name, place) in enumerate(zip(("Si1", "Ge"), places, strict=True), 1)),
         cell="".join(f"<a{i}>{_words(row)}</a{i}>" for i, row in enumerate(cell / bohr, 1)),

@@ -597,6 +597,19 @@ class TestBadInput:
         ):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
+    def test_runs_that_did_not_converge(self, tmp_path):
+        """Those on a fixed density (nscf) say so of their self-consistency, and have none."""
+        frames = trajectory()
+        for number, one in enumerate(frames):
+            files.write_save(tmp_path / str(number) / "a.save", [[one]], calculation="nscf", converged=False)
+        assert hc.read_hamiltonian(tmp_path, timestep=1.0).n_frames == 3
+        files.write_save(tmp_path / "1" / "a.save", [[frames[1]]], converged=False)
+        with pytest.raises(
+            hc.InputError,
+            match=r"1/a\.save/data-file-schema\.xml` says that the self-consistency did not converge",
+        ):
+            hc.read_hamiltonian(tmp_path, timestep=1.0)
+
     def test_wavefunctions_of_each_process(self, tmp_path):
         qe(tmp_path, [[[one]] for one in trajectory()])
         out = tmp_path / "1" / "out"
