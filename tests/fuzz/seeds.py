@@ -105,7 +105,7 @@ def written(form: str, unread: tuple[str, ...] = (), timestep: float | None = 1.
 SEEDS |= {
     "hopcast": written("hopcast", timestep=None),
     "hefei-coupcar": written("hefei-coupcar", timestep=None),
-    "hefei-complex": written("hefei", ("NATXT", "INICON"), timestep=None),
+    "hefei-complex": written("hefei", ("NATXT", "INICON", "COUPCAR"), timestep=None),
     "canac": written("canac"),
     "pyxaid": written("pyxaid", ("run_pyxaid.py",)),
     "libra-text": written("libra-text"),
@@ -118,7 +118,7 @@ def hefei(folder: Path) -> Seed:
     hc.write_hamiltonian(hamiltonian(), folder, format="hefei")
     for name in ("NATXT_RE", "NATXT_IM", "INICON"):
         (folder / name).unlink()
-    return of_hamiltonian(folder, "hefei", timestep=None)
+    return of_hamiltonian(folder, "hefei", timestep=None, unread=("COUPCAR",))
 
 
 @seed("canac-arrays")
