@@ -3,7 +3,7 @@
 import numpy as np
 
 import hopcast as hc
-from hopcast.doctor.nuclei import AMU
+from hopcast.core.units import AMU
 
 N_ATOMS = 6
 NUMBERS = [55, 55, 82, 82, 53, 53]

@@ -354,8 +354,17 @@ def test_unphased_overlaps_are_named_and_wrong_magnitudes_are_bad(healthy):
     assert "phases" not in check(change(ham, overlaps=overlaps)).named()
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (ham.n_frames, 3))
     flipped = overlaps * signs[:-1, :, None] * signs[1:, None, :]
-    mild = next(v for v in check(change(ham, overlaps=flipped)).verdicts if v.name == "phases")
-    assert mild.level == "warn"
+    # couplings that were made with consistent signs stand beside raw overlaps: repaired, and no fault any more
+    mild = verdict_of(check(change(ham, overlaps=flipped)), "phases")
+    assert mild.level == "good"
+    assert "made with consistent signs" in mild.finding
+    turned = ham.nac * signs[:-1, :, None] * signs[:-1, None, :]
+    unrepaired = verdict_of(check(change(ham, overlaps=flipped, nac=turned)), "phases")
+    assert unrepaired.level == "bad"
+    assert "change signs, too" in unrepaired.finding
+    only = change(ham, overlaps=flipped, nac=np.full_like(ham.nac, np.nan), nac_known=None)
+    assert verdict_of(check(only), "phases").level == "warn"
+    assert verdict_of(check(hc.derive_couplings(only)), "phases").level == "good"
     raw = change(ham, overlaps=flipped, nac=(flipped - flipped.swapaxes(1, 2)) * 0.6582 / (2 * ham.timestep))
     severe = next(v for v in check(raw).verdicts if v.name == "phases")
     assert severe.level == "bad"
@@ -395,11 +404,11 @@ def test_the_potential_energy_that_frames_carry(healthy):
 
 
 def test_the_shipped_data_are_unphased_and_repaired():
-    """Real data: raw signs, trivial crossings and a step of 4 fs are named, and nothing else."""
+    """Real data: trivial crossings and a step of 4 fs are named, and nothing else; signs were repaired by hopcast."""
     data = hc.load("cspbi3")
     found = check(data.hamiltonian, data.trajectory)
     assert not found.is_bad
-    assert found.named() == ("phases", "swaps", "time step")
+    assert found.named() == ("swaps", "time step")
     # the gap moves slowly: a short piece shifts, and nobody can call that a drift
     for start in (0, 200, 450):
         piece = slice(start, start + 300)

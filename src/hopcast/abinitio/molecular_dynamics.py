@@ -21,6 +21,7 @@ from hopcast.abinitio.engine import ElectronsError
 from hopcast.abinitio.md_state import Frames, MdState, load_state, save_state
 from hopcast.core.errors import MAX_SEED, ConfigError, InputError, QualityWarning, check_number
 from hopcast.core.trajectory import Trajectory
+from hopcast.core.units import KB
 
 DRIFT_LIMIT = 1e-3
 """eV an atom over the stored frames above which the energy is said to drift."""
@@ -147,7 +148,7 @@ def run_md(
     found = None if file is None else load_state(file, settings)
     if found is None:
         masses = moving.get_masses()[:, None]
-        momenta = np.sqrt(masses * units.kB * temperature) * rng.normal(size=moving.positions.shape)
+        momenta = np.sqrt(masses * KB * temperature) * rng.normal(size=moving.positions.shape)
         moving.set_momenta(momenta)  # less the motion of the whole
         state = state_at(0)
     else:

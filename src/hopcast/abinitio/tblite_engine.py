@@ -19,7 +19,7 @@ from hopcast.abinitio.engine import (
 from hopcast.abinitio.matrices import Matrices, loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError, check_choice
-from hopcast.core.units import BOHR, HARTREE
+from hopcast.core.units import BOHR, HARTREE, KB
 
 METHODS = ("GFN1-xTB", "GFN2-xTB", "IPEA1-xTB")
 LAST_ELEMENT = 86
@@ -148,7 +148,7 @@ class TbliteEngine:
                 )
                 for key, value in (
                     ("verbosity", 0), ("save-integrals", 1), ("accuracy", self.accuracy), ("max-iter", self.max_iterations),
-                    ("temperature", self.temperature * 8.617333262e-5 / HARTREE),
+                    ("temperature", self.temperature * KB / HARTREE),
                 ):  # fmt: skip
                     calculator.set(key, value)
                 result = calculator.singlepoint()

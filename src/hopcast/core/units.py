@@ -10,6 +10,9 @@ HBAR: Final = 0.6582119569
 KB: Final = 8.617333262e-5
 """Boltzmann constant, eV/K (CODATA 2018)."""
 
+AMU: Final = 103.642696
+"""1 atomic mass unit in eV fs^2 / Å^2."""
+
 RYDBERG: Final = 13.605693
 """1 Ry in eV."""
 

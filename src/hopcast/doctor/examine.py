@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,17 @@ from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
-from hopcast.doctor import nuclei, states
+from hopcast.doctor import nuclei, scales, seams, signs, states
 from hopcast.doctor.pair import Context, choose_pair, named
 from hopcast.doctor.partners import partners
 from hopcast.doctor.together import alignment
 from hopcast.doctor.verdict import Diagnosis, Verdict
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function
+
+CHECKS: tuple[Callable[[VibronicHamiltonian, Context], Verdict], ...] = (
+    scales.units, signs.phases, signs.flips, signs.autocorrelation, states.swaps, states.spikes, scales.closed_gap, seams.frames,
+    seams.missing_energies, seams.numbering_of_states, scales.gap_drift, scales.length, scales.dephasing, scales.decay, scales.substeps,
+)  # fmt: skip
 
 
 def check(
@@ -70,8 +76,8 @@ def check(
             dephasing = str(error)
         context = Context(pair, named(hamiltonian, pair), duration, is_gap, dephasing)
         usable = _with_couplings(raw).merged()
-        for each in states.CHECKS:
-            verdicts.append(each(raw if each is states.phases else usable, context))
+        for each in CHECKS:
+            verdicts.append(each(raw if each is signs.phases else usable, context))
         names.append(given)
         series |= {
             "gap": usable.gap(pair), "coupling": np.abs(usable.coupling(pair)), "timestep": np.array(usable.timestep),
@@ -80,7 +86,7 @@ def check(
         for look in nuclei.CHECKS:
             verdicts.append(look(trajectory))
         verdicts.append(
-            nuclei.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64))
+            seams.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64))
         )
         verdicts.append(
             nuclei.potential_energy(

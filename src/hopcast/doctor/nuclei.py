@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.trajectory import Trajectory
-from hopcast.core.units import KB
-from hopcast.doctor.states import drift_of, missing_of
+from hopcast.core.units import AMU, KB
+from hopcast.doctor.scales import drift_of
+from hopcast.doctor.seams import long_steps, missing_of, repeated_places
 from hopcast.doctor.verdict import Verdict, at
 
-AMU: float = 103.642696
-"""1 atomic mass unit in eV fs^2 / Å^2."""
 TEMPERATURES = (5.0, 5000.0)
 MAX_DRIFT = 0.25
 
@@ -47,44 +46,91 @@ def wraps(trajectory: Trajectory) -> Verdict:
 
 def order(trajectory: Trajectory) -> Verdict:
     """Atoms of one element that exchange their places from one frame to the next."""
-    steps = _steps(trajectory)
-    if any(trajectory.pbc) and np.abs(np.linalg.det(trajectory.cell)).min() > 1e-8:
-        fraction = _fractional(trajectory, steps)
-        nearest = fraction - np.rint(fraction)
-        steps = nearest @ np.broadcast_to(trajectory.cell, (trajectory.n_frames, 3, 3))[1:]
+    steps = nearest_steps(trajectory)
     length = np.sqrt((steps**2).sum(axis=2))
     typical = float(np.median(length))
     far = length > max(8 * typical, 0.7)
-    suspects = np.flatnonzero(far.sum(axis=1) >= 2)
+    moved = map(int, np.flatnonzero(far.sum(axis=1) >= 2))
+    suspects = [step for step in moved if _exchanged(trajectory, step, far[step], typical)]
     evidence = {"typical_step_A": typical, "frames": float(len(suspects))}
-    if len(suspects):
+    if suspects:
         atoms = np.flatnonzero(far[suspects[0]])
         return Verdict(
-            "order of atoms", "bad", f"Atoms {', '.join(str(a) for a in atoms[:6])} jump together at frame {suspects[0] + 1}: their order changes.",
-            "Sort the atoms alike in all frames (restarts and supercell tools reorder them).", evidence, at(suspects + 1),
+            "order of atoms", "bad", f"Atoms {', '.join(str(a) for a in atoms[:6])} take each other's places at frame {suspects[0] + 1}: their order changes.",
+            "Sort the atoms alike in all frames (restarts and supercell tools reorder them).", evidence, at(np.array(suspects) + 1),
         )  # fmt: skip
     return Verdict(
         "order of atoms", "good", f"Every atom moves by about {typical:.2g} Å a frame.", "", evidence
     )
 
 
+def _exchanged(trajectory: Trajectory, step: int, far: NDArray[np.bool_], typical: float) -> bool:
+    """Return whether the atoms that go far in a step stand near to where others of them stood: a gap in time leaves them anywhere."""
+    from scipy.optimize import linear_sum_assignment
+
+    atoms = np.flatnonzero(far)
+    before, after = trajectory.positions[step, atoms], trajectory.positions[step + 1, atoms]
+    between = _nearest(trajectory, after[:, None] - before[None, :], step + 1)
+    distance = np.sqrt((between**2).sum(axis=2))
+    rows, columns = linear_sum_assignment(distance)
+    return bool(np.median(distance[rows, columns]) < max(4 * typical, 0.3))
+
+
+def _is_periodic(trajectory: Trajectory) -> bool:
+    return any(trajectory.pbc) and float(np.abs(np.linalg.det(trajectory.cell)).min()) > 1e-8
+
+
+def _nearest(trajectory: Trajectory, vectors: NDArray[Any], frame: int) -> NDArray[Any]:
+    """Return the nearest images of vectors [..., 3]."""
+    if not _is_periodic(trajectory):
+        return vectors
+    cell = trajectory.cells()[frame]
+    fraction = vectors @ np.linalg.inv(cell)
+    result: NDArray[Any] = (fraction - np.rint(fraction) * np.array(trajectory.pbc)) @ cell
+    return result
+
+
+def nearest_steps(trajectory: Trajectory) -> NDArray[np.float64]:
+    """Return the steps of the atoms to the nearest image [n_frames - 1, n_atoms, 3], Å."""
+    steps = _steps(trajectory)
+    if _is_periodic(trajectory):
+        fraction = _fractional(trajectory, steps)
+        nearest = fraction - np.rint(fraction)
+        steps = nearest @ np.broadcast_to(trajectory.cell, (trajectory.n_frames, 3, 3))[1:]
+    return steps
+
+
 def duplicates(trajectory: Trajectory) -> Verdict:
-    """Frames with exactly the positions of the frame before."""
-    same = np.flatnonzero(np.all(np.diff(trajectory.positions, axis=0) == 0, axis=(1, 2))) + 1
-    if len(same):
+    """Frames with exactly the positions of an earlier frame: at a restart, or a file joined to itself."""
+    places = np.asarray(trajectory.positions, dtype=np.float64)
+    if _is_periodic(trajectory):  # images of one place are one place
+        fraction = np.linalg.solve(trajectory.cells().swapaxes(1, 2), places.swapaxes(1, 2)).swapaxes(1, 2)
+        places = np.mod(fraction + 1e-7, 1.0)
+    same = repeated_places(places)
+    if len(same) and np.any(places != places[0]):
+        earlier = int(np.argmax(np.abs(places - places[same[0]]).reshape(len(places), -1).max(axis=1) < 1e-5))
         return Verdict(
-            "duplicate geometries", "bad", f"{len(same)} frames have exactly the positions of the frame before.",
-            "Remove repeated frames: restarts write the last frame twice.", {"repeated": float(len(same))}, at(same),
+            "duplicate geometries", "bad", f"{len(same)} frames have exactly the positions of an earlier frame ({same[0]} those of {earlier}).",
+            "Remove repeated frames: restarts write the last frames twice.", {"repeated": float(len(same))}, at(same),
         )  # fmt: skip
     return Verdict("duplicate geometries", "good", "No frame is repeated.")
 
 
 def missing(trajectory: Trajectory) -> Verdict:
-    """Find steps that go twice as far as those around them."""
+    """Find steps that go twice as far as those around them, or further than any motion."""
+    name = "missing geometries"
     if trajectory.n_frames < 20:
-        return Verdict("missing geometries", "skipped", "It needs twenty frames.")
+        return Verdict(name, "skipped", "It needs twenty frames.")
+    length = np.sqrt((nearest_steps(trajectory) ** 2).sum(axis=2).mean(axis=1))
+    seams = long_steps(length)
+    if len(seams):
+        return Verdict(
+            name, "bad", f"{len(seams)} steps go up to {length[seams].max() / np.median(length):.2g} times as far as the typical one, all atoms together (the "
+            f"first from frame {seams[0]} to {seams[0] + 1}): frames are missing, or runs are joined that do not continue each other.",
+            "Add the missing frames, or cut the data there.", {"typical_step_A": float(np.median(length))}, at(seams),
+        )  # fmt: skip
     found = missing_of(trajectory.positions, "positions")
-    return Verdict("missing geometries", found.level, found.finding, found.fix, found.evidence, found.frames)
+    return Verdict(name, found.level, found.finding, found.fix, found.evidence, found.frames)
 
 
 def masses(trajectory: Trajectory) -> NDArray[np.float64]:
@@ -99,9 +145,44 @@ def temperatures(trajectory: Trajectory) -> NDArray[np.float64]:
     velocities = trajectory.with_velocities().velocities
     assert velocities is not None
     kinetic = 0.5 * np.einsum("tax,tax,a->t", velocities, velocities, masses(trajectory))
-    freedom = max(3 * trajectory.n_atoms - 3, 1)
-    result: NDArray[np.float64] = 2 * kinetic / (freedom * KB)
+    result: NDArray[np.float64] = 2 * kinetic / (freedom(trajectory) * KB)
     return result
+
+
+def freedom(trajectory: Trajectory) -> int:
+    """Return the degrees of freedom that share the temperature: without the motion of the whole, and of a molecule without its turning.
+
+    What is at rest takes no part: the centre of mass where it hardly moves, and the rotation where the angular momentum is a
+    small share of what it would be at this temperature.
+    """
+    velocities = trajectory.with_velocities().velocities
+    assert velocities is not None
+    m, n = masses(trajectory), trajectory.n_atoms
+    free = 3 * n
+    kinetic = 0.5 * float(np.einsum("tax,tax,a->t", velocities, velocities, m).mean())
+    momentum = np.einsum("tax,a->tx", velocities, m)
+    share = 3 / max(3 * n, 1)  # of the kinetic energy, if the whole took part
+    if n > 1 and 0.5 * float((momentum**2).sum(axis=1).mean()) / m.sum() < 0.1 * share * kinetic:
+        free -= 3
+    if any(trajectory.pbc) or n < 2:
+        return max(free, 1)
+    middle = np.einsum("tax,a->tx", trajectory.positions, m) / m.sum()
+    arms = trajectory.positions - middle[:, None]
+    turning = np.einsum("tax,a->tx", np.cross(arms, velocities - (momentum / m.sum())[:, None]), m)
+    inertia = np.einsum("a,tax,tax->t", m, arms, arms)[:, None, None] * np.eye(3) - np.einsum(
+        "a,tax,tay->txy", m, arms, arms
+    )
+    axes = (
+        3
+        if float(np.linalg.eigvalsh(inertia[0])[0]) > 1e-3 * float(np.linalg.eigvalsh(inertia[0])[-1])
+        else 2
+    )
+    spin = 0.5 * np.einsum(
+        "tx,txy,ty->t", turning, np.linalg.pinv(inertia, rcond=1e-6, hermitian=True), turning
+    )
+    if float(spin.mean()) < 0.1 * axes / max(3 * n, 1) * kinetic:
+        free -= axes
+    return max(free, 1)
 
 
 def temperature(trajectory: Trajectory) -> Verdict:
@@ -181,21 +262,6 @@ def potential_energy(energies: NDArray[np.float64] | None) -> Verdict:
     if energies is None or len(energies) < 40 or not np.isfinite(energies).all():
         return Verdict("potential energy", "skipped", "It needs forty frames that carry their energy.")
     return drift_of(energies, "potential energy", "The potential energy")
-
-
-def numbering(numbers: NDArray[np.int64] | None) -> Verdict:
-    """Look at the numbers that frames carry in their file."""
-    from hopcast.io.trajectory_parts import numbering_fault
-
-    if numbers is None or len(numbers) < 3 or (numbers < 0).any():
-        return Verdict("numbering", "skipped", "The frames carry no numbers.")
-    fault = numbering_fault(numbers)
-    if fault:
-        return Verdict(
-            "numbering", "bad", f"In the file, {fault}", "Restore the missing frames, or remove those that are repeated.",
-            {"first": float(numbers[0]), "last": float(numbers[-1])},
-        )  # fmt: skip
-    return Verdict("numbering", "good", f"Frames are numbered {numbers[0]} to {numbers[-1]} without a gap.")
 
 
 CHECKS: tuple[Callable[[Trajectory], Verdict], ...] = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.units import FS_PER_NS
+from hopcast.core.units import AMU, FS_PER_NS, KB
 from hopcast.couplings import OverlapDiagnosis
 from hopcast.report import (
     Dephasing,
@@ -108,13 +108,10 @@ def _temperature(data: StudyData) -> tuple[float | None, str]:
     trajectory = data.trajectory
     if trajectory.velocities is None or trajectory.n_atoms < 2:
         return None, "the trajectory has no velocities"
-    from ase import units
-
-    kelvin_per_ev = 1.0 / units.kB
-    mass = atomic_masses[trajectory.numbers] * units._amu / units._e * 1e10  # eV fs^2 / Å^2
+    mass = atomic_masses[trajectory.numbers] * AMU
     kinetic = 0.5 * np.einsum("a,tai,tai->", mass, trajectory.velocities, trajectory.velocities)
     degrees = 3 * (trajectory.n_atoms - 1) * trajectory.n_frames
-    return float(2 * kinetic / degrees * kelvin_per_ev), ""
+    return float(2 * kinetic / (degrees * KB)), ""
 
 
 def _corrections(config: StudyConfig, found: OverlapDiagnosis, n_states: int) -> CorrectionsRecord:
