@@ -136,9 +136,9 @@ def check(
             title=said.getvalue().strip() or data,
         )
     except InputError as error:
-        if "Give `" in str(error) or "Name its `format`" in str(error):
+        if error.topic == "option":
             raise  # what is missing is an option, and not a fault of the data
-        diagnosis = unreadable(data, InputError(in_options(str(error), context.command)))
+        diagnosis = unreadable(data, InputError(in_options(str(error), context.command), topic=error.topic))
     typer.echo(json_module.dumps(diagnosis.to_dict(), indent=2) if json else diagnosis.to_text(), nl=json)
     if html is not None:
         write_page(diagnosis, html)

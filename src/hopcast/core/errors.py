@@ -32,9 +32,26 @@ class OutputError(HopcastError, OSError):
 
 
 class InputError(HopcastError, ValueError):
-    """An argument or a file holds data that cannot be used."""
+    """An argument or a file holds data that cannot be used.
+
+    Parameters
+    ----------
+    message
+        One sentence.
+    topic
+        What is wrong, for those who sort faults (`hopcast check`): the files themselves ("reading"), "numbering", "antisymmetry",
+        "order of atoms", "time step"; or "option": nothing is, but the user must say more.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str = "", *, topic: str = "reading") -> None:
+        super().__init__(message)
+        self.topic = topic
+
+
+class ArgumentError(InputError):
+    """Data that a noun (a trajectory, a Hamiltonian) cannot hold; a reader that has them from a file says which file."""
 
 
 class GateError(HopcastError, RuntimeError):

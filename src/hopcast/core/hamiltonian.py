@@ -20,7 +20,7 @@ from hopcast.core.blocks import (
     find_multiplicities,
     merged_couplings,
 )
-from hopcast.core.errors import InputError
+from hopcast.core.errors import ArgumentError
 from hopcast.core.showing import Shown, make_table
 from hopcast.core.trajectory import checked_frame_numbers
 
@@ -90,39 +90,43 @@ class VibronicHamiltonian(Shown):
         nac = np.asarray(self.nac)
         nac = nac if np.iscomplexobj(nac) else nac.astype(np.float64, copy=False)
         if energies.ndim != 2 or energies.shape[0] == 0:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `energies` must have the shape [n_frames, n_states], but has {energies.shape}."
             )
         if self.energy_grid not in ("frame", "midpoint"):
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`."
             )
         n_states = energies.shape[1]
         n_steps = energies.shape[0] - (self.energy_grid == "frame")
         if n_steps < 1:
-            raise InputError("A vibronic Hamiltonian needs at least two frames, but `energies` has one.")
+            raise ArgumentError("A vibronic Hamiltonian needs at least two frames, but `energies` has one.")
         if nac.shape != (n_steps, n_states, n_states):
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `nac` must hold a matrix at each of the {n_steps} mid-points of the "
                 f"{energies.shape[0]} energies, [{n_steps}, {n_states}, {n_states}], but has the shape {nac.shape}."
             )
         if not (np.isfinite(self.timestep) and self.timestep > 0):
-            raise InputError(f"Argument `timestep` must be a positive number of fs, but is {self.timestep}.")
+            raise ArgumentError(
+                f"Argument `timestep` must be a positive number of fs, but is {self.timestep}."
+            )
         overlaps = None if self.overlaps is None else np.asarray(self.overlaps)
         if overlaps is not None and overlaps.shape != nac.shape:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `overlaps` must have the shape of `nac`, {nac.shape}, but has {overlaps.shape}."
             )
         if self.n_occupied is not None and not 0 <= self.n_occupied <= n_states:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `n_occupied` must lie between 0 and the {n_states} states, but is {self.n_occupied}."
             )
         labels = tuple(self.state_labels) or tuple(str(i) for i in range(n_states))
         if len(labels) != n_states:
-            raise InputError(f"Argument `state_labels` must name {n_states} states, but names {len(labels)}.")
+            raise ArgumentError(
+                f"Argument `state_labels` must name {n_states} states, but names {len(labels)}."
+            )
         multiplicities = tuple(int(size) for size in self.multiplicities) or (1,) * n_states
         if sum(multiplicities) != n_states or min(multiplicities) < 1:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `multiplicities` must add up to the {n_states} states, but is {self.multiplicities}."
             )
         _check_occupations(self.n_occupied, multiplicities, labels)
@@ -267,7 +271,7 @@ class VibronicHamiltonian(Shown):
         """
         index = [self._state(state) for state in states]
         if len(set(index)) != len(index) or not index:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `states` must name at least one state, each once, but is {list(states)}."
             )
         multiplicities = self._multiplicities_of(index)
@@ -298,14 +302,14 @@ class VibronicHamiltonian(Shown):
         """
         n_occupied = 1 if self.n_occupied is None and self.n_blocks == 2 else self._n_occupied_blocks()
         if n_occupied is None:
-            raise InputError(
+            raise ArgumentError(
                 f"The frontier states need the number of occupied states, but the Hamiltonian of {self.n_states} states does not know it. "
                 "Name the two states (`states = [7, 8]` under [data] of a study, `--states` of a command), or read it with "
                 "`n_occupied` (`hopcast convert --occupied`)."
             )
         vbm, cbm = n_occupied - 1, n_occupied
         if vbm < 0 or cbm >= self.n_blocks:
-            raise InputError(
+            raise ArgumentError(
                 f"The frontier states need one occupied and one unoccupied state, but {self.n_occupied} "
                 f"of the {self.n_states} states are occupied."
             )
@@ -314,13 +318,13 @@ class VibronicHamiltonian(Shown):
         labels = self.block_labels
         left = (energies[:, : vbm + 1].argmax(axis=1) != vbm) | (energies[:, cbm:].argmin(axis=1) != 0)
         if left.any():
-            raise InputError(
+            raise ArgumentError(
                 f"States {labels[vbm]} and {labels[cbm]} must stay at the band edges, but at "
                 f"frame {known[left][0]} another state lies between them. Use states in energy order (tracking `energy`)."
             )
         gap = energies[:, cbm] - energies[:, vbm]
         if gap.size and gap.min() <= 0:
-            raise InputError(
+            raise ArgumentError(
                 f"The gap between {labels[vbm]} and {labels[cbm]} must stay open, "
                 f"but is {gap.min():.4g} eV at frame {known[gap.argmin()]}."
             )
@@ -331,10 +335,10 @@ class VibronicHamiltonian(Shown):
     def __getitem__(self, frames: slice) -> VibronicHamiltonian:
         """Return a contiguous run of frames and the couplings between them."""
         if not isinstance(frames, slice) or frames.step not in (None, 1):
-            raise InputError("A Hamiltonian is cut by a slice of frames without a step, e.g. `ham[:100]`.")
+            raise ArgumentError("A Hamiltonian is cut by a slice of frames without a step, e.g. `ham[:100]`.")
         start, stop, _ = frames.indices(self.n_frames)
         if stop - start < 2:
-            raise InputError(
+            raise ArgumentError(
                 f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for."
             )
         last = stop - (self.energy_grid == "midpoint")
@@ -357,7 +361,7 @@ class VibronicHamiltonian(Shown):
 
     def _state(self, state: int) -> int:
         if not 0 <= int(state) < self.n_states:
-            raise InputError(
+            raise ArgumentError(
                 f"State {state} must lie between 0 and {self.n_states - 1}, the states of this Hamiltonian."
             )
         return int(state)
@@ -366,7 +370,7 @@ class VibronicHamiltonian(Shown):
         if not self.is_degenerate:
             return self._state(block)
         if not 0 <= int(block) < self.n_blocks:
-            raise InputError(
+            raise ArgumentError(
                 f"Block {block} must lie between 0 and {self.n_blocks - 1}, the blocks of degenerate states of this Hamiltonian."
             )
         return int(block)
@@ -388,7 +392,7 @@ class VibronicHamiltonian(Shown):
             size = self.multiplicities[block]
             if any(home[state] != block for state in index[at : at + size]) or at + size > len(index):
                 names = ", ".join(self.state_labels[self.blocks[block]])
-                raise InputError(
+                raise ArgumentError(
                     f"Argument `states` must not cut degenerate states, but of {names} (one energy at most frames) it takes a part. "
                     "Name all of them, one after the other, or none."
                 )
@@ -448,7 +452,7 @@ def _check_occupations(
 ) -> None:
     for block in block_slices(multiplicities):
         if n_occupied is not None and block.start < n_occupied < block.stop:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `n_occupied` must not split degenerate states, but {n_occupied} lies among {', '.join(labels[block])} "
                 f"(one energy at most frames). Give {block.start} or {block.stop}, or look whether the window begins where you think."
             )
@@ -463,13 +467,13 @@ def _known(name: str, place: str, values: NDArray[Any], mask: NDArray[np.bool_] 
     else:
         mask = np.asarray(mask, dtype=bool)
         if mask.shape != (len(values),):
-            raise InputError(
+            raise ArgumentError(
                 f"The mask of `{name}` must have one entry a {place}, {len(values)}, but has the shape {mask.shape}."
             )
     broken = np.flatnonzero(mask & ~finite)
     if broken.size:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values[broken[0]]))[0])
-        raise InputError(
+        raise ArgumentError(
             f"Argument `{name}` must be finite where it is known, but {place} {broken[0]} has "
             f"{values[broken[0]][where]} at state {', '.join(str(i) for i in where)}."
         )
@@ -484,7 +488,7 @@ def _check_antihermitian(nac: NDArray[Any], known: NDArray[np.bool_]) -> None:
     scale = float(np.nanmax(np.abs(nac), initial=0.0))
     worst = int(residual.argmax())
     if residual[worst] > 1e-6 * scale + 1e-12:
-        raise InputError(
+        raise ArgumentError(
             "Argument `nac` must be anti-Hermitian (real: antisymmetric), but mid-point "
             f"{worst} deviates by {residual[worst]:.3g} eV."
         )

@@ -215,7 +215,9 @@ def open_file(path: str | Path) -> Iterator[Any]:
         ) from error
     with file:
         if get_attribute(file, "format") != FORMAT_NAME:
-            raise InputError(f"File `{name}` is HDF5, but not hopcast's own form. Name its format.")
+            raise InputError(
+                f"File `{name}` is HDF5, but not hopcast's own form. Name its format.", topic="option"
+            )
         version = int(get_attribute(file, "format_version") or 0)
         if version > FORMAT_VERSION:
             raise InputError(

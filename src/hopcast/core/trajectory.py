@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import ArgumentError
 from hopcast.core.showing import Shown
 
 
@@ -68,36 +68,38 @@ class Trajectory(Shown):
             or positions.shape[0] == 0
             or positions.shape[1] == 0
         ):
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `positions` must have the shape [n_frames, n_atoms, 3], but has {positions.shape}."
             )
         n_frames, n_atoms, _ = positions.shape
         numbers = np.asarray(self.numbers, dtype=np.int64)
         if numbers.shape != (n_atoms,):
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `numbers` must hold one atomic number for each of the {n_atoms} atoms, "
                 f"but has the shape {numbers.shape}."
             )
         _check_finite("positions", positions, numbers)
         cell = np.asarray(self.cell, dtype=np.float64)
         if cell.shape not in ((3, 3), (n_frames, 3, 3)):
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `cell` must have the shape [3, 3] or [{n_frames}, 3, 3], but has {cell.shape}. "
                 "A trajectory file without a cell needs one: give it by hand."
             )
         pbc = tuple(bool(p) for p in np.broadcast_to(self.pbc, (3,)))
         if all(pbc) and not (np.all(np.isfinite(cell)) and np.all(np.abs(np.linalg.det(cell)) > 1e-8)):
-            raise InputError(
+            raise ArgumentError(
                 "Argument `cell` must span a volume where the trajectory is periodic, but its lattice "
                 "vectors are zero, linearly dependent or not finite. Give the cell, or set `pbc` to False."
             )
         if not (np.isfinite(self.timestep) and self.timestep > 0):
-            raise InputError(f"Argument `timestep` must be a positive number of fs, but is {self.timestep}.")
+            raise ArgumentError(
+                f"Argument `timestep` must be a positive number of fs, but is {self.timestep}."
+            )
         velocities = self.velocities
         if velocities is not None:
             velocities = _as_float(velocities)
             if velocities.shape != positions.shape:
-                raise InputError(
+                raise ArgumentError(
                     f"Argument `velocities` must have the shape of the positions {positions.shape}, "
                     f"but has {velocities.shape}."
                 )
@@ -106,7 +108,7 @@ class Trajectory(Shown):
         if energies is not None:
             energies = np.asarray(energies, dtype=np.float64)
             if energies.shape != (n_frames,) or not np.isfinite(energies).all():
-                raise InputError(
+                raise ArgumentError(
                     f"Argument `potential_energies` must hold a finite number for each of the {n_frames} frames, but does not (shape "
                     f"{energies.shape})."
                 )
@@ -160,7 +162,7 @@ class Trajectory(Shown):
         """
         indices = np.flatnonzero(np.array(self.symbols) == element)
         if indices.size == 0:
-            raise InputError(
+            raise ArgumentError(
                 f"Element `{element}` must be in the trajectory, but its elements are {', '.join(self.elements)}."
             )
         return indices
@@ -182,7 +184,7 @@ class Trajectory(Shown):
         if self.velocities is not None:
             return self
         if self.n_frames < 3:
-            raise InputError(
+            raise ArgumentError(
                 f"Velocities need at least 3 frames to be differenced, but the trajectory has {self.n_frames}."
             )
         velocities = np.gradient(self.positions, self.timestep, axis=0, edge_order=2)
@@ -191,10 +193,12 @@ class Trajectory(Shown):
     def __getitem__(self, frames: slice) -> Trajectory:
         """Return the frames of a slice as views; the time step is multiplied by the stride."""
         if not isinstance(frames, slice):
-            raise InputError("A trajectory is indexed by a slice of frames, e.g. `trajectory[:100]`.")
+            raise ArgumentError("A trajectory is indexed by a slice of frames, e.g. `trajectory[:100]`.")
         stride = frames.step or 1
         if stride < 0:
-            raise InputError(f"A slice of a trajectory must run forward in time, but its step is {stride}.")
+            raise ArgumentError(
+                f"A slice of a trajectory must run forward in time, but its step is {stride}."
+            )
         return self._taken(frames, self.timestep * stride)
 
     def take(self, frames: ArrayLike) -> Trajectory:
@@ -207,7 +211,7 @@ class Trajectory(Shown):
         """
         chosen = np.asarray(frames, dtype=np.intp)
         if chosen.ndim != 1 or len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= self.n_frames:
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `frames` must hold frame numbers from 0 to {self.n_frames - 1}, but holds "
                 f"{chosen.min() if len(chosen) else 'none'} to {chosen.max() if len(chosen) else 'none'}."
             )
@@ -262,7 +266,7 @@ def checked_frame_numbers(numbers: ArrayLike | None, n_frames: int) -> NDArray[n
         return None
     given = np.asarray(numbers)
     if given.shape != (n_frames,) or given.dtype.kind not in "iu":
-        raise InputError(
+        raise ArgumentError(
             f"Argument `frame_numbers` must hold a whole number for each of the {n_frames} frames, but has the shape {given.shape} and "
             f"the type {given.dtype}."
         )
@@ -279,7 +283,7 @@ def _check_finite(name: str, values: NDArray[Any], numbers: NDArray[np.int64]) -
             from ase.data import chemical_symbols
 
             frame, atom, axis = bad[0]
-            raise InputError(
+            raise ArgumentError(
                 f"Argument `{name}` must be finite, but frame {start + frame}, atom {atom} "
                 f"({chemical_symbols[numbers[atom]]}) has {values[start + frame, atom, axis]} along {'xyz'[axis]}. "
                 "Check how this frame was written."

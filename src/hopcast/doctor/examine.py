@@ -112,14 +112,7 @@ def _with_couplings(hamiltonian: VibronicHamiltonian) -> VibronicHamiltonian:
     return dataclasses.replace(derive_couplings(hamiltonian))
 
 
-def unreadable(source: object, error: Exception) -> Diagnosis:
-    """Return the diagnosis of data that cannot be read: the reader's sentence is the verdict."""
-    text = str(error)
-    name = "antisymmetry" if "antisymmetric" in text else "reading"
-    for words, better in (("that of step", "numbering"), ("time step", "time step"), ("must hold the same atoms", "order of atoms"),
-                          ("must keep the order", "order of atoms")):  # fmt: skip
-        if words in text and name == "reading":
-            name = better
-    return Diagnosis(
-        str(source), (Verdict(name, "bad", text, "Correct the files as said, then check again."),)
-    )
+def unreadable(source: object, error: InputError) -> Diagnosis:
+    """Return the diagnosis of data that cannot be read: the reader's sentence is the verdict, its topic the name."""
+    verdict = Verdict(error.topic, "bad", str(error), "Correct the files as said, then check again.")
+    return Diagnosis(str(source), (verdict,))

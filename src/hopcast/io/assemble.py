@@ -36,11 +36,14 @@ def need_timestep(name: object, timestep: float | None) -> float:
         If it is None, or no plausible number.
     """
     if timestep is None:
-        raise InputError(f"{named(name)} does not say how far apart its frames are. Give `timestep` in fs.")
+        raise InputError(
+            f"{named(name)} does not say how far apart its frames are. Give `timestep` in fs.", topic="option"
+        )
     if not TIMESTEPS[0] <= timestep <= TIMESTEPS[1]:
         raise InputError(
             f"The time step of `{name}` must be a number of fs between {TIMESTEPS[0]:g} and {TIMESTEPS[1]:g}, but is {timestep:g}. "
-            "Correct it."
+            "Correct it.",
+            topic="time step",
         )
     return float(timestep)
 
@@ -56,7 +59,8 @@ def unit_of(name: str, unit: str | None, default: str) -> tuple[str, float]:
     chosen = unit or default
     if chosen not in UNITS:
         raise InputError(
-            f"The unit of energy of `{name}` must be one of {', '.join(UNITS)}, but is `{chosen}`. Give `unit`."
+            f"The unit of energy of `{name}` must be one of {', '.join(UNITS)}, but is `{chosen}`. Give `unit`.",
+            topic="option",
         )
     return chosen, UNITS[chosen]
 
@@ -150,7 +154,8 @@ def antisymmetric(
         raise InputError(
             f"{named(name) if place is None else place(worst)} must hold antisymmetric couplings (complex: anti-Hermitian), but step "
             f"{worst + first} deviates by {residual[worst] / scale:.3g} of the largest. Check that they are S - S^T and not overlaps, "
-            "and of this number of states."
+            "and of this number of states.",
+            topic="antisymmetry",
         )
     result: NDArray[Any] = 0.5 * (nac - nac.conj().swapaxes(1, 2))
     return result

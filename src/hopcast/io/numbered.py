@@ -76,7 +76,8 @@ def chosen_prefix(folder: Path, prefixes: Sequence[str], wanted: str | None) -> 
         return prefixes[0]
     if wanted is None:
         raise InputError(
-            f"Folder `{folder}` holds the files of several Hamiltonians ({listed}), and hopcast does not guess. Give `prefix`, one of these."
+            f"Folder `{folder}` holds the files of several Hamiltonians ({listed}), and hopcast does not guess. Give `prefix`, one of these.",
+            topic="option",
         )
     if wanted not in prefixes:
         raise InputError(
@@ -102,7 +103,8 @@ def consecutive(folder: Path, files: dict[int, Path], what: str) -> list[int]:
         missing = next(a + 1 for a, b in itertools.pairwise(numbers) if b != a + 1)
         raise InputError(
             f"Folder `{folder}` must hold {what} of every step from {numbers[0]} to {numbers[-1]}, but that of step {missing} is "
-            "missing. Calculate it, or move the steps after the gap elsewhere: a coupling across a gap has no meaning."
+            "missing. Calculate it, or move the steps after the gap elsewhere: a coupling across a gap has no meaning.",
+            topic="numbering",
         )
     return numbers
 

@@ -19,7 +19,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.errors import ConfigError, InputError, check_choice, check_number
+from hopcast.core.errors import (
+    ArgumentError,
+    ConfigError,
+    InputError,
+    OutputError,
+    check_choice,
+    check_number,
+)
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
@@ -268,15 +275,16 @@ def reading(path: Path, form: Format) -> Iterator[None]:
     """
     try:
         yield
+    except OutputError:  # of a temporary copy
+        raise
     except (OSError, MemoryError) as error:
         raise InputError(
             f"`{path}` cannot be read as `{form.name}` ({error}). Check that it is complete and may be read."
         ) from error
-    except InputError as error:
-        if str(path) in str(error) or re.search(r"\b(Files?|Folder) `", str(error)):
-            raise
+    except ArgumentError as error:
         raise InputError(
-            f"`{path}` cannot be read as `{form.name}`: {error} Correct it at its source and write it again."
+            f"`{path}` cannot be read as `{form.name}`: {error} Correct it at its source and write it again.",
+            topic=error.topic,
         ) from error
 
 
@@ -322,13 +330,15 @@ def recognise(path: Path, kind: Kind) -> Format:
     if found:
         raise InputError(
             f"`{path}` may be {' or '.join(f'`{each.name}`' for each in found)}, and hopcast does not guess. "
-            "Name its `format`."
+            "Name its `format`.",
+            topic="option",
         )
     raise InputError(
         f"`{path}` {_known_by_name(path)}"
         if _known_by_name(path)
         else f"`{path}` is in no format that hopcast recognises as a {kind} ({', '.join(f.name for f in list_formats(kind))}). "
-        "Name its `format`, or see `hopcast formats`."
+        "Name its `format`, or see `hopcast formats`.",
+        topic="option",
     )
 
 

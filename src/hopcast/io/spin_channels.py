@@ -89,7 +89,8 @@ class SpinChannel:
             alpha, beta = both[:, :n_states], both[:, n_states:]
             if spin == 1 and not np.any(beta):
                 raise InputError(
-                    f"Folder `{path}` has no beta states (all energies are zero). Give `spin` 0."
+                    f"Folder `{path}` has no beta states (all energies are zero). Give `spin` 0.",
+                    topic="option",
                 )
             apart = float(np.abs(alpha - beta).max(initial=0.0))
             if spin is None and np.any(beta) and apart > 1e-6:

@@ -147,7 +147,8 @@ class OnText:
             raise InputError(
                 f"File `{self._path}` must hold the same atoms in every frame, but frame {start} holds {found.formula} ({found.n_atoms} "
                 f"atoms), or its atoms in another order than the {len(self._symbols or ())} of frame 0. Read runs of different atoms "
-                "one by one."
+                "one by one.",
+                topic="order of atoms",
             )
         if found.n_frames != stop - start:
             raise InputError(

@@ -33,7 +33,8 @@ def given_cell(cell: ArrayLike, name: object) -> NDArray[np.float64]:
     if given.shape[-2:] != (3, 3) or given.ndim not in (2, 3):
         raise InputError(
             f"The cell of `{name}` must be three lengths or lattice vectors [3, 3] in Å, but has the shape {given.shape}. "
-            "Give `cell` in one of these forms."
+            "Give `cell` in one of these forms.",
+            topic="option",
         )
     return given
 
@@ -90,7 +91,8 @@ def numbering_fault(numbers: NDArray[np.int64]) -> str:
 def no_cell(path: Path) -> InputError:
     """Return the error of a file without a cell."""
     return InputError(
-        f"File `{path}` has no cell. Give `cell` (three lengths or lattice vectors in Å), or `pbc=False` for a molecule."
+        f"File `{path}` has no cell. Give `cell` (three lengths or lattice vectors in Å), or `pbc=False` for a molecule.",
+        topic="option",
     )
 
 
@@ -105,7 +107,8 @@ def check_same_atoms(name: Path, frame: int, first: NDArray[Any], numbers: NDArr
     if len(numbers) != len(first):
         raise InputError(
             f"File `{name}` must hold the same atoms in every frame, but frame {frame} has {len(numbers)} "
-            f"instead of {len(first)}. Read runs of different atoms one by one."
+            f"instead of {len(first)}. Read runs of different atoms one by one.",
+            topic="order of atoms",
         )
     changed = np.flatnonzero(numbers != first)
     if changed.size:
@@ -114,7 +117,8 @@ def check_same_atoms(name: Path, frame: int, first: NDArray[Any], numbers: NDArr
         atom = changed[0]
         raise InputError(
             f"File `{name}` must keep the order of the atoms, but in frame {frame} atom {atom} is "
-            f"{chemical_symbols[numbers[atom]]} instead of {chemical_symbols[first[atom]]}. Sort the frames alike."
+            f"{chemical_symbols[numbers[atom]]} instead of {chemical_symbols[first[atom]]}. Sort the frames alike.",
+            topic="order of atoms",
         )
 
 

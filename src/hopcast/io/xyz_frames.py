@@ -31,7 +31,8 @@ def find_frames(path: Path) -> NDArray[np.int64]:
     n_atoms = first_count(path)
     if not n_atoms:
         raise InputError(
-            f"File `{path}` cannot be read as a trajectory: it must begin with the number of atoms. Name its `format`."
+            f"File `{path}` cannot be read as a trajectory: it must begin with the number of atoms. Name its `format`.",
+            topic="option",
         )
     size = path.stat().st_size
     if 8 * n_atoms > size:
@@ -98,7 +99,8 @@ def _another(path: Path, frame: int, line: bytes, n_atoms: int) -> InputError:
     if found.isdigit():
         return InputError(
             f"File `{path}` must hold the same atoms in every frame, but frame {frame} begins with `{found}` instead of {n_atoms}. "
-            "Read runs of different atoms one by one."
+            "Read runs of different atoms one by one.",
+            topic="order of atoms",
         )
     return InputError(
         f"File `{path}`, frame {frame} must begin with a number of atoms, but begins with `{found}`. The frame before may have lost or gained "

@@ -62,7 +62,8 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     if name not in SAFE:
         raise InputError(
             f"File `{path}` cannot be read as a trajectory: it is in no format that hopcast recognises"
-            f"{'' if name is None else f' (`{name}` for ASE)'}. Name its `format` (see `hopcast formats`), or convert it with ASE to extxyz."
+            f"{'' if name is None else f' (`{name}` for ASE)'}. Name its `format` (see `hopcast formats`), or convert it with ASE to extxyz.",
+            topic="option",
         )
     if name == "traj":
         check_ulm(path)

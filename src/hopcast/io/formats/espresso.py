@@ -167,7 +167,8 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     # femtoseconds are printed with four decimals
     if timestep is not None and found and abs(found - timestep) > 2e-4:
         raise InputError(
-            f"File `{path}` has a time step of {found:g} fs, but `timestep` is {timestep:g} fs. Leave `timestep` out."
+            f"File `{path}` has a time step of {found:g} fs, but `timestep` is {timestep:g} fs. Leave `timestep` out.",
+            topic="time step",
         )
     return from_cartesian(
         path, np.frombuffer(reader.positions).reshape(reader.frame, -1, 3), np.frombuffer(reader.cells).reshape(-1, 3, 3),

@@ -46,7 +46,8 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     if timestep is not None and not np.isclose(timestep, hamiltonian.timestep, rtol=1e-6):
         raise InputError(
             f"File `{path}` has frames {hamiltonian.timestep:g} fs apart, but `timestep` is {timestep:g} fs. "
-            "Leave `timestep` out to use the file's."
+            "Leave `timestep` out to use the file's.",
+            topic="time step",
         )
     return hamiltonian
 

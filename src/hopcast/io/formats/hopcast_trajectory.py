@@ -35,7 +35,8 @@ def check_timestep(path: object, found: float, wanted: float | None) -> None:
     if wanted is not None and not np.isclose(wanted, found, rtol=1e-6):
         raise InputError(
             f"File `{path}` has frames {found:g} fs apart, but `timestep` is {wanted:g} fs. "
-            "Leave `timestep` out to use the file's."
+            "Leave `timestep` out to use the file's.",
+            topic="time step",
         )
 
 

@@ -213,7 +213,8 @@ def _elements(path: Path, reader: _Reader, frame: _Frame, options: ReadOptions) 
     if options.elements is None or "type" not in frame.columns:
         raise InputError(
             f"File `{path}` does not say which elements its atoms are (columns {', '.join(frame.columns)}). Give `elements`, one for each type "
-            "(Pb,I), or dump the column `element` (dump_modify element Pb I)."
+            "(Pb,I), or dump the column `element` (dump_modify element Pb I).",
+            topic="option",
         )
     types = reader.column(frame.columns, "type").astype(np.int64)
     if types.min() < 1 or types.max() > len(options.elements):
@@ -311,7 +312,8 @@ def _timestep(path: Path, timestep: float | None, steps: NDArray[np.float64]) ->
         return need_timestep(path, found if timestep is None else timestep)
     if not np.isclose(found, timestep, rtol=1e-4):
         raise InputError(
-            f"File `{path}` has frames {found:g} fs apart by its times, but `timestep` is {timestep:g} fs. Leave `timestep` out."
+            f"File `{path}` has frames {found:g} fs apart by its times, but `timestep` is {timestep:g} fs. Leave `timestep` out.",
+            topic="time step",
         )
     return timestep
 
@@ -324,7 +326,8 @@ class Index:
         marks = find_marks(path, size, _MARK)
         if not len(marks):
             raise InputError(
-                f"File `{path}` must hold frames of a dump (ITEM: TIMESTEP), but holds none. Name its `format`."
+                f"File `{path}` must hold frames of a dump (ITEM: TIMESTEP), but holds none. Name its `format`.",
+                topic="option",
             )
         # a frame with its time begins there: "ITEM: TIME" begins "ITEM: TIMESTEP" too
         starts = find_marks(path, size, _MARK[:10])

@@ -61,7 +61,8 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
     if len(beside) != 1:
         raise InputError(
             f"Folder `{path}` does not say how its couplings were made, which decides their sign and scale. Give `scheme` (3points or "
-            "levine, `algorithm` in the input of the run), put its HDF5 here to tell it, or read the overlaps of the HDF5 instead."
+            "levine, `algorithm` in the input of the run), put its HDF5 here to tell it, or read the overlaps of the HDF5 instead.",
+            topic="option",
         )
     with foreign_hdf5(beside[0]) as file:
         overlaps, _ = nanoqmflows_hdf5.read_overlaps(
@@ -72,7 +73,8 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
     if not rows or any(matrix.shape != stored.shape[1:] for matrix in paired):
         raise InputError(
             f"File `{beside[0]}` must hold the overlaps of the states and steps of `Ham_<step>_im` beside it, but holds those of {len(rows)} of its steps"
-            f"{' in another shape' if rows else ''}. Give `scheme` (3points or levine)."
+            f"{' in another shape' if rows else ''}. Give `scheme` (3points or levine).",
+            topic="option",
         )
     return against_overlaps(path, stored[rows], np.array(paired), timestep)[0]
 

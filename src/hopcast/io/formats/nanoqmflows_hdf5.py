@@ -126,7 +126,8 @@ def _numbers(group: Any, pattern: str, path: Path, what: str) -> dict[int, str]:
         missing = next(a + 1 for a, b in itertools.pairwise(numbers) if b != a + 1)
         raise InputError(
             f"File `{path}` must hold {what} of every step, but that of step {missing} is missing. Calculate it: a coupling across a "
-            "gap has no meaning."
+            "gap has no meaning.",
+            topic="numbering",
         )
     return {number: found[number] for number in numbers}
 

@@ -47,7 +47,8 @@ def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
         )
     if not len(marks):
         raise InputError(
-            f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`."
+            f"File `{file}` cannot be read as a trajectory: it has no line `Direct configuration=`. Name its `format`.",
+            topic="option",
         )
     return marks
 
@@ -85,7 +86,8 @@ def read_header(path: Path, text: bytes, frame: int) -> tuple[NDArray[np.float64
     if len(symbols) != len(counts) or not counts or min(counts) < 1 or sum(counts) > 10_000_000:
         raise InputError(
             f"File `{path}` must name one element for each count in the header before frame {frame}, but has "
-            f"{len(symbols)} elements and the counts {counts[:8]}. Correct these lines."
+            f"{len(symbols)} elements and the counts {counts[:8]}. Correct these lines.",
+            topic="order of atoms",
         )
     if scales[0] < 0:  # VASP's way to give the volume
         scales = (-scales / abs(np.linalg.det(cell) or 1.0)) ** (1 / 3)
@@ -152,7 +154,8 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                 raise InputError(
                     f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
                     f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}. "
-                    "Read runs of different atoms one by one."
+                    "Read runs of different atoms one by one.",
+                    topic="order of atoms",
                 )
             cells[frame] = new_cell
     carried = numbers if (numbers >= 0).all() else None

@@ -157,7 +157,8 @@ def _changed(path: Path, text: bytes, frame: int, symbols: list[bytes]) -> Input
             found = tokens[0][:20].decode("utf-8", "replace") if tokens else "nothing"
             return InputError(
                 f"File `{path}` must keep the order of the atoms, but in frame {frame} atom {atom} is {found} instead of "
-                f"{symbol.decode('utf-8', 'replace')}. Sort the frames alike."
+                f"{symbol.decode('utf-8', 'replace')}. Sort the frames alike.",
+                topic="order of atoms",
             )
         place = [as_number(token) for token in split_glued(line).split()[1:]]
         if len(place) != 3 or not np.isfinite(place).all():
@@ -183,13 +184,15 @@ def _timestep(path: Path, timestep: float | None, comments: list[bytes]) -> floa
     if timestep is None:
         if found is None or not np.isfinite(found) or found <= 0:
             raise InputError(
-                f"File `{path}` does not say how far apart its frames are. Give `timestep` in fs."
+                f"File `{path}` does not say how far apart its frames are. Give `timestep` in fs.",
+                topic="option",
             )
         return found
     # times are printed with three decimals
     if found is not None and abs(found - timestep) > 1e-3 * timestep + 1.1e-3:
         raise InputError(
-            f"File `{path}` has frames {found:g} fs apart by its comments, but `timestep` is {timestep:g} fs. Leave `timestep` out."
+            f"File `{path}` has frames {found:g} fs apart by its comments, but `timestep` is {timestep:g} fs. Leave `timestep` out.",
+            topic="time step",
         )
     return timestep
 
@@ -205,7 +208,8 @@ def _cell(path: Path, options: ReadOptions, comments: Callable[[], list[bytes]])
         table = parse_table(b"\n".join(lines), str(beside))
         if table.shape[1] < 11:
             raise InputError(
-                f"File `{beside}` must hold steps, times and cells (11 columns or more), but holds {table.shape[1]} columns. Give `cell`."
+                f"File `{beside}` must hold steps, times and cells (11 columns or more), but holds {table.shape[1]} columns. Give `cell`.",
+                topic="option",
             )
         return joined_cells(_cells_of(beside, table, comments()))
     if options.pbc is not None and not np.any(options.pbc):
@@ -223,7 +227,8 @@ def _cells_of(beside: Path, table: NDArray[np.float64], comments: list[bytes]) -
         if len(cells) != len(comments):
             raise InputError(
                 f"File `{beside}` must hold the cell of {len(comments)} frames, or their numbers must say which of its {len(cells)} lines is whose. "
-                "Give `cell`."
+                "Give `cell`.",
+                topic="option",
             )
         return cells
     rows = {int(step): row for row, step in enumerate(table[:, 0].tolist()) if step == np.rint(step)}
@@ -231,7 +236,8 @@ def _cells_of(beside: Path, table: NDArray[np.float64], comments: list[bytes]) -
     if missing:
         raise InputError(
             f"File `{beside}` must hold the cell of every step of the positions, but that of step {missing[0]} ({len(missing)} in all) is missing. "
-            "Print both at the same steps, or give `cell`."
+            "Print both at the same steps, or give `cell`.",
+            topic="numbering",
         )
     return cells[[rows[int(number)] for number in numbers]]
 
