@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 PARTS: Final = ("finite_trajectory", "model", "initial_time", "monte_carlo")
 """What makes a lifetime uncertain: few correlation times, the forecast, the start, the sampling."""
@@ -179,7 +179,7 @@ def wilson(
     ----------
     E. B. Wilson, J. Am. Stat. Assoc. 1927, 22, 209, 10.2307/2276774.
     """
-    z2 = float(stats.norm.ppf(0.5 + 0.5 * level)) ** 2
+    z2 = float(ndtri(0.5 + 0.5 * level)) ** 2
     p = np.asarray(counts, dtype=np.float64) / total
     centre = (p + z2 / (2 * total)) / (1 + z2 / total)
     half = np.sqrt(z2 * (p * (1 - p) + z2 / (4 * total)) / total) / (1 + z2 / total)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from hopcast.core.estimates import Interval
 
@@ -75,7 +75,7 @@ def mean_interval(
     error = widening * float(x.std(ddof=1)) / np.sqrt(n)
     if error == 0:
         return Interval(mean, mean)
-    t = float(stats.t.ppf(1.0 - tail, max(n - 1.0 if freedom is None else freedom, 1.0)))
+    t = float(stdtrit(max(n - 1.0 if freedom is None else freedom, 1.0), 1.0 - tail))
     low_score, high_score = -t, t
     if positive:
         centre, v = _upper_half(x)

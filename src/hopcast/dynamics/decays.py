@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares, minimize
 from scipy.special import gamma, gammaincc
 
 from hopcast.core.errors import InputError, QualityWarning
@@ -211,6 +210,8 @@ def _by_likelihood(
     model: _Model, t: Floats, y: Floats, start: Floats, bounds: list[tuple[float, float]], n: int | None
 ) -> tuple[Floats, float]:
     """Return coordinates and -2 ln L of the decay times."""
+    from scipy.optimize import minimize  # takes a quarter of a second to import
+
     decays = -np.diff(y) * (n or 1)
     left = float(y[-1]) * (n or 1)
     inside = decays > 0
@@ -228,6 +229,8 @@ def _by_least_squares(
     model: _Model, t: Floats, y: Floats, start: Floats, bounds: list[tuple[float, float]], n: int | None
 ) -> tuple[Floats, float]:
     """Return coordinates and cost of the curve of least squares."""
+    from scipy.optimize import least_squares
+
     low, high = np.array(bounds).T
     found = least_squares(
         lambda x: model.curve(t, x) - y, start, bounds=(low, high), xtol=1e-12, ftol=1e-12, gtol=1e-14

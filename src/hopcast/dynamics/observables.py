@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from hopcast.core.units import FS_PER_NS
 
@@ -110,5 +110,5 @@ def grouped_interval(
     if not np.isfinite(without).all():
         return value, float("nan"), float("nan")
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    half = float(stats.t.ppf(0.975, n - 1)) * error
+    half = float(stdtrit(n - 1, 0.975)) * error
     return value, float(value - half), float(value + half)

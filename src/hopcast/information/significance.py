@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
 
 from hopcast.core.errors import InputError
 from hopcast.core.showing import Shown
@@ -230,6 +229,8 @@ def information(
         reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (corrected - null_mean) / null_std
+    from scipy.stats import false_discovery_control  # takes half a second to import
+
     return Information(
         raw=raw[:, 0],
         raw_null_mean=_mean(raw[:, 1:]),

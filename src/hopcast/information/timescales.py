@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import fft, ifft, next_fast_len
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import InputError
@@ -183,6 +182,8 @@ def memory_time(series: ArrayLike, timestep: float = 1.0) -> float:
     F. H. C. Marriott, J. A. Pope, Biometrika 1954, 41, 390, 10.1093/biomet/41.3-4.390 (the bias of an autocorrelation).
     """
     columns = _columns(series)
+    from scipy.stats import rankdata  # takes half a second to import
+
     scores = ndtri((rankdata(columns, axis=0) - 0.5) / len(columns))
     both = np.concatenate([columns, scores], axis=1)
     lags = [_forgetting_lag(column) for column in both.T if np.ptp(column) > 0]

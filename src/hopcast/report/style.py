@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hopcast.core.hdf5 import atomic_path, write_text
-from hopcast.report.study_report import CHOSEN, StudyReport
+
+if TYPE_CHECKING:
+    from hopcast.report.study_report import StudyReport
 
 SINGLE: Final = 3.4
 """Width of a figure with one panel, inches (a journal's column)."""
@@ -66,6 +68,8 @@ def model_colour(name: str, report: StudyReport) -> str:
     """Return the colour of a model: ab initio, all elements, or its first element's."""
     if report.results.hamiltonians and name == report.results.hamiltonians[0].name:
         return AB_INITIO
+    from hopcast.report.study_report import CHOSEN
+
     if name == CHOSEN:
         return CHOICE
     used = report.elements_of(name)
