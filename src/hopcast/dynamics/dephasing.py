@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
@@ -239,6 +238,8 @@ def _fit_gaussian(
 ) -> float:
     if sigma == 0 or HBAR / sigma > TAU_CAP:
         return np.inf
+    from scipy.optimize import minimize_scalar  # takes a quarter of a second to import
+
     faded = np.flatnonzero(function <= _FADED)
     stop = times[faded[0]] if faded.size else times[-1]
     grid = np.linspace(0.0, stop, 2001)
