@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from hopcast.evaluation import (
         prediction_powered_mean as prediction_powered_mean,
     )
+    from hopcast.evaluation import score_hamiltonian as score_hamiltonian
     from hopcast.information import information as information
     from hopcast.information import mutual_information as mutual_information
     from hopcast.io import list_formats as list_formats
@@ -108,6 +109,7 @@ _NAMES = {
     "hopcast.evaluation": (
         "evaluate_model",
         "prediction_powered_mean",
+        "score_hamiltonian",
     ),
     "hopcast.dynamics": (
         "dephasing_time",

@@ -11,6 +11,7 @@ import typer
 
 from hopcast.cli import (
     check,
+    compare,
     compute,
     convert,
     demo,
@@ -23,6 +24,7 @@ from hopcast.cli import (
     predict,
     rank,
     run,
+    score,
     select,
 )
 from hopcast.cli.printed import Printed
@@ -41,6 +43,8 @@ app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("dynamics")(dynamics.dynamics)
+app.command("score")(score.score)
+app.command("compare")(compare.compare)
 app.command("rank")(rank.rank)
 app.command("check")(check.check)
 app.command("convert")(convert.convert)

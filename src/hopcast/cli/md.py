@@ -41,16 +41,15 @@ def md(
     from hopcast.core.chunks import single_threaded_blas
     from hopcast.core.errors import MAX_SEED, check_number
     from hopcast.core.outputs import check_file
-    from hopcast.io import read_trajectory, write_native
+    from hopcast.io import write_native
     from hopcast.io.native import SUFFIXES
+    from hopcast.io.structures import read_structure
 
     check_number("--seed", seed, whole=True, least=0, most=MAX_SEED)
     check_file(output, inputs=[structure], overwrite=overwrite, suffixes=SUFFIXES)
     engine = make_engine("tblite", method=method)
-    nuclei = read_trajectory(
-        structure, timestep=timestep, cell=parse_cell(cell), format=form, pbc=False if molecule else None
-    )
-    geometry = Geometry.from_frame(nuclei, nuclei.n_frames - 1)
+    nuclei = read_structure(structure, cell=parse_cell(cell), format=form, pbc=False if molecule else None)
+    geometry = Geometry.from_frame(nuclei, 0)
     engine.check(geometry.numbers)
 
     from ase import Atoms

@@ -74,6 +74,7 @@ from hopcast.evaluation.candidates import (
 )
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model, evaluate_series
 from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
+from hopcast.evaluation.observables import HamiltonianScores, score_hamiltonian
 from hopcast.evaluation.powered import PoweredMean, prediction_powered_mean
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.splits import (
@@ -86,7 +87,7 @@ from hopcast.evaluation.splits import (
 
 __all__ = [
     "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
-    "Extrapolation", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
+    "Extrapolation", "HamiltonianScores", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
     "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "evaluate_series", "extrapolation", "interpolate_in_time",
-    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "time_blocks", "training_domain",
+    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "score_hamiltonian", "time_blocks", "training_domain",
 ]  # fmt: skip
