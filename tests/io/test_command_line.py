@@ -237,11 +237,11 @@ def test_the_energies_of_cp2k_are_looked_at(tmp_path):
 
 def test_data_known_at_few_frames(tmp_path):
     """Of the long shipped data one frame in eighty is known: what needs a series is skipped or refused, and says why."""
-    ham = hc.load("cspbi3-long").hamiltonian[:1201]
+    ham = hc.load("cspbi3-long").hamiltonian[:1200]
     ham.write(tmp_path / "long.h5")
     text = run("check", tmp_path / "long.h5", "--occupied", "8")
     n_pairs = int(np.isfinite(ham.overlaps).all(axis=(1, 2)).sum())
-    assert f"{n_pairs} pairs of neighbouring frames are computed, of 1201 frames; none is repeated" in text
+    assert f"{n_pairs} pairs of neighbouring frames are computed, of 1200 frames; none is repeated" in text
     for name in ("dephasing", "decay", "energy drift", "autocorrelation"):
         assert f"SKIPPED {name}" in text
     for name in ("hefei", "libra-npz"):
