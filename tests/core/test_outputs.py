@@ -148,6 +148,15 @@ def test_a_pipe_is_not_waited_for(work, line):
     assert "is a pipe or a device" in said
 
 
+def test_a_name_that_is_too_long_is_no_traceback(work):
+    long = "x" * 300
+    for line in ("check {}", "check ham.h5 --trajectory {}", "convert {} new.h5", "run {} -o out", "fit {} ham.h5 -o m.h5", "dynamics {} -o out",
+                 "dynamics ham.h5 -o out --dephasing {}", "dynamics ham.h5 -o out --initial-times {}", "rank {}", "evaluate {} -o out", "md {} -o m2.h5",
+                 "select {} --budget 3 --timestep 1", "predict {} md.h5 -o m.h5", "predict model.h5 {} -o m.h5", "harvest {}", "compute {}"):  # fmt: skip
+        code, said = command(*line.format(long).split())
+        assert code in (2, 3, 4), said
+
+
 def test_a_link_stays_a_link(work):
     (work / "far").mkdir()
     (work / "out.h5").symlink_to("far/real.h5")
@@ -279,6 +288,9 @@ def test_a_full_disk_and_lost_workers_are_no_mistakes_of_the_user(work, monkeypa
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    with pytest.raises(hc.OutputError), run_folder(work / "full"):
+        raise hc.OutputError("no room")  # no refusal: what is there stays
+    assert (work / "full").is_dir()
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(hc.OutputError, match="No space left on device"):
         hdf5.write_text(work / "t.txt", "text")

@@ -13,6 +13,7 @@ import numpy as np
 
 from hopcast.abinitio.engine import Geometry
 from hopcast.core.errors import InputError, OutputError
+from hopcast.core.inputs import refuse_pipe
 from hopcast.core.hdf5 import write_text
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.native import read_native, write_native
@@ -157,7 +158,7 @@ def read_plan(folder: str | Path) -> Plan:
     InputError
         If it is missing, damaged, or its geometries are not those of its pairs.
     """
-    place = Path(folder)
+    place = refuse_pipe(folder)
     file = place / PLAN_FILE
     if not file.is_file():
         raise InputError(f"`{place}` holds no {PLAN_FILE}. Make a plan with hopcast select.")

@@ -74,6 +74,7 @@ def check(
     from hopcast.cli.convert import read_source
     from hopcast.core.errors import ConfigError, InputError
     from hopcast.core.hdf5 import examining
+    from hopcast.core.inputs import refuse_pipe
     from hopcast.core.outputs import check_file
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
@@ -100,6 +101,7 @@ def check(
             hamiltonian, path = shipped.hamiltonian, shipped.trajectory
         else:
             source = Path(data)
+            refuse_pipe(source)
             if not source.exists():
                 raise ConfigError(
                     f"`{data}` is neither a file or folder nor a shipped data set ({', '.join(DATASETS)})."

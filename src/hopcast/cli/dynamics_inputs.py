@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core import VibronicHamiltonian
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.inputs import refuse_pipe
 from hopcast.couplings import derive_couplings
 from hopcast.datasets import load
 from hopcast.dynamics import check_channels, warn_leaking
@@ -23,7 +24,7 @@ from hopcast.io.text import line_of_row
 
 def read_any(name: str, timestep: float | None = None) -> VibronicHamiltonian:
     """Return the Hamiltonian of a shipped data set or a file, couplings derived where only overlaps are given."""
-    if not Path(name).exists() and Path(name).suffix == "":
+    if not refuse_pipe(name).exists() and Path(name).suffix == "":
         found = load(name).hamiltonian
         if found is None:
             raise InputError(f"Data set `{name}` has no Hamiltonian. Name another.")
@@ -130,7 +131,7 @@ def read_dephasing(text: str | None, n_states: int, index: list[int]) -> Any:
         return float(text)
     except ValueError:
         pass
-    path = Path(text)
+    path = refuse_pipe(text)
     if not path.is_file():
         raise InputError(f"Option --dephasing must be a time in fs or a file, but `{text}` is neither.")
     if path.name.startswith("decoherence_rates"):
@@ -240,7 +241,7 @@ def read_initial_times(
         raise ConfigError("Options --every and --initial-times exclude each other: choose one.")
     if text is None:
         return InitialTimes() if every is None else InitialTimes(list(range(0, ham.n_steps, every)))
-    path = Path(text)
+    path = refuse_pipe(text)
     if not path.is_file():
         try:
             return InitialTimes([int(word) for word in text.split(",")])

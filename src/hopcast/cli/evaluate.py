@@ -24,12 +24,13 @@ def evaluate(
 ) -> None:
     """Evaluate a study in full: controls, learning curves, calibrated error bars, claims; writes its report as `run` does."""
     from hopcast.cli.present import conduct, scheduled
+    from hopcast.core.inputs import refuse_pipe
     from hopcast.report.sections.claims import claim_table
     from hopcast.report.sections.learning import calibration_table
     from hopcast.report.sections.trust import trust_table
     from hopcast.study.config import parse_config, read_config
 
-    name = Path(study)
+    name = refuse_pipe(study)
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
     full = config.evaluation.model_copy(update={"enabled": True, "profile": "full"})

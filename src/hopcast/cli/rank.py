@@ -26,6 +26,7 @@ def rank(
     from rich.console import Console
 
     from hopcast.cli.present import output_console, scheduled
+    from hopcast.core.inputs import refuse_pipe
     from hopcast.core.outputs import check_file
     from hopcast.report.sections.information import best_feature_table, information_table
     from hopcast.results import to_json
@@ -34,7 +35,7 @@ def rank(
 
     if json is not None:
         check_file(json, inputs=[study], leave="remove it")
-    name = Path(study)
+    name = refuse_pipe(study)
     is_file = name.suffix == ".toml" or name.exists()
     config = read_config(name) if is_file else parse_config({"data": {"dataset": study}})
     with scheduled(scheduler, scheduler_options, workers):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError, OutputError
+from hopcast.core.inputs import refuse_pipe
 
 FORMAT_NAME = "hopcast"
 FORMAT_VERSION = 1
@@ -204,7 +205,7 @@ def open_file(path: str | Path) -> Iterator[Any]:
     InputError
         If it is missing, not HDF5, or of another program or a newer version.
     """
-    name = Path(path)
+    name = refuse_pipe(path)
     if not name.is_file():
         raise InputError(f"File `{name}` does not exist or is not a file. Check the path.")
     try:

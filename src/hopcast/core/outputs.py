@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hopcast.core.errors import HopcastError, OutputError
+from hopcast.core.errors import ConfigError, InputError, OutputError
 
 LONGEST_NAME = 255
 """Bytes of a name on the file systems in use; a temporary name beside it must fit, too."""
@@ -172,10 +172,10 @@ def run_folder(path: str | Path) -> Iterator[Path]:
             f"Cannot make the output folder `{folder}`: {error.strerror or error}. Choose another place."
         ) from error
     start = time.monotonic()
-    with _held(folder):
+    with held(folder):
         try:
             yield folder
-        except HopcastError:
+        except (InputError, ConfigError):
             kept = any(one.is_file() and one.name != RECORD for one in folder.rglob("*"))
             if made and not (kept and time.monotonic() - start > WORTH_KEEPING):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +186,14 @@ def run_folder(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder, so that no other run works in it at the same time.
+
+    Raises
+    ------
+    OutputError
+        If another process holds it.
+    """
     try:
         import fcntl
     except ImportError:  # a system without such locks

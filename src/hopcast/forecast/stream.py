@@ -18,6 +18,7 @@ from hopcast.core.errors import InputError, OutputError
 from hopcast.core.fingerprint import fingerprint
 from hopcast.core.forecast import HamiltonianForecast, enlarged
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.outputs import held
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
 from hopcast.evaluation import Extrapolation
@@ -136,24 +137,28 @@ def predict_stream(
         first = source.frames(0, 1)
         forecaster.check(first)
         size_doubt = forecaster.size_doubt(first)
-        _prepare(parts, afresh=overwrite)
-        made_of = signature(forecaster)
-        chunks = chunk_slices(source.n_frames, chunk_frames)
-        n_found = 0
-        kept: list[Path] = []
-        for name, arrays in _computed(forecaster, source, chunks, parts, made_of, workers, executor):
-            kept.append(name)
-            if arrays is None:
-                n_found += 1
-            else:
-                _store(name, arrays)
-            if progress is not None:
-                progress(len(kept), len(chunks))
-        n_frames, dt = source.n_frames, forecaster.timestep
-    loaded = [_load(name) for name in kept]
-    joined = {key: np.concatenate([one[key] for one in loaded]) for key in loaded[0]}
-    _write(path, forecaster, joined, dt, variance=variance)
-    shutil.rmtree(parts)
+        _prepare(parts)
+        with held(parts):
+            if overwrite:  # the old forecast stays until the new one is whole
+                for old in parts.iterdir():
+                    old.unlink()
+            made_of = signature(forecaster)
+            chunks = chunk_slices(source.n_frames, chunk_frames)
+            n_found = 0
+            kept: list[Path] = []
+            for name, arrays in _computed(forecaster, source, chunks, parts, made_of, workers, executor):
+                kept.append(name)
+                if arrays is None:
+                    n_found += 1
+                else:
+                    _store(name, arrays)
+                if progress is not None:
+                    progress(len(kept), len(chunks))
+            n_frames, dt = source.n_frames, forecaster.timestep
+            loaded = [_load(name) for name in kept]
+            joined = {key: np.concatenate([one[key] for one in loaded]) for key in loaded[0]}
+            _write(path, forecaster, joined, dt, variance=variance)
+            shutil.rmtree(parts)
     found = forecaster.judged(joined["distance"], joined.get("relative_std"), joined["outside"])
     return StreamedForecast(path, n_frames, n_found, len(chunks), found, size_doubt)
 
@@ -170,10 +175,8 @@ def _refuse_leftovers(path: Path, parts: Path, *, resume: bool, overwrite: bool)
         )
 
 
-def _prepare(parts: Path, *, afresh: bool) -> None:
-    """Make the folder of finished chunks; the old forecast stays until the new one is whole."""
-    if afresh:
-        shutil.rmtree(parts, ignore_errors=True)
+def _prepare(parts: Path) -> None:
+    """Make the folder of finished chunks."""
     try:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
