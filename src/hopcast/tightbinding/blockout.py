@@ -10,8 +10,9 @@ from scipy.linalg import cholesky
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.units import HBAR
-from hopcast.tightbinding.fit import Trainer, make_loss, make_targets
+from hopcast.tightbinding.fit import Trainer, make_loss, make_targets, prior_weights
 from hopcast.tightbinding.fitted import HeldOutScores, posterior_variance
+from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.residuals import Loss, sample_residuals
 
@@ -60,7 +61,7 @@ def leave_blocks_out(
         train = np.setdiff1d(index, test)
         found = trainer.refine(form, train, theta, centre, REFINEMENTS)
         normal = found.normal.copy()
-        normal[np.diag_indices_from(normal)] += 1.0
+        normal[np.diag_indices_from(normal)] += prior_weights(trainer.model, form)
         factor = cholesky(normal, lower=True)
         part = forecast_samples(trainer, found.theta, test, whole, factor)
         energies[test], couplings[test], variance[test], loss[test] = (
@@ -86,15 +87,16 @@ def forecast_samples(
             before, after, middle = trainer.geometries.parts[sample]
             levels, states = [], []
             for geometry in (before, after):
-                level, state = np.linalg.eigh(model.hamiltonian(theta, geometry))
+                level, state = model.solve(theta, geometry)
                 levels.append(level[window])
                 states.append(state[:, window][:, edge])
-            turn = states[0].T @ states[1]
+            metrics = [model.metric(theta, geometry) for geometry in (before, after)]
+            turn = overlap_of(*states, *metrics)
             turn = turn * np.where(np.diag(turn) < 0.0, -1.0, 1.0)
             coupling = abs(turn[0, 1] - turn[1, 0]) * HBAR / (2.0 * samples.timestep)
-            _, state = np.linalg.eigh(model.hamiltonian(theta, middle))
-            at_edge = np.ascontiguousarray(state[:, window][:, edge])
-            slopes = model.element_sums(at_edge, at_edge, middle)
+            level, state = model.solve(theta, middle)
+            at_edge = state[:, window][:, edge]
+            slopes = model.element_sums(at_edge, at_edge, middle, level[window][edge])
             target = targets[sample]
             residuals, _ = sample_residuals(
                 model, theta, (before, after, middle), target, loss, derivatives=False

@@ -18,7 +18,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
-from hopcast.tightbinding.fit import STARTS, Trainer
+from hopcast.tightbinding.fit import STARTS, Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
@@ -231,7 +231,7 @@ class _Workshop:
         """Return the fitted Hamiltonian with its error bars."""
         samples, optimum = self.samples, trial.optimum
         normal = optimum.normal.copy()
-        normal[np.diag_indices_from(normal)] += 1.0
+        normal[np.diag_indices_from(normal)] += prior_weights(trial.trainer.model, trial.form)
         occupied = samples.n_occupied
         gap = (trial.left_out.energies[:, :, occupied] - trial.left_out.energies[:, :, occupied - 1]).mean(
             axis=1

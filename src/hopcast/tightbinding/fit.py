@@ -70,6 +70,14 @@ class Fitted:
     centre: Floats
 
 
+def prior_weights(model: BandModel, form: Form) -> Floats:
+    """Return the weights of (theta - centre)^2: one, and of the overlap what makes its functions of hopping's size its own."""
+    weights = np.ones(model.n_parameters)
+    if model.overlap is not None:
+        weights[model.n_own :] = (form.size_hopping / form.size_overlap) ** 2
+    return weights
+
+
 def make_targets(samples: Samples) -> list[Target]:
     """Return the known numbers of each sample."""
     size = coupling_size(samples)
@@ -105,7 +113,7 @@ class Trainer:
         targets = make_targets(chosen)
         return Problem(
             self.model, make_loss(form, chosen, self.lowest), self.geometries.take(index).parts, targets,
-            centre, np.ones(self.model.n_parameters), self.workers,
+            centre, prior_weights(self.model, form), self.workers,
         )  # fmt: skip
 
     def fit(

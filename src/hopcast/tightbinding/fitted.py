@@ -124,13 +124,12 @@ class FittedBands:
 
     def eigenstates(self, geometry: FrameGeometry) -> tuple[Floats, Floats]:
         """Return all levels [n], eV (without the offset), and states [n, n] of a frame."""
-        levels, states = np.linalg.eigh(self.model.hamiltonian(self.theta, geometry))
-        return levels, states
+        return self.model.solve(self.theta, geometry)
 
-    def gap_variance(self, geometry: FrameGeometry, states: Floats, lowest: int) -> float:
+    def gap_variance(self, geometry: FrameGeometry, levels: Floats, states: Floats, lowest: int) -> float:
         """Return the posterior variance of a frame's gap before scaling, eV^2 (in units of `scale`)."""
-        edges = np.ascontiguousarray(states[:, [lowest + self.n_occupied - 1, lowest + self.n_occupied]])
-        slopes = self.model.element_sums(edges, edges, geometry)
+        edges = [lowest + self.n_occupied - 1, lowest + self.n_occupied]
+        slopes = self.model.element_sums(states[:, edges], states[:, edges], geometry, levels[edges])
         return posterior_variance(self.factor, slopes[:, 1] - slopes[:, 0])
 
 

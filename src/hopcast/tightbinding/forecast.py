@@ -114,19 +114,29 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     overlaps = np.empty((last - 1 - chunk.start, bands.n_states, bands.n_states))
     variance, close = np.empty(n), np.zeros(n, dtype=bool)
     before: Floats | None = None
+    metric_before: Floats | None = None
     for row, frame in enumerate(range(chunk.start, last)):
         geometry = bands.model.geometry(trajectory, frame)
         levels, states = bands.eigenstates(geometry)
         # a phase of the frame's own, so that chunks can be joined
         states = with_own_phase(states)
+        metric = bands.model.metric(bands.theta, geometry)
+        now = states[:, window]
         if before is not None:
-            overlaps[row - 1] = before.T @ states[:, window]
-        before = states[:, window]
+            overlaps[row - 1] = overlap_of(before, now, metric_before, metric)
+        before, metric_before = now, metric
         if row < n:
             energies[row] = levels[window]
-            variance[row] = bands.gap_variance(geometry, states, lowest)
+            variance[row] = bands.gap_variance(geometry, levels, states, lowest)
             close[row] = has_close_atoms(bands, geometry)
     return _Part(energies, overlaps, variance, close)
+
+
+def overlap_of(before: Floats, now: Floats, metric_before: Floats | None, metric: Floats | None) -> Floats:
+    """Return <i(t)|j(t + dt)> of states in one basis, whose metric is that of the mid-point where it has one."""
+    if metric_before is None or metric is None:
+        return np.asarray(before.T @ now)
+    return np.asarray(before.T @ (0.5 * (metric_before + metric)) @ now)
 
 
 def with_own_phase(states: Floats) -> Floats:

@@ -17,7 +17,7 @@ from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialPrior, RadialTable, tabulate
 from hopcast.tightbinding.samples import Samples
 from hopcast.tightbinding.start import bond_length
-from hopcast.tightbinding.terms import Keep, standard_terms
+from hopcast.tightbinding.terms import Hopping, Keep, standard_terms
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +48,8 @@ class Form:
         Relative effect of a unit of density.
     potential
         Electrostatic potential on each level: "" (none), "screened", or "ewald" (unscreened, not size-consistent in small cells).
+    size_overlap
+        Size of the overlap of orbitals at a bond; 0: an orthogonal basis.
     energy_error
         What the form cannot say of an energy, eV: residuals are measured in it.
     edge_weight
@@ -63,10 +65,11 @@ class Form:
     size_hopping: float = 0.5
     r_field: float = 10.0
     decay_field: float = 4.0
-    size_field: float = 0.3
+    size_field: float = 0.6
     density: str = "all"
     density_size: float = 0.3
     potential: str = ""
+    size_overlap: float = 0.0
     energy_error: float = 0.1
     edge_weight: float = 3.0
     coupling_weight: float = 1.5
@@ -79,7 +82,11 @@ class Form:
             value = getattr(self, one.name)
             if one.name in ("density", "potential"):
                 continue
-            if not np.isfinite(value) or value < 0 or (value == 0 and one.name != "coupling_weight"):
+            if (
+                not np.isfinite(value)
+                or value < 0
+                or (value == 0 and one.name not in ("coupling_weight", "size_overlap"))
+            ):
                 raise ConfigError(f"Argument `{one.name}` must be positive, but is {value}.")
 
     def replace(self, **changes: object) -> Form:
@@ -97,12 +104,13 @@ class Form:
     @property
     def geometry_key(self) -> tuple[object, ...]:
         """What the geometries of a fit depend on: forms that share it share them."""
-        return (*self.priors, self.density, self.density_size, self.potential)
+        return (*self.priors, self.density, self.density_size, self.potential, self.size_overlap > 0)
 
     def __str__(self) -> str:
         parts = [f"hoppings to {self.r_hopping:g} Å, crystal fields to {self.r_field:g} Å"]
         parts += [f"density of {self.density} neighbours"] * bool(self.density)
         parts += [f"{self.potential} potential"] * bool(self.potential)
+        parts += ["overlap of orbitals"] * bool(self.size_overlap)
         return ", ".join([*parts, f"coupling weight {self.coupling_weight:g}"])
 
 
@@ -143,14 +151,18 @@ def build_model(
         [bond_length(one, other) + BOND_MARGIN for one in basis.elements for other in basis.elements]
     )
     around = Surroundings(
-        tabulate(form.priors, bonds, 0.8 * nearest), form.density, form.r_hopping, form.density_size, 1.1 * nearest,
+        tabulate(form.priors, bonds, 0.8 * nearest), form.density, form.r_field, form.density_size, 1.15 * nearest,
         potential=form.potential,
     )  # fmt: skip
     terms = standard_terms(basis, potential=bool(form.potential), keep=keep)
-    bare = BandModel(basis, terms, around)
+    hoppings = tuple(term for term in terms if isinstance(term, Hopping))
+    metric = BandModel(basis, hoppings, around, modulated=False) if form.size_overlap and hoppings else None
+    bare = BandModel(basis, terms, around, overlap=metric)
     if not (form.density or form.potential):
         return bare
-    return dataclasses.replace(bare, surroundings=_with_references(bare, trajectory, frames))
+    around = _with_references(bare, trajectory, frames)
+    metric = dataclasses.replace(metric, surroundings=around) if metric is not None else None
+    return dataclasses.replace(bare, surroundings=around, overlap=metric)
 
 
 def _with_references(model: BandModel, trajectory: Trajectory, frames: NDArray[np.int64]) -> Surroundings:

@@ -117,7 +117,7 @@ def minimise(
             for _ in range(12):
                 step = _solve(normal, problem.weights + damping, -slope)
                 # most steps are taken: their derivatives are needed anyway
-                there = problem.normal_equations(theta + step) if step is not None else None
+                there = _attempt(problem, theta + step) if step is not None else None
                 if step is not None and there is not None and there[0] < cost:
                     n_small = n_small + 1 if cost - there[0] < small * cost else 0
                     theta, here, damping = theta + step, there, max(damping / 5.0, least)
@@ -127,6 +127,14 @@ def minimise(
             else:
                 n_small = 3
     return Optimum(theta, here[0], here[1], here[3], n_small >= 3, n_steps)
+
+
+def _attempt(problem: Problem, theta: Floats) -> tuple[float, Floats, Floats, int] | None:
+    """Return the normal equations; None where orbitals overlap so much that the basis is none."""
+    try:
+        return problem.normal_equations(theta)
+    except np.linalg.LinAlgError:
+        return None
 
 
 def _solve(normal: Floats, diagonal: Floats, right: Floats) -> Floats | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
@@ -91,11 +92,17 @@ class BandModel:
         In the order of their columns.
     surroundings
         Radial functions and environments.
+    modulated
+        Whether densities modulate radial functions.
+    overlap
+        Of a basis that is not orthogonal: the terms of S - 1, whose parameters follow those of H; None: orthogonal.
     """
 
     basis: OrbitalBasis
     terms: tuple[Term, ...]
     surroundings: Surroundings
+    modulated: bool = True
+    overlap: BandModel | None = None
 
     @cached_property
     def n_species(self) -> int:
@@ -104,8 +111,8 @@ class BandModel:
 
     @cached_property
     def n_densities(self) -> int:
-        """Densities at an atom."""
-        return self.surroundings.n_densities(self.n_species)
+        """Densities that modulate radial functions."""
+        return self.surroundings.n_densities(self.n_species) if self.modulated else 0
 
     def functions_of(self, term: Term) -> slice:
         """Return which radial functions a term takes."""
@@ -129,9 +136,14 @@ class BandModel:
         )
 
     @cached_property
-    def n_parameters(self) -> int:
-        """Length of theta."""
+    def n_own(self) -> int:
+        """Parameters of H."""
         return self.columns[-1].stop
+
+    @cached_property
+    def n_parameters(self) -> int:
+        """Length of theta: parameters of H, then of S."""
+        return self.n_own + (self.overlap.n_own if self.overlap is not None else 0)
 
     @cached_property
     def most_orbitals(self) -> int:
@@ -238,7 +250,7 @@ class BandModel:
         n = self.most_orbitals
         on_site = np.zeros((len(geometry.species), n, n))
         hops = np.zeros((len(geometry.first), n, n))
-        blocks(theta, geometry, self.table, on_site, hops)
+        blocks(theta[: self.n_own], geometry, self.table, on_site, hops)
         return on_site, hops
 
     def first_of(self, geometry: FrameGeometry) -> Integers:
@@ -253,12 +265,56 @@ class BandModel:
         assemble(on_site, hops, geometry, self.table, first, H)
         return H
 
-    def element_sums(self, C: Floats, D: Floats, geometry: FrameGeometry) -> Floats:
-        """Return <c_k|B_q|d_k> for the columns of C and D [n_orbitals, n_vectors]: [n_parameters, n_vectors]."""
+    def metric(self, theta: Floats, geometry: FrameGeometry) -> Floats | None:
+        """Return S at Gamma [n_orbitals, n_orbitals]; None where the basis is orthogonal."""
+        if self.overlap is None:
+            return None
+        S = self.overlap.hamiltonian(theta[self.n_own :], geometry)
+        S[np.diag_indices_from(S)] += 1.0
+        return S
+
+    def solve(self, theta: Floats, geometry: FrameGeometry) -> tuple[Floats, Floats]:
+        """Return levels [n], eV, and states [n_orbitals, n] of H c = E S c, normalised by S.
+
+        Raises
+        ------
+        LinAlgError
+            If S is not positive definite.
+        """
+        H, S = self.hamiltonian(theta, geometry), self.metric(theta, geometry)
+        if S is None:
+            levels, states = np.linalg.eigh(H)
+        else:
+            levels, states = eigh(H, S, driver="gvd", check_finite=False, overwrite_a=True, overwrite_b=True)
+        return levels, states
+
+    def element_sums(
+        self, C: Floats, D: Floats, geometry: FrameGeometry, levels: Floats | None = None
+    ) -> Floats:
+        """Return <c_k|B_q - E_k S_q|d_k> for the columns of C and D [n_orbitals, n_vectors]: [n_parameters, n_vectors].
+
+        Parameters
+        ----------
+        C, D
+            Vectors.
+        geometry
+            Of the frame.
+        levels
+            E of each column [n_vectors], eV; needed where the basis is not orthogonal.
+        """
         out = np.zeros((self.n_parameters, C.shape[1]))
         C, D = np.ascontiguousarray(C), np.ascontiguousarray(D)
-        element_sums(C, D, geometry, self.table, self.first_of(geometry), out)
+        first = self.first_of(geometry)
+        element_sums(C, D, geometry, self.table, first, out[: self.n_own])
+        if self.overlap is not None and levels is not None:
+            out[self.n_own :] = -levels * self.metric_sums(C, D, geometry)
         return out
+
+    def metric_sums(self, C: Floats, D: Floats, geometry: FrameGeometry) -> Floats:
+        """Return <c_k|S_q|d_k> [n_parameters of S, n_vectors]."""
+        if self.overlap is None:
+            return np.zeros((0, C.shape[1]))
+        return self.overlap.element_sums(C, D, geometry)
 
 
 def _compile(model: BandModel) -> ChannelTable:

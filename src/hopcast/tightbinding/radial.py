@@ -5,7 +5,7 @@ What a matrix element does with the distance is a smooth function of known size 
 .. math:: V(r) = V_0(r) + \sum_q \theta_q \phi_q(r), \qquad \theta_q \sim N(0, 1), \qquad
           \sum_q \phi_q(r)\phi_q(r') \approx \sigma^2\, e(r)\, e(r')\, e^{-(r - r')^2/2 l^2}
 
-with the envelope :math:`e(r) = e^{-(r - r_0)/\rho} f_c(r)/f_c(r_0)`, level below r_0: sigma is the size at a bond, rho the decay, l the
+with the envelope :math:`e(r) = e^{-(r - r_0)/\rho} f_c(r)/f_c(r_0)`: sigma is the size at a bond, rho the decay, l the
 length over which it bends. The number of functions follows (those above `SMALLEST` of the largest eigenvalue), every hyperparameter has a
 unit and a meaning, and with a unit prior on all coefficients the least squares are well conditioned.
 """
@@ -53,12 +53,10 @@ class RadialPrior:
     bend: float = 1.0
 
     def envelope(self, distance: Floats, bond: float) -> Floats:
-        """Return e(r) of pairs with this bond length; at most 1 below it."""
+        """Return e(r) of pairs with this bond length."""
         smooth = np.where(distance < self.cutoff, 0.5 * np.cos(np.pi * distance / self.cutoff) + 0.5, 0.0)
         at_bond = 0.5 * np.cos(np.pi * bond / self.cutoff) + 0.5
-        return np.asarray(
-            np.exp(-np.maximum(distance - bond, 0.0) / self.decay) * np.minimum(smooth / at_bond, 1.0)
-        )
+        return np.asarray(np.exp(-(distance - bond) / self.decay) * smooth / at_bond)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ has three parts, the matrix element itself and, by first-order perturbation theo
 .. math:: \partial_q h_{ij} = \langle i|\partial_q\dot H|j\rangle + \langle i|B_q|x\rangle + \langle y|B_q|j\rangle, \qquad
           x = \sum_{k\ne i} |k\rangle \frac{\langle k|\dot H|j\rangle}{E_i - E_k}
 
-(y likewise); near a crossing 1/x becomes x/(x^2 + w^2). A model crosses a frame earlier or later than the data: where a state is about to
+(y likewise; in a basis that is not orthogonal :math:`H - \bar E S` takes the place of H in h and B_q - E S_q that of B_q, and the norms and the levels
+in h change too); near a crossing 1/x becomes x/(x^2 + w^2). A model crosses a frame earlier or later than the data: where a state is about to
 exchange its character with a neighbour whose coupling is large, the residual counts less (`hopcast.tightbinding.samples.mixing`).
 """
 
@@ -85,7 +86,7 @@ def sample_residuals(
     model: BandModel, theta: Floats, geometries: Geometries, target: Target, loss: Loss, *, derivatives: bool
 ) -> tuple[Floats, Floats]:
     """Return the weighted residuals of a sample [n], and their derivatives [n_parameters, n] (empty where not asked for)."""
-    levels, states = np.linalg.eigh(model.hamiltonian(theta, geometries[2]))
+    levels, states = model.solve(theta, geometries[2])
     bands = np.flatnonzero(loss.band_weights)
     weight = loss.band_weights[bands]
     square = weight**2 / np.sum(weight**2)
@@ -94,7 +95,7 @@ def sample_residuals(
     residuals, rows = [weight * (error - square @ error)], []
     if derivatives:
         chosen = np.ascontiguousarray(states[:, loss.lowest + bands])
-        slopes = model.element_sums(chosen, chosen, geometries[2])
+        slopes = model.element_sums(chosen, chosen, geometries[2], levels[loss.lowest + bands])
         rows.append((slopes - (slopes @ square)[:, None]) * weight)
     if len(loss.pairs) and np.isfinite(target.couplings).any():
         found = _couplings(model, theta, geometries, levels, states, target, loss, derivatives)
@@ -113,7 +114,15 @@ def _couplings(
     change = (after - before) * factor
     i, j = loss.lowest + loss.pairs[:, 0], loss.lowest + loss.pairs[:, 1]
     one, two = np.ascontiguousarray(states[:, i]), np.ascontiguousarray(states[:, j])
-    moved = change @ two
+    between = 0.5 * (levels[i] + levels[j])
+    moved, moved_back = change @ two, change @ one
+    metrics = [model.metric(theta, geometry) for geometry in geometries[:2]]
+    overlap_rate = np.zeros(len(i))
+    if metrics[0] is not None and metrics[1] is not None:
+        change_of_metric = (metrics[1] - metrics[0]) * factor
+        overlap_rate = np.einsum("ak,ak->k", one, change_of_metric @ two)
+        moved -= between * (change_of_metric @ two)
+        moved_back -= between * (change_of_metric @ one)
     h = np.einsum("ak,ak->k", one, moved)
     middle = target.energies.mean(axis=0)
     wanted = target.couplings[loss.pairs[:, 0], loss.pairs[:, 1]] * (
@@ -125,16 +134,25 @@ def _couplings(
     if not derivatives:
         return error, np.zeros((0, 0))
     slopes = factor * (
-        model.element_sums(one, two, geometries[1]) - model.element_sums(one, two, geometries[0])
+        model.element_sums(one, two, geometries[1], between)
+        - model.element_sums(one, two, geometries[0], between)
     )
     responses = [
         states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
-        states @ (_inverse_gaps(levels, j) * (states.T @ (change @ one))),
+        states @ (_inverse_gaps(levels, j) * (states.T @ moved_back)),
     ]
     mixed = model.element_sums(
-        np.concatenate([one, two], axis=1), np.concatenate(responses, axis=1), geometries[2]
-    )
+        np.concatenate([one, two], axis=1), np.concatenate(responses, axis=1), geometries[2],
+        np.concatenate([levels[i], levels[j]]),
+    )  # fmt: skip
     slopes += mixed[:, : len(i)] + mixed[:, len(i) :]
+    if model.overlap is not None:
+        both = np.concatenate([one, two], axis=1)
+        of_levels = model.element_sums(both, both, geometries[2], np.concatenate([levels[i], levels[j]]))
+        slopes -= 0.5 * overlap_rate * (of_levels[:, : len(i)] + of_levels[:, len(i) :])
+        # states stay normalised
+        of_norms = model.metric_sums(both, both, geometries[2])
+        slopes[model.n_own :] -= 0.5 * h * (of_norms[:, : len(i)] + of_norms[:, len(i) :])
     return error, slopes * (weight * np.where(h < 0.0, -1.0, 1.0))
 
 

@@ -26,6 +26,9 @@ UNIVERSAL = {
 }  # fmt: skip
 """Harrison's coefficients; the first shell is at the origin of the vector that points to the second."""
 
+HOPPING_OVER_OVERLAP = -15.0
+"""eV; a hopping goes with the overlap of its orbitals (Wolfsberg and Helmholz, J. Chem. Phys. 1952, 20, 837, doi 10.1063/1.1700580)."""
+
 DECAY = {0: 1.2, 1: 1.5, 2: 1.8}
 """1/Å, by |m|."""
 
@@ -43,7 +46,7 @@ def starting_values(model: BandModel, *, shift: float = 0.0, scale: float = 1.0)
     scale
         Factor on the hoppings.
     """
-    theta = np.zeros(model.n_parameters)
+    theta = np.zeros(model.n_own)
     frontier = {
         k: model.basis.level(k, letters[-1]) for k, letters in enumerate(model.basis.shells) if letters
     }
@@ -56,7 +59,14 @@ def starting_values(model: BandModel, *, shift: float = 0.0, scale: float = 1.0)
         elif isinstance(term, Hopping):
             functions = _expand(model, _kind(model, term), term)
             theta[at.start : at.start + len(functions)] = scale * functions
-    return theta
+    if model.overlap is None:
+        return theta
+    metric = np.zeros(model.overlap.n_own)
+    columns = dict(zip(model.terms, model.columns, strict=True))
+    for term, at in zip(model.overlap.terms, model.overlap.columns, strict=True):
+        hopping = columns[term]
+        metric[at] = theta[hopping.start : hopping.start + at.stop - at.start] / HOPPING_OVER_OVERLAP
+    return np.concatenate([theta, metric])
 
 
 def bond_length(one: str, other: str) -> float:

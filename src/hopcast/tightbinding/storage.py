@@ -110,6 +110,7 @@ def get_bands(group: Any) -> FittedBands:
     """Load what `put_bands` stored."""
     part = group["surroundings"]
     basis = {name: tuple(value) for name, value in json.loads(group.attrs["basis"]).items()}
+    form = Form(**json.loads(group.attrs["form"]))
     radial = RadialTable(
         float(part.attrs["start"]), float(part.attrs["step"]), float(part.attrs["cutoff"]),
         hdf5.get_array(part, "coefficients"), tuple(json.loads(part.attrs["counts"])),
@@ -122,11 +123,15 @@ def get_bands(group: Any) -> FittedBands:
     terms: tuple[Term, ...] = tuple(
         KINDS[kind](*values) for kind, *values in json.loads(group.attrs["terms"])
     )
+    metric = None
+    if form.size_overlap:
+        hoppings = tuple(term for term in terms if isinstance(term, Hopping))
+        metric = BandModel(OrbitalBasis(**basis), hoppings, around, modulated=False)
     numbers: dict[str, Any] = {name: group.attrs[name].item() for name in NUMBERS}
     arrays: dict[str, Any] = {name: hdf5.get_array(group, name) for name in ARRAYS}
     return FittedBands(
-        model=BandModel(OrbitalBasis(**basis), terms, around),
-        form=Form(**json.loads(group.attrs["form"])), scores=HeldOutScores(**json.loads(group.attrs["scores"])),
+        model=BandModel(OrbitalBasis(**basis), terms, around, overlap=metric),
+        form=form, scores=HeldOutScores(**json.loads(group.attrs["scores"])),
         state_labels=tuple(str(one) for one in group.attrs["state_labels"]),
         provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
         **arrays, **numbers,
