@@ -26,6 +26,9 @@ from hopcast.tightbinding.estimator import INSIDE
 
 NAME = "tight binding"
 
+FEWEST_STATES = 6
+"""Below these the energies of other bands are missed too much to compete: on CsPbI3 eight bands lost the couplings."""
+
 
 @dataclass(frozen=True)
 class TightBindingForecaster:
@@ -172,6 +175,11 @@ def unable(trajectory: Trajectory, known: VibronicHamiltonian, lower: int) -> st
     from hopcast.tightbinding.basis import make_basis
     from hopcast.tightbinding.samples import collect_samples, lowest_band
 
+    if known.n_states < FEWEST_STATES:
+        return (
+            f"a window of at least {FEWEST_STATES} bands tells of a Hamiltonian, but {known.n_states} states are known "
+            "(`hopcast.TightBinding` learns from two if asked)."
+        )
     if known.n_occupied is not None and lower != known.n_occupied - 1:
         return "the gap asked for is not that of VBM and CBM."
     try:
