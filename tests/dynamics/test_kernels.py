@@ -3,17 +3,21 @@
 Arrays agree to rounding (1e-12); walks draw the same numbers as the kernels, so counts are the same to the last trajectory.
 """
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hopcast.core.errors import ConfigError
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import propagators
 from hopcast.dynamics.loop import Window, apply, boltzmann, follow, pack
 from hopcast.dynamics.methods import METHODS, decoherent, flux, global_flux, markov, shared
 from hopcast.dynamics.problem import prepare
 from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.tiles import multiply
 
 SIZES = {"seed": st.integers(0, 2**31), "k": st.integers(2, 6), "n": st.integers(1, 5)}
 BETA = 1.0 / (KB * 700.0)
@@ -330,6 +334,67 @@ def test_walk_from_event_to_event(ladder, rule, waiting, absorbing) -> None:
         found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12
     )
     assert found.n_hops > 20
+
+
+class StepEvents(Events):
+    """A trajectory of DISH that looks at its clocks once a nuclear step."""
+
+    def __init__(self, problem, number: int) -> None:
+        super().__init__(problem, number)
+        moves = propagators(self.grid, split=not self.exponential)
+        self.steps = [functools.reduce(lambda whole, u: u @ whole, step) for step in moves]
+
+    def path(self, substep) -> list[int]:
+        found, identity = [self.active], np.eye(self.c.size)
+        for step in range(int(self.outputs[-1])):
+            at = (self.first + step) % self.grid.n_steps
+            if not (self.absorbing and self.active == 0):
+                self.c = self.steps[at] @ self.c
+                substep(identity, self.energies[at].mean(axis=0), self.nac[at, 0])
+            if step + 1 in self.outputs:
+                found.append(self.active)
+        return found
+
+
+@pytest.mark.parametrize("waiting", ["exponential", "deterministic"])
+@pytest.mark.parametrize("rule", ["hefei", "pyxaid"])
+def test_decisions_each_nuclear_step(ladder, rule, waiting) -> None:
+    ham = ladder(scale=0.05, spacing=0.06)
+    options = {
+        "rule": rule,
+        "waiting": waiting,
+        "dephasing_time": 5.0,
+        "substeps": 4,
+        "decisions": "nuclear step",
+    }
+    problem = problem_of(ham, "dish", **options)
+    walks = [StepEvents(problem, number) for number in range(problem.n_trajectories)]
+    found = METHODS["dish"](problem)
+    np.testing.assert_allclose(
+        found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12
+    )
+    assert found.n_hops > 10
+    with pytest.raises(ConfigError, match='`exact` needs `decisions="sub-step"`'):
+        problem_of(ladder(n_states=2), "exact", initial_state=1, dephasing_time=5.0, decisions="nuclear step")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    n=st.integers(1, 13),
+    k=st.integers(1, 13),
+    width=st.sampled_from([8, 16, 24, 64]),
+)
+def test_tiles(seed, n, k, width) -> None:
+    rng = np.random.default_rng(seed)
+    a, x = rng.normal(size=(n, k)), rng.normal(size=(k, width))
+    out = np.full((n, width), np.nan)
+    multiply(a, x, out)
+    np.testing.assert_allclose(out, a @ x, atol=1e-13)
+    turned, wide = np.empty((n, width)), np.zeros((k, 3 * width))
+    wide[:, width : 2 * width] = x[:, ::-1]
+    multiply(a, wide[:, width : 2 * width], turned)
+    np.testing.assert_array_equal(turned[:, ::-1], out)  # the same bits wherever a column lies
 
 
 def test_recorded_hops_reach_every_later_output() -> None:
