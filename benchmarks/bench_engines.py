@@ -21,7 +21,6 @@ from bench_dynamics import bands
 from common import machine, table
 
 from hopcast.core.chunks import single_threaded_blas
-
 from hopcast.dynamics import run_dynamics
 
 SHORT = 10.0

@@ -16,7 +16,7 @@ Before the first and after the last mid-point couplings are held; where the loop
 the first) they are interpolated across.
 
 **Dephasing.** :math:`C(t) = \langle\delta E(t)\,\delta E(0)\rangle`, :math:`g = \hbar^{-2}\iint C`, :math:`D = e^{-g}`; the time `tau` by
-one of three conventions (`dephasing_time`) that differ by up to :math:`\sqrt{12/5}`, so a lifetime is never quoted without its own.
+one of four conventions (`dephasing_time`) that differ by up to :math:`\sqrt{12/5}`, so a lifetime is never quoted without its own.
 
 **DISH.** State `i` keeps its coherence for :math:`1/\tau_i = \sum_{j\ne i}|c_j|^2/\tau_{ij}`.
 
@@ -29,10 +29,11 @@ one of three conventions (`dephasing_time`) that differ by up to :math:`\sqrt{12
   state. Active and collapsed state are always the same. (Deterministic clocks due together: one measurement for both.)
 - ``rule="hefei"``: of the states that are due one acts, in random order; :math:`\zeta \le |c_i|^2 e^{-\max(\Delta E,0)/kT}` collapses to and activates `i`,
   else `i` is projected out and the active state stays: it may differ from the collapsed one.
-- ``rule="pyxaid"``: as before, but states are scanned in order and each that is still due acts. With exponential
-  waiting one event concerns one state, so both rules are the same.
+- ``rule="pyxaid"``: who is due is seen once; these states act in order, as before, until one collapses the amplitudes, and *its*
+  clock runs on. With exponential waiting one event concerns one state, so both rules are the same.
 
-The rules of the two codes are inferred from their publications, not from their sources.
+Both are as in the codes: `projector` and `whichToDec` of Hefei-NAMD, `check_decoherence` of PYXAID. Those decide once a nuclear step
+(``decisions="nuclear step"``). With deterministic clocks every decision is visited, many trajectories at once (`methods.clockwork`).
 
 **FSSH, two states.** Hops with :math:`g_{i\to j} = \max(0, 2\,\mathrm{Re}\,c_i^*c_jd_{ij}\,\delta t/|c_i|^2)`, the flux integrated over the sub-step, upward times
 :math:`e^{-\Delta E/kT}`. No decoherence: populations follow the phase (`|c|^2` without the factor) and neither obey detailed
