@@ -187,8 +187,6 @@ def bands(n_states: int, n_frames: int = 401) -> VibronicHamiltonian:
     return VibronicHamiltonian(energies=np.sort(energies, axis=1), nac=nac, timestep=1.0)
 
 
-MARK = 6e5
-"""Trajectory-steps/s of a compiled Fortran code of the field: 9-state DISH, 10 electronic sub-steps, one core."""
 SETTINGS = {
     "dephasing_time": 20.0,
     "absorbing": False,
@@ -228,7 +226,6 @@ def many_state_rows(quick: bool, peak: float) -> list[list[str]]:
             floor = events * (8 * states**2 + 6 * states) / peak
             rows.append([
                 f"{states} states, {method}", f"{speed[1]:.3g}", f"{speed[2]:.3g}", f"{speed[2] / speed[1]:.3g}x",
-                f"{speed[1] / MARK:.3g}x" if (states, method) == (9, "dish") else "",
                 f"{1 / (floor * speed[1]):.3g}x" if method == "dish" and states > 2 else "",
             ])  # fmt: skip
     return rows
@@ -304,7 +301,7 @@ def main() -> None:
                 sampling_rows(ham, quick, peak)))  # fmt: skip
     print(table("\nMany states, 1 fs steps of 10 sub-steps, 1000 trajectories from each of two initial times, tau 20 fs, "
                 f"{2 if quick else 10} ps (fssh: {10 if quick else 50} ps): trajectory-steps/s",
-                ["case", "1 thread", "2 threads", "", "mark 6e5", "from the floor"], many_state_rows(quick, peak)))  # fmt: skip
+                ["case", "1 thread", "2 threads", "", "from the floor"], many_state_rows(quick, peak)))  # fmt: skip
     print(table("\nDISH, growth", ["case", "1 thread", ""], growth_rows(quick)))
     print(table("\nTargets", ["", "measured", "at least", ""], target_rows()))
 
