@@ -424,5 +424,5 @@ def test_flow_of_the_active_state() -> None:
     real, imag = pack(window.nac, 4)
     for me in range(4):
         found = np.zeros(4)
-        decoherent._flow(c.real.copy(), c.imag.copy(), me, real[0, me], imag[0, me], 1.0, found)
+        decoherent._flow(c.real[None].copy(), c.imag[None].copy(), me, me + 1, real[0], imag[0], 1.0, found)
         np.testing.assert_allclose(found, np.real(c[me].conj() * c * d[me]), atol=1e-14)

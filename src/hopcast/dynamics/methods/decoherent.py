@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit
 
 from hopcast.core.units import HBAR, KB
-from hopcast.dynamics.arrays import Floats, Ints
+from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.loop import Halves, apply, boltzmann, pack
-from hopcast.dynamics.methods.partners import population, project, unpolarise
+from hopcast.dynamics.loop import Halves, boltzmann, pack
+from hopcast.dynamics.methods.partners import population, project, propagate, unpolarise
 from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -50,6 +50,10 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
     halves = Halves(grid, problem.workers)
     decay = np.exp(-grid.substep / problem.tau)
     beta = 0.0 if problem.temperature is None else 1.0 / (KB * problem.temperature)
+    home = np.repeat(np.arange(n_states), np.diff(edges))
+    fades = np.where(
+        home == np.arange(n_states)[:, None], 1.0, decay[home].T
+    )  # decay of each partner by the active state
     outputs = problem.output_steps * grid.n_substeps
     units = units_of(problem, min(problem.chunk_trajectories, 250))  # amplitudes of a unit stay in the cache
     report = Reporter(problem, len(units))
@@ -67,6 +71,7 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
         active = np.full(m, initial, dtype=np.int64)
         state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
         _open(problem.random_state, key, first, state, increment, left, active, steps)
+        scratch = np.empty((4, copies, width)), np.empty(width), np.empty(n_states)
         for elapsed, begin, stop in windows(problem, frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
@@ -74,8 +79,8 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
                 *pack(halves.of(begin, stop), width),
                 problem.state_energies(energies.reshape(n, n_partners)),
                 *pack(nac.reshape(n, n_partners, n_partners).astype(np.complex128), width),
-                edges, grid.substep / HBAR, decay, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
-                state, increment, left, problem.absorbing, steps, flows,
+                edges, grid.substep / HBAR, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
+                state, increment, left, problem.absorbing, steps, flows, *scratch, fades,
             )  # fmt: skip
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
@@ -94,17 +99,46 @@ def _open(
         steps[(first + i) % steps.shape[0], 0, active[i]] += 1
 
 
-@njit(cache=True, nogil=True)
-def _flow(real: Floats, imag: Floats, me: int, dr: Floats, di: Floats, share: float, flow: Floats) -> None:
-    """Add `share` times the flow from state `me`, Re(c_me* c_j d_mej), to `flow`; `d` as column `me` of the matrix."""
-    a, b = real[me], imag[me]
-    for j in range(flow.size):
-        xr, xi = a * real[j] + b * imag[j], a * imag[j] - b * real[j]
-        # the transpose holds d_jme = -d_mej*
-        flow[j] -= share * (xr * dr[j] + xi * di[j])
+@leaf
+def _flow(
+    real: Floats, imag: Floats, first: int, end: int, dr: Floats, di: Floats, share: float, flow: Floats
+) -> None:
+    """Add `share` times the flow from the states `first` to `end`, Re(c_me* c_j d_mej) of each, to `flow`; `d` transposed."""
+    for r in range(real.shape[0]):
+        x, y = real[r], imag[r]
+        for me in range(first, end):
+            a, b, u, v = x[me], y[me], dr[me], di[me]
+            for j in range(flow.size):
+                # the transpose holds d_jme = -d_mej*
+                flow[j] -= share * ((a * x[j] + b * y[j]) * u[j] + (a * y[j] - b * x[j]) * v[j])
 
 
-@njit(cache=True, nogil=True)
+@leaf
+def _mix_less(nr: Floats, ni: Floats, first: int, end: int, fade: Floats, cr: Floats, ci: Floats) -> None:
+    """Fill `c` with amplitudes `n` of which the inactive ones have decayed by `fade`, the active ones are rescaled."""
+    rest = 0.0
+    for r in range(nr.shape[0]):
+        x, y, u, v = nr[r], ni[r], cr[r], ci[r]
+        for i in range(fade.size):
+            u[i] = x[i] * fade[i]
+            v[i] = y[i] * fade[i]
+        for i in range(fade.size):
+            if i < first or i >= end:
+                rest += u[i] ** 2 + v[i] ** 2
+    mine = np.sqrt(population(nr, ni, first, end))
+    kept = np.sqrt(max(1.0 - rest, 0.0))
+    if mine > 1e-150:
+        scale = kept / mine
+        for r in range(nr.shape[0]):
+            for i in range(first, end):
+                cr[r, i], ci[r, i] = nr[r, i] * scale, ni[r, i] * scale
+        return
+    for r in range(nr.shape[0]):
+        for i in range(first, end):
+            cr[r, i], ci[r, i] = (kept / np.sqrt(end - first) if i - first == r else 0.0), 0.0
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def _advance(
     ur: Floats,
     ui: Floats,
@@ -113,7 +147,6 @@ def _advance(
     di: Floats,
     edges: Ints,
     h: float,
-    decay: Floats,
     beta: float,
     collapse: bool,
     elapsed: int,
@@ -128,34 +161,31 @@ def _advance(
     absorbing: bool,
     steps: Ints,
     flows: Ints,
+    scratch: Floats,
+    flow: Floats,
+    g: Floats,
+    fades: Floats,
 ) -> None:
     n, k = energies.shape
-    copies, width = cr.shape[1], cr.shape[2]
-    hr, hi, nr, ni = (
-        np.empty((copies, width)),
-        np.empty((copies, width)),
-        np.empty((copies, width)),
-        np.empty((copies, width)),
-    )
-    flow, g = np.empty(width), np.empty(k)
+    hr, hi, nr, ni = scratch[0], scratch[1], scratch[2], scratch[3]
     for s in range(n):
+        real, imag, down, across = ur[s], ui[s], dr[s], di[s]
         for q in range(cr.shape[0]):
             me = active[q]
             if absorbing and me == 0:
                 continue
-            for r in range(copies):
-                apply(ur[s], ui[s], cr[q, r], ci[q, r], hr[r], hi[r])
-                apply(ur[s], ui[s], hr[r], hi[r], nr[r], ni[r])
-            weight = population(cr[q], ci[q], edges[me], edges[me + 1])
-            for j in range(width):
+            mr, mi = cr[q], ci[q]
+            propagate(real, imag, mr, mi, hr, hi)
+            propagate(real, imag, hr, hi, nr, ni)
+            begin, end = edges[me], edges[me + 1]
+            weight = population(mr, mi, begin, end)
+            for j in range(flow.size):
                 flow[j] = 0.0
             if weight > 1e-300:
                 share = 2.0 * h / weight / 6.0
-                for r in range(copies):
-                    for p in range(edges[me], edges[me + 1]):
-                        _flow(cr[q, r], ci[q, r], p, dr[s, p], di[s, p], share, flow)
-                        _flow(hr[r], hi[r], p, dr[s, p], di[s, p], 4.0 * share, flow)
-                        _flow(nr[r], ni[r], p, dr[s, p], di[s, p], share, flow)
+                _flow(mr, mi, begin, end, down, across, share, flow)
+                _flow(hr, hi, begin, end, down, across, 4.0 * share, flow)
+                _flow(nr, ni, begin, end, down, across, share, flow)
             for j in range(k):
                 g[j] = 0.0
                 for i in range(edges[j], edges[j + 1]):
@@ -199,33 +229,13 @@ def _advance(
                 active[q] = new
                 record_hop(steps, flows, (first + q) % steps.shape[0], outputs, elapsed + s + 1, me, new)
                 me = new
-            begin, end = edges[me], edges[me + 1]
             if collapse:
-                for r in range(copies):
-                    for i in range(width):
-                        cr[q, r, i], ci[q, r, i] = nr[r, i], ni[r, i]
+                for r in range(mr.shape[0]):
+                    for i in range(mr.shape[1]):
+                        mr[r, i], mi[r, i] = nr[r, i], ni[r, i]
                 if refused:
-                    unpolarise(cr[q], ci[q], begin, end)
+                    unpolarise(mr, mi, edges[me], edges[me + 1])
                 elif attempted:
-                    project(cr[q], ci[q], begin, end)
+                    project(mr, mi, edges[me], edges[me + 1])
             else:
-                rest = 0.0
-                for j in range(k):
-                    for r in range(copies):
-                        for i in range(edges[j], edges[j + 1]):
-                            if j != me:
-                                nr[r, i] *= decay[j, me]
-                                ni[r, i] *= decay[j, me]
-                                rest += nr[r, i] ** 2 + ni[r, i] ** 2
-                            cr[q, r, i], ci[q, r, i] = nr[r, i], ni[r, i]
-                mine = np.sqrt(population(nr, ni, begin, end))
-                kept = np.sqrt(max(1.0 - rest, 0.0))
-                if mine > 1e-150:
-                    for r in range(copies):
-                        for i in range(begin, end):
-                            cr[q, r, i], ci[q, r, i] = nr[r, i] * (kept / mine), ni[r, i] * (kept / mine)
-                else:
-                    share = kept / np.sqrt(end - begin)
-                    for r in range(copies):
-                        for i in range(begin, end):
-                            cr[q, r, i], ci[q, r, i] = (share if i - begin == r else 0.0), 0.0
+                _mix_less(nr, ni, edges[me], edges[me + 1], fades[me], mr, mi)

@@ -9,12 +9,12 @@ returns as it started, all partners alike, so that the ensemble obeys a linear e
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from hopcast.dynamics.arrays import Floats
+from hopcast.dynamics.arrays import Floats, leaf
+from hopcast.dynamics.loop import apply
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def unpolarise(cr: Floats, ci: Floats, first: int, end: int) -> None:
     """Put amplitudes [n_copies, width] into a block: a copy for each partner, all alike."""
     share = 1.0 / np.sqrt(end - first)
@@ -25,7 +25,7 @@ def unpolarise(cr: Floats, ci: Floats, first: int, end: int) -> None:
             cr[r, first + r] = share
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def population(cr: Floats, ci: Floats, first: int, end: int) -> float:
     """Return the population of a block from amplitudes [n_copies, width]."""
     total = 0.0
@@ -35,7 +35,7 @@ def population(cr: Floats, ci: Floats, first: int, end: int) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def project(cr: Floats, ci: Floats, first: int, end: int) -> None:
     """Keep of amplitudes [n_copies, width] what lies in a block, and normalise it; where nothing does, unpolarise."""
     inside = population(cr, ci, first, end)
@@ -48,3 +48,10 @@ def project(cr: Floats, ci: Floats, first: int, end: int) -> None:
             kept = scale if first <= i < end else 0.0
             cr[r, i] *= kept
             ci[r, i] *= kept
+
+
+@leaf
+def propagate(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci: Floats) -> None:
+    """Fill amplitudes `c` [n_copies, width] with the products of a transposed, padded matrix and all copies of `x`."""
+    for r in range(xr.shape[0]):
+        apply(real, imag, xr[r], xi[r], cr[r], ci[r])
