@@ -14,7 +14,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.formats.poscars import read_poscar
-from hopcast.io.wavefunctions.espresso import SCHEMA, read_schema
+from hopcast.io.wavefunctions.espresso_schema import SCHEMA, read_schema
 
 SAME = 1e-3
 """Atoms that are no further apart (Å) are in the same place: coordinates of a trajectory are rounded."""

@@ -13,7 +13,7 @@ from hopcast.io.formats.qe_save import saves, sniff
 from hopcast.io.numbered import consecutive
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, from_cartesian
-from hopcast.io.wavefunctions.espresso import SCHEMA, read_schema
+from hopcast.io.wavefunctions.espresso_schema import SCHEMA, read_schema
 
 
 def read(path: Path, options: ReadOptions) -> Trajectory:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hopcast.core.errors import InputError
 from hopcast.io.numbered import names_in
-from hopcast.io.wavefunctions.espresso import SCHEMA, Save
+from hopcast.io.wavefunctions.espresso import Save
+from hopcast.io.wavefunctions.espresso_schema import SCHEMA
 from hopcast.io.wavefunctions.paw_pairs import open_bands
 
 
