@@ -13,8 +13,8 @@ import numpy as np
 
 from hopcast.abinitio.engine import Geometry
 from hopcast.core.errors import InputError, OutputError
-from hopcast.core.inputs import refuse_pipe
 from hopcast.core.hdf5 import write_text
+from hopcast.core.inputs import refuse_pipe
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.native import read_native, write_native
 

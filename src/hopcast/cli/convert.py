@@ -374,10 +374,7 @@ def convert(
     from hopcast.io.native import SUFFIXES
     from hopcast.io.registry import writable
 
-    try:
-        goal = writable(to, "hamiltonian")
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("`format`", "`--to`")) from error
+    goal = writable(to, "hamiltonian", argument="--to")
     read = (source, trajectory)
     if goal.name == "hopcast":
         check_file(target, inputs=read, overwrite=overwrite, suffixes=SUFFIXES)

@@ -15,7 +15,7 @@ def refuse_pipe(path: str | Path) -> Path:
     InputError
         If it is, or cannot be a name.
     """
-    name = Path(path)
+    name = path if isinstance(path, Path) else Path(path)
     try:
         exists = name.exists()
     except (OSError, ValueError) as error:  # a name that is too long, links in a circle

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hopcast.core.errors import InputError, OutputError
+from hopcast.io.copies import standing_for
 
 SUFFIX = ".gz"
 
@@ -43,12 +44,8 @@ def unpacked(path: Path, size: int = -1) -> Iterator[Path]:
         _unpack(path, copy, size)
         if size < 0:
             _unpack_companions(path, copy)
-        try:
-            yield copy
-        except InputError as error:
-            raise InputError(
-                str(error).replace(f"{folder}/{copy.name}", str(path)).replace(folder, str(path.parent))
-            ) from error
+        with standing_for(copy, path) as named:
+            yield named
 
 
 def _unpack(path: Path, copy: Path, size: int) -> None:

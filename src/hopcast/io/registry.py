@@ -288,7 +288,7 @@ def reading(path: Path, form: Format) -> Iterator[None]:
         ) from error
 
 
-def find_format(name: str, kind: Kind, path: Path | None = None) -> Format:
+def find_format(name: str, kind: Kind, path: Path | None = None, argument: str = "format") -> Format:
     """Return a format by its name, or by that of its code.
 
     Parameters
@@ -299,6 +299,8 @@ def find_format(name: str, kind: Kind, path: Path | None = None) -> Format:
         "hamiltonian" or "trajectory".
     path
         The files, which decide between several formats of one code.
+    argument
+        What the choice is called in the message.
 
     Raises
     ------
@@ -310,7 +312,7 @@ def find_format(name: str, kind: Kind, path: Path | None = None) -> Format:
     if of_code:
         return next((each for each in of_code if path is not None and each.sniff(path)), of_code[0])
     known = {each.name: each for each in formats}
-    check_choice("format", name, [*known, *sorted({each.code for each in formats} - {"", *known})])
+    check_choice(argument, name, [*known, *sorted({each.code for each in formats} - {"", *known})])
     return known[name]
 
 
@@ -431,18 +433,18 @@ def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:
     return lost
 
 
-def writable(name: str, kind: Kind) -> Format:
-    """Return a format that can be written.
+def writable(name: str, kind: Kind, argument: str = "format") -> Format:
+    """Return a format that can be written; `argument` is what the choice is called in the message.
 
     Raises
     ------
     ConfigError
         If it is unknown or only read.
     """
-    found = find_format(name, kind)
+    found = find_format(name, kind, argument=argument)
     if found.write is None:
         able = ", ".join(f"`{each.name}`" for each in list_formats(kind) if each.write is not None)
         raise ConfigError(
-            f"Argument `format` must be one that can be written ({able}), but `{name}` is only read."
+            f"Argument `{argument}` must be one that can be written ({able}), but `{name}` is only read."
         )
     return found

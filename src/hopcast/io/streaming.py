@@ -18,6 +18,7 @@ from hopcast.core.errors import InputError, OutputError, QualityWarning
 from hopcast.core.inputs import refuse_pipe
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.compressed import is_compressed, unpacked
+from hopcast.io.copies import standing_for
 from hopcast.io.formats.hopcast_trajectory import check_timestep
 from hopcast.io.native import SUFFIXES
 from hopcast.io.registry import Format, ReadOptions, list_formats, reading
@@ -133,16 +134,14 @@ class OnText:
                 f"Cannot write `{self._file}`: {error.strerror or error}. Free space, or set TMPDIR to another place."
             ) from error
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), standing_for(self._file, self._path) as file:
                 warnings.filterwarnings("ignore", "File .* frames are numbered", QualityWarning)
-                with reading(self._file, self._form):
-                    found: Trajectory = self._form.read(
-                        self._file, self._index.options(self._options, start, stop)
-                    )
+                with reading(file, self._form):
+                    found: Trajectory = self._form.read(file, self._index.options(self._options, start, stop))
         except InputError as error:
-            where = f" (frames counted from {start})" if start else ""
-            words = str(error).replace(f"`{self._file}`", f"`{self._path}`{where}")
-            raise InputError(words) from error
+            if not start:
+                raise
+            raise InputError(f"Frames counted from {start}: {error}", topic=error.topic) from error
         if found.symbols != (self._symbols or found.symbols):
             raise InputError(
                 f"File `{self._path}` must hold the same atoms in every frame, but frame {start} holds {found.formula} ({found.n_atoms} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def read_structure(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about tags that do not concern positions
-            atoms = ase.io.read(str(file), index=0, format=kind)
+            atoms = ase.io.read(os.fspath(file), index=0, format=kind)
     except Exception as error:  # ASE's readers raise whatever their parsers raise
         raise InputError(
             f"File `{file}` cannot be read as {'CIF' if kind == 'cif' else 'POSCAR'} ({type(error).__name__}: {error}). "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import warnings
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def _guess(path: Path) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return str(filetype(str(path), guess=bool(head(path, 1))))
+            return str(filetype(os.fspath(path), guess=bool(head(path, 1))))
     except (UnknownFileTypeError, OSError, ValueError, KeyError, IndexError, ImportError):
         return None
 
@@ -69,7 +70,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         check_ulm(path)
     import ase.io
 
-    return collect(path, ase.io.iread(str(path), index=":", format=name), options)
+    return collect(path, ase.io.iread(os.fspath(path), index=":", format=name), options)
 
 
 def check_ulm(path: Path) -> None:
