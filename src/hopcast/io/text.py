@@ -11,9 +11,7 @@ import itertools
 import re
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,7 +166,7 @@ _D_TO_E = bytes.maketrans(b"dD", b"ee")
 _GLUED = re.compile(rb"(\.\d*(?:[eEdD][-+]?\d+)?)(?=[-+]\d*\.\d)")
 
 
-def _python_number(token: bytes) -> float:
+def python_number(token: bytes) -> float:
     """Return a number as Fortran or C writes it (``1.0D-03``, ``1.0-103``)."""
     if token.translate(None, _ALLOWED):
         raise ValueError
@@ -195,7 +193,7 @@ def split_glued(data: bytes) -> bytes:
 def as_number(token: bytes | str) -> float:
     """Return a number as Fortran or C writes it (``1.0D-03``, ``1.0-103``); NaN where it is none."""
     try:
-        return _python_number(token.encode("utf-8", "replace") if isinstance(token, str) else token)
+        return python_number(token.encode("utf-8", "replace") if isinstance(token, str) else token)
     except ValueError:
         return float("nan")
 
@@ -211,7 +209,7 @@ def _explain(data: bytes, name: str, columns: int | None, first_line: int = 1) -
             continue
         for column, token in enumerate(tokens, 1):
             try:
-                fine = np.isfinite(_python_number(token))
+                fine = np.isfinite(python_number(token))
             except ValueError:
                 fine = False
             if not fine:
@@ -252,19 +250,6 @@ def read_range(path: Path, start: int, stop: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(stop - start)
-
-
-def find_marks(path: Path, size: int, mark: bytes) -> NDArray[np.int64]:
-    """Return where a piece of text stands in a file [n_marks]."""
-    found: list[int] = []
-    overlap = len(mark) - 1
-    for start in range(0, size, CHUNK):
-        data = read_range(path, start, min(start + CHUNK + overlap, size))
-        at = data.find(mark)
-        while at >= 0:
-            found.append(start + at)
-            at = data.find(mark, at + 1)
-    return np.array(found, dtype=np.int64)
 
 
 _own = threading.local()
@@ -393,7 +378,7 @@ def parse_rows(data: bytes | memoryview, out: NDArray[np.float64], name: str, *,
     rows, n_pending, status = parse_rows_kernel(np.frombuffer(buffer, dtype=np.uint8), out, pending)
     if status == 0:
         for row, column, start, stop in pending[:n_pending]:
-            out[row, column] = _python_number(bytes(data[start:stop]))
+            out[row, column] = python_number(bytes(data[start:stop]))
         if not n_pending or np.isfinite(out[pending[:n_pending, 0], pending[:n_pending, 1]]).all():
             return int(rows)
     table = parse_table(bytes(data), name, columns=out.shape[1], first_line=first_line)
@@ -403,84 +388,3 @@ def parse_rows(data: bytes | memoryview, out: NDArray[np.float64], name: str, *,
         )
     out[: len(table)] = table
     return len(table)
-
-
-def parse_frames(
-    data: bytes,
-    starts: Sequence[int] | NDArray[np.int64],
-    out: NDArray[np.float64],
-    *,
-    labels: NDArray[np.uint8] | None = None,
-) -> int:
-    """Parse one block of lines (three numbers each, after a label where `labels` are given) for each frame.
-
-    Parameters
-    ----------
-    data
-        The text.
-    starts
-        Where each frame's first line begins.
-    out
-        [n_frames, n_atoms, 3].
-    labels
-        [n_atoms, 8] label of each line, ended by zeros; None where lines begin with a number.
-
-    Returns
-    -------
-    int
-        -1, or the first frame that cannot be read (short, not a number, or another label).
-    """
-    names = np.zeros((0, 8), dtype=np.uint8) if labels is None else labels
-    first = 0
-    while first < len(starts):
-        bad = _parse_frames(data, np.asarray(starts[first:], dtype=np.int64), out[first:], names)
-        if bad < 0:
-            return -1
-        first += bad + 1
-        if not _parse_parted(
-            data[int(starts[first - 1]) :][: 200 * (out.shape[1] + 4)], out[first - 1], names
-        ):
-            return first - 1
-    return -1
-
-
-def _parse_frames(
-    data: bytes, starts: NDArray[np.int64], out: NDArray[np.float64], names: NDArray[np.uint8]
-) -> int:
-    from hopcast.io.kernels import parse_frames_kernel
-
-    pending = np.empty((64, 4), dtype=np.int64)
-    bad, n_pending = parse_frames_kernel(np.frombuffer(data, dtype=np.uint8), starts, out, names, pending)
-    flat: Any = out.reshape(-1, 3)
-    for row, column, start, stop in pending[:n_pending]:
-        flat[row, column] = _python_number(data[start:stop])
-        if not np.isfinite(flat[row, column]):
-            return int(row // out.shape[1])
-    return int(bad)
-
-
-def _parse_parted(text: bytes, out: NDArray[np.float64], names: NDArray[np.uint8]) -> bool:
-    """Parse the lines of one frame whose numbers may be glued at their signs; False where they are none."""
-    lines = text.split(b"\n", len(out))[: len(out)]
-    for atom, line in enumerate(lines):
-        words = split_glued(line).split()
-        if len(names):
-            label = bytes(names[atom]).rstrip(b"\0")
-            if not words or words.pop(0)[:8] != label:
-                return False
-        place = [as_number(word) for word in words]
-        if len(place) != 3 or not np.isfinite(place).all():
-            return False
-        out[atom] = place
-    return len(lines) == len(out)
-
-
-def frame_groups(edges: NDArray[np.int64]) -> list[slice]:
-    """Return runs of frames of about one chunk of text each, of where they begin (and the last one ends)."""
-    groups, start = [], 0
-    while start < len(edges) - 1:
-        stop = int(np.searchsorted(edges, edges[start] + CHUNK))
-        stop = min(max(stop, start + 1), len(edges) - 1)
-        groups.append(slice(start, stop))
-        start = stop
-    return groups

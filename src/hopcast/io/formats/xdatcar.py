@@ -14,7 +14,8 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import as_number, find_marks, frame_groups, head, parse_frames, read_range, split_glued
+from hopcast.io.text import as_number, head, read_range, split_glued
+from hopcast.io.text_frames import find_marks, frame_groups, parse_frames
 from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
 
 _MARK = b"irect configuration="

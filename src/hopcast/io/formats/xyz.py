@@ -16,16 +16,8 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import ATOMIC_TIME, BOHR, HARTREE
 from hopcast.io.registry import Format, ReadOptions
-from hopcast.io.text import (
-    as_number,
-    frame_groups,
-    head,
-    parse_frames,
-    parse_table,
-    read_bytes,
-    read_range,
-    split_glued,
-)
+from hopcast.io.text import as_number, head, parse_table, read_bytes, read_range, split_glued
+from hopcast.io.text_frames import frame_groups, parse_frames
 from hopcast.io.trajectory_parts import (
     atomic_number,
     flags,
