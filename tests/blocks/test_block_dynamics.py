@@ -13,6 +13,7 @@ from hopcast.core.units import KB
 from hopcast.couplings import derive_couplings
 from hopcast.dynamics import (
     dephasing_matrix,
+    electron_hole_hamiltonian,
     local_rate,
     rate_matrices,
     redfield_rate,
@@ -179,6 +180,15 @@ def test_couplings_without_a_common_basis_go_by_their_norms(method):
             )
     assert_allclose(found[0].populations, found[1].populations, atol=1e-10)
     assert found[0].states == ("VBM pair", "CBM pair")
+
+
+def test_determinants_of_pairs_are_refused():
+    ham = derived(doubled(single_model(3)))
+    with pytest.raises(
+        InputError, match=r"Determinants need states that are single, but VBM pair is degenerate"
+    ):
+        electron_hole_hamiltonian(ham, [0], [1])
+    assert electron_hole_hamiltonian(ham.merged(), [0], [1, 2]).n_states == 3
 
 
 def test_a_splitting_is_said():

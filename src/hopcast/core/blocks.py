@@ -106,8 +106,8 @@ def block_coupling(matrices: NDArray[Any], reference: int | None = None) -> NDAr
 def orientation(nac: NDArray[Any], multiplicities: Sequence[int]) -> float | None:
     r"""Return how alike the couplings of blocks are from step to step, from 0 to 1; None where nothing tells it.
 
-    :math:`\sum|\mathrm{Re\,tr}\,N^\dagger(t)N(t+\Delta t)|/\sum\lVert N(t)\rVert\lVert N(t+\Delta t)\rVert` over steps and pairs of blocks: near one where the bases of
-    neighbouring frames are aligned (or the couplings are real numbers), about a half where each step has a basis of its own.
+    The median, over steps and pairs of blocks, of :math:`|\mathrm{Re\,tr}\,N^\dagger(t)N(t+\Delta t)|/\lVert N(t)\rVert\lVert N(t+\Delta t)\rVert`: near one where
+    the bases of neighbouring frames are aligned (or the couplings are real numbers), below a half where each step has a basis of its own.
 
     Parameters
     ----------
@@ -116,16 +116,16 @@ def orientation(nac: NDArray[Any], multiplicities: Sequence[int]) -> float | Non
     multiplicities
         Of the blocks.
     """
-    alike = both = 0.0
-    blocks = block_slices(multiplicities)
-    for low, high in itertools.combinations(blocks, 2):
+    cosines = []
+    for low, high in itertools.combinations(block_slices(multiplicities), 2):
         part = nac[:, low, high]
         norms = np.sqrt((np.abs(part) ** 2).sum(axis=(1, 2)))
+        both = norms[:-1] * norms[1:]
+        known = np.isfinite(both) & (both > 0)
         products = np.abs((part[:-1].conj() * part[1:]).sum(axis=(1, 2)).real)
-        known = np.isfinite(norms[:-1]) & np.isfinite(norms[1:])
-        alike += float(products[known].sum())
-        both += float((norms[:-1] * norms[1:])[known].sum())
-    return alike / both if both > 0 else None
+        cosines.append(products[known] / both[known])
+    found = np.concatenate(cosines) if cosines else np.zeros(0)
+    return float(np.median(found)) if found.size else None
 
 
 def are_copies(matrices: NDArray[Any], multiplicities: Sequence[int]) -> bool:

@@ -84,6 +84,11 @@ def determinant_hamiltonian(
     ----------
     A. V. Akimov, O. V. Prezhdo, J. Chem. Theory Comput. 2013, 9, 4959, 10.1021/ct400641n.
     """
+    if ham.is_degenerate:
+        raise InputError(
+            f"Determinants need states that are single, but {ham.block_labels[int(np.argmax(ham.multiplicities))]} is degenerate. Use "
+            "`merged()`, one state a block."
+        )
     listed = read_determinants(determinants)
     names = {label: i for i, label in enumerate(ham.state_labels)}
     names |= {label.split()[-1]: i for label, i in names.items()}
