@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from hopcast.core.resampling import ENOUGH, block_bootstrap, cut_into_blocks, mean_interval
+from hopcast.core.resampling import ENOUGH, cut_into_blocks, mean_interval
 
 
 def test_few_values_of_any_sign_have_students_interval() -> None:
@@ -69,12 +69,3 @@ def test_blocks_hold_every_value_once() -> None:
     means = cut_into_blocks(rows, 3)
     np.testing.assert_allclose(means, [[1.5, 5, 8.5], [12.5, 16, 19.5]])
     np.testing.assert_allclose(cut_into_blocks(rows[0], 11)[0], rows[0])
-
-
-def test_bootstrap_means_against_the_plain_loop() -> None:
-    rows = np.random.default_rng(0).normal(size=(2, 17))
-    draws = block_bootstrap(rows, 5, n_draws=30, random_state=3)
-    starts = np.random.default_rng(3).integers(0, 17, size=(30, 4))
-    wrapped = np.concatenate([rows, rows], axis=1)
-    plain = [[np.mean([row[s : s + 5].mean() for s in line]) for row in wrapped] for line in starts]
-    np.testing.assert_allclose(draws, plain, atol=1e-13)

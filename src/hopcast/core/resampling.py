@@ -1,8 +1,7 @@
-r"""The mean of few, skew, correlated values: one interval, one block bootstrap, for everything that is averaged along a trajectory.
+r"""The mean of few, skew, correlated values: one interval, one bootstrap of blocks, for everything that is averaged along a trajectory.
 
-A rate, a ratio of rates, a control-variate estimate: each is the mean of values (or, to first order, of pseudo-values) over
-stretches of time, and its interval is `mean_interval` of them. `block_bootstrap` draws blocks of a series where the draws
-themselves are wanted.
+A rate, a ratio of rates, a control-variate estimate, an information: each is the mean of values (or, to first order, of
+pseudo-values) over stretches of time, and its interval is `mean_interval` of them.
 """
 
 from __future__ import annotations
@@ -129,41 +128,6 @@ def cut_into_blocks(rows: ArrayLike, n_blocks: int) -> Floats:
     series = np.atleast_2d(np.asarray(rows, dtype=np.float64))
     edges = np.round(np.linspace(0, series.shape[1], n_blocks + 1)).astype(np.int64)
     return np.asarray(np.add.reduceat(series, edges[:-1], axis=1) / np.diff(edges))
-
-
-def block_bootstrap(rows: Floats, block: int, n_draws: int = 2000, random_state: int = 0) -> Floats:
-    """Return bootstrap draws [n_draws, n_rows] of the mean of each row, all rows cut into the same blocks.
-
-    Blocks start anywhere and wrap around the end (the trajectory is looped), so every value weighs the same and the
-    draws centre on the sample mean.
-
-    Parameters
-    ----------
-    rows
-        [n_rows, n].
-    block
-        Length of a block in values.
-    n_draws
-        Number of draws.
-    random_state
-        Seed.
-
-    References
-    ----------
-    H. R. Künsch, Ann. Stat. 1989, 17, 1217, 10.1214/aos/1176347265 (moving blocks); D. N. Politis, J. P. Romano in
-    Exploring the Limits of Bootstrap, Wiley 1992 (wrapped).
-    """
-    n = rows.shape[1]
-    block = max(1, min(block, n))
-    sums = np.cumsum(np.concatenate([np.zeros((len(rows), 1)), rows, rows[:, :block]], axis=1), axis=1)
-    block_means = (sums[:, block : block + n] - sums[:, :n]) / block
-    rng = np.random.default_rng(random_state)
-    n_blocks = -(-n // block)
-    means = np.empty((n_draws, len(rows)))
-    for start in range(0, n_draws, 100):  # bounds the memory for long series
-        starts = rng.integers(0, n, size=(min(100, n_draws - start), n_blocks))
-        means[start : start + 100] = block_means[:, starts].mean(axis=2).T
-    return means
 
 
 def memory_widening(series: Floats, block: int) -> float:

@@ -24,8 +24,14 @@ or the slowest feature's, whichever is shorter, one stride for all, so that all 
 it is biased low, by about 1 nat, so it stands beside its own shifted null. Frames within w of the seam of a shift
 are excluded likewise; the seam itself is one jump in the series.
 
-**Significance.** The decimated series is shifted circularly, by shifts at least a correlation time apart, and the
-null values of all features of a group (an element) are pooled: p = (1 + number >= value) / (1 + number).
+Series are scaled to unit variance for `raw` (scikit-learn's values) and replaced by their normal scores for everything else:
+heavy tails bias the estimate low (0.22 nat of a bivariate normal become 0.10 for sinh 2z).
+
+**Significance.** The decimated series is shifted circularly, by whole decimated samples (half the first zero crossing) and at least
+the first zero crossing from where it was, and the
+null values of all features of a group (an element) that are alike in speed, within an octave, are pooled: p = (1 + number >= value) / (1 + number).
+Shifts a correlation time apart would be independent surrogates, but two to five of them reach no p at all; nearer ones repeat each other and
+keep the errors of the first kind (docs/validation.md).
 Features of a group resemble each other and are shifted together, so the pool is not that many independent draws.
 The smallest p that S shifts can support is 1 / (1 + S n_eff), with n_eff = n^2 / sum_ij r_ij^2 the effective number of
 independent features from the correlations r_ij of their null values over the shifts (copies count once); no p is
@@ -68,7 +74,7 @@ from hopcast.information.conditional import (
 from hopcast.information.ksg import mutual_information
 from hopcast.information.ranking import ElementInformation, ElementRanking, rank_elements
 from hopcast.information.shifts import circular_shifts
-from hopcast.information.significance import Information, information
+from hopcast.information.significance import Information, adjust, information
 from hopcast.information.timescales import (
     CorrelationTime,
     autocorrelation,
@@ -79,7 +85,7 @@ from hopcast.information.timescales import (
 
 __all__ = [
     "CorrelationTime", "ElementInformation", "ElementRanking", "Information", "InformationInterval", "Selection",
-    "autocorrelation", "bootstrap_information", "circular_shifts", "conditional_information", "correlation_time",
+    "adjust", "autocorrelation", "bootstrap_information", "circular_shifts", "conditional_information", "correlation_time",
     "first_zero_crossing", "information", "memory_time", "mutual_information", "rank_elements", "select_features",
 ]  # fmt: skip
 

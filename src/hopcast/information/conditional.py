@@ -14,10 +14,10 @@ from scipy.special import digamma
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError, check_choice
-from hopcast.core.resampling import block_bootstrap
+from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widening
 from hopcast.information.checks import check_series
 from hopcast.information.kernels import Floats, Ints
-from hopcast.information.ksg import ksg, scale_series
+from hopcast.information.ksg import ksg, normal_scores, scale_series
 from hopcast.information.significance import Information
 
 MOST_PAIRS = 4e8
@@ -194,8 +194,8 @@ def bootstrap_information(
 ) -> InformationInterval:
     """Return the sum of corrected information over each group with a block-bootstrap interval.
 
-    The estimate is a mean over samples of local terms; blocks of them, 1.5 correlation times long, are drawn with
-    replacement while the neighbours stay as they are. (Drawing the samples themselves would make ties, which the
+    The estimate is a mean over samples of local terms; the interval is that of the mean of their blocks, 1.5 correlation times long
+    or a tenth of the trajectory (`mean_interval`), while the neighbours stay as they are. (Drawing the samples themselves would make ties, which the
     estimator takes for information.)
 
     Parameters
@@ -211,7 +211,9 @@ def bootstrap_information(
     """
     features, target = check_series(X, y, n_neighbors, 0)
     _check_step(info.decimation, len(target), n_neighbors)
-    scaled, scaled_y = scale_series(features, target, random_state, workers)
+    scaled, scaled_y = scale_series(
+        normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers
+    )
     terms, times = _local(scaled, scaled_y, np.zeros((0, len(target))), n_neighbors, info.decimation, workers)
     labels = info.groups if groups is None else np.array([str(label) for label in groups])
     names = tuple(dict.fromkeys(labels.tolist()))
@@ -220,16 +222,15 @@ def bootstrap_information(
     n = series.shape[1]
     per_fs = n / (len(target) * info.timestep)
     block = int(np.clip(math.ceil(1.5 * info.correlation_time.value * per_fs), 1, n))
-    draws = block_bootstrap(series, block, n_draws, random_state)
-    value = series.mean(axis=1)
-    from scipy.stats import norm, t
-
-    n_blocks = n / block
-    freedom = max(n_blocks, 2.0)
-    half = draws.std(axis=0, ddof=1) * t.ppf(0.975, freedom - 1) * math.sqrt(freedom / (freedom - 1))
-    if n_blocks >= 30:
-        half = draws.std(axis=0, ddof=1) * norm.ppf(0.975)
-    return InformationInterval(names, value, value - half, value + half, n_blocks)
+    cut = int(min(max(n / block, 10), n))
+    found = [
+        mean_interval(
+            means, widening=memory_widening(one, n // cut), n_draws=n_draws, random_state=random_state
+        )
+        for one, means in zip(series, cut_into_blocks(series, cut), strict=True)
+    ]
+    low, high = (np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
+    return InformationInterval(names, series.mean(axis=1), low, high, n / block)
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +305,9 @@ def select_features(
         )
     step = info.decimation
     _check_step(step, len(target), n_neighbors)
-    scaled, scaled_y = scale_series(features, target, random_state, workers)
+    scaled, scaled_y = scale_series(
+        normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers
+    )
     relevance = info.corrected
     if np.isnan(relevance).any():
         raise InputError(f"Argument `info` must hold corrected information to choose by, but: {info.reason}.")

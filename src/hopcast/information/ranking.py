@@ -157,7 +157,7 @@ def rank_elements(
 
 def _element(info: Information, element: str, atoms: Ints, n_functions: int) -> ElementInformation:
     def of_atoms(values: Floats) -> Floats:
-        return values.reshape(-1, n_functions, *values.shape[1:])[atoms]
+        return values.reshape(len(values) // n_functions, n_functions, *values.shape[1:])[atoms]
 
     def mean(values: Floats) -> float:
         return float(np.sum(of_atoms(values)) / len(atoms))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +14,13 @@ from hopcast.core.errors import InputError
 from hopcast.core.showing import Shown
 from hopcast.information.checks import admissible_others, check_series
 from hopcast.information.kernels import Floats, Ints
-from hopcast.information.ksg import ksg, scale_series
+from hopcast.information.ksg import ksg, normal_scores, scale_series
 from hopcast.information.shifts import circular_shifts
 from hopcast.information.timescales import CorrelationTime, correlation_time, first_zero_crossing
 
-_MAX_SHIFTS = 100
+_MAX_SHIFTS = 120
+"""Enough that one of six values shown together can pass Benjamini and Hochberg's 5 %."""
+_GUARD = 2  # decimated samples: the first zero crossing
 _RAW_SHIFTS = 20
 _WINDOWED_SHIFTS = 5  # each costs several raw ones, and only their mean is used
 _LONG = 2_000
@@ -42,7 +45,7 @@ class Information(Shown):
     windowed, windowed_null_mean
         KSG with a Theiler window, not clipped, and its mean under circular shifts, which is not 0.
     null_mean, null_std
-        Of `corrected` under circular shifts, pooled over the features of a group.
+        Of `corrected` under circular shifts, pooled over the features of like speed of a group.
     z
         (corrected - null_mean) / null_std.
     p
@@ -150,14 +153,15 @@ def information(
         averaged (in the value and its null alike), shrink in proportion, to no fewer than 2, 1 and 1: the estimates
         of so long series need less averaging, and time grows linearly.
     groups : sequence [n_features]
-        Features with the same label (an element) share one null; None puts all into one group.
+        Features with the same label (an element) and like speed share one null; None puts all into one group.
     decimate
         Samples from one decimated sample to the next; None takes half the first zero crossing of the target
         or of the slowest feature, whichever is shorter.
     theiler_window
         Samples; None takes the correlation time.
     shift_spacing
-        Least distance between shifts and from zero, fs; None takes the correlation time.
+        Least distance between shifts, fs; None takes one decimated sample. From zero they keep two of them, the first zero
+        crossing, or the spacing if that is more.
     random_state
         Seed of jitter and shifts.
     workers
@@ -184,46 +188,51 @@ def information(
         raise InputError(f"Argument `n_shifts` must be at least 1, but is {n_shifts}.")
 
     memory = _slowest(features, target, timestep, workers)
-    spacing = max(1, math.ceil((shift_spacing or memory.value) / timestep - 1e-9))
-    window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
     step = _decimation(features, target) if decimate is None else int(decimate)
+    spacing = step if shift_spacing is None else max(1, math.ceil(shift_spacing / timestep - 1e-9))
+    guard = max(spacing, _GUARD * step)
+    window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
     wanted = _MAX_SHIFTS if n_shifts is None else n_shifts
-    scaled, scaled_y = scale_series(features, target, random_state, workers)
+    as_they_are = scale_series(features, target, random_state, workers)
+    scores = scale_series(
+        normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers
+    )
     reasons = []
 
     share = min(1.0, _LONG / n_samples)
     n_raw, n_windowed = max(2, round(_RAW_SHIFTS * share)), max(1, round(_WINDOWED_SHIFTS * share))
     n_offsets = math.ceil(step * share)
 
-    def estimate(shifts: Ints, window: int = 0, step: int = 1) -> Floats:
+    def estimate(series: tuple[Floats, Floats], shifts: Ints, window: int = 0, step: int = 1) -> Floats:
         return ksg(
-            scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=window, step=step, n_offsets=n_offsets,
+            *series, n_neighbors=n_neighbors, theiler_window=window, step=step, n_offsets=n_offsets,
             shifts=np.concatenate([[0], shifts]), workers=workers,
         )  # fmt: skip
 
-    raw = np.maximum(estimate(circular_shifts(n_samples, min(wanted, n_raw), spacing, random_state)), 0.0)
+    few = circular_shifts(n_samples, min(wanted, n_raw), spacing, random_state, guard=guard)
+    raw = np.maximum(estimate(as_they_are, few), 0.0)
     windowed = np.full((n_features, 1), np.nan)
     if admissible_others(n_samples, window).min() > n_neighbors:
-        few = circular_shifts(n_samples, min(wanted, n_windowed), spacing, random_state)
-        windowed = estimate(few, window)
+        few = circular_shifts(n_samples, min(wanted, n_windowed), spacing, random_state, guard=guard)
+        windowed = estimate(scores, few, window)
     else:
         reasons.append(f"a Theiler window of {window} samples leaves too few of {n_samples}")
 
     length = n_samples // step
-    shifts = circular_shifts(length, wanted, math.ceil(spacing / step), random_state)
+    shifts = circular_shifts(
+        length, wanted, math.ceil(spacing / step), random_state, guard=math.ceil(guard / step)
+    )
     decimated = np.full((n_features, len(shifts) + 1), np.nan)
     if length > n_neighbors:
-        decimated = estimate(shifts, step=step)
+        decimated = estimate(scores, shifts, step=step)
     if length < max(_FEWEST_DECIMATED, n_neighbors + 1):
         reasons.append(f"one sample in {step} leaves only {length} of {n_samples}")
     corrected, null = decimated[:, 0], decimated[:, 1:]
-    null_mean, null_std, p, smallest = _pooled(corrected, null, labels)
+    null_mean, null_std, p, smallest = _pooled(corrected, null, _alike(features, labels))
     if not memory.resolved:
         reasons.append(f"the correlation time is not resolved: {memory}")
     if np.min(smallest) > _LEVEL:
-        reasons.append(
-            f"{len(shifts)} shifts a correlation time apart reach no p below {np.min(smallest):.2g}"
-        )
+        reasons.append(f"{len(shifts)} shifts reach no p below {np.min(smallest):.2g}")
     if reasons:
         least = "" if memory.resolved else "more than "
         reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
@@ -241,7 +250,7 @@ def information(
         null_std=null_std,
         z=np.where(np.isfinite(z), z, np.nan),
         p=p,
-        p_adjusted=p if np.isnan(p).any() else false_discovery_control(p),
+        p_adjusted=adjust(p),
         smallest_p=smallest,
         null=null,
         groups=labels,
@@ -254,6 +263,35 @@ def information(
         timestep=timestep,
         reason="; ".join(reasons),
     )
+
+
+def adjust(p: ArrayLike) -> Floats:
+    """Return p values after Benjamini and Hochberg, those that are NaN left out of the count and as they are."""
+    given = np.asarray(p, dtype=np.float64)
+    found = given.copy()
+    known = ~np.isnan(given)
+    if known.any():
+        found[known] = false_discovery_control(given[known])
+    return found
+
+
+def _alike(features: Floats, labels: NDArray[Any]) -> NDArray[np.str_]:
+    """Return labels that tell features of a group apart whose speeds differ by more than an octave: slow ones scatter more.
+
+    The speed is the root-mean-square change from sample to sample over the deviation.
+    """
+    spread = np.maximum(features.std(axis=0), np.finfo(np.float64).tiny)
+    speeds = np.sqrt(np.mean(np.diff(features, axis=0) ** 2, axis=0)) / spread
+    names = labels.astype(object)
+    for label in np.unique(labels):
+        inside = np.flatnonzero(labels == label)
+        ordered = inside[np.argsort(speeds[inside], kind="stable")]
+        octave, start = 0, speeds[ordered[0]]
+        for feature in ordered:
+            if speeds[feature] > 2.0 * start:
+                octave, start = octave + 1, speeds[feature]
+            names[feature] = f"{label}/{octave}"
+    return names.astype(str)
 
 
 def _labels(groups: Sequence[Hashable] | None, n_features: int) -> NDArray[np.character]:

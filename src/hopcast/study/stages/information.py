@@ -15,6 +15,7 @@ from hopcast.information import (
     ElementInformation,
     ElementRanking,
     InformationInterval,
+    adjust,
     bootstrap_information,
     rank_elements,
     select_features,
@@ -140,6 +141,11 @@ def run_information(context: Context) -> StageResult[InformationNumbers]:
             best.setdefault(entry.element, {})[target] = entry.best
             atoms[entry.atoms] = entry.per_feature_corrected.sum(axis=1)
             arrays |= _maps(ranked, entry)
+    adjusted = adjust([math.nan if one.p is None else one.p for one in information])
+    information = [
+        one.model_copy(update={"p_adjusted": None if math.isnan(p) else float(p)})
+        for one, p in zip(information, adjusted, strict=True)
+    ]
     numbers = InformationNumbers(
         information=information, best_features=best_features, selection=selection, best=best, memory=memory
     )
