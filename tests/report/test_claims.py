@@ -77,8 +77,17 @@ def test_rates_need_to_beat_rates_without_a_model(results):
         row["ratio"]["value"] = 0.95
     assert by_key(results)["rates"]["verdict"]["label"] == "does not survive"  # plain average: 1.0
     for control in results["rate_controls"]:
-        control["ratio"]["value"] = 0.7
+        control["ratio"] |= {"value": 0.7, "low": 0.45, "high": 1.1}
+    assert by_key(results)["rates"]["verdict"]["label"] == "inconclusive"  # a control may be right as well
+    for control in results["rate_controls"]:
+        control["ratio"] |= {"value": 0.7, "low": 0.6, "high": 0.8}
     assert by_key(results)["rates"]["verdict"]["label"] == "survives"
+    for row in results["hamiltonians"][2:]:
+        row["ratio"]["value"] = 0.89
+    results["rate_controls"][0]["ratio"] |= {"value": 1.1, "low": 1.05, "high": 1.15}
+    assert (
+        by_key(results)["rates"]["verdict"]["label"] == "does not survive"
+    )  # the best of many is near by chance
     results["hamiltonians"][1]["ratio"]["value"] = 1.5
     assert by_key(results)["rates"]["verdict"]["label"] == "not reproduced"
 
@@ -99,10 +108,22 @@ def test_information_claims_follow_null_and_corrected(results):
     assert found["ranking"]["verdict"]["label"] == "does not survive"
     for entry in results["information"]:
         gap = entry["target"] == "gap"
-        entry |= {"null_mean": 1.0, "p": 0.001, "corrected": entry["raw"] - 1.0 if gap else 0.5}
+        entry |= {
+            "null_mean": 1.0,
+            "p": 0.001,
+            "p_adjusted": 0.001,
+            "corrected": entry["raw"] - 1.0 if gap else 0.5,
+        }
+        entry |= {"corrected_low": entry["corrected"] - 0.1, "corrected_high": entry["corrected"] + 0.1}
     found = by_key(results)
     assert found["coupling_below_gap"]["verdict"]["label"] == "survives"
     assert found["ranking"]["verdict"]["label"] == "survives"
+    wide = copy.deepcopy(results)
+    for entry in wide["information"]:  # the same order of values, within their intervals
+        entry |= {"corrected_low": entry["corrected"] - 30, "corrected_high": entry["corrected"] + 30}
+    found = by_key(wide)
+    assert found["coupling_below_gap"]["verdict"]["label"] != "survives"
+    assert found["ranking"]["verdict"]["label"] != "survives"
     for entry in results["information"]:
         if entry["target"] == "nac":
             entry["raw"] = 30.0

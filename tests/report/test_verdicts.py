@@ -6,7 +6,7 @@ import pytest
 
 from hopcast.evaluation.verdicts import MIN_BLOCKS, MIN_CORRELATION_TIMES, shown_length, shown_r2
 from hopcast.results import estimate, validate_results, with_verdicts
-from hopcast.results.dynamics import CheckRecord, HamiltonianRecord
+from hopcast.results.dynamics import CheckRecord, HamiltonianRecord, RateControl
 from hopcast.results.forecasts import InformationRecord, ModelRecord
 from hopcast.results.record import EstimateRecord
 from hopcast.results.study import DataRecord
@@ -151,6 +151,15 @@ def test_rates(ratio, blocks, label):
         waiting="exponential", tau=5.0, tau_convention="gaussian", n_blocks=blocks,
     )  # fmt: skip
     assert hamiltonian_verdict(row, LONG).label == label
+    if label == "agrees":
+        same = RateControl(name="plain average", ratio=estimate(1.02, 0.9, 1.15, unit="1"))
+        off = RateControl(name="spline", ratio=estimate(0.5, 0.4, 0.6, unit="1"))
+        both = hamiltonian_verdict(row, LONG, [same, off])
+        assert both.label == "agrees"
+        assert both.sentence.endswith("What knows no geometry agrees as well: plain average (1.02).")
+        assert hamiltonian_verdict(row, LONG, [off]).sentence.endswith(
+            "No rate without a model of the geometry does."
+        )
 
 
 @pytest.mark.parametrize(

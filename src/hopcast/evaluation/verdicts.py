@@ -83,6 +83,16 @@ def agreement(low: float, high: float, n_blocks: int | None) -> Literal["agrees"
     return "inconclusive" if high > WIDEST_AGREEMENT * max(low, 0.0) else "agrees"
 
 
+def surely_above(value: float, low: float, other: float, other_high: float) -> bool:
+    """Whether a value exceeds another by more than their 95 % intervals leave open, taken as independent."""
+    return value - other > math.hypot(max(value - low, 0.0), max(other_high - other, 0.0))
+
+
+def surely_off(low: float, high: float) -> bool:
+    """Whether the 95 % interval of a ratio of rates excludes 1."""
+    return not low <= 1 <= high
+
+
 def coverage(
     low: float, high: float, level: float = 0.9
 ) -> Literal["calibrated", "not calibrated", "inconclusive"]:

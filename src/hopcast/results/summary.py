@@ -43,7 +43,7 @@ def with_verdicts(results: StudyResults) -> StudyResults:
             one.model_copy(update={"verdict": information_verdict(one, data)}) for one in results.information
         ],
         "hamiltonians": [
-            row.model_copy(update={"verdict": hamiltonian_verdict(row, data) if index else None})
+            row.model_copy(update={"verdict": hamiltonian_verdict(row, data, results.rate_controls or ()) if index else None})
             for index, row in enumerate(results.hamiltonians)
         ],
         "checks": [one.model_copy(update={"verdict": check_verdict(one)}) for one in results.checks],

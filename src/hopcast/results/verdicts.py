@@ -22,7 +22,7 @@ from hopcast.evaluation.verdicts import (
     shown_length,
     shown_r2,
 )
-from hopcast.results.dynamics import CheckRecord, HamiltonianRecord
+from hopcast.results.dynamics import CheckRecord, HamiltonianRecord, RateControl
 from hopcast.results.forecasts import CalibrationRecord, CurvePoint, InformationRecord, ModelRecord
 from hopcast.results.record import known
 from hopcast.results.study import DataRecord, StudyResults
@@ -152,8 +152,14 @@ def information_verdict(entry: InformationRecord, data: DataRecord) -> Verdict:
     return Verdict("not significant", f"{name}: no information above its shifted null (p = {p:.2g}).")
 
 
-def hamiltonian_verdict(row: HamiltonianRecord, data: DataRecord) -> Verdict:
-    """Judge whether a forecast's rate agrees with the ab initio one within its 95 % interval (`agreement`)."""
+def hamiltonian_verdict(
+    row: HamiltonianRecord, data: DataRecord, controls: Sequence[RateControl] = ()
+) -> Verdict:
+    """Judge whether a forecast's rate agrees with the ab initio one within its 95 % interval (`agreement`).
+
+    Where it does, the controls that agree as well are named: the plain average of the computed frames and interpolations in
+    time know no geometry.
+    """
     ratio, blocks = row.ratio, row.n_blocks
     if ratio.value is None:
         return Verdict("inconclusive", f"No rate: {ratio.reasons['value'].rstrip('.')}.")
@@ -176,7 +182,17 @@ def hamiltonian_verdict(row: HamiltonianRecord, data: DataRecord) -> Verdict:
         "inconclusive": f"its interval ({interval}) holds 1, and so much else that it says nothing (a factor of "
         f"{WIDEST_AGREEMENT:g} from end to end is allowed)",
     }
-    return Verdict(label, f"{value}; {said[label]}.")
+    alike = [
+        f"{one.name} ({one.ratio.value:.3g})" for one in controls
+        if one.ratio.value is not None and one.ratio.low is not None and one.ratio.high is not None
+        and agreement(one.ratio.low, one.ratio.high, blocks) == "agrees"
+    ]  # fmt: skip
+    as_well = ""
+    if label == "agrees" and alike:
+        as_well = f" What knows no geometry agrees as well: {', '.join(alike)}."
+    elif label == "agrees" and controls:
+        as_well = " No rate without a model of the geometry does."
+    return Verdict(label, f"{value}; {said[label]}.{as_well}")
 
 
 def _length_for_blocks(data: DataRecord) -> str:
