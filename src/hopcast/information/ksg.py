@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, ndtri
-from scipy.stats import rankdata
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import MAX_SEED, check_number
@@ -60,7 +59,14 @@ def normal_scores(series: Floats) -> Floats:
     Mutual information does not change under it, but the estimate does: scaled to unit variance, a series of heavy tails keeps
     most of its samples within a fraction of its neighbours' distances.
     """
-    return np.asarray(ndtri((rankdata(series, axis=0) - 0.5) / len(series)))
+    return np.asarray(ndtri((np.apply_along_axis(_ranks, 0, series) - 0.5) / len(series)))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks from 1, ties sharing their mean (as `scipy.stats.rankdata`, whose import takes half a second)."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - 0.5 * (counts - 1))[place]
+    return ranks
 
 
 def _scale_rows(rows: Floats) -> Floats:

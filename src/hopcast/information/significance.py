@@ -238,8 +238,6 @@ def information(
         reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (corrected - null_mean) / null_std
-    from scipy.stats import false_discovery_control  # takes half a second to import
-
     return Information(
         raw=raw[:, 0],
         raw_null_mean=_mean(raw[:, 1:]),
@@ -267,6 +265,8 @@ def information(
 
 def adjust(p: ArrayLike) -> Floats:
     """Return p values after Benjamini and Hochberg, those that are NaN left out of the count and as they are."""
+    from scipy.stats import false_discovery_control  # takes half a second to import
+
     given = np.asarray(p, dtype=np.float64)
     found = given.copy()
     known = ~np.isnan(given)

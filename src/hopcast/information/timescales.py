@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.fft import fft, ifft, next_fast_len
-from scipy.special import ndtri
 
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import InputError
 from hopcast.information.kernels import Floats, Ints
+from hopcast.information.ksg import normal_scores
 
 _COLUMNS_A_CHUNK = 8
 
@@ -182,8 +182,7 @@ def memory_time(series: ArrayLike, timestep: float = 1.0) -> float:
     F. H. C. Marriott, J. A. Pope, Biometrika 1954, 41, 390, 10.1093/biomet/41.3-4.390 (the bias of an autocorrelation).
     """
     columns = _columns(series)
-    scores = ndtri((np.apply_along_axis(_ranks, 0, columns) - 0.5) / len(columns))
-    both = np.concatenate([columns, scores], axis=1)
+    both = np.concatenate([columns, normal_scores(columns)], axis=1)
     lags = [_forgetting_lag(column) for column in both.T if np.ptp(column) > 0]
     return max(lags, default=1.0) * timestep
 
@@ -240,10 +239,3 @@ def _analytic(columns: Floats, max_lag: int) -> np.ndarray[tuple[int, ...], np.d
     variance[variance == 0.0] = 1.0
     signal /= variance
     return signal
-
-
-def _ranks(values: Floats) -> Floats:
-    """Return ranks from 1, ties sharing their mean (as `scipy.stats.rankdata`, whose import takes half a second)."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - 0.5 * (counts - 1))[place]
-    return ranks
