@@ -43,8 +43,8 @@ def read_trajectory(
     Parameters
     ----------
     path
-        File or folder: our HDF5, XDATCAR, xyz as of CP2K, numbered folders of POSCAR, or what ASE reads (vasprun.xml,
-        extxyz, ``.traj``, QE, ...).
+        File or folder: our HDF5, XDATCAR, vasprun.xml, xyz as of CP2K, extended xyz, output of pw.x, LAMMPS dumps, numbered folders of
+        POSCAR, or what ASE reads (``.traj``, PDB, XSF); files may be compressed with gzip.
     timestep
         Time between the frames of the file, fs. Needed where the file does not say it.
     cell
