@@ -37,20 +37,35 @@ Forecast
 Eigenvectors of neighbouring frames give :math:`S = C(t)^T C(t + \Delta t)`, which goes through `hopcast.couplings` like anybody's overlaps:
 energies and signed couplings of all pairs of bands along any trajectory, of any cell of the material.
 
+Looking at it
+-------------
+`band_structure` gives the levels at k-points, `spinor_matrix` adds spin and the spin-orbit coupling of shells, `element_weights` and
+`inverse_participation` say where states live and how localised they are, `density_of_states` how many there are.
+
 Sources: J. C. Slater, G. F. Koster, Phys. Rev. 1954, 94, 1498 (doi 10.1103/PhysRev.94.1498); W. A. Harrison, *Elementary Electronic Structure*,
 World Scientific 1999; Q. Gu et al., Nat. Commun. 2024, 15, 6772 (doi 10.1038/s41467-024-51006-4), a learnt tight binding with networks.
 """
 
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
+from hopcast.tightbinding.bloch import band_structure, bloch_matrix
 from hopcast.tightbinding.estimator import TightBinding
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
+from hopcast.tightbinding.orbitals import (
+    atom_weights,
+    density_of_states,
+    element_weights,
+    inverse_participation,
+)
+from hopcast.tightbinding.spin_orbit import spinor_matrix
 from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
 
 __all__ = [
-    "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential",
-    "Term", "TightBinding", "forecast_bands", "get_bands", "load_bands", "make_basis", "put_bands", "save_bands", "standard_terms",
+    "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential", "Term",
+    "TightBinding", "atom_weights", "band_structure", "bloch_matrix", "density_of_states", "element_weights", "forecast_bands",
+    "get_bands", "inverse_participation", "load_bands", "make_basis", "put_bands", "save_bands", "spinor_matrix",
+    "standard_terms",
 ]  # fmt: skip
