@@ -227,3 +227,12 @@ def test_bad_input_gets_one_sentence(material, fitted):
         TightBinding(form=Form(r_hopping=1.5)).fit(trajectory, known)
     with pytest.raises(ValueError, match="`density` must be one of"):
         Form(density="al")
+
+
+def test_the_window_alone_has_the_same_states(material, fitted, monkeypatch):
+    geometry = fitted.bands_.model.geometry(material[0], 0)
+    levels, states = fitted.bands_.window_states(geometry, LOWEST)
+    monkeypatch.setattr("hopcast.tightbinding.fitted.ALL_STATES", 0)
+    alone, few = fitted.bands_.window_states(geometry, LOWEST)
+    np.testing.assert_allclose(alone, levels, atol=1e-10)
+    np.testing.assert_allclose(np.abs(few.T @ states), np.eye(N_STATES), atol=1e-8)

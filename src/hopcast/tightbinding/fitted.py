@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.geometry import FrameGeometry
@@ -14,6 +15,10 @@ from hopcast.tightbinding.model import BandModel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+ALL_STATES = 200
+"""Orbitals up to which all eigenstates are found faster than those of the window alone."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,23 @@ class FittedBands:
         """Return all levels [n], eV (without the offset), and states [n, n] of a frame."""
         return self.model.solve(self.theta, geometry)
 
-    def gap_variance(self, geometry: FrameGeometry, levels: Floats, states: Floats, lowest: int) -> float:
-        """Return the posterior variance of a frame's gap before scaling, eV^2 (in units of `scale`)."""
-        edges = [lowest + self.n_occupied - 1, lowest + self.n_occupied]
+    def window_states(self, geometry: FrameGeometry, lowest: int) -> tuple[Floats, Floats]:
+        """Return levels [n_states], eV (without the offset), and states [n_orbitals, n_states] of the window alone."""
+        window = slice(lowest, lowest + self.n_states)
+        n_orbitals = int(self.model.first_of(geometry)[-1])
+        if n_orbitals <= ALL_STATES:
+            levels, states = self.eigenstates(geometry)
+            return levels[window], states[:, window]
+        H, S = self.model.hamiltonian(self.theta, geometry), self.model.metric(self.theta, geometry)
+        found: tuple[Floats, Floats] = eigh(
+            H, S, subset_by_index=[window.start, window.stop - 1], driver="evr" if S is None else "gvx",
+            check_finite=False, overwrite_a=True, overwrite_b=True,
+        )  # fmt: skip
+        return found
+
+    def gap_variance(self, geometry: FrameGeometry, levels: Floats, states: Floats) -> float:
+        """Return the posterior variance of a frame's gap before scaling, eV^2, from the window's levels and states."""
+        edges = [self.n_occupied - 1, self.n_occupied]
         slopes = self.model.element_sums(states[:, edges], states[:, edges], geometry, levels[edges])
         return posterior_variance(self.factor, slopes[:, 1] - slopes[:, 0])
 

@@ -109,7 +109,6 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     """Return the frames of a chunk, and the overlaps with the frame after it."""
     last = min(chunk.stop + 1, trajectory.n_frames)
     n = chunk.stop - chunk.start
-    window = slice(lowest, lowest + bands.n_states)
     energies = np.empty((n, bands.n_states))
     overlaps = np.empty((last - 1 - chunk.start, bands.n_states, bands.n_states))
     variance, close = np.empty(n), np.zeros(n, dtype=bool)
@@ -117,17 +116,16 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     metric_before: Floats | None = None
     for row, frame in enumerate(range(chunk.start, last)):
         geometry = bands.model.geometry(trajectory, frame)
-        levels, states = bands.eigenstates(geometry)
+        levels, now = bands.window_states(geometry, lowest)
         # a phase of the frame's own, so that chunks can be joined
-        states = with_own_phase(states)
+        now = with_own_phase(now)
         metric = bands.model.metric(bands.theta, geometry)
-        now = states[:, window]
         if before is not None:
             overlaps[row - 1] = overlap_of(before, now, metric_before, metric)
         before, metric_before = now, metric
         if row < n:
-            energies[row] = levels[window]
-            variance[row] = bands.gap_variance(geometry, levels, states, lowest)
+            energies[row] = levels
+            variance[row] = bands.gap_variance(geometry, levels, now)
             close[row] = has_close_atoms(bands, geometry)
     return _Part(energies, overlaps, variance, close)
 
