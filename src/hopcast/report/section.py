@@ -48,10 +48,11 @@ class TableSpec:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Verdicts, each with what it is about."""
+    """Verdicts, each with what it is about; `folded` under a line that opens them."""
 
     kind: ClassVar[str] = "verdicts"
     items: Sequence[tuple[str, Verdict]]
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Lines:
-    """Sentences, each by itself."""
+    """Sentences, each by itself; `style` is a class of the page's style."""
 
     kind: ClassVar[str] = "lines"
     items: Sequence[str]
     heading: str = ""
+    style: str = "plain"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hopcast.report.cells import cell, estimate_cell, verdict_cell
 from hopcast.report.figures.dephasing import draw_dephasing
-from hopcast.report.figures.population import draw_fits, draw_populations
+from hopcast.report.figures.population import draw_fits
 from hopcast.report.figures.rates import draw_rates
 from hopcast.report.section import (
     Details,
@@ -241,11 +241,6 @@ SECTION = Section(
     (
         TableSpec(hamiltonian_table),
         rates_in_words,
-        FigureSpec(
-        "figure-3-population", "Figure 3. Ground-state population",
-        "Averaged over initial times; grey band: 95 % interval of the ab initio curve. Dashed: models of the one best feature.",
-        draw_populations,
-    ),
         FigureSpec(
         "figure-s3-fits", "Figure S3. Straight lines through the populations",
         "Gradient and intercept of the least-squares line over the stated window.", draw_fits,

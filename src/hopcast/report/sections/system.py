@@ -5,7 +5,6 @@ from __future__ import annotations
 from hopcast.report.cells import cell
 from hopcast.report.figures.electrons import draw_gaps, draw_states
 from hopcast.report.figures.series import draw_series
-from hopcast.report.figures.structure import draw_structure
 from hopcast.report.section import (
     Absent,
     FigureSpec,
@@ -54,10 +53,6 @@ def electron_table(report: StudyReport) -> Table:
 SECTION = Section(
     "system", "System", "The system", 40,
     (
-        FigureSpec(
-        "figure-1-structure", "Figure 1. The cell",
-        "First frame of the trajectory, atoms near a face repeated on the opposite one.", draw_structure,
-    ),
         FigureSpec(
         "gap-and-coupling", "Gap and coupling over time, and their spectra",
         "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.", draw_series,
