@@ -251,7 +251,7 @@ def substeps(ham: VibronicHamiltonian, context: Context) -> Verdict:
     if phase > np.pi / 2:
         return Verdict(
             "time step", "warn", f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step, more than a quarter period.",
-            f"Propagate with at least {10 * needed} electronic sub-steps (hopcast does it by itself; set NELM or elec_dt elsewhere).", evidence,
+            f"Propagate with at least {needed} electronic sub-steps (hopcast does it by itself; set NELM or elec_dt elsewhere).", evidence,
         )  # fmt: skip
     return Verdict(
         "time step",
