@@ -27,6 +27,7 @@ from hopcast.io import (
     write_native,
 )
 from hopcast.io.streaming import open_trajectory
+from hopcast.io.wavefunctions import Wfn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
 import plane_wave_files
@@ -443,6 +444,24 @@ def wavefunctions(form: str, **options: bool) -> Callable[[Path], Seed]:
         return of_hamiltonian(folder, form, unread=unread)
 
     return make
+
+
+@seed("cp2k-wfn")
+def cp2k_wfn(folder: Path) -> Seed:
+    """Two functions s of one atom, two orbitals."""
+    bodies = [np.array(numbers, np.int32) for numbers in ([1, 1, 2, 1, 2], [1], [2], [1, 1], [2, 1, 1, 2])]
+    bodies += [np.array([-0.5, 0.5, 2.0, 0.0]), np.array([0.8, 0.6]), np.array([-0.6, 0.8])]
+    marked = [
+        np.int32(body.nbytes).tobytes() + body.tobytes() + np.int32(body.nbytes).tobytes() for body in bodies
+    ]
+    path = folder / "a.wfn"
+    path.write_bytes(b"".join(marked))
+
+    def read(**_: object) -> object:
+        file = Wfn.open(path)
+        return file.coefficients(range(file.n_bands), 0, 0)
+
+    return Seed(folder, read)
 
 
 SEEDS |= {
