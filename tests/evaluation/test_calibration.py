@@ -6,11 +6,11 @@ import pytest
 from hopcast import ConfigError, InputError
 from hopcast.evaluation import BlockedSplit, calibrate
 from hopcast.evaluation.calibration import (
-    calibration_verdict,
     conformal_factors,
     coverage_interval,
     leave_one_out_scale,
 )
+from hopcast.evaluation.verdicts import coverage
 from hopcast.regression import LaplacianRidge
 
 
@@ -78,9 +78,9 @@ def test_wrong_scale_is_found_and_mended():
 
 
 def test_verdict():
-    assert calibration_verdict(*coverage_interval(0.9, 200.0)) == "calibrated"
-    assert calibration_verdict(*coverage_interval(0.9, 10.0)) == "inconclusive"
-    assert calibration_verdict(*coverage_interval(0.5, 100.0)) == "not calibrated"
+    assert coverage(*coverage_interval(0.9, 200.0)) == "calibrated"
+    assert coverage(*coverage_interval(0.9, 10.0)) == "inconclusive"
+    assert coverage(*coverage_interval(0.5, 100.0)) == "not calibrated"
     low, high = coverage_interval(0.9, 50.0)
     from scipy.stats import binomtest
 

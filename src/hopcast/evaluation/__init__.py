@@ -20,9 +20,9 @@ shifted target jumps from its end to its start; test frames within one training 
 
 Verdict
 -------
-`Evaluation.beats_the_calendar` is ``useful`` only where the model beats the mean, linear and cubic interpolation, and
-its shifted twins at p <= 0.05 and z >= 2; ``inconclusive`` where it beats the baselines and the median of its twins, but the
-trajectory is too short for enough shifts (fewer than 19); otherwise ``not useful``.
+*Useful*, *calibrated* and *agrees* are defined once, in `hopcast.evaluation.verdicts`, for what is printed, for reports and for
+``--strict``: a model is ``useful`` only where it leaves 10 % less of the variance than the mean, linear and cubic interpolation, and
+less than 97.5 % of its shifted twins; ``inconclusive`` where fewer than 19 shifts fit into the trajectory.
 
 Splits
 ------
@@ -83,11 +83,13 @@ from hopcast.evaluation.splits import (
     InterleavedSplit,
     NeighbourSplit,
     TrajectorySplit,
+    stretches_of_time,
 )
 
 __all__ = [
     "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
     "Extrapolation", "HamiltonianScores", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
     "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "evaluate_series", "extrapolation", "interpolate_in_time",
-    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "score_hamiltonian", "time_blocks", "training_domain",
+    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "score_hamiltonian", "stretches_of_time", "time_blocks",
+    "training_domain",
 ]  # fmt: skip

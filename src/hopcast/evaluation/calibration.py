@@ -14,6 +14,7 @@ from sklearn.base import clone
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.estimates import wilson
 from hopcast.evaluation.evaluate import Splitter, _checked
+from hopcast.evaluation.verdicts import coverage
 from hopcast.regression import LaplacianRidge
 
 Floats = NDArray[np.float64]
@@ -24,9 +25,6 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 JUDGED_LEVEL = 0.9
 """The level the verdict is about."""
-
-WIDEST = 0.25
-"""An interval of the coverage wider than this (25 points) decides nothing."""
 
 INNER_BLOCKS = 10
 """Blocks of the training frames whose residuals recalibrate, where the correlation time allows as many."""
@@ -72,13 +70,13 @@ class Calibration:
 
     @property
     def verdict(self) -> CalibrationVerdict:
-        """Of the recalibrated intervals at 90 %, see `calibration_verdict`."""
-        return calibration_verdict(self.low, self.high)
+        """Of the recalibrated intervals at 90 %, see `hopcast.evaluation.verdicts.coverage`."""
+        return coverage(self.low, self.high, JUDGED_LEVEL)
 
     @property
     def verdict_raw(self) -> CalibrationVerdict:
         """Of the intervals as they are."""
-        return calibration_verdict(self.raw_low, self.raw_high)
+        return coverage(self.raw_low, self.raw_high, JUDGED_LEVEL)
 
     def __str__(self) -> str:
         at = int(np.argmin(np.abs(self.levels - JUDGED_LEVEL)))
@@ -87,16 +85,6 @@ class Calibration:
             f"{100 * self.recalibrated[at]:.0f} % [{100 * self.low:.0f}, {100 * self.high:.0f}] recalibrated "
             f"({self.n_test} frames, {self.n_effective:.0f} independent): {self.verdict}"
         )
-
-
-def calibration_verdict(low: float, high: float) -> CalibrationVerdict:
-    """Return ``calibrated`` if 90 % lies in the interval of the coverage and it is narrower than 25 points.
-
-    ``not calibrated`` if 90 % lies outside of it; otherwise ``inconclusive``.
-    """
-    if not low <= JUDGED_LEVEL <= high:
-        return "not calibrated"
-    return "calibrated" if high - low < WIDEST else "inconclusive"
 
 
 def coverage_interval(coverage: float, n_effective: float) -> tuple[float, float]:

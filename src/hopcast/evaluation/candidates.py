@@ -16,9 +16,9 @@ from sklearn.model_selection import GroupKFold
 from hopcast.core.chunks import map_chunks, single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.evaluation.baselines import interpolate_in_time
-from hopcast.evaluation.evaluate import LEVEL
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.shifts import fit_and_predict_all, fit_learner
+from hopcast.evaluation.verdicts import usefulness
 from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
 from hopcast.regression.ridge import FrameRidge
@@ -120,9 +120,9 @@ class NestedSelection:
 
     @property
     def is_useful(self) -> bool:
-        """Whether the choice beats mean, linear and cubic interpolation, and its shifted twins at p <= 0.05."""
-        best = max(self.mean.r2, self.linear.r2, self.cubic.r2)
-        return self.selected.r2 > best and self.p <= LEVEL
+        """Whether the choice is *useful* by the one definition (`hopcast.evaluation.verdicts.usefulness`)."""
+        rivals = (self.mean.r2, self.linear.r2, self.cubic.r2)
+        return usefulness(self.selected.r2, rivals, self.shifted) == "useful"
 
     def __str__(self) -> str:
         width = max(len(row.name) for row in self.rows)

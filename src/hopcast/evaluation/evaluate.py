@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,17 +14,12 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.shifts import fit_and_predict_all, near_seam, shifted_targets
+from hopcast.evaluation.verdicts import Usefulness, usefulness
 from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
 
-Verdict = Literal["useful", "not useful", "inconclusive"]
-
-#: A model is called useful only if at most this share of shifted models (itself counted) does as well.
+#: Shares of shifted models (itself counted) that can be told from it.
 LEVEL = 0.05
-
-#: ... and it lies this many of their standard deviations above them: with 20 shifts the first rank alone falls to
-#: one useless model in 21.
-LEAST_Z = 2.0
 
 
 class Splitter(Protocol):
@@ -115,17 +110,13 @@ class Evaluation:
         return max((self.mean, self.linear, self.cubic), key=lambda one: one.r2)
 
     @property
-    def beats_the_calendar(self) -> Verdict:
-        """``useful`` if the model beats mean, linear and cubic, and its shifted twins at p <= 0.05 and z >= 2.
+    def beats_the_calendar(self) -> Usefulness:
+        """The one definition of *useful* (`hopcast.evaluation.verdicts.usefulness`) on these scores.
 
-        ``not useful`` if it does not beat a baseline, the median of its shifted twins, or its twins at that level;
-        ``inconclusive`` if it beats baselines and median, but the trajectory holds too few shifts for p <= 0.05.
+        ``not useful`` where a baseline, or the model on features of another time, is as good; ``inconclusive`` where it beats them,
+        but too few shifts fit into the trajectory.
         """
-        if self.model.r2 <= self.best_baseline.r2 or self.model.r2 <= self.shifted_median:
-            return "not useful"
-        if 1.0 / (len(self.shifted) + 1) > LEVEL:
-            return "inconclusive"
-        return "useful" if self.p <= LEVEL and self.z >= LEAST_Z else "not useful"
+        return usefulness(self.model.r2, (self.mean.r2, self.linear.r2, self.cubic.r2), self.shifted)
 
     def __str__(self) -> str:
         shifted = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,29 @@ from sklearn.utils.validation import _num_samples
 from hopcast.core.errors import ConfigError, InputError
 
 Frames = NDArray[np.intp]
+
+N_STRETCHES: Final = 20
+"""Stretches of time held out in turn, where they are longer than twice the correlation time."""
+
+FEWEST_STRETCHES: Final = 4
+"""Stretches on a trajectory too short for that."""
+
+
+class Stretches(NamedTuple):
+    """Stretches of time that are held out: their length, and the time beside them that does not train, fs."""
+
+    length: float
+    purge: float
+
+
+def stretches_of_time(span: float, memory: float) -> Stretches:
+    """Return the one rule for stretches of time held out, by every command.
+
+    A twentieth of the time, but at least two correlation times and at most a quarter of it; the purge on both sides is two
+    correlation times, at most the length, so that a quarter of the time is left to train.
+    """
+    length = min(max(span / N_STRETCHES, 2.0 * memory), span / FEWEST_STRETCHES)
+    return Stretches(length, min(2.0 * memory, length))
 
 
 class InterleavedSplit:

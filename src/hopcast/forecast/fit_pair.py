@@ -22,6 +22,7 @@ from hopcast.evaluation import (
     Candidate,
     TrainingDomain,
     nested_selection,
+    stretches_of_time,
     time_blocks,
     training_domain,
 )
@@ -57,12 +58,6 @@ SEARCHED: Final = 1000
 
 COMPARED: Final = 250
 """Samples, evenly spread, on which models are compared."""
-
-STRETCHES: Final = 20
-"""Blocks of time held out in turn, where they are longer than twice the correlation time."""
-
-FEWEST_BLOCKS: Final = 4
-"""Blocks on a trajectory too short for that."""
 
 CHOSEN: Final = "chosen"
 """Name of the choice by nested validation."""
@@ -204,8 +199,8 @@ def _stretches(values: Array, times: Array) -> _Stretches:
     spacing = float(np.median(np.diff(times)))
     memory = max(float(correlation_time(values, spacing)), spacing)
     span = float(times[-1] - times[0])
-    length = min(max(span / STRETCHES, 2.0 * memory), span / FEWEST_BLOCKS)
-    return _Stretches(time_blocks(times, length), length, min(memory, 0.5 * length))
+    length, purge = stretches_of_time(span, memory)
+    return _Stretches(time_blocks(times, length), length, purge)
 
 
 def _learn(

@@ -104,6 +104,10 @@ def model_verdict(model: ModelRecord, blocked: ModelRecord | None, data: DataRec
         )
     if short:
         return Verdict("inconclusive", f"Beats every baseline for the {name}. {unseen}")
+    n_shifts = model.baselines.shifted.n
+    if n_shifts < FEWEST_SHIFTS:
+        few = f"but only {n_shifts} shifts of its features fit into the trajectory"
+        return Verdict("inconclusive", f"Beats every baseline for the {name}, {few}. {unseen}")
     return Verdict("useful", f"Beats every baseline for the {name}. {unseen}")
 
 

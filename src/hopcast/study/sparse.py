@@ -13,15 +13,12 @@ from hopcast.core.chunks import chunk_slices
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions, flatten
-from hopcast.evaluation import CalendarSplit
+from hopcast.evaluation import CalendarSplit, stretches_of_time
 from hopcast.forecast.pair import PairPhysics
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 
 Array = NDArray[np.float64]
-
-STRETCHES = 20
-"""Stretches of time held out in turn, where the study does not say how long they are."""
 
 CHUNK_FRAMES = 1024
 """Frames whose features are held at a time."""
@@ -30,13 +27,14 @@ CHUNK_FRAMES = 1024
 def calendar_of(
     config: StudyConfig, data: StudyData, memory: float, times: Array | None = None
 ) -> CalendarSplit:
-    """Return the stretches of time that are held out, with a purge of twice the correlation time.
+    """Return the stretches of time that are held out, where the study does not say otherwise by `stretches_of_time`.
 
     Of all computed pairs, or of those at some times.
     """
     assert data.samples is not None
-    block = config.samples.block or max(data.trajectory.duration / STRETCHES, 2.0 * memory)
-    purge = 2.0 * memory if config.models.purge is None else config.models.purge
+    usual = stretches_of_time(data.trajectory.duration, memory)
+    block = config.samples.block or usual.length
+    purge = usual.purge if config.models.purge is None else config.models.purge
     return CalendarSplit(data.samples.times if times is None else times, block, purge)
 
 
