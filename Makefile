@@ -39,7 +39,7 @@ demo: $(VENV)/installed
 	$(BIN)/hopcast demo
 
 test: $(VENV)/installed $(VENV)/group-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist=loadfile
 
 $(VENV)/extra-%: pyproject.toml | $(VENV)/installed
 	$(BIN)/python -m pip install --quiet '.[$*]'

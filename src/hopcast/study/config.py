@@ -98,6 +98,10 @@ class ModelsSection(Section):
     n_samples: Annotated[int, Field(ge=2)] = Field(
         50, description="Posterior draws for the model's part of intervals."
     )
+    hamiltonians: bool = Field(
+        False,
+        description="Also forecast whole Hamiltonians (tight binding): a fit for each held-out stretch, minutes each.",
+    )
 
 
 class SamplesSection(Section):

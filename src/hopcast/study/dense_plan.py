@@ -20,7 +20,7 @@ from hopcast.study.plan import Held, Plan
 from hopcast.study.scores import model_record
 from hopcast.study.stage import Arrays, Context, StageResult
 from hopcast.study.targets import ModelSpec, Target, affordable, targets_of
-from hopcast.study.whole import Whole, whole_forecasts
+from hopcast.study.whole import Whole, wholes
 
 Array = NDArray[Any]
 
@@ -149,8 +149,10 @@ class DensePlan(Plan):
         context, targets = self._context, self.targets
         train = np.flatnonzero(self._arrays["train/nac"])
         records: list[ModelRecord] = []
-        for whole in whole_forecasts(context, targets, self._held["nac"], self.stride):
-            records += whole.records
+        for whole in wholes(context, targets, self.stride):
+            for held in self._held["nac"]:
+                if held.split is not None:
+                    records += whole.scored(held, whole.held_out(held.split))
             found = whole.fit(train).series(context.data.trajectory)
             self._keep_whole(whole, found.gap, targets.physics.learnt(found.coupling, found.middle))
             self._names.append(whole.name)

@@ -23,7 +23,7 @@ from hopcast.study.samples import Samples
 from hopcast.study.sparse import FeatureChunk, calendar_of, feature_chunks, stretches_of
 from hopcast.study.stage import Arrays, Context, StageResult
 from hopcast.study.targets import ModelSpec, Target, affordable, targets_of
-from hopcast.study.whole import FittedWhole, Whole, WholeSeries, whole_forecasts
+from hopcast.study.whole import FittedWhole, Whole, WholeSeries, wholes
 
 Array = NDArray[Any]
 
@@ -124,12 +124,14 @@ class SparsePlan(Plan):
                 self._fitted.append(
                     Fitted(CHOSEN, target, chosen.whole, chosen.columns, chosen.stretches, chosen.scale)
                 )
-        for whole in whole_forecasts(context, self.targets, self.held(self.targets.nac), self.stride):
-            records += whole.records
+        interleaved, blocked = self.held(self.targets.nac)
+        for whole in wholes(context, self.targets, self.stride):
+            records += whole.scored(interleaved, whole.held_out(self._neighbours))
             stretches = {
                 stretch: whole.fit(self._samples.steps[self._calendar.training(stretch)])
                 for stretch in stretches_of(context.data, self._calendar)
             }
+            records += whole.scored(blocked, whole.in_stretches(stretches, self._calendar.labels))
             self._wholes.append((whole, whole.fit(self._samples.steps), stretches))
         return records, candidates
 

@@ -6,7 +6,7 @@ another time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import evaluate_series
-from hopcast.forecast.held_out import PairSeries, held_out_series, pair_of
+from hopcast.evaluation.evaluate import Splitter
+from hopcast.forecast.held_out import PairSeries, forecast_steps, held_out_series, pair_of
 from hopcast.forecast.protocol import FittedForecaster, ForecasterKind, list_kinds
 from hopcast.results.forecasts import ModelRecord
 from hopcast.results.record import Stride
+from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 from hopcast.study.plan import Held
 from hopcast.study.scores import model_record
@@ -64,29 +66,85 @@ class FittedWhole:
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """A kind of forecaster, scored; `fit` makes one of some steps."""
+    """A kind of forecaster in a study: `fit` makes one of some steps, `scored` judges what it said of others."""
 
     kind: ForecasterKind
-    data: StudyData
-    workers: int | None
-    records: tuple[ModelRecord, ...]
+    context: Context
+    targets: Targets
+    stride: Stride
 
     @property
     def name(self) -> str:
         """Of the kind."""
         return self.kind.name
 
+    @property
+    def steps(self) -> NDArray[np.intp]:
+        """The known steps."""
+        data = self.context.data
+        return np.arange(data.hamiltonian.n_steps) if data.samples is None else data.samples.steps
+
     def fit(self, steps: NDArray[np.intp]) -> FittedWhole:
         """Learn from some of the known steps."""
-        data = self.data
-        fitted = self.kind.make(self.workers).fit(data.trajectory, data.window, steps)
+        data, workers = self.context.data, self.context.workers
+        fitted = self.kind.make(workers).fit(data.trajectory, data.window, steps)
         on_midpoints = data.hamiltonian.energy_grid == "midpoint"
-        return FittedWhole(fitted, data.hamiltonian.state_labels, on_midpoints, self.workers)
+        return FittedWhole(fitted, data.hamiltonian.state_labels, on_midpoints, workers)
+
+    def held_out(self, split: Splitter) -> PairSeries:
+        """Forecast every known step by a fit to the others of its fold."""
+        data, workers = self.context.data, self.context.workers
+        return held_out_series(
+            self.kind.make(workers), data.trajectory, data.window, data.hamiltonian.state_labels, self.steps, split, workers
+        )  # fmt: skip
+
+    def in_stretches(self, stretches: Mapping[int, FittedWhole], labels: NDArray[np.intp]) -> PairSeries:
+        """Forecast every known step by the fit that saw nothing of its stretch of time."""
+        said = PairSeries(np.full(len(self.steps), np.nan), np.full(len(self.steps), np.nan))
+        for stretch in np.unique(labels).tolist():
+            inside = labels == stretch
+            one = stretches[stretch]
+            found = forecast_steps(
+                one.forecaster,
+                self.context.data.trajectory,
+                self.steps[inside],
+                one.states,
+                self.context.workers,
+            )
+            for series, values in zip(said, found, strict=True):
+                series[inside] = values
+        return said
+
+    def scored(self, held: Held, said: PairSeries) -> list[ModelRecord]:
+        """Return the scores of gap and coupling at mid-points beside their controls."""
+        assert held.split is not None
+        config, data, targets = self.context.config, self.context.data, self.targets
+        middle = targets.physics.middle(targets.gap.truth)
+        times = (self.steps + 0.5) * data.trajectory.timestep
+        folds = list(held.split.split(np.empty((len(times), 1))))
+        records = []
+        for target, truth, values in (
+            (targets.gap, middle, said.gap),
+            (targets.nac, targets.nac.truth, said.coupling),
+        ):
+            found = evaluate_series(
+                truth, values, folds, targets.spacing, min_shift=target.memory,
+                n_shifts=config.models.n_shifts, times=times, random_state=config.seed,
+            )  # fmt: skip
+            records.append(
+                model_record(
+                    held.name, found, self.name, "shifted: frames of another time, without a new fit", name=self.name,
+                    elements=list(data.trajectory.elements), features=1, target=target.name, stride=self.stride,
+                )
+            )  # fmt: skip
+        return records
 
 
-def able_kinds(data: StudyData) -> list[ForecasterKind]:
-    """Return the kinds that can learn the window of a study."""
-    if not set(data.hamiltonian.state_labels) <= set(data.window.state_labels):
+def able_kinds(config: StudyConfig, data: StudyData) -> list[ForecasterKind]:
+    """Return the kinds that are asked for and can learn the window of a study."""
+    if not config.models.hamiltonians or not set(data.hamiltonian.state_labels) <= set(
+        data.window.state_labels
+    ):
         return []
     lower = data.window.state_labels.index(data.hamiltonian.state_labels[0])
     return [
@@ -96,47 +154,8 @@ def able_kinds(data: StudyData) -> list[ForecasterKind]:
     ]
 
 
-def whole_forecasts(
-    context: Context, targets: Targets, splits: tuple[Held, ...], stride: Stride
-) -> Iterator[Whole]:
-    """Yield every kind that can learn the window, with its scores on splits of the known steps."""
-    data, workers = context.data, context.workers
-    for kind in able_kinds(data):
+def wholes(context: Context, targets: Targets, stride: Stride) -> Iterator[Whole]:
+    """Yield every kind that can learn the window."""
+    for kind in able_kinds(context.config, context.data):
         context.progress.advance(kind.name)
-        records: list[ModelRecord] = []
-        for held in splits:
-            if held.split is None:
-                continue
-            steps = np.arange(data.hamiltonian.n_steps) if data.samples is None else data.samples.steps
-            said = held_out_series(
-                kind.make(workers), data.trajectory, data.window, data.hamiltonian.state_labels, steps,
-                held.split, workers,
-            )  # fmt: skip
-            records += _records(context, kind, targets, held, steps, said, stride)
-        yield Whole(kind, data, workers, tuple(records))
-
-
-def _records(
-    context: Context,
-    kind: ForecasterKind,
-    targets: Targets,
-    held: Held,
-    steps: NDArray[np.intp],
-    said: PairSeries,
-    stride: Stride,
-) -> Iterator[ModelRecord]:
-    """Yield the scores of gap and coupling at mid-points beside their controls."""
-    assert held.split is not None
-    config, data = context.config, context.data
-    middle = targets.physics.middle(targets.gap.truth)
-    times = (steps + 0.5) * data.trajectory.timestep
-    for target, truth, values in (("gap", middle, said.gap), ("nac", targets.nac.truth, said.coupling)):
-        folds = list(held.split.split(np.empty((len(steps), 1))))
-        found = evaluate_series(
-            truth, values, folds, targets.spacing, min_shift=getattr(targets, target).memory,
-            n_shifts=config.models.n_shifts, times=times, random_state=config.seed,
-        )  # fmt: skip
-        yield model_record(
-            held.name, found, kind.name, "shifted: frames of another time, without a new fit",
-            name=kind.name, elements=list(data.trajectory.elements), features=1, target=target, stride=stride,
-        )  # fmt: skip
+        yield Whole(kind, context, targets, stride)

@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import Field
 
 from hopcast.evaluation import Evaluation, calibrate, evaluate_model
-from hopcast.forecast.protocol import list_kinds
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Record, Split
 from hopcast.study.config import StudyConfig
@@ -19,6 +18,7 @@ from hopcast.study.sparse_plan import SparsePlan
 from hopcast.study.stage import Context, Stage, StageResult
 from hopcast.study.stages import features, information
 from hopcast.study.targets import ModelSpec, Target, learner, model_specs, n_specs, smallest_training_set
+from hopcast.study.whole import able_kinds
 
 
 class ModelNumbers(Record):
@@ -108,7 +108,7 @@ def _total(config: StudyConfig, data: StudyData) -> int:
     n = 2 * n_specs(config.models, data)
     if data.samples is not None:
         n += 1 + 2 * config.samples.candidates
-    return n + len([kind for kind in list_kinds() if kind.takes == "window"])
+    return n + len(able_kinds(config, data))
 
 
 STAGE = Stage(

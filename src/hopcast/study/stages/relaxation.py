@@ -52,7 +52,7 @@ def relaxes(config: StudyConfig, data: StudyData) -> bool:
     """Whether bands beside the pair of the study are known, or can be forecast."""
     window, pair = data.window, data.hamiltonian.state_labels
     inside = window.n_states > 2 and set(pair) <= set(window.state_labels)
-    known = window.is_complete if data.samples is None else bool(able_kinds(data))
+    known = window.is_complete if data.samples is None else bool(able_kinds(config, data))
     return config.relaxation.enabled and inside and known
 
 
@@ -70,7 +70,7 @@ def window_of(context: Context) -> tuple[VibronicHamiltonian, str | None]:
         n_occupied=data.window.n_occupied,
         state_labels=data.window.state_labels,
     )
-    return forecast, able_kinds(data)[-1].name
+    return forecast, found.numbers.names[-1]
 
 
 def cases(data: StudyData, window: VibronicHamiltonian, most_states: int) -> list[Case]:
