@@ -153,3 +153,15 @@ def test_every_command_refuses_and_offers_the_same_cut(files):
         code, said = command("convert", h5, files / "no.h5", "--frames", words)
         assert code in (2, 3)
         assert message in said
+
+
+def test_what_contradicts_does_not_get_into_one_file(tmp_path):
+    """So that `run`, `fit` and `dynamics` never meet such a file."""
+    from hopcast.io import write_native
+
+    with pytest.raises(hc.InputError, match="they have none in common"):
+        write_native(
+            tmp_path / "both.h5", trajectory=nuclei(ALL[1000:1300]), hamiltonian=states(ALL[500:800])
+        )
+    assert not (tmp_path / "both.h5").exists()
+    write_native(tmp_path / "both.h5", trajectory=nuclei(ALL[500:800]), hamiltonian=states(ALL[500:800]))

@@ -8,6 +8,7 @@ from typing import Any
 from hopcast.core import hdf5
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
 
 SUFFIXES = (".h5", ".hdf5")
@@ -24,9 +25,13 @@ def write_native(
 
     Raises
     ------
+    InputError
+        If both are given and do not hold the same frames (`hopcast.core.matching`).
     OutputError
         If the file cannot be written.
     """
+    if trajectory is not None and hamiltonian is not None:
+        check_same_frames(trajectory, hamiltonian)
 
     def fill(file: Any) -> None:
         hdf5.put_attributes(file, {"description": description})
