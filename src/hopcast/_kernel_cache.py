@@ -10,7 +10,6 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 VARIABLE = "NUMBA_CACHE_DIR"
@@ -64,6 +63,8 @@ def _private_folder() -> Path | None:
 
 
 def _temporary() -> list[str]:
+    import tempfile  # brings much, and is needed in few places
+
     with contextlib.suppress(OSError):
         return [tempfile.gettempdir()]
     return []
