@@ -4,10 +4,11 @@
 
 Ten frames of two silicon atoms (the pseudopotential is in Debian's quantum-espresso-data) through `hopcast select`, pw.x and
 `hopcast harvest`, about a tenth of a second a frame; then orthonormality, sum rules, couplings against a second reading that shares no code, halved
-time steps and reversed time, k-points, spinors and ultrasoft pseudopotentials.
+time steps and reversed time, k-points, spinors, Kramers pairs and ultrasoft pseudopotentials.
 """
 
 import argparse
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -201,6 +202,42 @@ def check_flavours(folder):
     )
 
 
+def check_pairs(folder):
+    """Kramers pairs of 60 frames with spin-orbit coupling: tied, coupled as quaternions, the same in any basis."""
+    settings = QeSettings(
+        pseudopotentials={"Si": "Si.rel-pbe-rrkj.UPF"}, ecutwfc=18, conv_thr=1e-12, spin_orbit=True
+    )
+    plan = run(folder / "pairs", nuclei(2.0 * np.arange(60.0), 2.0), settings)
+    raw = harvest_waves(plan.folder, selection=Selection(bands=(0, 14))).hamiltonian.with_blocks()
+    ham = hc.derive_couplings(raw)
+    print(f"Kramers pairs: {ham!r}")
+    edges = ham.frontier()
+    judge("splitting of the pairs, eV", np.ptp(ham.energies.reshape(60, -1, 2), axis=2).max(), 1e-5)
+    values = np.linalg.svd(edges.nac[:, :2, 2:], compute_uv=False)
+    judge("singular values of the coupling of two pairs", np.abs(np.diff(values)).max() / values.max(), 1e-3)
+    rng = np.random.default_rng(0)
+    turns = np.zeros((60, 14, 14), dtype=complex)
+    for pair in range(0, 14, 2):
+        part = slice(pair, pair + 2)
+        noise = rng.normal(size=(60, 2, 2)) + 1j * rng.normal(size=(60, 2, 2))
+        turns[:, part, part] = np.linalg.qr(noise)[0]
+    turned = dataclasses.replace(raw, overlaps=turns[:-1].conj().swapaxes(1, 2) @ raw.overlaps @ turns[1:])
+    options = {"method": "exact", "duration": 1e6, "dephasing_time": 20.0}
+    rates = [
+        hc.run_dynamics(each.frontier(), **options).asymptotic_rate
+        for each in (ham, hc.derive_couplings(turned))
+    ]
+    judge("rate with every pair turned at every frame", abs(rates[0] / rates[1] - 1), 1e-6)
+    alone = []
+    for each in (raw, turned):
+        plain = HBAR / 4.0 * (each.overlaps - each.overlaps.conj().swapaxes(1, 2))
+        single = dataclasses.replace(each, nac=plain, nac_known=None, overlaps=None, multiplicities=())
+        alone.append(hc.run_dynamics(single.select([7, 8]), **options).asymptotic_rate)
+    print(
+        f"  (1/ns: {rates[0]:.4g} of the pairs; of one partner each, as given and turned, {alone[0]:.4g} and {alone[1]:.4g})"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=None)
@@ -215,6 +252,7 @@ def main():
         check_frames(folder)
         check_time(folder)
         check_flavours(folder)
+        check_pairs(folder)
     return int(not FINE)
 
 
