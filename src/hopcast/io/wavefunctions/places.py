@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -78,18 +79,22 @@ def save_in(folder: Path) -> Path | None:
     InputError
         If there are several.
     """
-    places = [folder, *(folder / name for name in names_in(folder) if "." not in name)]
-    found = sorted(
-        place / name
-        for place in places
-        for name in names_in(place)
-        if name.endswith(".save") and (place / name / SCHEMA).is_file()
-    )
+    inside = _folders_in(folder)
+    places = inside + [each for place in inside if place.suffix != ".save" for each in _folders_in(place)]
+    found = sorted(place for place in places if place.suffix == ".save" and (place / SCHEMA).is_file())
     if len(found) > 1:
         raise InputError(
             f"Folder `{folder}` must hold one `.save`, but holds `{found[0].name}` and `{found[1].name}`. Move one elsewhere."
         )
     return found[0] if found else None
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def count_kpoints(path: Path) -> int:

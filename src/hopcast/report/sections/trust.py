@@ -18,7 +18,10 @@ from hopcast.results.verdicts import TARGET_NAMES
 
 def summary(report: StudyReport) -> Verdicts:
     """Return the verdict on every part."""
-    return Verdicts([(one.subject, Verdict(one.label, one.sentence)) for one in report.results.verdicts], folded="All verdicts")
+    return Verdicts(
+        [(one.subject, Verdict(one.label, one.sentence)) for one in report.results.verdicts],
+        folded="All verdicts",
+    )
 
 
 def trust_table(report: StudyReport) -> Table:
