@@ -59,6 +59,13 @@ def test_only_what_both_know_counts_and_numbers_match_frames(truth):
     whole = states(truth.gap(), truth.coupling(), numbers=np.arange(100, 150))
     assert hc.score_hamiltonian(part, whole).gap.r2 == 1.0
     assert hc.score_hamiltonian(whole, part).coupling.n == 29
+    # one code counts from 1, another from 0, a third the steps of the dynamics: the first frames are the same
+    for numbers in (np.arange(1, 51), np.arange(50), 10 * np.arange(50)):
+        found = hc.score_hamiltonian(
+            states(truth.gap(), truth.coupling(), numbers=numbers),
+            states(truth.gap(), truth.coupling(), numbers=np.arange(50)),
+        )
+        assert (found.gap.n, found.gap.r2) == (50, 1.0)
 
 
 def test_energies_on_midpoints_are_compared_on_midpoints(truth):

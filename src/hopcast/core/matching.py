@@ -88,6 +88,20 @@ def frames_differ(
     )
 
 
+def in_one_count(
+    one: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the numbers of frames of two inputs in one count, as `frames_differ` compares them; broken counts as they are."""
+    first, second = _count(one), _count(other)
+    if first is None or second is None:
+        return one, other
+    if first.stride != second.stride:
+        first, second = first.in_frames(), second.in_frames()
+    if first.first in ORIGINS and second.first in ORIGINS:
+        second = _Count(first.first, second.stride)
+    return first.numbers(len(one)), second.numbers(len(other))
+
+
 class _Count(NamedTuple):
     """Numbers that go up evenly."""
 
@@ -96,6 +110,9 @@ class _Count(NamedTuple):
 
     def last(self, n_frames: int) -> int:
         return self.first + self.stride * (n_frames - 1)
+
+    def numbers(self, n_frames: int) -> NDArray[np.int64]:
+        return self.first + self.stride * np.arange(n_frames, dtype=np.int64)
 
     def in_frames(self) -> _Count:
         """Return the count of what was written; a count of steps begins at a multiple of its stride."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.matching import in_one_count
 from hopcast.evaluation.scores import Score, score
 
 LEAST = 3
@@ -142,7 +143,9 @@ def common_frames(
             )
         frames = np.arange(one.n_frames)
         return frames, frames
-    _, ours, theirs = np.intersect1d(one.frame_numbers, other.frame_numbers, return_indices=True)
+    _, ours, theirs = np.intersect1d(
+        *in_one_count(one.frame_numbers, other.frame_numbers), return_indices=True
+    )
     if not ours.size:
         raise InputError(
             f"Forecast and truth must share frames, but one is numbered {one.frame_numbers[0]} to {one.frame_numbers[-1]} and the other "
