@@ -165,3 +165,21 @@ def test_what_contradicts_does_not_get_into_one_file(tmp_path):
         )
     assert not (tmp_path / "both.h5").exists()
     write_native(tmp_path / "both.h5", trajectory=nuclei(ALL[500:800]), hamiltonian=states(ALL[500:800]))
+
+
+def test_a_plan_keeps_the_numbers_of_its_trajectory(tmp_path):
+    """So that what was computed for frames 1000 on is not learnt beside frames 500 on."""
+    from hopcast.abinitio import read_plan, write_plan
+
+    for name, numbers in (
+        ("plain", None),
+        ("even", ALL[1000:1100]),
+        ("steps", 10 * ALL[:100]),
+        ("seam", np.r_[ALL[:50], ALL[40:90]]),
+    ):
+        write_plan(tmp_path / name, nuclei(numbers, 100), [3, 20, 77], strategy="stride")
+        found = read_plan(tmp_path / name).frame_numbers
+        if name in ("plain", "seam"):
+            assert found is None
+        else:
+            np.testing.assert_array_equal(found, numbers)

@@ -77,7 +77,7 @@ def test_conventions_and_scissor(source, ladder, tmp_path, capsys) -> None:
     common = ("two.h5", "--duration", "2000", "--trajectories", "20", "--every", "20", "-j", "1")
     assert source(*common, "--compare", "-o", "a") == 0
     assert "longest over shortest lifetime" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / "a/results.json").read_text())["comparison"]["rows"]) == 18
+    assert len(json.loads((tmp_path / "a/results.json").read_text())["comparison"]["rows"]) == 24
     assert source(*common, "-m", "exact", "-o", "b") == 0
     assert source(*common, "-m", "exact", "--scissor", "1.0", "-o", "c") == 0
     b, c = (json.loads((tmp_path / name / "results.json").read_text())["rate"]["value"] for name in "bc")

@@ -228,7 +228,7 @@ def assemble_plan(folder: str | Path, engine: Engine) -> VibronicHamiltonian:
     settings = engine.settings()
     hamiltonian = VibronicHamiltonian(
         energies, np.full(overlaps.shape, np.nan), plan.timestep, overlaps=overlaps, n_occupied=below,
-        state_labels=tuple(labels),
+        state_labels=tuple(labels), frame_numbers=plan.frame_numbers,
         provenance={
             "format": f"computed by hopcast with {engine.name}", "units": "eV",
             "settings": json.dumps(dict(settings), sort_keys=True), "trajectory_sha256": plan.fingerprint,

@@ -142,6 +142,7 @@ def _merge(plan: Plan, found: dict[int, VibronicHamiltonian]) -> VibronicHamilto
             overlaps[pair] = part.overlaps[0]
     return VibronicHamiltonian(
         energies, nac, plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=first.state_labels,
+        frame_numbers=plan.frame_numbers,
         provenance={
             **first.provenance, "harvest": f"{len(found)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
             "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,

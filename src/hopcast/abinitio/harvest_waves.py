@@ -252,7 +252,7 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
         lost["norm lost"] = norm_lost(np.concatenate([pair.norms for pair in pairs.values()]), labels)
     hamiltonian = VibronicHamiltonian(
         energies, np.full(overlaps.shape, np.nan), plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=labels,
-        provenance={
+        frame_numbers=plan.frame_numbers, provenance={
             "format": f"harvested by hopcast from {code}", "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>", "overlaps": said, **lost,
             "bands": f"{first.first}:{first.first + n} from 0, {first.first + 1} to {first.first + n} of {first.n_bands} as the code counts",
             "channel": "spin {}, k-point {}".format(*selection.channel),

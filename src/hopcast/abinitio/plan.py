@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopcast.abinitio.engine import Geometry
 from hopcast.core.errors import InputError, OutputError
@@ -74,6 +75,17 @@ class Plan:
     def numbers(self) -> Any:
         """Atomic numbers [n_atoms]."""
         return self._geometries.numbers
+
+    @property
+    def frame_numbers(self) -> NDArray[np.int64] | None:
+        """Numbers of all frames of the trajectory [n_frames], where those of the plan's frames count evenly; else None."""
+        carried = self._geometries.frame_numbers
+        if carried is None:
+            return None
+        frames = np.array(self.frames)
+        stride = int(carried[1] - carried[0])  # of the two frames of the first pair
+        numbers = carried[0] + stride * (np.arange(self.n_frames) - frames[0])
+        return numbers if stride > 0 and np.array_equal(numbers[frames], carried) else None
 
     def check_trajectory(self, trajectory: Trajectory, name: str = "the trajectory") -> None:
         """Refuse a trajectory that the plan was not made for.
