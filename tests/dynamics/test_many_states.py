@@ -11,7 +11,6 @@ from hopcast.dynamics.loop import Halves, Window, running_products
 from hopcast.dynamics.methods import METHODS, flux, global_flux, markov
 from hopcast.dynamics.methods.landau_zener import crossing_probabilities
 from hopcast.dynamics.problem import prepare
-from hopcast.dynamics.run import TWO_STATES
 
 SAMPLED = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "bl-lz")
 FREE = {"temperature": None, "absorbing": False}
@@ -169,7 +168,9 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
         tau_convention="gaussian", coupling_interpolation="linear", substeps=None, loop=True, workers=1,
         fit_window=None, chunk_trajectories=1000, progress=None,
     )  # fmt: skip
-    two, many = TWO_STATES["dish"](problem), METHODS["dish"](problem)
+    quick = METHODS["dish"].two_states
+    assert quick is not None
+    two, many = quick(problem), METHODS["dish"](problem)
     p = 0.5 * (two.mean + many.mean)[:, 1]
     z = (many.mean - two.mean)[:, 1] / np.sqrt(np.clip(p * (1 - p), 1e-3, None) * 2 / (2 * n))
     assert p.min() < 0.75

@@ -91,6 +91,7 @@ from hopcast.dynamics.determinants import (
     read_determinants,
 )
 from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
+from hopcast.dynamics.methods.method import Dish
 from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
 from hopcast.dynamics.rates import (
     bootstrap_rate,
@@ -105,7 +106,7 @@ from hopcast.dynamics.run import run_dynamics
 from hopcast.dynamics.storage import result_record, write_result
 
 __all__ = [
-    "Channels", "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "DynamicsResult", "Estimate",
+    "Channels", "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "Dish", "DynamicsResult", "Estimate",
     "Interval", "Seam", "SubstepGrid", "active_transitions", "average_channels", "bootstrap_rate", "check_channels", "choose_substeps",
     "combine_parts", "combined", "compare_methods", "cumulant_rate", "dephasing_function",
     "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "electron_hole_hamiltonian", "fit_decays", "hole_hamiltonian",

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,9 @@ from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_we
 from hopcast.dynamics.observables import line_weights
 from hopcast.dynamics.propagation import MAX_PHASE, SubstepGrid, balanced, choose_substeps, substep_grid
 
-METHODS: Final = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz", "exact")
+if TYPE_CHECKING:
+    from hopcast.dynamics.methods.method import Method
+
 RULES: Final = ("consistent", "hefei", "pyxaid")
 WAITINGS: Final = ("exponential", "deterministic")
 DECISIONS: Final = ("sub-step", "nuclear step")
@@ -175,24 +177,25 @@ def check_method(method: str, rule: str, waiting: str, decisions: str = "sub-ste
     ConfigError
         If a name is unknown, or the exact solver does not apply (and why).
     """
-    check_choice("method", method, METHODS)
+    facts = find_method(method)
     check_choice("rule", rule, RULES)
     check_choice("waiting", waiting, WAITINGS)
     check_choice("decisions", decisions, DECISIONS)
-    if method == "exact" and decisions != "sub-step":
-        raise ConfigError(
-            'Method `exact` needs `decisions="sub-step"`: its maps are those of sub-steps. Use `method="dish"`.'
-        )
-    if method == "exact" and waiting != "exponential":
-        raise ConfigError(
-            'Method `exact` needs `waiting="exponential"`: deterministic clocks remember the past, so no linear '
-            'equation of the ensemble exists. Use `method="dish"`.'
-        )
-    if method == "exact" and rule != "consistent":
-        raise ConfigError(
-            f'Method `exact` needs `rule="consistent"`, but is asked for `{rule}`, whose active state may differ from '
-            'the collapsed one: its ensemble is not solved exactly here. Use `method="dish"`.'
-        )
+    if facts.check is not None:
+        facts.check(rule, waiting, decisions)
+
+
+def find_method(name: str) -> Method:
+    """Return a method of `hopcast.dynamics.methods`.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    from hopcast.dynamics.methods import METHODS  # they need this module
+
+    return METHODS[check_choice("method", name, tuple(METHODS))]
 
 
 def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
@@ -212,9 +215,9 @@ def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
             else f"Dynamics need at least two states, but all of {', '.join(ham.state_labels)} are one degenerate block."
         )
     check_pairs(ham)
-    if ham.n_blocks > 2 and method == "exact":
+    if ham.n_blocks > 2 and find_method(method).only_two_states:
         raise ConfigError(
-            f"Method `exact` needs two states, but the Hamiltonian has {ham.n_blocks}: events on one of many states leave "
+            f"Method `{method}` needs two states, but the Hamiltonian has {ham.n_blocks}: events on one of many states leave "
             'superpositions, so no small linear equation of the ensemble exists. Use `method="dish"`, '
             "`master_equation`, or `ham.select([i, j])`."
         )
@@ -226,11 +229,11 @@ def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
         raise InputError(
             f"The gap must stay open (states in energy order), but is {gap[closed[0]]:.4g} eV at {place} {closed[0]}."
         )
-    if method == "bl-lz":
+    if find_method(method).needs_order:
         disorder = np.flatnonzero((np.diff(energies, axis=1) < 0).any(axis=1))
         if disorder.size:
             raise InputError(
-                f"Method `bl-lz` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
+                f"Method `{method}` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
             )
 
 
@@ -382,7 +385,9 @@ def prepare(
     tau = dephasing_times(ham, dephasing_time, tau_convention)
     output = _output_steps(grid, duration, n_times, loop)
     window = _window(np.asarray(output * grid.timestep, dtype=np.float64), fit_window)
-    frames = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=method == "exact")
+    frames = _initial_steps(
+        grid, initial_times, int(output[-1]), loop, everything=find_method(method).all_starts
+    )
     states = state_weights(ham, initial_state, frames, temperature, absorbing)
     times = time_weights(initial_weights, frames.size)
     starts = make_starts(frames, times, states, int(n_trajectories), grid.n_steps)

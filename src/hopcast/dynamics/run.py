@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.chunks import single_threaded_blas
+from hopcast.core.errors import ConfigError
 from hopcast.core.estimates import wilson
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import dish, exact, fssh
 from hopcast.dynamics.block_maps import block_ensemble, block_loop_mean, block_stationary
 from hopcast.dynamics.carriers import carrier_dephasing, carrier_hamiltonian
 from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import rate_matrices, slowest_mode
-from hopcast.dynamics.methods import METHODS
-from hopcast.dynamics.problem import Populations, Problem, Progress, prepare, with_common_bases
+from hopcast.dynamics.methods import Dish
+from hopcast.dynamics.problem import Problem, Progress, find_method, prepare, with_common_bases
 from hopcast.dynamics.rates import dephasing_in_rate
 from hopcast.dynamics.readings import Reference, read
 from hopcast.dynamics.result import DynamicsResult, Seam
 
-TWO_STATES: Final[Mapping[str, Callable[[Problem], Populations]]] = {
-    "dish": dish.solve, "fssh": fssh.solve, "exact": exact.solve,
-}  # fmt: skip
-"""Solvers that use what two states allow; everything else is in `METHODS`."""
-
 
 def run_dynamics(
     ham: VibronicHamiltonian,
-    method: str = "dish",
+    method: str | Dish = "dish",
     rule: str = "consistent",
     waiting: str = "exponential",
     duration: float = 10e6,
@@ -73,7 +66,8 @@ def run_dynamics(
         Sampled: "dish" (decoherence-induced), "fssh" (fewest switches, no decoherence), "gfsh" (global flux), "mssh"
         (Markov state), "msdm" (fewest switches, decay of mixing), "ida" (collapse at attempted hops), "bl-lz"
         (Landau-Zener, no couplings). Without sampling: "ehrenfest" (mean field) and, for two states, "exact" (the
-        ensemble of DISH with `rule` "consistent" and `waiting` "exponential").
+        ensemble of DISH with `rule` "consistent" and `waiting` "exponential"). Or `Dish(rule=, waiting=, decisions=)`, which
+        holds what only DISH understands; the three arguments of these names are its shorthand.
     rule
         What an event of DISH does: "consistent", "hefei" or "pyxaid" (see `hopcast.dynamics`).
     waiting
@@ -153,6 +147,14 @@ def run_dynamics(
     little; with deterministic clocks every event is visited (duration / tau of them for each trajectory). FSSH
     propagates the amplitudes of each initial time through every sub-step of the run, shared by all its trajectories.
     """
+    if isinstance(method, Dish):
+        if (rule, waiting, decisions) != dataclasses.astuple(Dish()):
+            raise ConfigError(
+                "Arguments `rule`, `waiting` and `decisions` belong to the method here: give them to `Dish`, and leave them out."
+            )
+        rule, waiting, decisions = dataclasses.astuple(method)
+        method = "dish"
+    facts = find_method(method)
     ham = with_common_bases(carrier_hamiltonian(ham, carrier))
     problem = prepare(
         ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
@@ -172,13 +174,13 @@ def run_dynamics(
     else:
         reference, seam = _many_state_reference(ham, problem)
     with single_threaded_blas():
-        populations = solver(method, problem)(problem)
+        populations = facts.solver(problem)(problem)
     readings = read(problem, populations, reference)
     low = high = None
     if populations.counts is not None and populations.totals is not None:
         low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
     inside = problem.times[problem.window]
-    has_rule = method in ("dish", "exact")
+    has_rule = facts.has_rule
     mean_energies = ham.block_energies.mean(axis=0)
     return DynamicsResult(
         times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
@@ -194,14 +196,6 @@ def run_dynamics(
         carrier=carrier, states=ham.block_labels, mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
     )  # fmt: skip
-
-
-def solver(method: str, problem: Problem) -> Callable[[Problem], Populations]:
-    """Return the function that solves a problem."""
-    if method == "exact":
-        return exact.solve
-    plain = problem.n_states == 2 and not problem.is_degenerate
-    return TWO_STATES[method] if plain and method in TWO_STATES else METHODS[method]
 
 
 def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[Reference, Seam]:

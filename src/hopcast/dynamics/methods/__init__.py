@@ -10,40 +10,49 @@ A method is a function from a `Problem` to `Populations`. Two families share the
 
 States may be degenerate blocks. Then amplitudes are those of all partners, in one copy for each partner of the start (`partners`),
 and populations and fluxes are sums over both: methods hop between blocks, and nothing depends on the bases within them.
+
+The list `METHODS` is made of the modules here: one that names its own `METHODS`, a tuple of `Method`, adds them to
+`run_dynamics`, the command line and every check, with the facts it states. Nothing else changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 
-from hopcast.dynamics.methods import (
-    decoherent,
-    ehrenfest,
-    flux,
-    global_flux,
-    induced,
-    induced_blocks,
-    landau_zener,
-    markov,
-)
+from hopcast.dynamics.methods.method import Dish, Method
 from hopcast.dynamics.problem import Populations, Problem
 
-Method = Callable[[Problem], Populations]
+__all__ = ["METHODS", "Dish", "Method", "Populations", "Problem"]
 
 
-def solve_dish(problem: Problem) -> Populations:
-    """Return sampled populations of DISH, between states or degenerate blocks."""
-    return (induced_blocks if problem.is_degenerate else induced).solve(problem)
+class _Methods(Mapping[str, Method]):
+    """Methods by name, found in the modules of this package when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Method] = {}
+        self._where: list[str] = []
+
+    def _list(self) -> dict[str, Method]:
+        where = list(__path__)
+        if where != self._where:
+            found: dict[str, Method] = {}
+            for module in pkgutil.iter_modules(where):
+                methods = getattr(importlib.import_module(f"{__name__}.{module.name}"), "METHODS", ())
+                found |= {method.name: method for method in methods}
+            self._found, self._where = dict(sorted(found.items())), where
+        return self._found
+
+    def __getitem__(self, name: str) -> Method:
+        return self._list()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._list())
+
+    def __len__(self) -> int:
+        return len(self._list())
 
 
-METHODS: Final[Mapping[str, Method]] = {
-    "dish": solve_dish,
-    "fssh": flux.solve,
-    "gfsh": global_flux.solve,
-    "mssh": markov.solve,
-    "msdm": decoherent.solve_msdm,
-    "ida": decoherent.solve_ida,
-    "ehrenfest": ehrenfest.solve,
-    "bl-lz": landau_zener.solve,
-}
+METHODS: Mapping[str, Method] = _Methods()
+"""All methods by name."""

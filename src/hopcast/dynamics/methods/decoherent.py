@@ -9,6 +9,7 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, boltzmann, pack
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.partners import population, project, propagate, unpolarise
 from hopcast.dynamics.methods.shared import record_hop, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
@@ -239,3 +240,9 @@ def _advance(
                     project(mr, mi, edges[me], edges[me + 1])
             else:
                 _mix_less(nr, ni, edges[me], edges[me + 1], fades[me], mr, mi)
+
+
+METHODS = (
+    Method("msdm", "fewest switches with decay of mixing", solve_msdm),
+    Method("ida", "fewest switches, collapse at attempted hops", solve_ida),
+)

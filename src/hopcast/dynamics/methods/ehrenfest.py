@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import amplitudes, pure_amplitudes, windows
 from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.units import Reporter, Unit
@@ -43,3 +44,6 @@ def solve(problem: Problem) -> Populations:
         mean += starts.share[i] * found
         moments[starts.time[i]] += within[i] * ((1.0 - found[:, 0]) @ problem.weights)
     return Populations(mean, moments)
+
+
+METHODS = (Method("ehrenfest", "mean field: populations of the amplitudes", solve),)

@@ -9,8 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.units import HBAR
+from hopcast.dynamics import fssh
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.loop import Window
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import block_weight, run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
@@ -62,3 +64,6 @@ def _fill(c: Complexes, nac: Any, h: float, edges: Ints, copies: int, g: Floats)
 def solve(problem: Problem) -> Populations:
     """Return sampled populations of fewest-switches surface hopping."""
     return run_shared(problem, hop_probabilities)
+
+
+METHODS = (Method("fssh", "fewest switches, no decoherence", solve, two_states=fssh.solve),)

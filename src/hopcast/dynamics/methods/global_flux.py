@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.loop import Window
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import block_weight, run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
@@ -50,3 +51,6 @@ def _fill(c: Complexes, edges: Ints, g: Floats) -> None:
 def solve(problem: Problem) -> Populations:
     """Return sampled populations of global-flux surface hopping."""
     return run_shared(problem, hop_probabilities)
+
+
+METHODS = (Method("gfsh", "global flux", solve),)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.units import HBAR
 from hopcast.dynamics.loop import Window
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
@@ -68,3 +69,6 @@ def solve(problem: Problem) -> Populations:
         return g
 
     return run_shared(problem, hop_probabilities)
+
+
+METHODS = (Method("bl-lz", "Landau-Zener at minima of gaps, no couplings", solve, needs_order=True),)

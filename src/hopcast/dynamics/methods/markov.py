@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.dynamics.loop import Window
+from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
@@ -24,3 +25,6 @@ def hop_probabilities(window: Window) -> NDArray[np.float64]:
 def solve(problem: Problem) -> Populations:
     """Return sampled populations of Markov-state surface hopping."""
     return run_shared(problem, hop_probabilities)
+
+
+METHODS = (Method("mssh", "Markov state", solve),)
