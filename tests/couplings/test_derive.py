@@ -12,6 +12,7 @@ from hopcast.core import InputError, VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.couplings import derive_couplings, diagnose_overlaps
 from hopcast.couplings.derivative import orthonormalised, unitary_logarithm
+from hopcast.couplings.diagnosis import kept_norms
 
 
 def hamiltonian(overlaps, energies=None, timestep=1.0, n_occupied=1):
@@ -193,6 +194,20 @@ def test_diagnosis_counts_what_was_planted():
     assert list(found.leaking) == ["2"]
     assert found.leaking["2"] < 0.51
     assert found.crossings == ()
+
+
+def test_a_slow_leak_is_found_over_the_steps_it_takes():
+    rng = np.random.default_rng(2)
+    overlaps = overlaps_of(states(rng, 400, 3, size=0.01)[0])
+    overlaps[50:55, 2] *= 0.95  # no single step falls below 0.9
+    found = diagnose_overlaps(hamiltonian(overlaps))
+    assert list(found.leaking) == ["2"]
+    assert found.leaking["2"] == pytest.approx(0.95**5, abs=0.01)
+    # apart in time they are five small losses
+    norms = np.full((5, 1), 0.95)
+    assert kept_norms(norms, np.array([0, 10, 20, 30, 40])) == pytest.approx(0.95)
+    assert kept_norms(norms, np.array([0, 1, 2, 30, 31])) == pytest.approx(0.95**3)
+    assert kept_norms(norms[:1], np.array([7])) == pytest.approx(0.95)
 
 
 def test_the_autocorrelation_of_a_slow_coupling_stays_below_one():

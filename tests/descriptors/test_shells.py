@@ -7,7 +7,7 @@ import pytest
 from ase.build import bulk, molecule
 from descriptor_twins import from_ase, make_trajectory, perovskite, random_trajectory
 
-from hopcast.core import ConfigError, InputError
+from hopcast.core import ConfigError, InputError, QualityWarning
 from hopcast.descriptors import SymmetryFunctions, find_shells
 
 
@@ -91,6 +91,17 @@ def test_cutoffs_of_both_modes():
     assert SymmetryFunctions.from_trajectory(large).r_cut == 9.1
     assert SymmetryFunctions.from_trajectory(small, mode="paper").images == "mic"
     assert SymmetryFunctions.from_trajectory(small).images == "all"
+
+
+def test_a_cutoff_at_the_nearest_neighbours_says_that_functions_vanish():
+    caesium_chloride = from_ase(bulk("CsCl", "cesiumchloride", a=4.12))
+    with pytest.warns(
+        QualityWarning, match=r"`r_cut` 3\.568 Å ends at the nearest neighbours, 3\.568 Å away"
+    ):
+        blind = SymmetryFunctions.from_trajectory(caesium_chloride)
+    assert np.abs(blind.transform(caesium_chloride)).max() < 1e-12
+    seeing = SymmetryFunctions.from_trajectory(caesium_chloride, r_cut=6.0)
+    assert seeing.transform(caesium_chloride).max() > 0.1
 
 
 def test_the_body_diagonal_is_the_longest_of_a_triclinic_cell():

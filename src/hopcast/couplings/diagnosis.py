@@ -16,7 +16,10 @@ from hopcast.couplings.phases import WEAK_DIAGONAL, block_weights, consistent_ga
 from hopcast.couplings.tracking import match_weights
 
 LEAK_THRESHOLD = 0.9
-"""A state whose row of S has a smaller norm somewhere mixes with states outside the window."""
+"""A state whose row of S has a smaller norm somewhere, or over a few steps together, mixes with states outside the window."""
+
+LEAK_STEPS = 5
+"""Consecutive steps over which row norms are multiplied: a band may leave the window slowly."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class OverlapDiagnosis:
     doubtful
         Steps whose rotation is not determined (an eigenvalue of S within 1e-3 of -1).
     leaking
-        States that leave the window, with the least norm of their row of S.
+        States that leave the window, with the least norm of their row of S, over up to `LEAK_STEPS` steps together.
     autocorrelation_raw, autocorrelation
         Lag-1 autocorrelation of the frontier coupling (S - S^T)/2 as it comes, and after phase correction;
         None where `n_occupied` is unknown or no steps are neighbours. A low value is the alarm for sign flips. Of blocks: of
@@ -98,7 +101,7 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
                 float(np.sqrt(kept[step, moved].min())),
             )
         )
-    norms = np.sqrt(weights.sum(axis=2)).min(axis=0)
+    norms = kept_norms(np.sqrt(weights.sum(axis=2)), steps)
     before = after = None
     occupied = hamiltonian.n_occupied
     if occupied is not None and 0 < occupied < hamiltonian.n_states:
@@ -120,6 +123,25 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
         autocorrelation_raw=before,
         autocorrelation=after,
     )
+
+
+def kept_norms(norms: NDArray[np.float64], steps: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Return the least share of each state that the window keeps over one to `LEAK_STEPS` consecutive steps.
+
+    Parameters
+    ----------
+    norms
+        Row norms of S [n_steps, n_states].
+    steps
+        Which step each row is [n_steps]; only neighbouring ones follow each other.
+    """
+    product, least = norms, norms.min(axis=0)
+    for span in range(1, min(LEAK_STEPS, len(norms))):
+        product = product[:-1] * norms[span:]
+        together = steps[span:] - steps[:-span] == span
+        if together.any():
+            least = np.minimum(least, product[together].min(axis=0))
+    return np.asarray(least)
 
 
 def _edge_coupling(overlaps: NDArray[Any], low: slice, high: slice) -> NDArray[Any]:

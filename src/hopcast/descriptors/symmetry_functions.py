@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ Mode = Literal["default", "paper"]
 LARGEST_EXPONENT = 100.0
 # atoms times frames in one unit of work
 CHUNK_ATOMS = 5120
+
+NEAREST_SEEN: Final = 1.1
+"""R_c over the shortest nearest-neighbour distance below which functions see too little (fc < 0.02)."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,11 @@ class SymmetryFunctions:
             If the mode is unknown or a parameter out of range.
         InputError
             If atoms coincide or the trajectory has no distances or angles to find.
+
+        Warns
+        -----
+        QualityWarning
+            If R_c ends at the nearest neighbours (half the body diagonal does in a cell of the CsCl type): functions vanish there.
         """
         check_choice("mode", mode, ("default", "paper"))
         if images is None:
@@ -160,10 +168,18 @@ class SymmetryFunctions:
                 r_s, r_s_labels = shells.r_s, shells.r_s_labels
             if theta_s is None:
                 theta_s, theta_s_labels = shells.theta_s, shells.theta_s_labels
+        reach = default_r_cut(trajectory, mode) if r_cut is None else r_cut
+        if r_s_labels and reach < NEAREST_SEEN * min(r_s):
+            warnings.warn(
+                f"`r_cut` {reach:.4g} Å ends at the nearest neighbours, {min(r_s):.4g} Å away: the functions (nearly) vanish. "
+                "Give a longer one.",
+                QualityWarning,
+                stacklevel=2,
+            )
         return cls(
             r_s=tuple(r_s),
             theta_s=tuple(theta_s),
-            r_cut=default_r_cut(trajectory, mode) if r_cut is None else r_cut,
+            r_cut=reach,
             eta=eta,
             zeta=zeta,
             images=images,

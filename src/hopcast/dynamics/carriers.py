@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from hopcast.core.errors import QualityWarning, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.couplings.diagnosis import LEAK_THRESHOLD, kept_norms
 
 CARRIERS: Final = ("electron", "hole")
-LEAK: Final = 0.9
 
 
 def hole_hamiltonian(ham: VibronicHamiltonian) -> VibronicHamiltonian:
@@ -61,16 +61,18 @@ def warn_leaking(ham: VibronicHamiltonian, states: Sequence[int]) -> tuple[str, 
     Warns
     -----
     QualityWarning
-        If a row norm falls below 0.9, with the names of the states and the lowest norm of each.
+        If a row norm falls below 0.9, in one step or multiplied over up to five, with the names of the states and the lowest norm of each.
     """
     if ham.overlaps is None:
         return ()
-    norms = np.sqrt((np.abs(ham.overlaps) ** 2).sum(axis=2)).min(axis=0)
-    leaking = [i for i in states if norms[i] < LEAK]
+    rows = np.sqrt((np.abs(ham.overlaps) ** 2).sum(axis=2))
+    known = np.flatnonzero(np.isfinite(rows).all(axis=1))
+    norms = kept_norms(rows[known], known) if known.size else np.ones(ham.n_states)
+    leaking = [i for i in states if norms[i] < LEAK_THRESHOLD]
     if leaking:
         listed = ", ".join(f"{ham.state_labels[i]} ({norms[i]:.2f})" for i in leaking)
         warnings.warn(
-            f"States {listed} leave the window of bands (row norm of their overlaps below {LEAK:g}): their couplings "
+            f"States {listed} leave the window of bands (row norm of their overlaps below {LEAK_THRESHOLD:g}): their couplings "
             "are incomplete. Leave them out.",
             QualityWarning,
             stacklevel=2,
