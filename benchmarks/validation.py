@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 
 import numpy as np
+from scipy.special import gamma
 
 from hopcast.dynamics.rates import bootstrap_rate, second_order_rate
 from hopcast.evaluation import (
@@ -19,7 +21,14 @@ from hopcast.evaluation import (
     evaluate_model,
     prediction_powered_mean,
 )
-from hopcast.information import correlation_time, information
+from hopcast.information import (
+    adjust,
+    bootstrap_information,
+    correlation_time,
+    information,
+    memory_time,
+    rank_elements,
+)
 from hopcast.regression import LaplacianRidge
 
 TIMESTEP = 10.0  # fs
@@ -130,49 +139,235 @@ def coverage(n_trajectories, n_times=60, seed=0):
     return np.array(raw), np.array(better)
 
 
-def lifetimes(n_trajectories, n_times=30, seed=0, motion="band-limited"):
-    """Return the share of 95 % intervals of a lifetime that hold the long-run one.
+RATES = {  # of a normal process x: rate, long-run mean, its correlation time over that of x
+    "OU": (lambda x: 3.0 + x, 3.0, 1.0),
+    "squared OU": (lambda x: x**2, 1.0, 0.5),
+    "log-normal": (np.exp, np.exp(0.5), 0.75),
+}
 
-    Gap and coupling are band-limited noise, or Ornstein-Uhlenbeck processes (``motion="OU"``), whose slow wandering is
-    the harder case; the trajectories hold `n_times` correlation times of the rate, the long-run rate is a mean over
-    thousands of them.
-    """
+
+def ornstein_uhlenbeck(rng, n_frames, memory, n_series=1):
+    """Return series [n_frames, n_series] of unit variance that forget all but 1/e in `memory` frames."""
     from scipy.signal import lfilter
 
-    tau, step = 6.0, 10.0
+    a = np.exp(-1.0 / memory)
+    noise = rng.normal(size=(n_frames + int(10 * memory), n_series))
+    return lfilter([np.sqrt(1 - a * a)], [1.0, -a], noise, axis=0)[-n_frames:]
 
-    def noise(rng, n_frames):
-        if motion == "band-limited":
-            return band_limited(rng, n_frames, timestep=step)[:, 0]
-        phi = np.exp(-step / 200.0)
-        return lfilter([np.sqrt(1 - phi**2)], [1, -phi], rng.normal(size=n_frames + 200))[200:]
 
-    def rate(rng, n_frames):
-        gap = 1.8 + 0.1 * noise(rng, n_frames)
-        nac = 1e-3 * (1 + 0.8 * noise(rng, n_frames))
-        return second_order_rate(gap, nac, tau)
+def lifetimes(n_trajectories, n_times=30, seed=0, motion="OU"):
+    """Return what 95 % intervals of a lifetime do over trajectories of `n_times` correlation times of the rate.
 
-    long = rate(np.random.default_rng(123456), 200_000)
-    memory = float(correlation_time(long[:60_000], step))
-    truth = long.mean() * 1e6
-    inside = 0
-    for index in range(n_trajectories):
-        series = rate(np.random.default_rng(seed + index), int(np.ceil(n_times * memory / step)))
-        found = bootstrap_rate(series, step, n_draws=1000)
+    Rates: `RATES` of an Ornstein-Uhlenbeck process, or ``motion="band-limited"`` gap and coupling.
+
+    Returns
+    -------
+    shares
+        Of trajectories without the note, of those whose interval holds the long-run value, of all whose interval does.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    if motion == "band-limited":
+        step = 10.0
+
+        def rate(n):
+            gap, nac = band_limited(rng, n, 2).T
+            return second_order_rate(1.8 + 0.1 * gap, 1e-3 * (1 + 0.8 * nac), 6.0)
+
+        long = rate(200_000)
+        truth, memory = long.mean(), memory_time(long[:60_000], step) / step
+    else:
+        form, truth, ratio = RATES[motion]
+        memory = 20.0
+
+        def rate(n):
+            # a rate of OU motion is kept above zero where it strays there once in 700 times
+            return np.maximum(form(ornstein_uhlenbeck(rng, int(n / ratio), 20)[: int(n / ratio), 0]), 1e-3)
+
+    for _ in range(n_trajectories):
         # a lifetime is the inverse of a rate: its interval holds the truth where the rate's does
-        inside += found.low <= truth <= found.high
-    return inside / n_trajectories
+        one = bootstrap_rate(rate(int(np.ceil(n_times * memory))), 1.0, n_draws=300)
+        found.append((one.note == "", one.low <= truth * 1e6 <= one.high))
+    silent, holds = np.array(found).T
+    return silent.mean(), holds[silent].mean() if silent.any() else np.nan, holds.mean()
 
 
+def decays(n_draws, seed=0, n_samples=2000):
+    """Return which decay is chosen for known truths, and the lifetime over the true one: 2000 decay times, 300 output times
+    to three lifetimes of the exponential."""
+    from hopcast.dynamics import fit_decays
+
+    output = np.linspace(0.0, 3e4, 301)
+    draw = {
+        "exponential": (lambda rng: rng.exponential(1e4, n_samples), 1e4),
+        "stretched": (lambda rng: 5e3 * rng.exponential(size=n_samples) ** (1 / 0.6), 5e3 / 0.6 * gamma(1 / 0.6)),
+        "biexponential": (
+            lambda rng: rng.exponential(np.where(rng.random(n_samples) < 0.4, 2e3, 1.2e4)), 0.4 * 2e3 + 0.6 * 1.2e4,
+        ),
+    }  # fmt: skip
+    table = {}
+    for name, (times, lifetime) in draw.items():
+        rng = np.random.default_rng(seed)
+        fits = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(n_draws):
+                t = np.sort(times(rng))
+                fits.append(fit_decays(output, 1 - np.searchsorted(t, output, side="right") / n_samples))
+        ratios = np.array([fit.best.lifetime for fit in fits]) / lifetime
+        chosen = {kind: sum(fit.best.name == kind for fit in fits) for kind in draw}
+        table[name] = (
+            chosen,
+            np.quantile(ratios, [0, 0.05, 0.5, 0.95, 1]),
+            np.mean([fit.note != "" for fit in fits]),
+        )
+    return table
+
+
+def study_information(kind, seed, n_frames=1000, timestep=20.0):
+    """Return the records of a small study: three elements of four features each, a gap, and a coupling that moves twice as fast.
+
+    ``informed``: features of Pb and I tell most of the gap, of Pb a little of the coupling. ``independent``: nothing tells anything.
+    """
+    rng = np.random.default_rng(seed)
+    symbols = np.repeat(["Cs", "Pb", "I"], 4)
+    G = band_limited(rng, n_frames, 12, timestep)
+    gap, nac = (
+        band_limited(rng, n_frames, 1, timestep)[:, 0],
+        band_limited(rng, n_frames, 1, timestep, (0.4, 4.0))[:, 0],
+    )
+    if kind == "informed":
+        gap = 0.4 * gap + G[:, 4:12].sum(axis=1) / np.sqrt(8)
+        nac = nac + 0.3 * G[:, 4]
+    entries, memory = [], 0.0
+    for target, y in (("gap", gap), ("nac", nac)):
+        ranking = rank_elements(
+            G.reshape(n_frames, 12, 1), list(symbols), y, timestep, random_state=seed, workers=1
+        )
+        interval = bootstrap_information(G, y, ranking.information, random_state=seed, workers=1)
+        memory = max(memory, ranking.information.correlation_time.value)
+        for e in ranking.elements:
+            at, n = interval.groups.index(e.element), len(e.atoms)
+            entries.append({
+                "element": e.element, "target": target, "raw": e.mean_mi, "null_mean": e.mean_null, "corrected": e.mean_corrected,
+                "p": e.p, "corrected_low": interval.low[at] / n, "corrected_high": interval.high[at] / n,
+                "smallest_p": 1 / (1 + ranking.information.n_shifts),
+            })  # fmt: skip
+    return entries, memory, n_frames * timestep
+
+
+def studies(kind, n_studies):
+    """Return shares of small studies with a significant raw p, with one after adjustment, and in which each claim survives."""
+    from hopcast.results.claims import claims
+    from hopcast.results.forecasts import InformationRecord
+    from hopcast.results.study import DataRecord, StudyResults
+    from hopcast.results.verdicts import information_verdict
+
+    raw, adjusted, survived = 0, 0, {"coupling_below_gap": 0, "ranking": 0}
+    for seed in range(n_studies):
+        entries, memory, duration = study_information(kind, seed)
+        data = DataRecord.model_construct(
+            elements=["Cs", "Pb", "I"], duration=max(duration, 30 * memory), correlation_time=memory
+        )
+        after = adjust([e["p"] for e in entries])
+        records = [
+            InformationRecord.model_construct(**e, p_adjusted=p, reasons={}, verdict=None)
+            for e, p in zip(entries, after, strict=True)
+        ]
+        records = [one.model_copy(update={"verdict": information_verdict(one, data)}) for one in records]
+        raw += min(e["p"] for e in entries) <= 0.05
+        adjusted += any(one.label == "significant" for one in records)
+        results = StudyResults.model_construct(
+            data=data, information=records, models=[], hamiltonians=[], rate_controls=[], checks=[]
+        )
+        for claim in claims(results):
+            if claim.key in survived:
+                survived[claim.key] += claim.verdict is not None and claim.verdict.label == "survives"
+    return raw / n_studies, adjusted / n_studies, {key: count / n_studies for key, count in survived.items()}
+
+
+def power(kind, duration, rho, n_draws, spacing=None, tail=None):
+    """Return the share of draws whose corrected information has p <= 0.05.
+
+    Parameters
+    ----------
+    kind
+        "band-limited" (0.2 to 2 THz) or "OU" (forgets in 200 fs), 20 fs apart.
+    duration
+        fs.
+    rho
+        Correlation of feature and target.
+    n_draws
+        How many.
+    spacing
+        Of the shifts, fs.
+    tail
+        Monotonic function of both, or None.
+    """
+    hits, n = 0, round(duration / 20.0)
+    for seed in range(n_draws):
+        rng = np.random.default_rng(seed)
+        z = band_limited(rng, n, 2, 20.0) if kind == "band-limited" else ornstein_uhlenbeck(rng, n, 10, 2)
+        z = np.stack([z[:, 0], rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]])
+        x, y = z if tail is None else tail(z)
+        hits += (
+            information(x[:, None], y, 20.0, shift_spacing=spacing, random_state=seed, workers=1).p[0] <= 0.05
+        )
+    return hits / n_draws
+
+
+def mixed_speeds(n_draws, duration=12_000.0):
+    """Return the shares of false positives of four fast features and of a slow one beside them."""
+    fast, slow, n = 0, 0, round(duration / 20.0)
+    for seed in range(n_draws):
+        rng = np.random.default_rng(seed)
+        X = np.concatenate(
+            [band_limited(rng, n, 4, 20.0, (1.0, 4.0)), band_limited(rng, n, 1, 20.0, (0.1, 0.6))], axis=1
+        )
+        y = band_limited(rng, n, 1, 20.0, (0.1, 4.0))[:, 0]
+        p = information(X, y, 20.0, random_state=seed, workers=1).p
+        fast += np.mean(p[:4] <= 0.05)
+        slow += p[4] <= 0.05
+    return fast / n_draws, slow / n_draws
+
+
+def regular(n, memory, tail, n_draws, n_all=4000):
+    """Return coverage and median width over ideal of prediction-powered means of regular samples of a series, both targets.
+
+    The forecast tells 0.7 of the variance of the normal process; `memory` frames, `n` samples of `n_all` frames.
+    """
+    at = ((np.arange(n) + 0.5) * n_all / n).astype(int)
+    found = {"trajectory": [], "long-run": []}
+    for seed in range(n_draws):
+        rng = np.random.default_rng(seed)
+        a, b = ornstein_uhlenbeck(rng, n_all, memory, 2).T
+        y, m = TAILS[tail][0](a), TAILS[tail][0](np.sqrt(0.7) * a + np.sqrt(0.3) * b)
+        for target, mean in (("trajectory", y.mean()), ("long-run", TAILS[tail][1])):
+            one = prediction_powered_mean(y[at], m[at], m, frames=at, target=target, n_bootstrap=200)
+            found[target].append((one.low <= mean <= one.high, one.high - one.low, one.value - mean))
+    return {
+        target: (
+            np.mean([f[0] for f in rows]),
+            np.median([f[1] for f in rows]) / (3.29 * np.std([f[2] for f in rows])),
+        )
+        for target, rows in found.items()
+    }
+
+
+TAILS = {
+    "normal": (lambda z: 2.0 + z, 2.0),
+    "squared": (lambda z: z**2, 1.0),
+    "log-normal 1.5": (lambda z: np.exp(1.5 * z), np.exp(1.125)),
+}
 FORECASTS = ("useless", "half", "biased", "perfect")
 
 
-def powered(target, n, n_blocks=None, n_draws=1000, seed=0):
+def powered(tail, n, n_draws=1000, seed=0, n_all=2000):
     """Return what prediction-powered means of `n` samples do over many draws, for forecasts of known worth.
 
-    Targets are normal, or squares of normals (``"skewed"``: a squared coupling). Forecasts: ``useless`` shares nothing
-    with the target, ``half`` tells half of its variance, ``biased`` tells 0.8 of it but is 0.4 of it plus 1, ``perfect``
-    is it. Samples are independent, or lie in `n_blocks` of 1000 blocks whose frames share half of their variance.
+    Targets are normal, squares of normals (a squared coupling), or log-normals. Forecasts: ``useless`` shares nothing
+    with the target, ``half`` tells 0.7 of the variance of the normal behind it, ``biased`` tells 0.9 but is 0.4 of it plus 1, ``perfect``
+    is it. Samples are independent among `n_all` frames.
 
     Returns
     -------
@@ -181,32 +376,16 @@ def powered(target, n, n_blocks=None, n_draws=1000, seed=0):
         frames, mean squared error over that of the plain average.
     """
     rng = np.random.default_rng(seed)
-    size = 1 if n_blocks is None else -(-n // n_blocks)
-    n_all = 5000 if n_blocks is None else 1000 * size
-    told = {"useless": 0.0, "half": 0.5, "biased": 0.8, "perfect": 1.0}
-
-    def series():
-        own = rng.normal(size=n_all)
-        shared = own if n_blocks is None else np.repeat(rng.normal(size=n_all // size), size)
-        return own if n_blocks is None else np.sqrt(0.5) * (own + shared)
-
+    form = TAILS[tail][0]
+    told = {"useless": 0.0, "half": 0.7, "biased": 0.9, "perfect": 1.0}
     errors, plain, covered = {kind: [] for kind in FORECASTS}, [], dict.fromkeys(FORECASTS, 0)
     for draw in range(n_draws):
-        a, b = series(), series()
-        y = 2.0 + a if target == "normal" else a**2
-        if n_blocks is None:
-            sampled, labels = rng.choice(n_all, n, replace=False), None
-        else:
-            chosen = rng.choice(n_all // size, n_blocks, replace=False)
-            sampled = (size * chosen + np.arange(size)[:, None]).ravel()[:n]
-            labels = np.tile(np.arange(n_blocks), size)[:n]
+        a, b = rng.normal(size=(2, n_all))
+        y, sampled = form(a), rng.choice(n_all, n, replace=False)
         for kind, share in told.items():
-            # correlation sqrt(share) with the target: of squares it is the square of the normals'
-            r = np.sqrt(share) if target == "normal" else share**0.25
-            mixed = r * a + np.sqrt(1 - r**2) * b
-            m = 2.0 + mixed if target == "normal" else mixed**2
+            m = form(np.sqrt(share) * a + np.sqrt(1 - share) * b)
             m = 0.4 * m + 1.0 if kind == "biased" else m
-            found = prediction_powered_mean(y[sampled], m[sampled], m, labels, random_state=draw)
+            found = prediction_powered_mean(y[sampled], m[sampled], m, n_bootstrap=200, random_state=draw)
             errors[kind].append(found.value - y.mean())
             covered[kind] += found.low <= y.mean() <= found.high
         plain.append(found.plain - y.mean())
@@ -258,16 +437,12 @@ def reuse(n_frames=1500, n_shifts=20):
     return times
 
 
+PARTS = ("controls", "decays", "rates", "claims", "coverage", "lifetime", "powered", "reuse")
+
+
 def main(arguments):
     quick = "--quick" in arguments
-    parts = [word for word in arguments if not word.startswith("-")] or [
-        "controls",
-        "rates",
-        "coverage",
-        "lifetime",
-        "powered",
-        "reuse",
-    ]
+    parts = [word for word in arguments if not word.startswith("-")] or list(PARTS)
     if "controls" in parts:
         for kind in ("independent", "half", "determining"):
             print(
@@ -277,15 +452,50 @@ def main(arguments):
                 )
             )
             print()
+    if "decays" in parts:
+        n = 30 if quick else 200
+        print(
+            f"decay models of 2000 decay times, {n} draws: chosen, best lifetime over the true one (0, 5, 50, 95, 100 %), share with a note"
+        )
+        for truth, (chosen, ratios, notes) in decays(n).items():
+            print(
+                f"{truth:14s} {chosen}   {np.array2string(ratios, precision=3)}   {100 * notes:.0f} %",
+                flush=True,
+            )
     if "rates" in parts:
-        n = 200 if quick else 2000
+        n = 60 if quick else 200
+        for kind, duration in (("band-limited", 6e3), ("band-limited", 12e3), ("OU", 8e3), ("OU", 20e3)):
+            for spacing in (None, 100.0, 200.0, 400.0):
+                shares = [power(kind, duration, rho, n, spacing) for rho in (0.0, 0.6, 0.9)]
+                print(
+                    f"information, {kind} {duration / 1e3:g} ps, shifts {'by default' if spacing is None else f'{spacing:g} fs apart'}: "
+                    f"p <= 0.05 in {100 * shares[0]:.1f} / {100 * shares[1]:.0f} / {100 * shares[2]:.0f} % of {n} draws at rho 0 / 0.6 / 0.9",
+                    flush=True,
+                )
+        for name, tail in (("sinh 2z", lambda z: np.sinh(2 * z)), ("exp 1.5z", lambda z: np.exp(1.5 * z))):
+            shares = [power("band-limited", 6e3, rho, n, None, tail) for rho in (0.0, 0.6)]
+            print(
+                f"the same, 6 ps, both {name}: {100 * shares[0]:.1f} / {100 * shares[1]:.0f} % at rho 0 / 0.6"
+            )
+        fast, slow = mixed_speeds(n)
+        print(
+            f"mixed speeds, 12 ps: false positives of the fast features {100 * fast:.1f} %, of the slow one {100 * slow:.1f} %"
+        )
         for kind in ("white", "AR(1)"):
             print(
-                f"false positives at 5 %, {kind}, N = 500, {n} draws: {100 * false_positives(n, kind=kind):.2f} %"
+                f"false positives at 5 %, {kind}, N = 500, {5 * n} draws: {100 * false_positives(5 * n, kind=kind):.2f} %",
+                flush=True,
             )
-        for rho in (0.1, 0.2, 0.3, 0.5):
+    if "claims" in parts:
+        n = 20 if quick else 100
+        for kind in ("independent", "informed"):
+            raw, after, survived = studies(kind, n)
             print(
-                f"power at correlation {rho}: {100 * false_positives(n // 10, rho):.0f} % of {n // 10} draws"
+                f"{n} small studies, {kind}: any p <= 0.05 in {100 * raw:.0f} %, any significant after adjustment in {100 * after:.0f} %, "
+                + ", ".join(
+                    f"claim {key} survives in {100 * share:.0f} %" for key, share in survived.items()
+                ),
+                flush=True,
             )
     if "coverage" in parts:
         n = 10 if quick else 60
@@ -295,31 +505,42 @@ def main(arguments):
             f"coverage of nominal 90 % over {n} trajectories: {100 * raw.mean():.1f} % as they are, {100 * better.mean():.1f} +- {100 * error:.1f} % recalibrated"
         )
     if "lifetime" in parts:
-        n = 50 if quick else 400
-        for motion in ("band-limited", "OU"):
-            for n_times in (10, 30, 60):
-                share = lifetimes(n, n_times, motion=motion)
+        n = 50 if quick else 300
+        for motion in ("OU", "squared OU", "log-normal", "band-limited"):
+            for n_times in (3, 5, 10, 30, 60):
+                silent, holds, every = lifetimes(n, n_times, motion=motion)
                 print(
-                    f"95 % interval of a lifetime holds the long-run one in {100 * share:.0f} % of {n} trajectories "
-                    f"of {n_times} correlation times, {motion}"
+                    f"95 % interval of a lifetime, {motion}, {n_times} correlation times, {n} trajectories: without the note "
+                    f"{100 * silent:.1f} %, of these {100 * holds:.0f} % hold the long-run one, of all {100 * every:.0f} %",
+                    flush=True,
                 )
     if "powered" in parts:
-        draws = 200 if quick else 1000
+        draws = 100 if quick else 400
         print(
             f"prediction-powered means over {draws} draws: mean error / its standard error, coverage of 90 %, variance / plain"
         )
-        for target in ("normal", "skewed"):
-            for n_blocks in (None, 20):
-                for n in (25, 50, 100, 145):
-                    found = powered(target, n, n_blocks, draws, seed=n)
-                    print(
-                        f"{target:7s} {f'in {n_blocks} blocks' if n_blocks else 'independent':12s} n = {n:3d}   "
-                        + "   ".join(
-                            f"{kind} {bias:+.1f} {100 * share:.1f} % {ratio:.3f}"
-                            for kind, (bias, share, ratio) in found.items()
-                        ),
-                        flush=True,
-                    )
+        for tail in TAILS:
+            for n in (2, 4, 6, 8, 12, 24, 50, 100, 200):
+                found = powered(tail, n, draws, seed=n)
+                print(
+                    f"{tail:14s} n = {n:3d}   "
+                    + "   ".join(
+                        f"{kind} {bias:+.1f} {100 * share:.1f} % {ratio:.3f}"
+                        for kind, (bias, share, ratio) in found.items()
+                    ),
+                    flush=True,
+                )
+        for tail in ("normal", "squared"):
+            for n, memory in ((12, 20), (12, 100), (40, 100), (40, 400), (150, 100), (150, 400)):
+                found = regular(n, memory, tail, draws)
+                print(
+                    f"regular, {tail}, {n} samples of {4000 // memory} correlation times: "
+                    + ", ".join(
+                        f"{target} {100 * share:.0f} %, width {width:.2f} of ideal"
+                        for target, (share, width) in found.items()
+                    ),
+                    flush=True,
+                )
     if "reuse" in parts:
         shared, naive = reuse(600 if quick else 1500)
         print(

@@ -55,9 +55,20 @@ def test_recalibrated_intervals_hold_what_they_promise():
     assert raw.mean() < 0.85  # in need of it
 
 
-@pytest.mark.parametrize("motion", ["band-limited", "OU"])
+@pytest.mark.parametrize("motion", ["band-limited", "OU", "log-normal"])
 def test_lifetime_intervals(motion):
-    assert validation.lifetimes(100, 30, motion=motion) >= 0.9
+    _, _, every = validation.lifetimes(60, 30, motion=motion)
+    assert every >= 0.9
+    silent, _, _ = validation.lifetimes(40, 3, motion=motion)
+    assert silent <= 0.1
+
+
+def test_no_claim_survives_where_nothing_is_known():
+    _, after, survived = validation.studies("independent", 8)
+    assert after <= 0.4
+    assert survived == {"coupling_below_gap": 0, "ranking": 0}
+    _, told, _ = validation.studies("informed", 4)
+    assert told == 1
 
 
 def test_shared_factors_give_the_refitted_answer():
