@@ -209,3 +209,17 @@ def test_valence_and_basis_by_element():
     assert [term.label for term in standard_terms(basis) if isinstance(term, Level)] == [
         "I s level", "I p level", "Pb s level", "Pb p level",
     ]  # fmt: skip
+
+
+def test_an_ablation_leaves_terms_out_but_never_levels():
+    basis = make_basis(["Cs", "Pb", "I"], {"Cs": "s"})
+    whole = standard_terms(basis)
+    without = standard_terms(basis, keep=lambda term: "Cs" not in term.elements)
+    assert {term.label for term in whole} > {term.label for term in without}
+    assert [term for term in without if "Cs" in term.elements] == [Level("Cs", "s")]
+    bonds = standard_terms(
+        basis, keep=lambda term: isinstance(term, Hopping) and set(term.elements) == {"Pb", "I"}
+    )
+    assert {term.label for term in bonds if isinstance(term, Hopping)} == {
+        "I-Pb ssσ", "I-Pb spσ", "I-Pb psσ", "I-Pb ppσ", "I-Pb ppπ",
+    }  # fmt: skip
