@@ -11,7 +11,7 @@ from scipy.linalg import cholesky
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.units import HBAR
 from hopcast.tightbinding.fit import Trainer, make_loss, make_targets, prior_weights
-from hopcast.tightbinding.fitted import HeldOutScores, posterior_variance
+from hopcast.tightbinding.fitted import HeldOutScores, posterior_variances
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.residuals import Loss, sample_residuals
@@ -62,7 +62,7 @@ def leave_blocks_out(
         found = trainer.refine(form, train, theta, centre, REFINEMENTS)
         normal = found.normal.copy()
         normal[np.diag_indices_from(normal)] += prior_weights(trainer.model, form)
-        factor = cholesky(normal, lower=True)
+        factor = np.ascontiguousarray(cholesky(normal, lower=True))
         part = forecast_samples(trainer, found.theta, test, whole, factor)
         energies[test], couplings[test], variance[test], loss[test] = (
             part.energies, part.couplings, part.variance, part.loss,
@@ -104,7 +104,7 @@ def forecast_samples(
             found.append(
                 (
                     np.array(levels), float(coupling),
-                    posterior_variance(factor, slopes[:, 1] - slopes[:, 0]), float(residuals @ residuals),
+                    float(posterior_variances(factor, slopes[:, [1]] - slopes[:, [0]])[0]), float(residuals @ residuals),
                 )
             )  # fmt: skip
         return found

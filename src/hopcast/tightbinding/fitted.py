@@ -11,6 +11,7 @@ from scipy.linalg import eigh
 
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.kernels import quadratic_forms
 from hopcast.tightbinding.model import BandModel
 
 Floats = NDArray[np.float64]
@@ -145,16 +146,13 @@ class FittedBands:
         )  # fmt: skip
         return found
 
-    def gap_variance(self, geometry: FrameGeometry, levels: Floats, states: Floats) -> float:
-        """Return the posterior variance of a frame's gap before scaling, eV^2, from the window's levels and states."""
+    def gap_slope(self, geometry: FrameGeometry, levels: Floats, states: Floats) -> Floats:
+        """Return the derivative of a frame's gap by the parameters, from the window's levels and states."""
         edges = [self.n_occupied - 1, self.n_occupied]
         slopes = self.model.element_sums(states[:, edges], states[:, edges], geometry, levels[edges])
-        return posterior_variance(self.factor, slopes[:, 1] - slopes[:, 0])
+        return np.asarray(slopes[:, 1] - slopes[:, 0])
 
 
-def posterior_variance(factor: Floats, slope: Floats) -> float:
-    """Return g^T (L L^T)^-1 g."""
-    from scipy.linalg import solve_triangular
-
-    half = solve_triangular(factor, slope, lower=True, check_finite=False)
-    return float(half @ half)
+def posterior_variances(factor: Floats, slopes: Floats) -> Floats:
+    """Return g^T (L L^T)^-1 g of each column g of `slopes` [n_parameters, n]."""
+    return np.asarray(quadratic_forms(factor, np.array(slopes, order="C")))

@@ -15,7 +15,7 @@ from hopcast.core.forecast import HamiltonianForecast, HamiltonianStd
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
-from hopcast.tightbinding.fitted import FittedBands
+from hopcast.tightbinding.fitted import FittedBands, posterior_variances
 from hopcast.tightbinding.geometry import FrameGeometry
 
 Floats = NDArray[np.float64]
@@ -111,11 +111,12 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     n = chunk.stop - chunk.start
     energies = np.empty((n, bands.n_states))
     overlaps = np.empty((last - 1 - chunk.start, bands.n_states, bands.n_states))
-    variance, close = np.empty(n), np.zeros(n, dtype=bool)
+    slopes, close = np.empty((bands.model.n_parameters, n)), np.zeros(n, dtype=bool)
+    species = bands.model.basis.species_of(trajectory.numbers)
     before: Floats | None = None
     metric_before: Floats | None = None
     for row, frame in enumerate(range(chunk.start, last)):
-        geometry = bands.model.geometry(trajectory, frame)
+        geometry = bands.model.geometry(trajectory, frame, species)
         levels, now = bands.window_states(geometry, lowest)
         # a phase of the frame's own, so that chunks can be joined
         now = with_own_phase(now)
@@ -125,9 +126,9 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
         before, metric_before = now, metric
         if row < n:
             energies[row] = levels
-            variance[row] = bands.gap_variance(geometry, levels, now)
+            slopes[:, row] = bands.gap_slope(geometry, levels, now)
             close[row] = has_close_atoms(bands, geometry)
-    return _Part(energies, overlaps, variance, close)
+    return _Part(energies, overlaps, posterior_variances(bands.factor, slopes), close)
 
 
 def overlap_of(before: Floats, now: Floats, metric_before: Floats | None, metric: Floats | None) -> Floats:

@@ -171,6 +171,26 @@ def _scatter(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def quadratic_forms(factor: Any, vectors: Any) -> Any:  # pragma: no cover - compiled
+    """Return g^T (L L^T)^-1 g of each column g of `vectors` [n, n_vectors], which is overwritten; L lower triangular.
+
+    Column by column in the same order of operations, however many columns there are.
+    """
+    n, n_vectors = vectors.shape
+    out = np.zeros(n_vectors)
+    for i in range(n):
+        for k in range(i):
+            entry = factor[i, k]
+            for v in range(n_vectors):
+                vectors[i, v] -= entry * vectors[k, v]
+        scale = 1.0 / factor[i, i]
+        for v in range(n_vectors):
+            vectors[i, v] *= scale
+            out[v] += vectors[i, v] * vectors[i, v]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def assemble(
     on_site: Any, hops: Any, geometry: Any, table: Any, first_orbital: Any, H: Any
 ) -> None:  # pragma: no cover - compiled

@@ -173,15 +173,16 @@ class BandModel:
         counts = [self.basis.n_orbitals(int(species)) for species in self.basis.species_of(numbers)]
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    def geometry(self, trajectory: Trajectory, frame: int) -> FrameGeometry:
-        """Return what the parameters multiply in a frame.
+    def geometry(self, trajectory: Trajectory, frame: int, species: Integers | None = None) -> FrameGeometry:
+        """Return what the parameters multiply in a frame; `species` of the atoms where they are known already.
 
         Raises
         ------
         InputError
             If two atoms coincide, or an element is unknown.
         """
-        species = self.basis.species_of(trajectory.numbers)
+        if species is None:
+            species = self.basis.species_of(trajectory.numbers)
         cell = trajectory.cells()[frame]
         found = self.geometry_of(trajectory.positions[frame], cell, trajectory.pbc, species)
         if isinstance(found, tuple) and not isinstance(found, FrameGeometry):
