@@ -57,7 +57,7 @@ def print_bands() -> None:
 
 
 def print_conventions() -> None:
-    """All 18 combinations of DISH: the hole within its bands, and recombination."""
+    """All combinations of DISH: the hole within its bands, and recombination."""
     hole = compare_methods(
         bands(62, 68), carrier="hole", initial_state=6, duration=20000.0, initial_times=EVERY_38TH, n_trajectories=200
     )  # fmt: skip
