@@ -280,3 +280,19 @@ def test_our_own_inicon_starts_where_it_says(source, tmp_path) -> None:
     assert source(*common, "--initial-times", "INICON", "-o", "a") == 0
     assert source(*common, "--initial-times", "0,30", "--initial-state", "3", "-o", "b") == 0
     np.testing.assert_array_equal(_populations(tmp_path / "a"), _populations(tmp_path / "b"))
+
+
+def test_an_inicon_of_degenerate_bands(source, tmp_path) -> None:
+    """Bands of a spinor calculation: partners are one, for a hole counted from the top."""
+    from hopcast.cli.dynamics_inputs import read_initial_times
+
+    ham = hc.read_hamiltonian("ham.h5")
+    double = VibronicHamiltonian(
+        np.repeat(ham.energies, 2, axis=1), np.zeros((ham.n_steps, 8, 8)), 1.0, multiplicities=(2, 2, 2, 2)
+    )
+    (tmp_path / "INICON").write_text("1 8\n1 7\n1 5\n11 3\n")
+    found = read_initial_times(double, list(range(8)), "INICON", None, "electron")
+    np.testing.assert_allclose(found.states, [[0, 0, 1 / 3, 2 / 3], [0, 1, 0, 0]])
+    np.testing.assert_array_equal(found.weights, [3, 1])
+    turned = read_initial_times(double, list(range(8)), "INICON", None, "hole")
+    np.testing.assert_array_equal(turned.states, found.states[:, ::-1])
