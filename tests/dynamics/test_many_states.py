@@ -421,3 +421,26 @@ def test_bits_do_not_depend_on_what_is_kept_in_memory(ladder, method, monkeypatc
     computed = run_dynamics(ladder(), method, **options)
     np.testing.assert_array_equal(kept.populations, computed.populations)
     np.testing.assert_array_equal(kept.flows, computed.flows)
+
+
+@pytest.mark.parametrize("imaginary", [0.0, 0.5])
+@pytest.mark.parametrize("decisions", ["sub-step", "nuclear step"])
+def test_bits_of_clocks_do_not_depend_on_lanes(ladder, decisions, imaginary, monkeypatch) -> None:
+    from hopcast.dynamics import loop
+
+    ham = ladder(n_states=5, imaginary=imaginary, scale=0.05)
+    options = {"rule": "hefei", "waiting": "deterministic", "decisions": decisions, "duration": 150.0, "dephasing_time": 6.0,
+               "initial_state": 4, "initial_times": [0, 17], "n_trajectories": 90, "n_times": 14}  # fmt: skip
+    one = run_dynamics(ham, "dish", workers=1, **options)
+    assert one.flows is not None
+    assert one.populations[-1, 0] > 0.1  # some have ended, and left their lanes
+    for chunk in (1, 7, 33):
+        two = run_dynamics(ham, "dish", workers=2, chunk_trajectories=chunk, **options)
+        np.testing.assert_array_equal(one.populations, two.populations)
+        np.testing.assert_array_equal(one.flows, two.flows)
+    monkeypatch.setattr(loop, "BLOCK", 64)  # several blocks a pass, and starts inside them
+    blocks = run_dynamics(ham, "dish", workers=2, **options)
+    monkeypatch.setattr(loop, "MOST_BYTES", 0)
+    computed = run_dynamics(ham, "dish", workers=1, chunk_trajectories=40, **options)
+    np.testing.assert_array_equal(blocks.populations, computed.populations)
+    np.testing.assert_array_equal(blocks.flows, computed.flows)
