@@ -8,7 +8,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 
 from hopcast.core import ConfigError, InputError
-from hopcast.evaluation import BlockedSplit, CalendarSplit, InterleavedSplit, NeighbourSplit, TrajectorySplit
+from hopcast.evaluation import (
+    BlockedSplit,
+    CalendarSplit,
+    InterleavedSplit,
+    NeighbourSplit,
+    TrajectorySplit,
+    stretches_of_time,
+)
 
 
 def test_interleaved_takes_every_nth_frame() -> None:
@@ -189,3 +196,12 @@ def test_impossible_stretches_say_so() -> None:
         NeighbourSplit(1)
     with pytest.raises(InputError, match="at least two training frames"):
         list(CalendarSplit([1.0, 2.0, 150.0], 100.0, 100.0).split(np.empty((3, 1))))
+
+
+@pytest.mark.parametrize("memory", [10.0, 1600.0, 30_000.0])
+def test_stretches_of_time_leave_half_of_it_to_train(memory: float) -> None:
+    """Long enough to be independent, short enough to have four of; what trains lies two correlation times away where it can."""
+    length, purge = stretches_of_time(100_000.0, memory)
+    assert length == min(max(5000.0, 2 * memory), 25_000.0)
+    assert purge == min(2 * memory, (50_000.0 - length) / 2)
+    assert length + 2 * purge <= 50_000.0

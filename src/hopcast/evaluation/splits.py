@@ -33,10 +33,10 @@ def stretches_of_time(span: float, memory: float) -> Stretches:
     """Return the one rule for stretches of time held out, by every command.
 
     A twentieth of the time, but at least two correlation times and at most a quarter of it; the purge on both sides is two
-    correlation times, at most the length, so that a quarter of the time is left to train.
+    correlation times, or less where that would leave less than half of the time to train.
     """
     length = min(max(span / N_STRETCHES, 2.0 * memory), span / FEWEST_STRETCHES)
-    return Stretches(length, min(2.0 * memory, length))
+    return Stretches(length, min(2.0 * memory, 0.5 * (0.5 * span - length)))
 
 
 class InterleavedSplit:

@@ -108,7 +108,7 @@ def _scores(
     spacing = float(np.median(np.diff(times)))
     memory = max(float(correlation_time(np.abs(pair.coupling()[steps]), spacing)), spacing)
     length = (times[-1] - times[0]) / N_FOLDS * (1 + 1e-9)
-    split = CalendarSplit(times - times[0], length, min(2.0 * memory, length))
+    split = CalendarSplit(times - times[0], length, min(2.0 * memory, 0.5 * length))
     return held_out_scores(kind.make(workers), trajectory, window, pair.state_labels, steps, split, workers)
 
 
