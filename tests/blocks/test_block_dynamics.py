@@ -239,3 +239,15 @@ def test_dish_samples_the_exact_ensemble(absorbing):
     sigma = np.sqrt(0.25 / sampled.totals.sum())
     assert np.abs(sampled.mean - expected.populations).max() < 5 * sigma
     assert expected.populations[-1, 1] < 0.8
+
+
+@pytest.mark.parametrize("method", ["dish", "fssh", "msdm"])
+def test_holes_hop_between_pairs(method):
+    options = {
+        "method": method, "carrier": "hole", "duration": 100.0, "dephasing_time": 8.0, "n_trajectories": 50, "initial_state": 2,
+        "initial_times": [0, 20], "n_times": 20, "absorbing": False, "temperature": 3000.0,
+    }  # fmt: skip
+    single = run_dynamics(derived(single_model(3, gap=0.4)), **options)
+    double = run_dynamics(derived(doubled(single_model(3, gap=0.4), 1)), **options)
+    assert_allclose(double.populations, single.populations, atol=1e-10)
+    assert double.states == ("CBM+1 pair", "CBM pair", "VBM pair")

@@ -65,7 +65,8 @@ def check(
     names = []
     if hamiltonian is not None:
         raw, given = hamiltonian, repr(hamiltonian)
-        told = partners(_with_couplings(raw))
+        derived = _with_couplings(raw)
+        told = partners(derived)
         hamiltonian = raw.merged() if raw.is_degenerate else raw
         pair, is_gap, verdict = choose_pair(hamiltonian, pair)
         verdicts += [verdict] if told is None else [verdict, told]
@@ -75,7 +76,7 @@ def check(
         except InputError as error:
             dephasing = str(error)
         context = Context(pair, named(hamiltonian, pair), duration, is_gap, dephasing)
-        usable = _with_couplings(raw).merged()
+        usable = derived.merged()
         for each in CHECKS:
             verdicts.append(each(raw if each is signs.phases else usable, context))
         names.append(given)

@@ -155,6 +155,7 @@ def run_dynamics(
         rule, waiting, decisions = dataclasses.astuple(method)
         method = "dish"
     facts = find_method(method)
+    labels = ham.block_labels[::-1] if carrier == "hole" else ham.block_labels
     ham = with_common_bases(carrier_hamiltonian(ham, carrier))
     problem = prepare(
         ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
@@ -193,7 +194,7 @@ def run_dynamics(
         initial_populations=problem.initial_populations, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
         n_trajectories=0 if populations.counts is None else problem.n_trajectories, n_hops=populations.n_hops,
         seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
-        carrier=carrier, states=ham.block_labels, mean_energies=mean_energies - mean_energies[0],
+        carrier=carrier, states=labels, mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
     )  # fmt: skip
 
