@@ -128,8 +128,12 @@ def test_run_gives_the_numbers_of_the_single_model(folder, tmp_path, monkeypatch
 
 
 @pytest.mark.filterwarnings("ignore::hopcast.core.errors.QualityWarning")
-def test_fit_and_predict(folder, tmp_path):
-    written = {}
+def test_fit_and_predict(tmp_path):
+    folder, written = tmp_path, {}
+    trajectory, single = material(400)
+    write_native(folder / "md.h5", trajectory=trajectory)
+    write_native(folder / "raw-single.h5", hamiltonian=single)
+    write_native(folder / "raw-pairs.h5", hamiltonian=rotated(doubled(single), 3))
     for name in ("single", "pairs"):
         model, forecast = tmp_path / f"{name}-model.h5", tmp_path / f"{name}-forecast.h5"
         said = run(
