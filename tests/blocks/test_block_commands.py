@@ -142,6 +142,8 @@ def test_fit_and_predict(tmp_path):
             folder / f"raw-{name}.h5",
             "--model",
             "radial means, kernel",
+            "--stride",
+            "20",
             "--output",
             model,
         )
