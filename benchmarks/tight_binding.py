@@ -148,6 +148,7 @@ def other_trajectory(model):
         ["gap bias, meV", f"{1e3 * np.mean(said.gap() - known.gap()):+.0f}"],
         ["|hbar d| R2", f"{r2(*d):.3f}"],
         ["correlation of the local rate", f"{np.corrcoef(*rate)[0, 1]:.2f}"],
+        ["mean square coupling over ab initio", f"{np.mean(d[1] ** 2) / np.mean(d[0] ** 2):.2f}"],
         ["dephasing time, fs", f"{tau[1]:.2f} (ab initio {tau[0]:.2f})"],
         ["lifetime, exact, ns", f"{lifetimes[1]:.3g} (ab initio {lifetimes[0]:.3g})"],
         ["frames outside", f"{int(found.outside.sum())} of {data.trajectory.n_frames}"],
