@@ -56,7 +56,7 @@ def test_the_plain_interval_is_that_of_a_mean() -> None:
     assert skew.low > 0
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("n", [2, 3, 5, 7])
 def test_few_samples_give_a_forecast_no_weight(n: int) -> None:
     y, S = population(n=n)
     for m in (y, np.random.default_rng(1).normal(size=2000)):

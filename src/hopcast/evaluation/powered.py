@@ -14,7 +14,7 @@ from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widen
 Floats = NDArray[np.float64]
 Target = Literal["trajectory", "long-run"]
 
-FEWEST: Final = 6
+FEWEST: Final = 8
 """Independent samples (blocks) below which a forecast gets no weight: with fewer the slope fits whatever there is."""
 
 _LEAST_FREEDOM: Final = 3.0
@@ -119,8 +119,8 @@ def prediction_powered_mean(
 
     Notes
     -----
-    **Weight.** A forecast that does not vary over the samples gets weight 0, and so does any forecast of fewer than six
-    independent samples: with two the slope fits exactly. Without the last factor (PPI++) a useless forecast of six log-normal samples
+    **Weight.** A forecast that does not vary over the samples gets weight 0, and so does any forecast of fewer than eight
+    independent samples: with two the slope fits exactly, and with six log-normal ones a useless forecast still costs up to 40 %. Without the last factor (PPI++) it
     triples the variance; var(b) is therefore that of MacKinnon and White's HC3 or of independent errors, whichever is larger,
     and counts more the fewer the samples. Where a positive y (all samples above 0) would get an estimate below 0 the weight is 0.
 
