@@ -124,7 +124,7 @@ def run_dynamics(
     Returns
     -------
     DynamicsResult
-        With 95 % intervals. Their first part, ``finite_trajectory``, is the moving-block bootstrap of the local rate
+        With 95 % intervals. Their first part, ``finite_trajectory``, is the interval of the mean local rate
         of the exact solver, whatever the method; ``model`` is for the study to fill.
 
     Raises

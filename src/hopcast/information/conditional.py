@@ -169,7 +169,7 @@ class InformationInterval:
     groups
         Labels.
     value, low, high
-        Sum over the group's features [n_groups], 95 % interval by moving-block bootstrap.
+        Sum over the group's features [n_groups], 95 % interval from blocks of time (`mean_interval`).
     n_blocks
         Blocks in the trajectory; with fewer than ten the interval is a lower bound.
     """
