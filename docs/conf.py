@@ -5,7 +5,7 @@ from importlib.metadata import version as installed_version
 
 project = "hopcast"
 author = "The hopcast developers"
-copyright = "The hopcast developers, MIT licence"  # noqa: A001 # Sphinx's name
+copyright = "The hopcast developers, MIT licence"  # Sphinx's name
 release = installed_version("hopcast")
 version = release.split(".dev")[0]
 
@@ -50,7 +50,9 @@ def escape_bars(app, what, name, obj, options, lines):
             in_math = line.lstrip().startswith(".. math::") or (in_math and line.startswith(" "))
         if "|" in line and not in_math:
             parts = BETWEEN_BACKTICKS.split(line)
-            lines[number] = "".join(part if part.startswith("`") else part.replace("|", r"\|") for part in parts)
+            lines[number] = "".join(
+                part if part.startswith("`") else part.replace("|", r"\|") for part in parts
+            )
 
 
 def skip_routing(app, what, name, obj, skip, options):

@@ -85,7 +85,9 @@ def test_the_first_box_says_how_far_to_trust_this_with_the_computed_verdicts(stu
         assert f"Table {number}." in words
     for figure in ("Figure 2.", "Figure S3."):
         assert figure in words
-    assert words.index("The cell.") < words.index("How far to trust this")  # on the first screen, as is the population
+    assert words.index("The cell.") < words.index(
+        "How far to trust this"
+    )  # on the first screen, as is the population
     for text in ("2417 of 12080 diagonal overlaps", "No steps were masked", "19 of 20"):
         assert text in words
 
