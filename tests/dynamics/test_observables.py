@@ -106,7 +106,7 @@ def test_every_convention_in_one_call(wavy) -> None:
         n_times=50,
         methods=["fssh"],
     )
-    assert len(table.rows) == 3 * 2 * 3 + 1
+    assert len(table.rows) == 3 * 2 * 4 + 1  # rules, waitings, conventions; and FSSH
     assert {row.tau_convention for row in table.rows} == {"gaussian", "e-folding", "pyxaid", "libra"}
     assert table.rows[-1].rule is None
     times = [row.lifetime.value for row in table.rows]

@@ -71,10 +71,10 @@ def test_the_example_goes_from_a_structure_to_two_reports(tmp_path, monkeypatch)
         result = CliRunner().invoke(app, line)
         assert result.exit_code == 0, (line, result.output, result.exception)
     sparse, dense = drawn
-    assert sparse.results["electrons"]["n_frames"] == 48
-    assert sparse.results["samples"]["n_pairs"] == 24
-    assert dense.results["electrons"]["n_frames"] == dense.data["n_frames"] == 81
-    assert dense.results["hamiltonians"][0]["lifetime"]["value"] > 0
+    assert sparse.results.electrons.n_frames == 48
+    assert sparse.results.samples.n_pairs == 24
+    assert dense.results.electrons.n_frames == dense.data.n_frames == 81
+    assert dense.results.hamiltonians[0].lifetime.value > 0
     finished = {file: file.stat().st_mtime_ns for file in output.rglob("electrons.npz")}
     assert len(finished) == 48 + 81
     for line in commands_again(folder, output):

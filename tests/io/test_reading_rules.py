@@ -409,6 +409,7 @@ FAULTS += [
     *[Fault("short", seed, "1/WAVECAR", cut(300), "must hold 7 records of 200 bytes", "ends in record 6", "calculate this frame again") for seed in ("vasp-wavecar", "vasp-wswq")],
     Fault("short", "vasp-wswq-eigenval", "1/WSWQ", cut(20), "must hold 4 numbers|must hold", "but holds", "Check that the file is complete"),
     Fault("short", "qe-save", "1/a.save/wfc1.dat", cut(100), "cut short or no file of wavefunctions", "4 bands, which need 2096", "calculate this frame again"),
+    Fault("short", "cp2k-wfn", "a.wfn", cut(6), "is cut short or no restart file of CP2K", "cut short", "Compute this frame again"),
     Fault("short", "qe-save-hdf5", "1/a.save/wfc1.hdf5", cut(500), "cannot be read as HDF5", "OSError", "write it again"),
     # outputs and inputs of Hefei-NAMD
     *[

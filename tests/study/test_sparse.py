@@ -52,7 +52,7 @@ def sparse_material(every=6, n_frames=480, **options):
 
 
 # images all around have no jumps, and no warning of them
-TEXT = '[features]\nmode = "default"\n[samples]\nn_folds = 5\nblock = 160.0\n[information]\nn_select = 2\n'
+TEXT = '[features]\nmode = "default"\n[samples]\nn_folds = 5\nblock = 100.0\n[information]\nn_select = 2\n'
 QUICK = TEXT.replace("n_folds", "candidates = false\nn_folds")
 
 
@@ -85,7 +85,7 @@ def test_everything_is_written(finished, material):
     results = finished.results
     validate_results(results)
     assert results["samples"] == {
-        "n_pairs": len(steps), "spacing": 12.0, "share": len(steps) / 479, "block": 160.0, "purge": 24.0,
+        "n_pairs": len(steps), "spacing": 12.0, "share": len(steps) / 479, "block": 100.0, "purge": 24.0,
     }  # fmt: skip
     for name in ("report.html", "figures/rates.svg", "tables/rates.csv", "hamiltonians/all-2.h5"):
         assert (finished.folder / name).is_file(), name
@@ -105,7 +105,7 @@ def test_the_plain_average_is_the_mean_over_the_computed_pairs(finished, materia
     first = finished.results["rates"][0]
     assert first["kind"] == "plain average"
     assert first["rate"]["value"] == pytest.approx(FS_PER_NS * truth.mean(), rel=1e-12)
-    stretches = ((steps + 0.5) * 2.0 // 160.0).astype(int)
+    stretches = ((steps + 0.5) * 2.0 // 100.0).astype(int)
     alone = prediction_powered_mean(
         truth / truth.mean(), np.zeros(len(truth)), np.zeros(9), stretches, 0.95, random_state=0
     )
