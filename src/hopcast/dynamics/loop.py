@@ -191,6 +191,11 @@ def _width(n_states: int) -> int:
     return -(-n_states // LANES) * LANES
 
 
+def steps_kept(n_states: int, n_substeps: int) -> int:
+    """Return of how many steps `Blocks` keeps what it needs; a longer loop is computed anew wherever a trajectory goes."""
+    return max(1, MOST_BYTES // (16 * n_substeps * n_states * _width(n_states)))
+
+
 def running_products(halves: NDArray[np.complex128]) -> NDArray[np.float64]:
     r"""Return :math:`P_s = U_s\cdots U_1`, transposed, real above imaginary parts [n + 1, 2 * n_states, width].
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics import DynamicsResult, choose_substeps, electron_hole_hamiltonian, run_dynamics
-from hopcast.dynamics.loop import MOST_BYTES
+from hopcast.dynamics.loop import steps_kept
 from hopcast.report import ElectronHole
 from hopcast.results.dynamics import CarrierCooling, ElectronHoleRecord, RelaxationRecord
 from hopcast.study.stage import Arrays, Context
@@ -129,8 +129,7 @@ def _that_fits(
 ) -> tuple[VibronicHamiltonian, VibronicHamiltonian]:
     """Return as many frames as memory keeps propagators for, and the Hamiltonian of the pair there."""
     pair = electron_hole_hamiltonian(window, bands["hole"], bands["electron"])
-    width = -(-pair.n_states // 4) * 4
-    n_frames = 1 + max(1, MOST_BYTES // (16 * choose_substeps(pair) * pair.n_states * width))
+    n_frames = 1 + steps_kept(pair.n_states, choose_substeps(pair))
     if n_frames >= window.n_frames:
         return window, pair
     return window[:n_frames], pair[:n_frames]
