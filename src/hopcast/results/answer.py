@@ -53,7 +53,7 @@ def _headline(results: StudyResults) -> str:
         return f"No lifetime{f': {reason}' if reason else ''}."
     said = f"Lifetime {lifetime.value:.3g} {lifetime.unit}"
     if lifetime.low is not None and lifetime.high is not None:
-        said += f", {lifetime.low:.2g} to {lifetime.high:.2g}"
+        said += f", {_rounded(lifetime.low)} to {_rounded(lifetime.high)}"
     if results.samples is not None:
         said += f", from {results.samples.n_pairs} computed pairs"
     needed, length = needed_length(results.data), results.data.duration
@@ -62,6 +62,10 @@ def _headline(results: StudyResults) -> str:
     if length < needed:
         return f"{said}; the trajectory is {shown_length(length)} of the {shown_length(needed)} that a conclusion needs."
     return f"{said}."
+
+
+def _rounded(number: float) -> str:
+    return f"{number:.2g}" if number < 100 else f"{number:.0f}"
 
 
 def _verdicts(results: StudyResults) -> list[tuple[str, Verdict]]:

@@ -162,7 +162,8 @@ def hamiltonian_verdict(
     """Judge whether a forecast's rate agrees with the ab initio one within its 95 % interval (`agreement`).
 
     Where it does, the controls that agree as well are named: the plain average of the computed frames and interpolations in
-    time know no geometry.
+    time know no geometry. From a trajectory that is too short for conclusions nothing agrees or differs, however quickly its local
+    rate seems to forget.
     """
     ratio, blocks = row.ratio, row.n_blocks
     if ratio.value is None:
@@ -179,6 +180,12 @@ def hamiltonian_verdict(
             label,
             f"{value}; its interval ({interval}) is a lower bound, from {count} blocks of trajectory "
             f"({MIN_BLOCKS} are needed{_length_for_blocks(data)}).",
+        )
+    short = too_short(data)
+    if short and label != "inconclusive":
+        return Verdict(
+            "inconclusive",
+            f"{value}; its interval ({interval}) is a lower bound, from {blocks} blocks of trajectory: {short}.",
         )
     said = {
         "agrees": f"1 lies in its interval ({interval})",
