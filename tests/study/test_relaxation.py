@@ -8,8 +8,8 @@ import pytest
 
 from hopcast.core import VibronicHamiltonian
 from hopcast.couplings import diagnose_overlaps
+from hopcast.dynamics import loop
 from hopcast.results import results_schema
-from hopcast.study import electron_hole
 from hopcast.study.config import RelaxationSection, parse_config
 from hopcast.study.electron_hole import fall_time, pair_series
 from hopcast.study.inputs import StudyData
@@ -141,7 +141,7 @@ def test_the_pair_is_left_out_or_cut_to_memory(monkeypatch):
     assert "pair" not in record_of(off)
     assert pair_series(off.numbers.relaxation, off.arrays) is None
     monkeypatch.setattr(
-        electron_hole, "MOST_BYTES", 16 * 6 * 5 * 8 * 30
+        loop, "MOST_BYTES", 16 * 6 * 5 * 8 * 30
     )  # 6 sub-steps, 2 x 2 bands and the ground state
     small = SETTINGS.model_copy(update={"pair_states": 2, "duration": 200.0})
     pair = run(small, study).numbers.model_dump(by_alias=True)["relaxation"]["pair"]
