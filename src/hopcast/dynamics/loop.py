@@ -169,7 +169,7 @@ class Blocks:
         self.size = max(1, BLOCK // grid.n_substeps)
         self.firsts = range(0, grid.n_steps, self.size)
         k = self.halves.n_states
-        needed = 16.0 * grid.n_steps * grid.n_substeps * k * _width(k) / stride
+        needed = float(grid.n_steps * _bytes_a_step(k, grid.n_substeps)) / stride
         self.pieces = Kept(self._compute, len(self.firsts), needed, workers, most_bytes)
 
     def _compute(self, number: int) -> Block:
@@ -193,7 +193,11 @@ def _width(n_states: int) -> int:
 
 def steps_kept(n_states: int, n_substeps: int) -> int:
     """Return of how many steps `Blocks` keeps what it needs; a longer loop is computed anew wherever a trajectory goes."""
-    return max(1, MOST_BYTES // (16 * n_substeps * n_states * _width(n_states)))
+    return max(1, MOST_BYTES // _bytes_a_step(n_states, n_substeps))
+
+
+def _bytes_a_step(n_states: int, n_substeps: int) -> int:
+    return 16 * n_substeps * n_states * _width(n_states)
 
 
 def running_products(halves: NDArray[np.complex128]) -> NDArray[np.float64]:

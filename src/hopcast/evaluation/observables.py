@@ -89,22 +89,13 @@ def score_hamiltonian(
     other = truth.frontier() if pair is None else truth.select(list(pair))
     if one.is_degenerate or other.is_degenerate:
         one, other = one.merged(), other.merged()
-    grids = {one.energy_grid, other.energy_grid}
-    gaps, energies_known, places = [], [], (ours, theirs)
-    for states, frames in ((one, ours), (other, theirs)):
-        on_frames = states.energy_grid == "frame" and grids == {"frame"}
-        gap = states.gap() if on_frames else np.diff(states.midpoint_energies, axis=1)[:, 0]
-        at = frames if on_frames else frames[:-1][np.diff(frames) == 1]
-        gaps.append(gap[at])
-        energies_known.append(np.isfinite(gap[at]))
-    known = energies_known[0] & energies_known[1]
-    both = (np.diff(places[0]) == 1) & (np.diff(places[1]) == 1)
-    steps = [frames[:-1][both] for frames in places]
-    nacs = [np.abs(states.coupling()[at]) for states, at in zip((one, other), steps, strict=True)]
-    means = [
-        np.diff(states.midpoint_energies, axis=1)[:, 0][at]
-        for states, at in zip((one, other), steps, strict=True)
-    ]
+    both = (np.diff(ours) == 1) & (np.diff(theirs) == 1)
+    sides = ((one, ours, ours[:-1][both]), (other, theirs, theirs[:-1][both]))
+    nacs = [np.abs(states.coupling()[steps]) for states, _, steps in sides]
+    means = [np.diff(states.midpoint_energies, axis=1)[steps, 0] for states, _, steps in sides]
+    on_frames = one.energy_grid == other.energy_grid == "frame"
+    gaps = [states.gap()[frames] for states, frames, _ in sides] if on_frames else means
+    known = np.isfinite(gaps[0]) & np.isfinite(gaps[1])
     shared = np.isfinite(nacs[0]) & np.isfinite(nacs[1]) & np.isfinite(means[0]) & np.isfinite(means[1])
     for what, mask in (("frames with energies", known), ("mid-points with couplings", shared)):
         if mask.sum() < LEAST:
