@@ -96,9 +96,7 @@ def supercell(trajectory: hc.Trajectory, repeats: tuple[int, int, int], n_frames
     shifts = np.array(list(np.ndindex(*repeats))) @ trajectory.cell
     positions = (trajectory.positions[:n_frames, None] + shifts[None, :, None]).reshape(n_frames, -1, 3)
     numbers = np.tile(trajectory.numbers, len(shifts))
-    return hc.Trajectory(
-        positions, trajectory.cell * np.array(repeats)[:, None], numbers, trajectory.timestep
-    )
+    return hc.Trajectory(positions, trajectory.cell * np.array(repeats)[:, None], numbers, trajectory.timestep)
 
 
 def dscribe_rows(trajectory: hc.Trajectory, sf: SymmetryFunctions) -> list[tuple[str, Timing]]:
@@ -112,11 +110,7 @@ def dscribe_rows(trajectory: hc.Trajectory, sf: SymmetryFunctions) -> list[tuple
 
     # the same triplets? its G5 without a Gaussian is our eta = 0 with theta_s = 0 and pi
     plain = ACSF(
-        r_cut=sf.r_cut,
-        g5_params=[[1e-14, 1, 1], [1e-14, 1, -1]],
-        species=["H"],
-        periodic=True,
-        dtype="float64",
+        r_cut=sf.r_cut, g5_params=[[1e-14, 1, 1], [1e-14, 1, -1]], species=["H"], periodic=True, dtype="float64"
     ).create(one)[..., 1:]
     ours = SymmetryFunctions((1.0,), (0.0, math.pi), sf.r_cut, eta=0.0).transform(trajectory, workers=1)
     print(f"  dscribe G5 = ours at eta 0: largest relative difference {np.abs(plain / ours - 1).max():.1e}")
@@ -124,10 +118,16 @@ def dscribe_rows(trajectory: hc.Trajectory, sf: SymmetryFunctions) -> list[tuple
     eighteen = [[eta, zeta, lam] for eta in (0.05, 0.1, 0.15) for zeta in (1, 2, 4) for lam in (-1, 1)]
     variants = (
         ("dscribe ACSF G5, one species, 18 functions", one, ["H"], "g5_params", eighteen),
-        ("dscribe ACSF G5, 6 pairs of species x 3 functions", all_species, list(trajectory.elements), "g5_params", eighteen[:3]),
+        (
+            "dscribe ACSF G5, 6 pairs of species x 3 functions",
+            all_species,
+            list(trajectory.elements),
+            "g5_params",
+            eighteen[:3],
+        ),
         ("dscribe ACSF G4 (skips R_jk > R_c: fewer triplets), 18", one, ["H"], "g4_params", eighteen),
         ("dscribe ACSF G4, 6 pairs of species x 3", all_species, list(trajectory.elements), "g4_params", eighteen[:3]),
-    )  # fmt: skip
+    )
     rows = []
     for name, atoms, species, kind, parameters in variants:
         acsf = ACSF(r_cut=sf.r_cut, species=species, periodic=True, **{kind: parameters})
@@ -136,9 +136,7 @@ def dscribe_rows(trajectory: hc.Trajectory, sf: SymmetryFunctions) -> list[tuple
     return rows
 
 
-def torchani_rows(
-    trajectory: hc.Trajectory, sf: SymmetryFunctions, n_triplets: int
-) -> list[tuple[str, Timing]]:
+def torchani_rows(trajectory: hc.Trajectory, sf: SymmetryFunctions, n_triplets: int) -> list[tuple[str, Timing]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import torch
@@ -172,9 +170,7 @@ def torchani_rows(
     arguments = (sf.eta, sf.zeta, sf.r_s, sf.theta_s, sf.r_cut)
     exact, triplets = run(Exact(*arguments).double(), AllPairs(), torch.float64)
     ours = sf.transform(trajectory, workers=1)
-    print(
-        f"  torchani visits {triplets} triplets, we {n_triplets}; largest relative difference (float64, cosine not"
-    )
+    print(f"  torchani visits {triplets} triplets, we {n_triplets}; largest relative difference (float64, cosine not")
     print(f"  scaled) {np.abs(exact.numpy() / ours - 1).max():.1e}")
     rows = []
     for name, search in (("all pairs", AllPairs()), ("adaptive list", AdaptiveList())):
@@ -207,12 +203,7 @@ def versus_peers(trajectory: hc.Trajectory, sf: SymmetryFunctions, quick: bool) 
     ours = Timing(ours.median / 10, ours.low / 10, ours.high / 10)
     rows = [["hopcast, 18 functions", str(ours), f"{ours.median / part.n_frames * 1e6:.0f}", "1"]]
     rows += [
-        [
-            name,
-            str(timing),
-            f"{timing.median / part.n_frames * 1e6:.0f}",
-            f"{timing.median / ours.median:.0f}",
-        ]
+        [name, str(timing), f"{timing.median / part.n_frames * 1e6:.0f}", f"{timing.median / ours.median:.0f}"]
         for name, timing in peers
     ]
     print(table("one thread, same frames", ["", "median of 5", "µs/frame", "times hopcast"], rows))
@@ -228,10 +219,7 @@ def floor(trajectory: hc.Trajectory, sf: SymmetryFunctions, quick: bool) -> None
     pairs = float(np.sum(n * (n - 1) // 2))
     search = median_of(lambda: sf.count_neighbours(part, workers=1))
     rows = []
-    variants = (
-        ("transform, zeta 1", sf.transform),
-        ("transform_derivative, zeta 1", sf.transform_derivative),
-    )
+    variants = (("transform, zeta 1", sf.transform), ("transform_derivative, zeta 1", sf.transform_derivative))
     for name, method in variants:
         method(part[:3], workers=1)
         timing = median_of(lambda method=method: method(part, workers=1))
@@ -277,11 +265,16 @@ def scaling(trajectory: hc.Trajectory, sf: SymmetryFunctions, quick: bool) -> No
         G = sf.transform(part, workers=1)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        rows.append([f"{n_frames}", f"{seconds:.3g}", f"{seconds / n_frames * 1e6:.0f}", f"{G.nbytes / 2**20:.0f}", f"{peak:.0f}"])  # fmt: skip
-    print(
-        "\n"
-        + table("scaling in frames, one thread", ["frames", "s", "µs/frame", "result MiB", "peak MiB"], rows)
-    )
+        rows.append(
+            [
+                f"{n_frames}",
+                f"{seconds:.3g}",
+                f"{seconds / n_frames * 1e6:.0f}",
+                f"{G.nbytes / 2**20:.0f}",
+                f"{peak:.0f}",
+            ]
+        )
+    print("\n" + table("scaling in frames, one thread", ["frames", "s", "µs/frame", "result MiB", "peak MiB"], rows))
 
 
 def main() -> None:

@@ -74,8 +74,10 @@ def first_calls(ham: VibronicHamiltonian) -> list[list[str]]:
 def exact_rows(ham: VibronicHamiltonian, peak: float) -> list[list[str]]:
     rows = []
     for name, duration, absorbing in (
-        ("10 ns", 1e7, True), ("1 ms", 1e12, True), ("10 ns, upward hops too", 1e7, False)
-    ):  # fmt: skip
+        ("10 ns", 1e7, True),
+        ("1 ms", 1e12, True),
+        ("10 ns, upward hops too", 1e7, False),
+    ):
         run = lambda d=duration, a=absorbing: run_dynamics(  # noqa: E731
             ham, "exact", duration=d, dephasing_time=TAU, absorbing=a, workers=1
         )
@@ -86,9 +88,7 @@ def exact_rows(ham: VibronicHamiltonian, peak: float) -> list[list[str]]:
     maps = median_of(lambda: step_maps(grid, TAU, workers=1)).median
     substeps = grid.n_steps * grid.n_substeps
     floor = FLOPS_A_SUBSTEP * substeps / peak
-    rows.append(
-        ["of that, the loop's maps", f"{maps * 1e3:.3g} ms", f"{maps / substeps * 1e9:.3g} ns a sub-step"]
-    )
+    rows.append(["of that, the loop's maps", f"{maps * 1e3:.3g} ms", f"{maps / substeps * 1e9:.3g} ns a sub-step"])
     rows.append(["  arithmetic floor (BLAS peak)", f"{floor * 1e3:.3g} ms", f"distance {maps / floor:.3g}x"])
     return rows
 
@@ -134,14 +134,7 @@ def sampling_rows(ham: VibronicHamiltonian, quick: bool, peak: float) -> list[li
         ("dish, every event visited", ham, 4, 2e6 * scale, True, {}),
         ("dish, consistent, exponential", ham, 1000, 1e7, False, {}),
         ("dish, couplings x10 (rate x100)", strong, 1000, 1e7, False, {}),
-        (
-            "dish, hefei, deterministic",
-            ham,
-            1000,
-            5e5 * scale,
-            False,
-            {"rule": "hefei", "waiting": "deterministic"},
-        ),
+        ("dish, hefei, deterministic", ham, 1000, 5e5 * scale, False, {"rule": "hefei", "waiting": "deterministic"}),
         ("fssh (amplitudes shared)", ham, 1000, 2e5 * scale, False, {"method": "fssh"}),
         ("fssh, one trajectory a start", ham, 1, 2e5 * scale, False, {"method": "fssh"}),
     ]
@@ -152,18 +145,31 @@ def sampling_rows(ham: VibronicHamiltonian, quick: bool, peak: float) -> list[li
                 dish.marked_bound = lambda *_: 1.0
             try:
                 run = lambda h=which, d=duration, n=n, w=workers, o=options: run_dynamics(  # noqa: E731
-                    h, duration=d, dephasing_time=TAU, n_trajectories=n, initial_times=[0, 200, 400, 600],
-                    n_times=100, workers=w, absorbing=False, temperature=300.0, **o,
-                )  # fmt: skip
+                    h,
+                    duration=d,
+                    dephasing_time=TAU,
+                    n_trajectories=n,
+                    initial_times=[0, 200, 400, 600],
+                    n_times=100,
+                    workers=w,
+                    absorbing=False,
+                    temperature=300.0,
+                    **o,
+                )
                 times[workers] = rate_of(run, 4 * n * duration / substep)
             finally:
                 dish.marked_bound = marked
         one, two = times[1], times[2]
         measured[name] = one[1]
-        rows.append([
-            name, f"{one[0].median:.3g} s", f"{one[1]:.3g}", f"{one[1] * substep / which.timestep:.3g}",
-            f"{one[0].median / two[0].median:.3g}x",
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                f"{one[0].median:.3g} s",
+                f"{one[1]:.3g}",
+                f"{one[1] * substep / which.timestep:.3g}",
+                f"{one[0].median / two[0].median:.3g}x",
+            ]
+        )
         if every:
             events = 4 * n * duration / TAU
             floor = FLOPS_AN_EVENT / peak
@@ -187,13 +193,7 @@ def bands(n_states: int, n_frames: int = 401) -> VibronicHamiltonian:
     return VibronicHamiltonian(energies=np.sort(energies, axis=1), nac=nac, timestep=1.0)
 
 
-SETTINGS = {
-    "dephasing_time": 20.0,
-    "absorbing": False,
-    "initial_times": [0, 100],
-    "n_times": 50,
-    "substeps": 10,
-}
+SETTINGS = {"dephasing_time": 20.0, "absorbing": False, "initial_times": [0, 100], "n_times": 50, "substeps": 10}
 
 
 def many_state_rows(quick: bool, peak: float) -> list[list[str]]:
@@ -210,13 +210,7 @@ def many_state_rows(quick: bool, peak: float) -> list[list[str]]:
             speed = {}
             for workers in (1, 2):
                 run = lambda w=workers, h=ham, m=method, d=length: run_dynamics(  # noqa: E731
-                    h,
-                    m,
-                    duration=d,
-                    n_trajectories=n,
-                    initial_state=h.n_states - 1,
-                    workers=w,
-                    **SETTINGS,
+                    h, m, duration=d, n_trajectories=n, initial_state=h.n_states - 1, workers=w, **SETTINGS
                 )
                 run()
                 speed[workers] = 2 * n * length / median_of(run, 3).median
@@ -224,10 +218,15 @@ def many_state_rows(quick: bool, peak: float) -> list[list[str]]:
             events = (states - 1) / SETTINGS["dephasing_time"]
             # a possible event: one matrix times a vector (8 k^2), populations and hazard (6 k)
             floor = events * (8 * states**2 + 6 * states) / peak
-            rows.append([
-                f"{states} states, {method}", f"{speed[1]:.3g}", f"{speed[2]:.3g}", f"{speed[2] / speed[1]:.3g}x",
-                f"{1 / (floor * speed[1]):.3g}x" if method == "dish" and states > 2 else "",
-            ])  # fmt: skip
+            rows.append(
+                [
+                    f"{states} states, {method}",
+                    f"{speed[1]:.3g}",
+                    f"{speed[2]:.3g}",
+                    f"{speed[2] / speed[1]:.3g}x",
+                    f"{1 / (floor * speed[1]):.3g}x" if method == "dish" and states > 2 else "",
+                ]
+            )
     return rows
 
 
@@ -241,9 +240,13 @@ def growth_rows(quick: bool) -> list[list[str]]:
         case = {**base, **change}
         ham = bands(int(case["states"]))
         run = lambda h=ham, c=case: run_dynamics(  # noqa: E731
-            h, duration=c["duration"], n_trajectories=int(c["trajectories"]), initial_state=h.n_states - 1, workers=1,
+            h,
+            duration=c["duration"],
+            n_trajectories=int(c["trajectories"]),
+            initial_state=h.n_states - 1,
+            workers=1,
             **SETTINGS,
-        )  # fmt: skip
+        )
         run()
         seconds = median_of(run, 3).median
         first = first or seconds
@@ -266,8 +269,7 @@ def target_rows() -> list[list[str]]:
         *((name, found, 1.8) for name, found in threads.items()),
     ]
     return [
-        [name, f"{found:.3g}", f"{target:.2g}", "met" if found >= target else "MISSED"]
-        for name, found, target in rows
+        [name, f"{found:.3g}", f"{target:.2g}", "met" if found >= target else "MISSED"] for name, found, target in rows
     ]
 
 
@@ -280,28 +282,39 @@ def main() -> None:
     print(f"BLAS, one thread: {peak * 1e-9:.3g} Gflop/s\n")
     ham = material(756)
     grid = substep_grid(ham)
-    print(
-        f"{ham}, {grid.n_substeps} sub-steps of {grid.substep:.3g} fs, dt_sub/tau = {grid.substep / TAU:.3g}"
-    )
+    print(f"{ham}, {grid.n_substeps} sub-steps of {grid.substep:.3g} fs, dt_sub/tau = {grid.substep / TAU:.3g}")
     two_state_substeps(grid)
+    print(table("\nFirst call (compiles, or loads what an earlier run compiled)", ["method", "time"], first_calls(ham)))
     print(
         table(
-            "\nFirst call (compiles, or loads what an earlier run compiled)",
-            ["method", "time"],
-            first_calls(ham),
+            "\nExact solver, 755 initial times, 1000 output times, intervals included, one thread",
+            ["run", "time", ""],
+            exact_rows(ham, peak),
         )
     )
-    print(table("\nExact solver, 755 initial times, 1000 output times, intervals included, one thread",
-                ["run", "time", ""], exact_rows(ham, peak)))  # fmt: skip
     sizes = [1000, 10_000] if quick else [1000, 10_000, 100_000]
-    print(table("\nExact solver, every frame an initial time, 1000 output times, one thread",
-                ["frames", "maps", "all, 10 ns", "all, 10 us"], scaling_rows(sizes)))  # fmt: skip
-    print(table("\nSampling, four initial times, not absorbing",
-                ["method", "1 thread", "sub-steps/s", "trajectory-steps/s", "2 threads"],
-                sampling_rows(ham, quick, peak)))  # fmt: skip
-    print(table("\nMany states, 1 fs steps of 10 sub-steps, 1000 trajectories from each of two initial times, tau 20 fs, "
-                f"{2 if quick else 10} ps (fssh: {10 if quick else 50} ps): trajectory-steps/s",
-                ["case", "1 thread", "2 threads", "", "from the floor"], many_state_rows(quick, peak)))  # fmt: skip
+    print(
+        table(
+            "\nExact solver, every frame an initial time, 1000 output times, one thread",
+            ["frames", "maps", "all, 10 ns", "all, 10 us"],
+            scaling_rows(sizes),
+        )
+    )
+    print(
+        table(
+            "\nSampling, four initial times, not absorbing",
+            ["method", "1 thread", "sub-steps/s", "trajectory-steps/s", "2 threads"],
+            sampling_rows(ham, quick, peak),
+        )
+    )
+    print(
+        table(
+            "\nMany states, 1 fs steps of 10 sub-steps, 1000 trajectories from each of two initial times, tau 20 fs, "
+            f"{2 if quick else 10} ps (fssh: {10 if quick else 50} ps): trajectory-steps/s",
+            ["case", "1 thread", "2 threads", "", "from the floor"],
+            many_state_rows(quick, peak),
+        )
+    )
     print(table("\nDISH, growth", ["case", "1 thread", ""], growth_rows(quick)))
     print(table("\nTargets", ["", "measured", "at least", ""], target_rows()))
 

@@ -51,9 +51,19 @@ def ours(n_states: int, n_trajectories: int, duration: float, **choice: str) -> 
     def seconds(length: float) -> float:
         begin = time.process_time()
         run_dynamics(
-            ham, "dish", duration=length, n_trajectories=n_trajectories // STARTS, initial_times=[0, 100], substeps=SUBSTEPS,
-            dephasing_time=20.0, absorbing=False, n_times=50, initial_state=n_states - 1, workers=1, **choice,
-        )  # fmt: skip
+            ham,
+            "dish",
+            duration=length,
+            n_trajectories=n_trajectories // STARTS,
+            initial_times=[0, 100],
+            substeps=SUBSTEPS,
+            dephasing_time=20.0,
+            absorbing=False,
+            n_times=50,
+            initial_state=n_states - 1,
+            workers=1,
+            **choice,
+        )
         return time.process_time() - begin
 
     seconds(SHORT)
@@ -92,18 +102,20 @@ def rows(quick: bool) -> list[list[str]]:
                 duration = 60.0 if quick or n > 2400 else 200.0
                 mine, other = [], []
                 for _ in range(3):
-                    mine.append(
-                        ours(
-                            n_states, n, duration, rule="hefei", waiting="deterministic", decisions=decisions
-                        )
-                    )
+                    mine.append(ours(n_states, n, duration, rule="hefei", waiting="deterministic", decisions=decisions))
                     if program is not None:
                         other.append(theirs(program, n_states, n, int(duration)))
                 floor = operations(n_states, decisions) / peak * 1e9
-                found.append([
-                    f"{n_states} states, {n} trajectories", decisions, f"{min(mine):.3g}", f"{min(mine) / floor:.2g}",
-                    f"{min(other):.3g}" if other else "-", f"{min(other) / min(mine):.3g}" if other else "-",
-                ])  # fmt: skip
+                found.append(
+                    [
+                        f"{n_states} states, {n} trajectories",
+                        decisions,
+                        f"{min(mine):.3g}",
+                        f"{min(mine) / floor:.2g}",
+                        f"{min(other):.3g}" if other else "-",
+                        f"{min(other) / min(mine):.3g}" if other else "-",
+                    ]
+                )
     return found
 
 

@@ -70,16 +70,7 @@ def against_scikit_learn(n_samples: int, n_features: int, runs: int) -> str:
         )
     return table(
         f"Mutual information, {n_samples} samples x {n_features} features (scikit-learn: one thread, {runs} runs)",
-        [
-            "series",
-            "1 thread",
-            "2 threads",
-            "scikit-learn",
-            "ratio 1:1",
-            "ratio 2:1",
-            "difference",
-            "x floor",
-        ],
+        ["series", "1 thread", "2 threads", "scikit-learn", "ratio 1:1", "ratio 2:1", "difference", "x floor"],
         rows,
     )
 
@@ -109,9 +100,7 @@ def windows(n_samples: int, n_features: int) -> str:
             lambda w=window: mutual_information(series[:, :-1], series[:, -1], theiler_window=w, workers=1)
         )
         rows.append([str(window), str(timing), f"{timing.median / n_features * 1e3:.2f}"])
-    return table(
-        f"Theiler window, {n_samples} x {n_features}, one thread", ["window", "time", "ms/feature"], rows
-    )
+    return table(f"Theiler window, {n_samples} x {n_features}, one thread", ["window", "time", "ms/feature"], rows)
 
 
 def controls(n_samples: int, n_features: int) -> str:
@@ -128,9 +117,7 @@ def controls(n_samples: int, n_features: int) -> str:
     ):
         start = time.perf_counter()
         result = information(X, y, workers=2, **options)
-        rows.append(
-            [name, f"{time.perf_counter() - start:.1f} s", str(result.decimation), str(result.n_shifts)]
-        )
+        rows.append([name, f"{time.perf_counter() - start:.1f} s", str(result.decimation), str(result.n_shifts)])
     return table(
         f"information(): raw, windowed, corrected and their nulls, {n_samples} x {n_features}, 2 threads, one run",
         ["case", "time", "one sample in", "shifts"],

@@ -111,22 +111,12 @@ def main() -> None:
                     f"{rate:.1f} ns/number",
                 ]
             )
-        rows[-1].append(
-            f"{peak(f'hopcast.read_trajectory({str(xdatcar)!r}, timestep=1.0, workers=2).positions'):.2f}"
-        )
+        rows[-1].append(f"{peak(f'hopcast.read_trajectory({str(xdatcar)!r}, timestep=1.0, workers=2).positions'):.2f}")
     rows = [[*row, *[""] * (7 - len(row))] for row in rows]
     print(
         table(
             "Reading text (median of 5; unwrapping included for XDATCAR)",
-            [
-                "file",
-                "threads",
-                "hopcast",
-                "numpy.loadtxt / ase.io.read",
-                "times faster",
-                "rate",
-                "memory / array",
-            ],
+            ["file", "threads", "hopcast", "numpy.loadtxt / ase.io.read", "times faster", "rate", "memory / array"],
             rows,
         )
     )

@@ -104,9 +104,7 @@ def measure(n_frames: int, large: bool, workers: int, scheduler: str | None) -> 
 def measured(n_frames: int, *, large: bool = False, workers: int, scheduler: str = "") -> dict[str, float]:
     """Run `measure` in a process of its own."""
     words = [str(n_frames), str(int(large)), str(workers), scheduler]
-    done = subprocess.run(
-        [sys.executable, __file__, "--part", *words], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, __file__, "--part", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -127,14 +125,20 @@ def long_trajectories(sizes: list[int], workers: int) -> str:
         found = measured(n, workers=workers)
         per_frame = found["seconds"] / n
         rows.append(
-            [f"{n:.0e}", f"{found['seconds']:.1f}", f"{per_frame * 1e6:.0f}", f"{per_frame / floor:.2f}",
-             f"{found['peak'] / 1e9:.2f}"]
-        )  # fmt: skip
+            [
+                f"{n:.0e}",
+                f"{found['seconds']:.1f}",
+                f"{per_frame * 1e6:.0f}",
+                f"{per_frame / floor:.2f}",
+                f"{found['peak'] / 1e9:.2f}",
+            ]
+        )
     header = ["frames", "seconds", "µs a frame", "times the floor", "peak GB"]
     return table(
         f"Frames of 20 atoms through features and forecast, {workers} threads; floor (angular sums only) {floor * 1e6:.0f} µs",
-        header, rows,
-    )  # fmt: skip
+        header,
+        rows,
+    )
 
 
 def large_cells(sizes: list[int], workers: int) -> str:
@@ -143,12 +147,13 @@ def large_cells(sizes: list[int], workers: int) -> str:
         found = measured(n, large=True, workers=workers)
         rows.append(
             [f"{n:.0e}", f"{found['seconds']:.1f}", f"{found['seconds'] / n * 1e3:.2f}", f"{found['peak'] / 1e9:.2f}"]
-        )  # fmt: skip
+        )
     header = ["frames", "seconds", "ms a frame", "peak GB"]
     return table(
         f"Frames of 1,000 atoms through features and an exchangeable model of 30 frames of 20, {workers} threads",
-        header, rows,
-    )  # fmt: skip
+        header,
+        rows,
+    )
 
 
 def many_training_frames(sizes: list[int], landmarks: list[int], exact_up_to: int) -> str:
@@ -168,9 +173,7 @@ def many_training_frames(sizes: list[int], landmarks: list[int], exact_up_to: in
     for n in sizes:
         train = others[np.linspace(0, len(others) - 1, n).astype(int)]
 
-        def row(
-            name: str, model: LaplacianRidge | LowRankRidge, operations: float, train: np.ndarray = train
-        ) -> None:
+        def row(name: str, model: LaplacianRidge | LowRankRidge, operations: float, train: np.ndarray = train) -> None:
             start = time.perf_counter()
             model.fit(G[train], y[train])
             seconds = time.perf_counter() - start
@@ -178,7 +181,16 @@ def many_training_frames(sizes: list[int], landmarks: list[int], exact_up_to: in
             missed = y[held_out] - model.predict(G[held_out])
             us = (time.perf_counter() - start) / len(held_out) * 1e6
             error = np.std(missed) / np.std(y[held_out])
-            rows.append([str(len(train)), name, f"{seconds:.1f}", f"{seconds / (operations / rate):.1f}", f"{us:.0f}", f"{error:.4f}"])  # fmt: skip
+            rows.append(
+                [
+                    str(len(train)),
+                    name,
+                    f"{seconds:.1f}",
+                    f"{seconds / (operations / rate):.1f}",
+                    f"{us:.0f}",
+                    f"{error:.4f}",
+                ]
+            )
 
         d = G.shape[1]
         for m in landmarks:
@@ -190,31 +202,40 @@ def many_training_frames(sizes: list[int], landmarks: list[int], exact_up_to: in
     header = ["training frames", "model", "fit s", "times the floor", "µs a forecast", "error / std"]
     return table(
         "Fits of many frames (360 features; target: a smooth function of them, no noise); floor at one core's rate",
-        header, rows,
-    )  # fmt: skip
+        header,
+        rows,
+    )
 
 
 def processes(n_frames: int) -> str:
     found = {
         name: measured(n_frames, workers=workers, scheduler=scheduler)
         for name, workers, scheduler in (
-            ("1 thread", 1, ""), ("2 threads", 2, ""), ("Dask, 1 worker", 1, "local"), ("Dask, 2 workers", 2, "local"),
+            ("1 thread", 1, ""),
+            ("2 threads", 2, ""),
+            ("Dask, 1 worker", 1, "local"),
+            ("Dask, 2 workers", 2, "local"),
         )
-    }  # fmt: skip
+    }
     if len({one["mean"] for one in found.values()}) != 1:
         sys.exit("threads and workers do not agree in every bit")
     alone = found["1 thread"]["seconds"]
     peer = {"1 thread": "1 thread", "2 threads": "2 threads"}
     peer |= {"Dask, 1 worker": "1 thread", "Dask, 2 workers": "2 threads"}
     rows = [
-        [name, f"{one['seconds']:.2f}", f"{alone / one['seconds']:.2f}",
-         f"{(one['seconds'] / found[peer[name]]['seconds'] - 1) * 100:+.0f} %"]
+        [
+            name,
+            f"{one['seconds']:.2f}",
+            f"{alone / one['seconds']:.2f}",
+            f"{(one['seconds'] / found[peer[name]]['seconds'] - 1) * 100:+.0f} %",
+        ]
         for name, one in found.items()
-    ]  # fmt: skip
+    ]
     text = table(
         f"{n_frames} frames of 20 atoms through features and forecast: the same bits from all",
-        ["where", "seconds", "times one thread", "over as many threads"], rows,
-    )  # fmt: skip
+        ["where", "seconds", "times one thread", "over as many threads"],
+        rows,
+    )
     gain = found["Dask, 1 worker"]["seconds"] / found["Dask, 2 workers"]["seconds"]
     return f"{text}\ntwo workers against one: {gain:.2f} times"
 
@@ -222,9 +243,7 @@ def processes(n_frames: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="small sizes")
-    parser.add_argument(
-        "--exact", action="store_true", help="also fit 20,000 frames exactly (3.2 GB, minutes)"
-    )
+    parser.add_argument("--exact", action="store_true", help="also fit 20,000 frames exactly (3.2 GB, minutes)")
     parser.add_argument("--part", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
@@ -233,9 +252,7 @@ def main() -> None:
         return
     quick, workers = arguments.quick, resolve_workers(None)
     print(machine(), end="\n\n")
-    print(
-        long_trajectories([1000, 3000] if quick else [10**4, 10**5, 10**6], workers), end="\n\n", flush=True
-    )
+    print(long_trajectories([1000, 3000] if quick else [10**4, 10**5, 10**6], workers), end="\n\n", flush=True)
     print(large_cells([50] if quick else [10**3, 10**4], workers), end="\n\n", flush=True)
     if quick:
         print(many_training_frames([1000], [200], 1000), end="\n\n", flush=True)

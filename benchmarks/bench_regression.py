@@ -59,9 +59,16 @@ def kernels(rate: float) -> str:
         difference = np.abs(kernel_matrix(X, train, gamma=0.1) - laplacian_kernel(X, train, gamma=0.1)).max()
         flops = 3.0 * n * N_TRAIN * N_FEATURES
         rows.append(
-            [f"{n} x {N_TRAIN} x {N_FEATURES}", str(ours), str(theirs), f"{theirs.median / ours.median:.2f}",
-             f"{flops / ours.median / 1e9:.1f}", f"{ours.median / (2 / 3 * flops / rate / 1e9):.2f}", f"{difference:.1e}"]
-        )  # fmt: skip
+            [
+                f"{n} x {N_TRAIN} x {N_FEATURES}",
+                str(ours),
+                str(theirs),
+                f"{theirs.median / ours.median:.2f}",
+                f"{flops / ours.median / 1e9:.1f}",
+                f"{ours.median / (2 / 3 * flops / rate / 1e9):.2f}",
+                f"{difference:.1e}",
+            ]
+        )
     header = [
         "frames x training x features",
         "hopcast",
@@ -97,9 +104,16 @@ def prediction(sizes: list[int]) -> str:
         with_std = median_of(lambda m=model, X=X: m.predict(X, return_std=True), runs)
         theirs = median_of(lambda p=peer, s=scaler, X=X: p.predict(s.transform(X)), runs)
         rows.append(
-            [str(n), str(ours), f"{ours.median / n * 1e6:.2f}", f"{with_std.median / n * 1e6:.2f}", str(theirs),
-             f"{theirs.median / ours.median:.2f}", f"{extra_memory(model, X):.0f}"]
-        )  # fmt: skip
+            [
+                str(n),
+                str(ours),
+                f"{ours.median / n * 1e6:.2f}",
+                f"{with_std.median / n * 1e6:.2f}",
+                str(theirs),
+                f"{theirs.median / ours.median:.2f}",
+                f"{extra_memory(model, X):.0f}",
+            ]
+        )
     header = ["frames", "hopcast", "us a frame", "us with std", "scikit-learn", "ratio", "MB beside frames"]
     return table(f"Prediction from {N_TRAIN} training frames, {N_FEATURES} features", header, rows)
 
@@ -112,9 +126,7 @@ def fits(sizes: list[int]) -> str:
         paper = median_of(lambda X=X, y=y: LaplacianRidge.paper(workers=1).fit(X, y), runs)
         default = median_of(lambda X=X, y=y: LaplacianRidge(workers=1).fit(X, y), runs)
         peer = KernelRidge(kernel="laplacian", alpha=1e-4, gamma=1 / N_FEATURES)
-        theirs = median_of(
-            lambda p=peer, X=X, y=y: p.fit(StandardScaler().fit_transform(X), y - y.mean()), runs
-        )
+        theirs = median_of(lambda p=peer, X=X, y=y: p.fit(StandardScaler().fit_transform(X), y - y.mean()), runs)
         rows.append([str(n), str(paper), str(theirs), f"{theirs.median / paper.median:.2f}", str(default)])
     header = ["training frames", "paper mode", "scikit-learn", "ratio", "default (63 pairs tried)"]
     return table("Fit", header, rows)
@@ -129,10 +141,7 @@ def controls(n: int) -> str:
         "blocked": BlockedSplit(5, 4.0, 200.0, train_stride_fs=24.0),
     }
     for name, split in splits.items():
-        for mode, model in (
-            ("paper", LaplacianRidge.paper(workers=1)),
-            ("default", LaplacianRidge(workers=1)),
-        ):
+        for mode, model in (("paper", LaplacianRidge.paper(workers=1)), ("default", LaplacianRidge(workers=1))):
 
             def shared(model: LaplacianRidge = model, split: Split = split) -> Evaluation:
                 return evaluate_model(model, X, y, split, 4.0, min_shift=120.0, n_shifts=20, workers=1)
@@ -141,9 +150,7 @@ def controls(n: int) -> str:
             loop = median_of(lambda m=model, s=split, r=result: refits(m, X, y, s, r.shifts), 3)
             ours = median_of(shared)
             rows.append([name, mode, str(ours), str(loop), f"{loop.median / ours.median:.1f}"])
-    return table(
-        f"Score, baselines and 20 shifts, {n} frames", ["split", "mode", "shared", "refits", "ratio"], rows
-    )
+    return table(f"Score, baselines and 20 shifts, {n} frames", ["split", "mode", "shared", "refits", "ratio"], rows)
 
 
 def main() -> None:

@@ -44,9 +44,7 @@ def model_columns(trajectory: hc.Trajectory, n_functions: int) -> list[np.ndarra
     return whole + single
 
 
-def ours(
-    trajectory: hc.Trajectory, functions: hc.SymmetryFunctions, targets: list[np.ndarray]
-) -> dict[str, float]:
+def ours(trajectory: hc.Trajectory, functions: hc.SymmetryFunctions, targets: list[np.ndarray]) -> dict[str, float]:
     seconds = {}
     start = time.perf_counter()
     G = flatten(functions.transform(trajectory, workers=1))
@@ -64,9 +62,7 @@ def ours(
     return seconds
 
 
-def peers(
-    trajectory: hc.Trajectory, functions: hc.SymmetryFunctions, targets: list[np.ndarray]
-) -> dict[str, float]:
+def peers(trajectory: hc.Trajectory, functions: hc.SymmetryFunctions, targets: list[np.ndarray]) -> dict[str, float]:
     from ase import Atoms
     from dscribe.descriptors import ACSF
 
@@ -75,8 +71,7 @@ def peers(
     seconds = {}
     start = time.perf_counter()
     systems = [
-        Atoms(("H",) * trajectory.n_atoms, positions=p, cell=trajectory.cell, pbc=True)
-        for p in trajectory.positions
+        Atoms(("H",) * trajectory.n_atoms, positions=p, cell=trajectory.cell, pbc=True) for p in trajectory.positions
     ]
     G = np.stack(acsf.create(systems))[..., 1:]
     G = np.ascontiguousarray(G, dtype=float).reshape(len(G), -1)
@@ -117,11 +112,7 @@ def against_peers(quick: bool) -> None:
             for runs in (mine, theirs)
         )
         rows.append([stage, f"{a:.3f}", f"{b:.3f}", f"{b / a:.1f}"])
-    print(
-        table(
-            f"{trajectory.n_frames} frames, one thread, seconds", ["stage", "hopcast", "peers", "ratio"], rows
-        )
-    )
+    print(table(f"{trajectory.n_frames} frames, one thread, seconds", ["stage", "hopcast", "peers", "ratio"], rows))
 
 
 def long_trajectory(n_frames: int, folder: Path) -> Path:

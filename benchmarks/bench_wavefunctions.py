@@ -37,13 +37,8 @@ def make(folder: Path, n_files: int, length: float, cutoff: float) -> list[Path]
     def padded(values: np.ndarray) -> bytes:
         return values.tobytes().ljust(record, b"\0")
 
-    head = [
-        padded(np.array([record, 1, 45200.0])),
-        padded(np.array([1, N_BANDS, cutoff, *cell.ravel(), 0.0])),
-    ]
-    levels = np.stack(
-        [np.arange(N_BANDS) * 0.1, np.zeros(N_BANDS), (np.arange(N_BANDS) < 60).astype(float)], axis=1
-    )
+    head = [padded(np.array([record, 1, 45200.0])), padded(np.array([1, N_BANDS, cutoff, *cell.ravel(), 0.0]))]
+    levels = np.stack([np.arange(N_BANDS) * 0.1, np.zeros(N_BANDS), (np.arange(N_BANDS) < 60).astype(float)], axis=1)
     files = []
     for number in range(n_files):
         file = folder / f"{number:03d}" / "WAVECAR"

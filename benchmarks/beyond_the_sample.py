@@ -47,9 +47,12 @@ PARTS = ("gap", "coupling", "curves", "rates")
 SPACING = 10  # frames between those that a forecast is averaged over
 SIZES = (25, 50, 100)
 LEARNT = (
-    "angular, fixed order, laplacian", "radial, element means, trees",
-    "structure, tightest bond, line", "structure, all bonds, line", "radial, fixed order, magnitude",
-)  # fmt: skip
+    "angular, fixed order, laplacian",
+    "radial, element means, trees",
+    "structure, tightest bond, line",
+    "structure, all bonds, line",
+    "radial, fixed order, magnitude",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +124,7 @@ def load() -> Samples:
 
     times = steps * trajectory.timestep
     return Samples(
-        trajectory,
-        steps,
-        times,
-        time_blocks(times, BLOCK),
-        gap,
-        edge.nac[steps, 0, 1].real,
-        features,
-        numbers,
+        trajectory, steps, times, time_blocks(times, BLOCK), gap, edge.nac[steps, 0, 1].real, features, numbers
     )
 
 
@@ -190,11 +186,7 @@ def gap_candidates(found: Features, symbols: tuple[str, ...]) -> list[Candidate]
 def coupling_candidates(found: Features, symbols: tuple[str, ...]) -> list[Candidate]:
     """Candidates for |V|; all know the velocities, and none the signs."""
     several = []
-    for name, both in (
-        ("angular", found.angular),
-        ("radial", found.radial),
-        ("displacements", found.cartesian),
-    ):
+    for name, both in (("angular", found.angular), ("radial", found.radial), ("displacements", found.cartesian)):
         flat, n = flatten(both), both.shape[2]
         odd = np.arange(n // 2, n)
         all_odd = (np.arange(len(symbols))[:, None] * n + odd).ravel()
@@ -203,17 +195,13 @@ def coupling_candidates(found: Features, symbols: tuple[str, ...]) -> list[Candi
             several.append(Candidate(f"{name}, fixed order, {loss}", flat, learner))
         positions = flatten(_half(both, 0))
         several.append(
-            Candidate(
-                f"{name}, fixed order, without velocities", positions, LaplacianRidge(kernel="matern32")
-            )
+            Candidate(f"{name}, fixed order, without velocities", positions, LaplacianRidge(kernel="matern32"))
         )
         if name == "displacements":
             continue  # they mean nothing without the order
         learner = CouplingRidge(symbols, kernel="matern32", odd_columns=odd)
         several.append(Candidate(f"{name}, exchangeable, magnitude", flat, learner))
-        several.append(
-            Candidate(f"{name}, element means, trees", pool_elements(both, symbols, spread=True), trees())
-        )
+        several.append(Candidate(f"{name}, element means, trees", pool_elements(both, symbols, spread=True), trees()))
     several += [
         Candidate("structure, all bonds, line", found.structure, line()),
         Candidate("structure, all bonds, trees", found.structure, trees()),
@@ -265,9 +253,7 @@ def pairs_for(a: float, b: float, r2: float) -> str:
     return f"{b / (1.0 - r2 - a):.0f}" if 1.0 - r2 > a else "never"
 
 
-def curves(
-    name: str, candidates: list[Candidate], y: np.ndarray, samples: Samples, repeats: int
-) -> dict[str, Any]:
+def curves(name: str, candidates: list[Candidate], y: np.ndarray, samples: Samples, repeats: int) -> dict[str, Any]:
     sizes = [25, 50, 75, 100, 125]
     rows, found = [], {}
     for candidate in candidates:
@@ -275,9 +261,14 @@ def curves(
         a, b = extrapolated(sizes, r2)
         found[candidate.name] = (sizes, r2, a, b)
         rows.append(
-            [candidate.name, *(f"{m:.2f} ± {s:.2f}" for m, s in zip(r2.mean(axis=0), r2.std(axis=0), strict=True)),
-             f"{1 - a:.2f}", pairs_for(a, b, 0.3), pairs_for(a, b, 0.5)]
-        )  # fmt: skip
+            [
+                candidate.name,
+                *(f"{m:.2f} ± {s:.2f}" for m, s in zip(r2.mean(axis=0), r2.std(axis=0), strict=True)),
+                f"{1 - a:.2f}",
+                pairs_for(a, b, 0.3),
+                pairs_for(a, b, 0.5),
+            ]
+        )
     header = ["R2 at pairs", *map(str, sizes), "limit", "R2 0.3 at", "R2 0.5 at"]
     print(table(f"\nLearning curves, {name}, {repeats} repeats", header, rows), flush=True)
     return found
@@ -299,9 +290,7 @@ def local(gap: np.ndarray, mean_square: np.ndarray, tau: float, spread: float = 
     return np.stack([1e6 * square, FS_PER_NS * rate])
 
 
-def forecast_rates(
-    train: np.ndarray, samples: Samples, near: np.ndarray, far: np.ndarray, tau: float
-) -> Forecast:
+def forecast_rates(train: np.ndarray, samples: Samples, near: np.ndarray, far: np.ndarray, tau: float) -> Forecast:
     """Five folds of blocks: gap by a line, V^2 by a line (not below a tenth of its mean), on the tightest bond."""
     gap, square, blocks = samples.gap[train], samples.numerator[train] ** 2, samples.blocks[train]
     names = np.unique(blocks)
@@ -318,8 +307,15 @@ def forecast_rates(
         floor = 0.1 * float(square[inside].mean())
         low, high = gap[inside].min(), gap[inside].max()
 
-        def of(X: np.ndarray, gap_line: Any = gap_line, square_line: Any = square_line, floor: float = floor,
-               spread: float = spread, low: float = low, high: float = high) -> np.ndarray:  # fmt: skip
+        def of(
+            X: np.ndarray,
+            gap_line: Any = gap_line,
+            square_line: Any = square_line,
+            floor: float = floor,
+            spread: float = spread,
+            low: float = low,
+            high: float = high,
+        ) -> np.ndarray:
             E = np.clip(gap_line.predict(X), low, high)
             return local(E, np.maximum(square_line.predict(X), floor), tau, spread)
 
@@ -376,14 +372,10 @@ def rates(samples: Samples, near: np.ndarray, far: np.ndarray, n_subsets: int) -
         for subset in range(n_subsets):
             order = np.random.default_rng([size, subset]).permutation(n)
             train, rest = np.sort(order[:size]), order[size:]
-            got = estimates(
-                train, truth, forecast_rates(train, samples, near, far, float(tau)), samples.blocks
-            )
+            got = estimates(train, truth, forecast_rates(train, samples, near, far, float(tau)), samples.blocks)
             for q in range(2):
                 reference = truth[q, rest].mean()
-                own = (
-                    t_distribution.ppf(0.95, len(rest) - 1) * truth[q, rest].std(ddof=1) / np.sqrt(len(rest))
-                )
+                own = t_distribution.ppf(0.95, len(rest) - 1) * truth[q, rest].std(ddof=1) / np.sqrt(len(rest))
                 errors[subset, q] = got[q, :, 0] / reference - 1.0
                 widths[subset, q] = (got[q, :, 2] - got[q, :, 1]) / reference
                 # Both the estimate and the held-out mean are uncertain.
@@ -391,33 +383,29 @@ def rates(samples: Samples, near: np.ndarray, far: np.ndarray, n_subsets: int) -
                 side = np.where(apart > 0, got[q, :, 2] - got[q, :, 0], got[q, :, 0] - got[q, :, 1])
                 inside[q] += np.abs(apart) <= np.hypot(side, own)
         rows = [
-            [QUANTITIES[q], METHODS[k], f"{100 * errors[:, q, k].mean():+.1f}", f"{100 * np.abs(errors[:, q, k]).mean():.1f}",
-             f"{100 * np.median(widths[:, q, k]):.0f}", f"{100 * inside[q, k] / n_subsets:.0f}"]
-            for q in range(2) for k in range(3)
-        ]  # fmt: skip
+            [
+                QUANTITIES[q],
+                METHODS[k],
+                f"{100 * errors[:, q, k].mean():+.1f}",
+                f"{100 * np.abs(errors[:, q, k]).mean():.1f}",
+                f"{100 * np.median(widths[:, q, k]):.0f}",
+                f"{100 * inside[q, k] / n_subsets:.0f}",
+            ]
+            for q in range(2)
+            for k in range(3)
+        ]
         header = ["quantity", "estimate", "bias %", "mean error %", "width %", "covers %"]
         print(
             table(
-                f"\n{size} pairs against the mean of the {n - size} others, {n_subsets} random subsets",
-                header,
-                rows,
+                f"\n{size} pairs against the mean of the {n - size} others, {n_subsets} random subsets", header, rows
             ),
             flush=True,
         )
         found[size] = errors
     everything = np.arange(n)
-    got = estimates(
-        everything, truth, forecast_rates(everything, samples, near, far, float(tau)), samples.blocks
-    )
-    rows = [
-        [QUANTITIES[q], METHODS[k], *(f"{value:.4g}" for value in got[q, k])]
-        for q in range(2)
-        for k in range(3)
-    ]
-    print(
-        table(f"\nAll {n} pairs, 90 % intervals", ["quantity", "estimate", "value", "low", "high"], rows),
-        flush=True,
-    )
+    got = estimates(everything, truth, forecast_rates(everything, samples, near, far, float(tau)), samples.blocks)
+    rows = [[QUANTITIES[q], METHODS[k], *(f"{value:.4g}" for value in got[q, k])] for q in range(2) for k in range(3)]
+    print(table(f"\nAll {n} pairs, 90 % intervals", ["quantity", "estimate", "value", "low", "high"], rows), flush=True)
     return found
 
 
@@ -428,20 +416,11 @@ def draw_curves(name: str, grown: dict[str, Any], folder: Path) -> None:
     for place, (label, (sizes, r2, a, b)) in enumerate(grown.items()):
         colour = (ALL, *ELEMENT_COLOURS)[place]
         axes.errorbar(
-            sizes,
-            r2.mean(axis=0),
-            r2.std(axis=0),
-            fmt="os^Dv"[place],
-            ms=3,
-            color=colour,
-            capsize=2,
-            label=label,
+            sizes, r2.mean(axis=0), r2.std(axis=0), fmt="os^Dv"[place], ms=3, color=colour, capsize=2, label=label
         )
         axes.plot(fine, 1 - a - b / fine, color=colour, lw=0.8)
     axes.axhline(0.0, color=MUTED, lw=0.6)
-    axes.set(
-        xlabel="pairs that train", ylabel="R² on 5 ps held out", xlim=(0, 600), ylim=(-0.8, 0.6), title=name
-    )
+    axes.set(xlabel="pairs that train", ylabel="R² on 5 ps held out", xlim=(0, 600), ylim=(-0.8, 0.6), title=name)
     axes.legend(loc="lower right", fontsize=6)
     save(figure, folder, f"beyond-{'gap' if name.startswith('gap') else 'coupling'}")
 
@@ -451,9 +430,14 @@ def draw_rates(errors: dict[int, np.ndarray], folder: Path) -> None:
     figure, axes = plt.subplots(figsize=(SINGLE, 2.6), layout="constrained")
     for place, method in enumerate(METHODS):
         boxes = axes.boxplot(
-            [100 * found[:, 1, place] for found in errors.values()], positions=np.arange(len(errors)) + 0.25 * (place - 1),
-            widths=0.2, whis=(5, 95), showfliers=False, patch_artist=True, medianprops={"color": INK},
-        )  # fmt: skip
+            [100 * found[:, 1, place] for found in errors.values()],
+            positions=np.arange(len(errors)) + 0.25 * (place - 1),
+            widths=0.2,
+            whis=(5, 95),
+            showfliers=False,
+            patch_artist=True,
+            medianprops={"color": INK},
+        )
         for box in boxes["boxes"]:
             box.set_facecolor((ALL, *ELEMENT_COLOURS)[place])
         axes.plot([], [], "s", color=(ALL, *ELEMENT_COLOURS)[place], label=method)
@@ -492,13 +476,7 @@ def main() -> None:
     for part, name, y, candidates in targets:
         if part in options.parts:
             result = nested_selection(
-                candidates,
-                y,
-                samples.times,
-                samples.blocks,
-                n_shifts=0,
-                inner_folds=3,
-                workers=options.workers,
+                candidates, y, samples.times, samples.blocks, n_shifts=0, inner_folds=3, workers=options.workers
             )
             print(f"\n{name}\n{result}\n\nwith the control\n", flush=True)
             print(controlled(result, candidates, samples, y, options.workers), flush=True)

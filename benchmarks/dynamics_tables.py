@@ -29,10 +29,17 @@ from hopcast.study.electron_hole import run_pair
 from hopcast.study.progress import Stage
 
 METHODS = (
-    ("dish", "consistent", "exponential"), ("dish", "hefei", "exponential"), ("dish", "hefei", "deterministic"),
-    ("dish", "pyxaid", "deterministic"), ("msdm", "", ""), ("ida", "", ""), ("bl-lz", "", ""), ("gfsh", "", ""),
-    ("fssh", "", ""), ("mssh", "", ""),
-)  # fmt: skip
+    ("dish", "consistent", "exponential"),
+    ("dish", "hefei", "exponential"),
+    ("dish", "hefei", "deterministic"),
+    ("dish", "pyxaid", "deterministic"),
+    ("msdm", "", ""),
+    ("ida", "", ""),
+    ("bl-lz", "", ""),
+    ("gfsh", "", ""),
+    ("fssh", "", ""),
+    ("mssh", "", ""),
+)
 EVERY_38TH = list(range(0, 755, 38))
 
 
@@ -49,9 +56,16 @@ def print_bands() -> None:
     print(f"hole, 62 to 68: gaussian times {apart.min():.0f} to {apart.max():.0f} fs; lifetimes, ps")
     for method, rule, waiting in METHODS:
         found = run_dynamics(
-            ham, method, rule or "consistent", waiting or "exponential", carrier="hole", initial_state=6,
-            duration=20000.0, initial_times=EVERY_38TH, n_trajectories=200,
-        ).lifetime  # fmt: skip
+            ham,
+            method,
+            rule or "consistent",
+            waiting or "exponential",
+            carrier="hole",
+            initial_state=6,
+            duration=20000.0,
+            initial_times=EVERY_38TH,
+            n_trajectories=200,
+        ).lifetime
         words = " ".join(word for word in (method, rule, waiting) if word)
         print(f"  {words:30s} {1e3 * found.value:.2f} [{1e3 * found.low:.2f}, {1e3 * found.high:.2f}]")
 
@@ -60,7 +74,7 @@ def print_conventions() -> None:
     """All combinations of DISH: the hole within its bands, and recombination."""
     hole = compare_methods(
         bands(62, 68), carrier="hole", initial_state=6, duration=20000.0, initial_times=EVERY_38TH, n_trajectories=200
-    )  # fmt: skip
+    )
     print(f"hole, 62 to 68: {len(hole.rows)} combinations of DISH span a factor of {hole.spread:.1f}")
     pair = compare_methods(bands(68, 69), duration=1e6, initial_times=EVERY_38TH, n_trajectories=1000)
     times = [row.lifetime.value for row in pair.rows]
@@ -71,9 +85,7 @@ def print_conventions() -> None:
 
 def print_electrons() -> None:
     """The electron from band 75 to 69."""
-    found = run_dynamics(
-        bands(69, 75), initial_state=6, duration=20000.0, initial_times=EVERY_38TH, n_trajectories=200
-    )
+    found = run_dynamics(bands(69, 75), initial_state=6, duration=20000.0, initial_times=EVERY_38TH, n_trajectories=200)
     print(f"electron, 75 to 69: {100 * found.ground_population[-1]:.1f} % arrive in 20 ps")
 
 
@@ -81,18 +93,28 @@ def print_pair() -> None:
     """Electron and hole together and each alone, as in a study's report with ten times its trajectories."""
     start = time.perf_counter()
     record, _ = run_pair(
-        RelaxationSection(n_trajectories=100), DynamicsSection(), 0, hc.load("cspbi3").hamiltonian,
-        [f"band {i}" for i in range(68, 61, -1)], [f"band {i}" for i in range(69, 75)], Stage(), None,
-    )  # fmt: skip
+        RelaxationSection(n_trajectories=100),
+        DynamicsSection(),
+        0,
+        hc.load("cspbi3").hamiltonian,
+        [f"band {i}" for i in range(68, 61, -1)],
+        [f"band {i}" for i in range(69, 75)],
+        Stage(),
+        None,
+    )
     spent = time.perf_counter() - start
-    print(f"electron and hole: {record['n_determinants']} determinants, {record['substeps']} sub-steps a step, "
-          f"{record['n_trajectories']} trajectories, {spent:.0f} s; recombined at most {100 * record['ground_population_high']:.2g} %")  # fmt: skip
+    print(
+        f"electron and hole: {record['n_determinants']} determinants, {record['substeps']} sub-steps a step, "
+        f"{record['n_trajectories']} trajectories, {spent:.0f} s; recombined at most {100 * record['ground_population_high']:.2g} %"
+    )
     for one in record["carriers"]:
         low, value, high = (
             one[key] and 1e-3 * one[key] for key in ("cooling_time_low", "cooling_time", "cooling_time_high")
         )
-        print(f"  {one['carrier']:8s} {one['way']:8s} {one['initial_energy']:.3f} eV at 1/e after {value:.2f} [{low:.2f}, {high:.2f}] ps; "
-              f"at the end {one['final_energy']:.3f} eV, {100 * one['at_the_edge']:.0f} % at the edge")  # fmt: skip
+        print(
+            f"  {one['carrier']:8s} {one['way']:8s} {one['initial_energy']:.3f} eV at 1/e after {value:.2f} [{low:.2f}, {high:.2f}] ps; "
+            f"at the end {one['final_energy']:.3f} eV, {100 * one['at_the_edge']:.0f} % at the edge"
+        )
 
 
 def print_scissor() -> None:
@@ -127,10 +149,24 @@ def print_balance() -> None:
         *cases,
         *((m, "consistent", "exponential") for m in ("msdm", "ida", "fssh", "gfsh", "mssh")),
     ]:
-        found = run_dynamics(
-            ham, method, rule, waiting, duration=24000.0, temperature=300.0, dephasing_time=10.0, absorbing=False,
-            initial_state=2, initial_times=[0, 20], n_trajectories=200, n_times=401,
-        ).populations[150:].mean(axis=0)  # fmt: skip
+        found = (
+            run_dynamics(
+                ham,
+                method,
+                rule,
+                waiting,
+                duration=24000.0,
+                temperature=300.0,
+                dephasing_time=10.0,
+                absorbing=False,
+                initial_state=2,
+                initial_times=[0, 20],
+                n_trajectories=200,
+                n_times=401,
+            )
+            .populations[150:]
+            .mean(axis=0)
+        )
         print(
             f"  {method} {rule if method == 'dish' else '':11s}{waiting if method == 'dish' else '':14s}",
             np.round(found, 2),
@@ -141,9 +177,15 @@ def print_moving() -> None:
     """The share of a hole that is in band 68 late in a long run: gaps that move as fast as carriers relax keep it hot."""
     ham = bands(62, 68)
     found = run_dynamics(
-        ham, carrier="hole", initial_state=6, duration=60000.0, absorbing=False, initial_times=EVERY_38TH,
-        n_trajectories=50, n_times=300,
-    )  # fmt: skip
+        ham,
+        carrier="hole",
+        initial_state=6,
+        duration=60000.0,
+        absorbing=False,
+        initial_times=EVERY_38TH,
+        n_trajectories=50,
+        n_times=300,
+    )
     steps = [expm(each * ham.timestep) for each in rate_matrices(hole_hamiltonian(ham))]
     p, late = np.eye(7)[6], []
     for number in range(20 * len(steps)):
@@ -151,14 +193,22 @@ def print_moving() -> None:
         late.append(p[0])
     weights = np.exp(-hole_hamiltonian(ham).energies / (KB * 300.0))
     boltzmann = (weights[:, 0] / weights.sum(axis=1)).mean()
-    print(f"hole in band 68 after 20 ps: dish {found.populations[100:, 0].mean():.2f}, master equation along the trajectory "
-          f"{np.mean(late[15 * len(steps):]):.2f}, Boltzmann at each frame {boltzmann:.2f}")  # fmt: skip
+    print(
+        f"hole in band 68 after 20 ps: dish {found.populations[100:, 0].mean():.2f}, master equation along the trajectory "
+        f"{np.mean(late[15 * len(steps) :]):.2f}, Boltzmann at each frame {boltzmann:.2f}"
+    )
 
 
 PARTS = {
-    "bands": print_bands, "conventions": print_conventions, "electrons": print_electrons, "pair": print_pair,
-    "scissor": print_scissor, "golden": print_golden, "balance": print_balance, "moving": print_moving,
-}  # fmt: skip
+    "bands": print_bands,
+    "conventions": print_conventions,
+    "electrons": print_electrons,
+    "pair": print_pair,
+    "scissor": print_scissor,
+    "golden": print_golden,
+    "balance": print_balance,
+    "moving": print_moving,
+}
 
 
 def main() -> None:

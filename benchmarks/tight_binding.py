@@ -41,10 +41,14 @@ def judge(known, steps, found, n_occupied):
     middles = [e - 0.5 * (e[:, :, [low]] + e[:, :, [high]]) for e in (energies, said)]
     signed = signed_correlation(known.nac[steps], found.nac[::2])
     return [
-        f"{r2(gap.ravel(), gap_said.ravel()):.3f}", f"{1e3 * np.abs(gap - gap_said).mean():.0f}", f"{r2(d, d_said):.3f}",
-        f"{np.corrcoef(rate, rate_said)[0, 1]:.2f}", f"{rate_said.mean() / rate.mean():.2f}",
-        f"{1e3 * np.abs(middles[0] - middles[1])[:, :, 1:-1].mean():.0f}", f"{signed:.2f}",
-    ]  # fmt: skip
+        f"{r2(gap.ravel(), gap_said.ravel()):.3f}",
+        f"{1e3 * np.abs(gap - gap_said).mean():.0f}",
+        f"{r2(d, d_said):.3f}",
+        f"{np.corrcoef(rate, rate_said)[0, 1]:.2f}",
+        f"{rate_said.mean() / rate.mean():.2f}",
+        f"{1e3 * np.abs(middles[0] - middles[1])[:, :, 1:-1].mean():.0f}",
+        f"{signed:.2f}",
+    ]
 
 
 HEADER = [
@@ -124,7 +128,10 @@ def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=
         whole = hc.VibronicHamiltonian(energies, nac, data.hamiltonian.timestep, n_occupied=8)
         spent = np.mean([one[2] for one in found])
         rows.append([f"{len(jobs[0][1])} pairs", *judge(data.hamiltonian, steps, whole, 8), f"{spent:.0f}"])
-        print(table(f"held out in blocks of 5 ps, {N_FOLDS} folds", ["trained on", *HEADER, "CPU a fold, s"], rows), flush=True)  # fmt: skip
+        print(
+            table(f"held out in blocks of 5 ps, {N_FOLDS} folds", ["trained on", *HEADER, "CPU a fold, s"], rows),
+            flush=True,
+        )
 
 
 def other_trajectory(model):
@@ -136,9 +143,7 @@ def other_trajectory(model):
     known, said = data.hamiltonian.frontier(), found.hamiltonian.frontier()
     tau = [hc.dephasing_time(one) for one in (known, said)]
     lifetimes = [
-        hc.run_dynamics(
-            one, method="exact", duration=1e6, temperature=300.0, dephasing_time=tau[0]
-        ).lifetime.value
+        hc.run_dynamics(one, method="exact", duration=1e6, temperature=300.0, dephasing_time=tau[0]).lifetime.value
         for one in (known, said)
     ]
     d = [np.abs(one.coupling()) for one in (known, said)]
@@ -164,15 +169,10 @@ def larger_cells(model):
     edges = model.forecast(trajectory).hamiltonian
     rows = []
     for repeats in ((1, 1, 1), (2, 2, 2), (3, 3, 3)):
-        shifts = np.array(
-            [[i, j, k] for i in range(repeats[0]) for j in range(repeats[1]) for k in range(repeats[2])]
-        )
+        shifts = np.array([[i, j, k] for i in range(repeats[0]) for j in range(repeats[1]) for k in range(repeats[2])])
         places = np.concatenate([trajectory.positions + shift @ trajectory.cell for shift in shifts], axis=1)
         large = hc.Trajectory(
-            places,
-            trajectory.cell * np.array(repeats)[:, None],
-            np.tile(trajectory.numbers, len(shifts)),
-            4.0,
+            places, trajectory.cell * np.array(repeats)[:, None], np.tile(trajectory.numbers, len(shifts)), 4.0
         )
         start = time.process_time()
         bands, geometry = model.bands_, model.bands_.model.geometry(large, 0)
@@ -181,8 +181,7 @@ def larger_cells(model):
         missed = max(np.abs(levels + bands.offset - level).min() for level in edges.energies[0])
         rows.append([str(large.n_atoms), f"{missed:.1e}", f"{1e3 * spent:.1f}"])
     print(
-        table("replicas", ["atoms", "folded levels missed by, eV", "CPU time of a frame, dense, ms"], rows),
-        flush=True,
+        table("replicas", ["atoms", "folded levels missed by, eV", "CPU time of a frame, dense, ms"], rows), flush=True
     )
 
 
@@ -196,8 +195,7 @@ def cost(data, model):
         model.forecast(part)
         spent.append(1e3 * (time.process_time() - start) / part.n_frames)
     print(
-        f"forecast of a frame of 20 atoms, 16 bands, couplings, error bar: {min(spent):.2f} ms of CPU time",
-        flush=True,
+        f"forecast of a frame of 20 atoms, 16 bands, couplings, error bar: {min(spent):.2f} ms of CPU time", flush=True
     )
 
 
@@ -219,8 +217,11 @@ def main():
     if {"other", "cells", "cost"} & set(options.parts):
         start = time.process_time()
         model = TightBinding(form=form).fit(data.trajectory, data.hamiltonian)
-        print(f"fit of {model.bands_.n_samples} pairs, {model.bands_.model.n_parameters} parameters, {model.bands_.form}: "
-              f"{time.process_time() - start:.0f} s of CPU time; {model.scores_}", flush=True)  # fmt: skip
+        print(
+            f"fit of {model.bands_.n_samples} pairs, {model.bands_.model.n_parameters} parameters, {model.bands_.form}: "
+            f"{time.process_time() - start:.0f} s of CPU time; {model.scores_}",
+            flush=True,
+        )
         for name, part in (("other", other_trajectory), ("cells", larger_cells)):
             if name in options.parts:
                 part(model)

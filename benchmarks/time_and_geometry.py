@@ -27,12 +27,7 @@ N_DRAWS = 2000
 METHODS = ("linear", "spline", "clock", "geometry", "both")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DRAWN = ("linear", "spline", "geometry", "both")
-LABELS = {
-    "linear": "linear in time",
-    "spline": "cubic spline in time",
-    "geometry": "geometry",
-    "both": "both",
-}
+LABELS = {"linear": "linear in time", "spline": "cubic spline in time", "geometry": "geometry", "both": "both"}
 LOOKS = {
     "linear": {"color": MUTED, "ls": (0, (1, 1.2)), "marker": "", "lw": 1.0},
     "spline": {"color": ELEMENT_COLOURS[0], "ls": (0, (4, 1.5)), "marker": "s", "lw": 1.2},
@@ -88,9 +83,7 @@ def forecasts(target, train, test):
     out = {
         "linear": interpolate_in_time(times, values, target.times[test], "linear"),
         "spline": interpolate_in_time(times, values, target.times[test], "cubic", max_gap=np.inf),
-        "geometry": LaplacianRidge(workers=1)
-        .fit(target.features[train], values)
-        .predict(target.features[test]),
+        "geometry": LaplacianRidge(workers=1).fit(target.features[train], values).predict(target.features[test]),
     }
     X = np.c_[target.times, target.features]
     clock, process = (TimeGeometryProcess(workers=1).fit(X[train, :k], values) for k in (1, X.shape[1]))
@@ -103,9 +96,7 @@ class Errors:
     def __init__(self, target):
         self.target = target
         span = target.times[-1] - target.times[0]
-        self.block = np.minimum(
-            (N_BLOCKS * (target.times - target.times[0]) / span).astype(int), N_BLOCKS - 1
-        )
+        self.block = np.minimum((N_BLOCKS * (target.times - target.times[0]) / span).astype(int), N_BLOCKS - 1)
         self.squares = {method: np.zeros(N_BLOCKS) for method in METHODS}
         self.spread = np.zeros(N_BLOCKS)
 
@@ -139,9 +130,7 @@ def dense(quick):
     for target in targets("cspbi3"):
         for stride in (24, 100, 400) if quick else STRIDES:
             frames = round(stride / 4.0)
-            offsets = np.unique(
-                np.linspace(0, frames, min(frames, 2 if quick else 6), endpoint=False).astype(int)
-            )
+            offsets = np.unique(np.linspace(0, frames, min(frames, 2 if quick else 6), endpoint=False).astype(int))
             errors = Errors(target)
             for offset in offsets:
                 train = np.arange(offset, len(target.values), frames)
@@ -181,11 +170,13 @@ def outside():
     sampled = flatten(
         functions.transform(
             dataclasses.replace(
-                long.trajectory, positions=long.trajectory.positions[known], velocities=None,
+                long.trajectory,
+                positions=long.trajectory.positions[known],
+                velocities=None,
                 cell=long.trajectory.cell if long.trajectory.cell.ndim == 2 else long.trajectory.cell[known],
             )
         )
-    )  # fmt: skip
+    )
     gap = np.diff(short.hamiltonian.frontier().energies, axis=1)[:, 0]
     true = np.diff(pairs.energies[known], axis=1)[:, 0]
     for words, X, y, others in (
@@ -207,9 +198,7 @@ def outside():
             print(f"    {name}: {found.verdict} By distance alone {100 * far.mean():.1f} %.")
             if values is not None:
                 error = np.abs(values - mean)
-                parts = [
-                    f"{w} {error[k].mean():.3f} eV" for w, k in (("near", ~far), ("far", far)) if k.any()
-                ]
+                parts = [f"{w} {error[k].mean():.3f} eV" for w, k in (("near", ~far), ("far", far)) if k.any()]
                 print(
                     f"        mean absolute error {', '.join(parts)}; the mean would have {np.abs(values - y.mean()).mean():.3f} eV"
                 )
@@ -236,9 +225,15 @@ def draw(found):
         cells = [found[name, stride] for stride in strides]
         for method in DRAWN:
             ax.plot(
-                strides, [c["value"][method] for c in cells], ms=3.2, mec="white", mew=0.4,
-                label=LABELS[method], zorder=3 if method == "both" else 2, **LOOKS[method],
-            )  # fmt: skip
+                strides,
+                [c["value"][method] for c in cells],
+                ms=3.2,
+                mec="white",
+                mew=0.4,
+                label=LABELS[method],
+                zorder=3 if method == "both" else 2,
+                **LOOKS[method],
+            )
         low, high = np.array([c["interval"]["both"] for c in cells]).T
         ax.fill_between(strides, low, high, color=ALL, alpha=0.18, lw=0)
         ax.axhline(1.0, color=MUTED, lw=0.6)
@@ -250,9 +245,16 @@ def draw(found):
         panel_label(ax, name if name.startswith("|") else name.capitalize())
         ratios = np.array([next(iter(c["ratios"].values())) for c in cells])
         below.errorbar(
-            strides, ratios[:, 0], np.abs(ratios[:, 1:] - ratios[:, :1]).T, color=ALL, fmt="o", ms=3.2, mec="white",
-            mew=0.4, elinewidth=0.9,
-        )  # fmt: skip
+            strides,
+            ratios[:, 0],
+            np.abs(ratios[:, 1:] - ratios[:, :1]).T,
+            color=ALL,
+            fmt="o",
+            ms=3.2,
+            mec="white",
+            mew=0.4,
+            elinewidth=0.9,
+        )
         below.axhline(1.0, color=MUTED, lw=0.6)
         below.set(yscale="log", xlabel="Time between samples (fs)", ylim=(0.55, 1.7))
         below.yaxis.set_major_locator(FixedLocator([0.6, 0.8, 1.0, 1.25, 1.6]))
@@ -273,11 +275,7 @@ def draw(found):
 def main(arguments):
     quick = "--quick" in arguments
     stem = arguments[arguments.index("--figure") + 1] if "--figure" in arguments else None
-    parts = [word for word in arguments if not word.startswith("-") and word != stem] or [
-        "dense",
-        "sparse",
-        "outside",
-    ]
+    parts = [word for word in arguments if not word.startswith("-") and word != stem] or ["dense", "sparse", "outside"]
     with single_threaded_blas():
         if "dense" in parts:
             print("unexplained variance, 1 - R2, between samples of the dense trajectory")

@@ -14,21 +14,8 @@ import numpy as np
 from scipy.special import gamma
 
 from hopcast.dynamics.rates import bootstrap_rate, second_order_rate
-from hopcast.evaluation import (
-    BlockedSplit,
-    InterleavedSplit,
-    calibrate,
-    evaluate_model,
-    prediction_powered_mean,
-)
-from hopcast.information import (
-    adjust,
-    bootstrap_information,
-    correlation_time,
-    information,
-    memory_time,
-    rank_elements,
-)
+from hopcast.evaluation import BlockedSplit, InterleavedSplit, calibrate, evaluate_model, prediction_powered_mean
+from hopcast.information import adjust, bootstrap_information, correlation_time, information, memory_time, rank_elements
 from hopcast.regression import LaplacianRidge
 
 TIMESTEP = 10.0  # fs
@@ -38,9 +25,7 @@ BAND = (0.2, 2.0)  # THz
 def band_limited(rng, n_frames, n_series=1, timestep=TIMESTEP, band=BAND):
     """Return Gaussian series with a flat spectrum inside a band (THz), unit variance in the ensemble, [n_frames, n_series]."""
     length = 2 * n_frames  # the ends of the period are cut off
-    spectrum = rng.normal(size=(length // 2 + 1, n_series)) + 1j * rng.normal(
-        size=(length // 2 + 1, n_series)
-    )
+    spectrum = rng.normal(size=(length // 2 + 1, n_series)) + 1j * rng.normal(size=(length // 2 + 1, n_series))
     frequency = np.fft.rfftfreq(length, timestep) * 1e3
     inside = (frequency >= band[0]) & (frequency <= band[1])
     spectrum[~inside] = 0
@@ -65,27 +50,20 @@ def controls(kind, seed=0, n_frames=6000, n_shifts=20, n_features=12):
     G, y = world(kind, seed, n_frames, n_features)
     memory = float(correlation_time(y, TIMESTEP))
     dense = evaluate_model(
-        LaplacianRidge.paper(),
-        G,
-        y,
-        InterleavedSplit(40.0, TIMESTEP),
-        TIMESTEP,
-        min_shift=memory,
-        n_shifts=n_shifts,
+        LaplacianRidge.paper(), G, y, InterleavedSplit(40.0, TIMESTEP), TIMESTEP, min_shift=memory, n_shifts=n_shifts
     )
     sparse = evaluate_model(
+        LaplacianRidge.paper(), G, y, InterleavedSplit(300.0, TIMESTEP), TIMESTEP, min_shift=memory, n_shifts=n_shifts
+    )
+    blocked = evaluate_model(
         LaplacianRidge.paper(),
         G,
         y,
-        InterleavedSplit(300.0, TIMESTEP),
+        BlockedSplit(5, TIMESTEP, 2 * memory, train_stride_fs=100.0),
         TIMESTEP,
         min_shift=memory,
         n_shifts=n_shifts,
     )
-    blocked = evaluate_model(
-        LaplacianRidge.paper(), G, y, BlockedSplit(5, TIMESTEP, 2 * memory, train_stride_fs=100.0), TIMESTEP,
-        min_shift=memory, n_shifts=n_shifts,
-    )  # fmt: skip
     found = information(G[:, :3], y, TIMESTEP, random_state=seed)
     return {
         "kind": kind,
@@ -202,9 +180,10 @@ def decays(n_draws, seed=0, n_samples=2000):
         "exponential": (lambda rng: rng.exponential(1e4, n_samples), 1e4),
         "stretched": (lambda rng: 5e3 * rng.exponential(size=n_samples) ** (1 / 0.6), 5e3 / 0.6 * gamma(1 / 0.6)),
         "biexponential": (
-            lambda rng: rng.exponential(np.where(rng.random(n_samples) < 0.4, 2e3, 1.2e4)), 0.4 * 2e3 + 0.6 * 1.2e4,
+            lambda rng: rng.exponential(np.where(rng.random(n_samples) < 0.4, 2e3, 1.2e4)),
+            0.4 * 2e3 + 0.6 * 1.2e4,
         ),
-    }  # fmt: skip
+    }
     table = {}
     for name, (times, lifetime) in draw.items():
         rng = np.random.default_rng(seed)
@@ -216,11 +195,7 @@ def decays(n_draws, seed=0, n_samples=2000):
                 fits.append(fit_decays(output, 1 - np.searchsorted(t, output, side="right") / n_samples))
         ratios = np.array([fit.best.lifetime for fit in fits]) / lifetime
         chosen = {kind: sum(fit.best.name == kind for fit in fits) for kind in draw}
-        table[name] = (
-            chosen,
-            np.quantile(ratios, [0, 0.05, 0.5, 0.95, 1]),
-            np.mean([fit.note != "" for fit in fits]),
-        )
+        table[name] = (chosen, np.quantile(ratios, [0, 0.05, 0.5, 0.95, 1]), np.mean([fit.note != "" for fit in fits]))
     return table
 
 
@@ -241,18 +216,24 @@ def study_information(kind, seed, n_frames=1000, timestep=20.0):
         nac = nac + 0.3 * G[:, 4]
     entries, memory = [], 0.0
     for target, y in (("gap", gap), ("nac", nac)):
-        ranking = rank_elements(
-            G.reshape(n_frames, 12, 1), list(symbols), y, timestep, random_state=seed, workers=1
-        )
+        ranking = rank_elements(G.reshape(n_frames, 12, 1), list(symbols), y, timestep, random_state=seed, workers=1)
         interval = bootstrap_information(G, y, ranking.information, random_state=seed, workers=1)
         memory = max(memory, ranking.information.correlation_time.value)
         for e in ranking.elements:
             at, n = interval.groups.index(e.element), len(e.atoms)
-            entries.append({
-                "element": e.element, "target": target, "raw": e.mean_mi, "null_mean": e.mean_null, "corrected": e.mean_corrected,
-                "p": e.p, "corrected_low": interval.low[at] / n, "corrected_high": interval.high[at] / n,
-                "smallest_p": 1 / (1 + ranking.information.n_shifts),
-            })  # fmt: skip
+            entries.append(
+                {
+                    "element": e.element,
+                    "target": target,
+                    "raw": e.mean_mi,
+                    "null_mean": e.mean_null,
+                    "corrected": e.mean_corrected,
+                    "p": e.p,
+                    "corrected_low": interval.low[at] / n,
+                    "corrected_high": interval.high[at] / n,
+                    "smallest_p": 1 / (1 + ranking.information.n_shifts),
+                }
+            )
     return entries, memory, n_frames * timestep
 
 
@@ -310,9 +291,7 @@ def power(kind, duration, rho, n_draws, spacing=None, tail=None):
         z = band_limited(rng, n, 2, 20.0) if kind == "band-limited" else ornstein_uhlenbeck(rng, n, 10, 2)
         z = np.stack([z[:, 0], rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]])
         x, y = z if tail is None else tail(z)
-        hits += (
-            information(x[:, None], y, 20.0, shift_spacing=spacing, random_state=seed, workers=1).p[0] <= 0.05
-        )
+        hits += information(x[:, None], y, 20.0, shift_spacing=spacing, random_state=seed, workers=1).p[0] <= 0.05
     return hits / n_draws
 
 
@@ -346,10 +325,7 @@ def regular(n, memory, tail, n_draws, n_all=4000):
             one = prediction_powered_mean(y[at], m[at], m, frames=at, target=target, n_bootstrap=200)
             found[target].append((one.low <= mean <= one.high, one.high - one.low, one.value - mean))
     return {
-        target: (
-            np.mean([f[0] for f in rows]),
-            np.median([f[1] for f in rows]) / (3.29 * np.std([f[2] for f in rows])),
-        )
+        target: (np.mean([f[0] for f in rows]), np.median([f[1] for f in rows]) / (3.29 * np.std([f[2] for f in rows])))
         for target, rows in found.items()
     }
 
@@ -419,18 +395,10 @@ def reuse(n_frames=1500, n_shifts=20):
     times, scores = [], []
     for model in (LaplacianRidge.paper(workers=1), Refitted()):
         evaluate_model(
-            clone(model),
-            G[:300],
-            y[:300],
-            BlockedSplit(3, TIMESTEP, 100.0),
-            TIMESTEP,
-            min_shift=300.0,
-            workers=1,
+            clone(model), G[:300], y[:300], BlockedSplit(3, TIMESTEP, 100.0), TIMESTEP, min_shift=300.0, workers=1
         )
         start = time.process_time()
-        found = evaluate_model(
-            clone(model), G, y, split, TIMESTEP, min_shift=300.0, n_shifts=n_shifts, workers=1
-        )
+        found = evaluate_model(clone(model), G, y, split, TIMESTEP, min_shift=300.0, n_shifts=n_shifts, workers=1)
         times.append(time.process_time() - start)
         scores.append([found.model.r2, *found.shifted])
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-8)
@@ -458,10 +426,7 @@ def main(arguments):
             f"decay models of 2000 decay times, {n} draws: chosen, best lifetime over the true one (0, 5, 50, 95, 100 %), share with a note"
         )
         for truth, (chosen, ratios, notes) in decays(n).items():
-            print(
-                f"{truth:14s} {chosen}   {np.array2string(ratios, precision=3)}   {100 * notes:.0f} %",
-                flush=True,
-            )
+            print(f"{truth:14s} {chosen}   {np.array2string(ratios, precision=3)}   {100 * notes:.0f} %", flush=True)
     if "rates" in parts:
         n = 60 if quick else 200
         for kind, duration in (("band-limited", 6e3), ("band-limited", 12e3), ("OU", 8e3), ("OU", 20e3)):
@@ -474,9 +439,7 @@ def main(arguments):
                 )
         for name, tail in (("sinh 2z", lambda z: np.sinh(2 * z)), ("exp 1.5z", lambda z: np.exp(1.5 * z))):
             shares = [power("band-limited", 6e3, rho, n, None, tail) for rho in (0.0, 0.6)]
-            print(
-                f"the same, 6 ps, both {name}: {100 * shares[0]:.1f} / {100 * shares[1]:.0f} % at rho 0 / 0.6"
-            )
+            print(f"the same, 6 ps, both {name}: {100 * shares[0]:.1f} / {100 * shares[1]:.0f} % at rho 0 / 0.6")
         fast, slow = mixed_speeds(n // 2)
         print(
             f"mixed speeds, 12 ps: false positives of the fast features {100 * fast:.1f} %, of the slow one {100 * slow:.1f} %"
@@ -492,9 +455,7 @@ def main(arguments):
             raw, after, survived = studies(kind, n)
             print(
                 f"{n} small studies, {kind}: any p <= 0.05 in {100 * raw:.0f} %, any significant after adjustment in {100 * after:.0f} %, "
-                + ", ".join(
-                    f"claim {key} survives in {100 * share:.0f} %" for key, share in survived.items()
-                ),
+                + ", ".join(f"claim {key} survives in {100 * share:.0f} %" for key, share in survived.items()),
                 flush=True,
             )
     if "coverage" in parts:

@@ -50,9 +50,7 @@ def escape_bars(app, what, name, obj, options, lines):
             in_math = line.lstrip().startswith(".. math::") or (in_math and line.startswith(" "))
         if "|" in line and not in_math:
             parts = BETWEEN_BACKTICKS.split(line)
-            lines[number] = "".join(
-                part if part.startswith("`") else part.replace("|", r"\|") for part in parts
-            )
+            lines[number] = "".join(part if part.startswith("`") else part.replace("|", r"\|") for part in parts)
 
 
 def skip_routing(app, what, name, obj, skip, options):

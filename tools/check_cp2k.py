@@ -52,8 +52,10 @@ def compute_with_kills(folder, n_frames, kills, wait, seed):
     shim.write_text(f'#!/bin/sh\necho start >> "{starts}"\nexec "{find_program()}" "$@"\n', encoding="utf-8")
     shim.chmod(0o755)
     environment = {
-        **os.environ, "CP2K_DATA_DIR": str(data_folder()), "PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}"
-    }  # fmt: skip
+        **os.environ,
+        "CP2K_DATA_DIR": str(data_folder()),
+        "PATH": f"{shim.parent}{os.pathsep}{os.environ['PATH']}",
+    }
     seen, rewritten, done = finished(folder), 0, 0
     while True:
         process = subprocess.Popen(
@@ -69,10 +71,7 @@ def compute_with_kills(folder, n_frames, kills, wait, seed):
         rewritten += sum(now.get(file) != mark for file, mark in seen.items())
         frames = sum(file.name == "electrons.npz" for file in now)
         state = "killed" if code is None else f"ended with {code}"
-        print(
-            f"{time.strftime('%H:%M:%S')} {state}: {frames} frames, {len(now) - frames} pairs finished",
-            flush=True,
-        )
+        print(f"{time.strftime('%H:%M:%S')} {state}: {frames} frames, {len(now) - frames} pairs finished", flush=True)
         seen = now
         if code is not None:
             break
@@ -164,9 +163,7 @@ def main():
         write_plan(folder, data.trajectory, chosen, strategy="consecutive")
     plan, fine = read_plan(folder), True
     if options.kills:
-        sentence, fine = compute_with_kills(
-            folder, len(plan.frames), options.kills, options.wait, options.seed
-        )
+        sentence, fine = compute_with_kills(folder, len(plan.frames), options.kills, options.wait, options.seed)
         print(sentence, flush=True)
     else:
         compute_plan(folder, engine, progress=lambda line: print(line, flush=True))

@@ -95,11 +95,7 @@ def check_frames(folder):
     theirs = HBAR * (aligned - aligned.swapaxes(1, 2)) / 2
     ours = hc.derive_couplings(found.hamiltonian, derivative="difference").nac
     scale = np.abs(theirs).max()
-    judge(
-        "couplings against the second reading, relative to the largest",
-        np.abs(ours - theirs).max() / scale,
-        1e-10,
-    )
+    judge("couplings against the second reading, relative to the largest", np.abs(ours - theirs).max() / scale, 1e-10)
     judge("antisymmetry of the couplings", np.abs(ours + ours.swapaxes(1, 2)).max(), 1e-15)
     kept = np.linalg.norm(raw[:, :4, :], axis=2)  # what four occupied bands keep in sixteen
     lost = 1 - np.linalg.norm(raw[:, :4, :4], axis=2)
@@ -149,9 +145,7 @@ def check_time(folder):
 
 def check_flavours(folder):
     """K-points, spinors and an ultrasoft pseudopotential."""
-    grid = QeSettings(
-        pseudopotentials=SETTINGS.pseudopotentials, ecutwfc=18, conv_thr=1e-13, kpoints=(2, 1, 1)
-    )
+    grid = QeSettings(pseudopotentials=SETTINGS.pseudopotentials, ecutwfc=18, conv_thr=1e-13, kpoints=(2, 1, 1))
     plan = run(folder / "kpoints", nuclei(np.arange(2.0), 1.0), grid)
     whole = harvest_waves(plan.folder, selection=Selection(bands=(0, 8), kpoint=0)).hamiltonian
     other = harvest_waves(plan.folder, selection=Selection(bands=(0, 8), kpoint=1)).hamiltonian
@@ -163,11 +157,7 @@ def check_flavours(folder):
     gamma = run(folder / "gamma", nuclei(np.arange(10.0), 1.0))
     half = Save.open(gamma.folder / "frames" / "000000" / "out" / "frame.save").coefficients(range(8), 0, 0)
     alone = QeSettings(
-        pseudopotentials=SETTINGS.pseudopotentials,
-        ecutwfc=18,
-        conv_thr=1e-13,
-        added_bands=12,
-        kpoints=(1, 1, 1),
+        pseudopotentials=SETTINGS.pseudopotentials, ecutwfc=18, conv_thr=1e-13, added_bands=12, kpoints=(1, 1, 1)
     )
     plan = run(folder / "alone", nuclei(np.arange(3.0), 1.0), alone)
     complex_states = harvest_waves(plan.folder, selection=Selection(bands=(0, 8))).hamiltonian
@@ -179,9 +169,7 @@ def check_flavours(folder):
         f"  (half the sphere has {half.shape[1]} plane waves, the whole {save.coefficients(range(1), 0, 0).shape[1]})"
     )
 
-    spinors = QeSettings(
-        pseudopotentials={"Si": "Si.rel-pbe-rrkj.UPF"}, ecutwfc=18, conv_thr=1e-12, spin_orbit=True
-    )
+    spinors = QeSettings(pseudopotentials={"Si": "Si.rel-pbe-rrkj.UPF"}, ecutwfc=18, conv_thr=1e-12, spin_orbit=True)
     plan = run(folder / "spinors", nuclei(np.arange(2.0), 1.0), spinors)
     ham = harvest_waves(plan.folder, selection=Selection(bands=(4, 12))).hamiltonian
     print(f"spinors: {ham!r}, {ham.n_occupied} occupied")
@@ -197,16 +185,12 @@ def check_flavours(folder):
     plan = run(folder / "ultrasoft", nuclei(np.arange(2.0), 1.0), soft)
     ham = harvest_waves(plan.folder, selection=Selection(bands=(0, 8))).hamiltonian
     print(f"ultrasoft: norm lost {ham.provenance['norm lost']}")
-    judge(
-        "overlaps are orthonormalised: largest |S_ii| - 1", np.abs(np.diag(ham.overlaps[0])).max() - 1, 1e-10
-    )
+    judge("overlaps are orthonormalised: largest |S_ii| - 1", np.abs(np.diag(ham.overlaps[0])).max() - 1, 1e-10)
 
 
 def check_pairs(folder):
     """Kramers pairs of 60 frames with spin-orbit coupling: tied, coupled as quaternions, the same in any basis."""
-    settings = QeSettings(
-        pseudopotentials={"Si": "Si.rel-pbe-rrkj.UPF"}, ecutwfc=18, conv_thr=1e-12, spin_orbit=True
-    )
+    settings = QeSettings(pseudopotentials={"Si": "Si.rel-pbe-rrkj.UPF"}, ecutwfc=18, conv_thr=1e-12, spin_orbit=True)
     plan = run(folder / "pairs", nuclei(2.0 * np.arange(60.0), 2.0), settings)
     raw = harvest_waves(plan.folder, selection=Selection(bands=(0, 14))).hamiltonian.with_blocks()
     ham = hc.derive_couplings(raw)
@@ -223,10 +207,7 @@ def check_pairs(folder):
         turns[:, part, part] = np.linalg.qr(noise)[0]
     turned = dataclasses.replace(raw, overlaps=turns[:-1].conj().swapaxes(1, 2) @ raw.overlaps @ turns[1:])
     options = {"method": "exact", "duration": 1e6, "dephasing_time": 20.0}
-    rates = [
-        hc.run_dynamics(each.frontier(), **options).asymptotic_rate
-        for each in (ham, hc.derive_couplings(turned))
-    ]
+    rates = [hc.run_dynamics(each.frontier(), **options).asymptotic_rate for each in (ham, hc.derive_couplings(turned))]
     judge("rate with every pair turned at every frame", abs(rates[0] / rates[1] - 1), 1e-6)
     alone = []
     for each in (raw, turned):

@@ -28,9 +28,7 @@ def choose(strategy, X, ham, allowed, budget):
     else:  # half by equal stride, then two rounds by the posterior
         local = choose_stride(len(allowed), budget // 2)
         for _ in range(2):
-            local = np.union1d(
-                local, choose_sequential(X[allowed], cut(ham, allowed, index, local), budget // 4)
-            )
+            local = np.union1d(local, choose_sequential(X[allowed], cut(ham, allowed, index, local), budget // 4))
     return allowed[local]
 
 
@@ -82,17 +80,12 @@ def main():
     def guess(strategy, allowed, budget):
         train = choose("stride" if strategy == "mean" else strategy, X, ham, allowed, budget)
         if strategy == "mean":
-            constant = (
-                np.full(len(gap), gap[train].mean()),
-                np.full(len(gap), np.sqrt((size[train] ** 2).mean())),
-            )
+            constant = (np.full(len(gap), gap[train].mean()), np.full(len(gap), np.sqrt((size[train] ** 2).mean())))
             return train, *constant
         return train, *forecast(X, V, gap, size, train)
 
     print(f"{'':18}{'held-out thirds':>34}{'all time sampled':>21}")
-    print(
-        f"{'pairs':>5} {'strategy':12}{'gap, meV':>11}{'|NAC|, meV':>12}{'lifetime':>11}{'rate':>11}{'lifetime':>10}"
-    )
+    print(f"{'pairs':>5} {'strategy':12}{'gap, meV':>11}{'|NAC|, meV':>12}{'lifetime':>11}{'rate':>11}{'lifetime':>10}")
     for budget in options.budgets:
         for strategy in ("mean", "stride", "farthest", "blocks", "sequential"):
             gaps, sizes, factors = [], [], []

@@ -58,11 +58,7 @@ def dense(raw: Mapping[str, np.ndarray]) -> None:
 def sparse(raw: Mapping[str, np.ndarray]) -> None:
     timestep, first = float(raw["timestep"]), raw["pair_frames"]
     trajectory = Trajectory(
-        raw["positions"].astype(np.float32),
-        raw["cell"],
-        raw["numbers"],
-        timestep,
-        raw["velocities"].astype(np.float32),
+        raw["positions"].astype(np.float32), raw["cell"], raw["numbers"], timestep, raw["velocities"].astype(np.float32)
     )
     n_states = raw["pair_band_energies"].shape[2]
     energies = np.full((trajectory.n_frames, n_states), np.nan)

@@ -54,9 +54,7 @@ def _private_folder() -> Path | None:
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
             found = folder.lstat()
-            own = not hasattr(os, "getuid") or (
-                found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
-            )
+            own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077)
             if stat.S_ISDIR(found.st_mode) and own and os.access(folder, os.W_OK | os.X_OK):
                 return folder
     return None

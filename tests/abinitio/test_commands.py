@@ -39,9 +39,7 @@ def structure(tmp_path):
 
 def test_a_structure_becomes_a_sparse_hamiltonian(structure, tmp_path):
     md, plan = tmp_path / "md.h5", tmp_path / "plan"
-    text = run(
-        "md", structure, "-o", md, "--equilibration", 10, "--duration", 40, "--timestep", 1, "--seed", 3
-    )
+    text = run("md", structure, "-o", md, "--equilibration", 10, "--duration", 40, "--timestep", 1, "--seed", 3)
     assert "NVT, 10 of 50 fs" in text
     assert "drifts by" in text
     assert not list(tmp_path.glob("*unfinished*"))
@@ -55,7 +53,18 @@ def test_a_structure_becomes_a_sparse_hamiltonian(structure, tmp_path):
 
 
 def test_a_killed_md_command_goes_on(structure, tmp_path):
-    words = ["md", str(structure), "-o", str(tmp_path / "md.h5"), "--equilibration", "0", "--duration", "60", "--timestep", "1"]  # fmt: skip
+    words = [
+        "md",
+        str(structure),
+        "-o",
+        str(tmp_path / "md.h5"),
+        "--equilibration",
+        "0",
+        "--duration",
+        "60",
+        "--timestep",
+        "1",
+    ]
     script = (
         "import sys; from hopcast.abinitio import molecular_dynamics as md; md.SAVE_EVERY = 0.0; "
         f"from hopcast.cli.app import main; sys.argv = ['hopcast', *{words!r}]; main()"
@@ -83,9 +92,7 @@ def test_metallic_frames_are_named_and_too_many_bands_refused(tmp_path):
     bond = np.array([0.74, 0.75, 5.0, 5.1])
     positions = np.zeros((4, 2, 3))
     positions[:, 1, 0] = bond
-    write_native(
-        tmp_path / "h2.h5", trajectory=hc.Trajectory(positions + 3, np.eye(3) * 14, np.array([1, 1]), 1.0)
-    )
+    write_native(tmp_path / "h2.h5", trajectory=hc.Trajectory(positions + 3, np.eye(3) * 14, np.array([1, 1]), 1.0))
     plan = tmp_path / "plan"
     run("select", tmp_path / "h2.h5", "-n", 3, "-o", plan)
     words = ["compute", str(plan), "--bands"]
@@ -106,11 +113,6 @@ def test_the_array_script_computes_every_part(structure, tmp_path):
     assert "#SBATCH --array=0-2\n" in script
     line = next(line for line in script.splitlines() if line.startswith("hopcast compute"))
     for task in range(3):
-        words = (
-            line.replace("$SLURM_ARRAY_TASK_ID", str(task))
-            .replace('"', "")
-            .replace(" . ", f" {plan} ")
-            .split()
-        )
+        words = line.replace("$SLURM_ARRAY_TASK_ID", str(task)).replace('"', "").replace(" . ", f" {plan} ").split()
         assert "1 of 1 pairs are finished" in run(*words[1:], "--bands", "2,2")
     assert int(read_hamiltonian(plan / "hamiltonian.h5").nac_known.sum()) == 3

@@ -11,15 +11,7 @@ import numpy as np
 import pytest
 
 import hopcast as hc
-from hopcast.abinitio import (
-    Electrons,
-    ElectronsError,
-    assemble_plan,
-    compute_plan,
-    make_engine,
-    read_plan,
-    write_plan,
-)
+from hopcast.abinitio import Electrons, ElectronsError, assemble_plan, compute_plan, make_engine, read_plan, write_plan
 from hopcast.abinitio.store import Store
 from hopcast.core.errors import ConfigError, InputError, OutputError
 from hopcast.core.units import HBAR
@@ -151,9 +143,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = {
-        file: file.stat().st_mtime_ns for file in folder.rglob("*.npz") if not file.name.startswith(".")
-    }
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*.npz") if not file.name.startswith(".")}
     assert 5 <= sum(file.parent.name == "pairs" for file in before) < 50
     engine = engine_for(None)
     assert compute_plan(folder, engine).finished == len(plan.pairs) == 50

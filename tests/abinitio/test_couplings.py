@@ -92,9 +92,7 @@ def test_reversed_velocities_give_the_opposite_coupling(formaldehyde):
 
 
 def test_a_translation_gives_no_coupling():
-    moved = Moving(
-        molecule("H2CO"), False, (3, 2), velocities=lambda x: np.broadcast_to([0.01, 0.02, -0.01], x.shape)
-    )
+    moved = Moving(molecule("H2CO"), False, (3, 2), velocities=lambda x: np.broadcast_to([0.01, 0.02, -0.01], x.shape))
     assert np.abs(moved.by_overlaps(1.0)).max() < 1e-8
     assert np.abs(moved.by_matrices(1.0)).max() < 1e-8
 
@@ -120,9 +118,7 @@ def test_a_rotation_gives_the_rotation_of_the_shells_and_no_more():
     known = HBAR * rate * moved.middle.orbitals.T @ generator @ moved.middle.orbitals
     assert np.abs(known).max() > 1e-3
     signs = np.sign(known)
-    np.testing.assert_allclose(
-        np.abs(moved.by_overlaps(0.2)), signs * known, atol=1e-5 * np.abs(known).max() + 1e-9
-    )
+    np.testing.assert_allclose(np.abs(moved.by_overlaps(0.2)), signs * known, atol=1e-5 * np.abs(known).max() + 1e-9)
     np.testing.assert_allclose(np.abs(moved.by_matrices(0.2)), signs * known, atol=1e-4 * np.abs(known).max())
 
 
@@ -151,7 +147,7 @@ def test_electrons_are_orthonormal_and_shared_among_atoms(formaldehyde):
         ({"numbers": np.array([1, 8])}, ElectronsError, "7 electrons.*closed shells"),
         ({"temperature": 60000.0}, ElectronsError, "below kT.*metallic"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_computed_says_why(change, error, match):
     numbers = change.pop("numbers", np.array([6, 8]))
     engine = make_engine("tblite", **{"bands": (2, 2), **change})

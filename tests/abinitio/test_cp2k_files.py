@@ -36,9 +36,7 @@ def write_restart(path, orbitals, energies, *, spins=1, momenta=((0, 0, 1), (0,)
         return struct.pack("<i", len(body)) + body + struct.pack("<i", len(body))
 
     data = record("5i", 2, spins, n_basis, 1, n_shells)
-    data += (
-        record("2i", 1, 1) + record("2i", *(len(atom) for atom in momenta)) + record(f"{len(sizes)}i", *sizes)
-    )
+    data += record("2i", 1, 1) + record("2i", *(len(atom) for atom in momenta)) + record(f"{len(sizes)}i", *sizes)
     for spin in range(spins):
         data += record("4i", n_orbitals, 1, 1, 2)
         data += record(f"{2 * n_orbitals}d", *energies, *([2.0 / spins] + [0.0] * (n_orbitals - 1)))
@@ -105,10 +103,7 @@ def test_a_basis_is_read(tmp_path):
             "PROGRAM STARTED AT 1\n SCF run NOT converged\nPROGRAM STARTED AT 2\n SCF run converged in 9 steps\nPROGRAM ENDED AT",
             "finished",
         ),
-        (
-            "PROGRAM STARTED AT 1\n SCF run converged in 9 steps\nPROGRAM ENDED AT\nPROGRAM STARTED AT 2\n",
-            "killed",
-        ),
+        ("PROGRAM STARTED AT 1\n SCF run converged in 9 steps\nPROGRAM ENDED AT\nPROGRAM STARTED AT 2\n", "killed"),
         (None, "absent"),
     ],
 )
@@ -147,8 +142,7 @@ def test_the_input_refuses_what_it_cannot_write():
     assert "GTH-PBE-q14" in cp2k_input(geometry, Cp2kSettings(valence={"U": 14}))
     with pytest.raises(InputError, match=r"needs a periodic cell"):
         cp2k_input(
-            Geometry(geometry.numbers, geometry.positions, geometry.cell, False),
-            Cp2kSettings(valence={"U": 14}),
+            Geometry(geometry.numbers, geometry.positions, geometry.cell, False), Cp2kSettings(valence={"U": 14})
         )
 
 

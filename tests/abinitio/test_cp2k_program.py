@@ -27,12 +27,13 @@ def test_an_array_job_is_run_resumed_and_harvested(nuclei, tmp_path):
 
     def submit(task):
         environment = {
-            **os.environ, "PATH": f"{srun.parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
-            "SLURM_SUBMIT_DIR": str(plan.folder), "SLURM_ARRAY_TASK_ID": str(task),
-        }  # fmt: skip
-        subprocess.run(
-            ["bash", plan.folder / "array.slurm"], env=environment, check=True, capture_output=True
-        )
+            **os.environ,
+            "PATH": f"{srun.parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "SLURM_SUBMIT_DIR": str(plan.folder),
+            "SLURM_ARRAY_TASK_ID": str(task),
+        }
+        subprocess.run(["bash", plan.folder / "array.slurm"], env=environment, check=True, capture_output=True)
 
     for task in (0, 1):
         submit(task)
@@ -60,6 +61,4 @@ def test_a_failed_self_consistency_is_recorded_and_an_abort_in_cp2k_s_words(nucl
     report = compute_plan(plan.folder, engine)
     assert (report.finished, report.failed) == (0, {0: "the self-consistency did not converge"})
     with pytest.raises(ElectronsError, match=r"CP2K stopped: invalid value for enumeration:NOSUCH"):
-        make_engine("cp2k", bands=(4, 2), settings=Cp2kSettings(functional="NOSUCH")).electrons(
-            plan.geometry(0)
-        )
+        make_engine("cp2k", bands=(4, 2), settings=Cp2kSettings(functional="NOSUCH")).electrons(plan.geometry(0))

@@ -8,14 +8,7 @@ from ase.calculators.emt import EMT
 from ase.data import atomic_masses
 
 import hopcast as hc
-from hopcast.abinitio import (
-    Electrons,
-    ElectronsError,
-    Geometry,
-    band_edges,
-    density_of_states,
-    run_md,
-)
+from hopcast.abinitio import Electrons, ElectronsError, Geometry, band_edges, density_of_states, run_md
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.io import write_native
 

@@ -81,9 +81,7 @@ def test_cp2k_runs_are_collected_and_failed_ones_listed(plan, tmp_path, monkeypa
         (place / "frame.out").write_text(CONVERGED)
     wave = plan.folder / "frames" / "000021" / "frame-RESTART.wfn"
     wave.write_bytes(wave.read_bytes()[:60])
-    (plan.folder / "frames" / "000010" / "frame.out").write_text(
-        CONVERGED.replace("converged", "NOT converged")
-    )
+    (plan.folder / "frames" / "000010" / "frame.out").write_text(CONVERGED.replace("converged", "NOT converged"))
     found = harvest_cp2k(plan.folder, engine)
     assert set(found.missing) == {10, 11, 21}
     assert "did not converge" in found.missing[10]

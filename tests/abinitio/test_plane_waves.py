@@ -62,11 +62,7 @@ class TestVaspPlan:
     def test_scripts_make_frames_and_then_overlaps(self, plan, tmp_path):
         """The scripts run, with a program in VASP's place that writes down what it is given."""
         write_folders(plan, "vasp")
-        for name, text in (
-            ("INCAR", "ENCUT = 300\n lwave = F\nNELM=60\n"),
-            ("KPOINTS", "k"),
-            ("POTCAR", "p"),
-        ):
+        for name, text in (("INCAR", "ENCUT = 300\n lwave = F\nNELM=60\n"), ("KPOINTS", "k"), ("POTCAR", "p")):
             (plan.folder / name).write_text(text)
         tools = tmp_path / "bin"
         tools.mkdir()
@@ -86,17 +82,18 @@ else:
         for name, text in (("vasp_gam", program), ("srun", '#!/bin/sh\nexec "$@"\n')):
             (tools / name).write_text(text)
             (tools / name).chmod(0o755)
-        environment = {
-            **os.environ,
-            "PATH": f"{tools}:{os.environ['PATH']}",
-            "SLURM_SUBMIT_DIR": str(plan.folder),
-        }
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": str(plan.folder)}
         for script, count in (("array.slurm", 5), ("overlaps.slurm", 3)):
             assert f"--array=0-{count - 1}%16" in (plan.folder / script).read_text()
             for task in [*range(count), 0]:
                 done = subprocess.run(
-                    ["bash", script], cwd=plan.folder, env={**environment, "SLURM_ARRAY_TASK_ID": str(task)}, capture_output=True, text=True, check=False
-                )  # fmt: skip
+                    ["bash", script],
+                    cwd=plan.folder,
+                    env={**environment, "SLURM_ARRAY_TASK_ID": str(task)},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
                 assert done.returncode == 0, done.stderr
         for earlier, later in ((2, 3), (3, 4), (8, 9)):
             place = plan.folder / "frames" / f"{later:06d}"
@@ -106,8 +103,13 @@ else:
         (plan.folder / "frames" / "000008" / "WAVECAR").unlink()
         (plan.folder / "frames" / "000009" / "WSWQ").unlink()
         done = subprocess.run(
-            ["bash", "overlaps.slurm"], cwd=plan.folder, env={**environment, "SLURM_ARRAY_TASK_ID": "2"}, capture_output=True, text=True, check=False
-        )  # fmt: skip
+            ["bash", "overlaps.slurm"],
+            cwd=plan.folder,
+            env={**environment, "SLURM_ARRAY_TASK_ID": "2"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 1
         assert "frame 000008 has no WAVECAR" in done.stderr
 
@@ -131,13 +133,9 @@ class TestHarvestOfVasp:
         assert_array_equal(np.flatnonzero(ham.nac_known), [2, 3, 8])
         assert_array_equal(np.flatnonzero(ham.energy_known), [2, 3, 4, 8, 9])
         for pair in (2, 3, 8):
-            assert_allclose(
-                ham.overlaps[pair], files.direct_overlaps(frames[pair], frames[pair + 1]), atol=1e-7
-            )
+            assert_allclose(ham.overlaps[pair], files.direct_overlaps(frames[pair], frames[pair + 1]), atol=1e-7)
         assert ham.n_occupied == 2
-        assert ham.provenance["overlaps"].startswith(
-            "2 of 3 pairs exact (WSWQ); the others of pseudo-wavefunctions"
-        )
+        assert ham.provenance["overlaps"].startswith("2 of 3 pairs exact (WSWQ); the others of pseudo-wavefunctions")
         assert "VBM 0.0%" in ham.provenance["norm lost"]
 
     def test_failed_and_missing_frames_have_their_reason(self, plan):
@@ -251,9 +249,7 @@ class TestHarvestOfQe:
         assert found.missing == {9: "there is no output"}
         for pair in (2, 3):
             assert_allclose(
-                found.hamiltonian.overlaps[pair],
-                files.direct_overlaps(frames[pair], frames[pair + 1]).real,
-                atol=1e-12,
+                found.hamiltonian.overlaps[pair], files.direct_overlaps(frames[pair], frames[pair + 1]).real, atol=1e-12
             )
         assert found.hamiltonian.provenance["overlaps"] == "2 of 2 pairs exact (norm-conserving)"
         shutil.rmtree(plan.folder / "frames" / "000004" / "out")
@@ -291,12 +287,15 @@ class TestInputs:
 
     def test_pw_input(self, tmp_path):
         for name, valence in (("Si.upf", "4.0"), ("Ge.upf", "14.0")):
-            (tmp_path / name).write_text(
-                f'<UPF version="2.0.1">\n<PP_HEADER element="X" z_valence="  {valence}"/>'
-            )
+            (tmp_path / name).write_text(f'<UPF version="2.0.1">\n<PP_HEADER element="X" z_valence="  {valence}"/>')
         settings = QeSettings(
-            pseudopotentials={"Si": "Si.upf", "Ge": "Ge.upf"}, pseudo_dir=str(tmp_path), ecutwfc=30, ecutrho=240, kpoints=(2, 2, 1), functional="PBE"
-        )  # fmt: skip
+            pseudopotentials={"Si": "Si.upf", "Ge": "Ge.upf"},
+            pseudo_dir=str(tmp_path),
+            ecutwfc=30,
+            ecutrho=240,
+            kpoints=(2, 2, 1),
+            functional="PBE",
+        )
         text = qe_input(self.geometry(), settings)
         assert "nbnd=17" in text
         assert "ecutwfc=30, nbnd=17, ecutrho=240, input_dft='PBE'" in text
@@ -326,17 +325,7 @@ class TestInputs:
     def test_a_pseudopotential_without_a_name_leaves_no_plan(self, tmp_path):
         write_native(tmp_path / "md.h5", trajectory=nuclei())
         result = CliRunner().invoke(
-            app,
-            [
-                "select",
-                str(tmp_path / "md.h5"),
-                "--budget",
-                "2",
-                "-o",
-                str(tmp_path / "plan"),
-                "--engine",
-                "qe",
-            ],
+            app, ["select", str(tmp_path / "md.h5"), "--budget", "2", "-o", str(tmp_path / "plan"), "--engine", "qe"]
         )
         assert isinstance(result.exception, hc.ConfigError)
         assert "Element Si has no pseudopotential chosen" in str(result.exception)
@@ -374,9 +363,7 @@ class TestEngines:
     def test_qe_runs_and_is_refused(self, tmp_path, plan):
         for name in ("Si.upf", "Ge.upf"):
             (tmp_path / name).write_text('z_valence="4.0"')
-        settings = QeSettings(
-            pseudopotentials={"Si": "Si.upf", "Ge": "Ge.upf"}, pseudo_dir=str(tmp_path), nbnd=8
-        )
+        settings = QeSettings(pseudopotentials={"Si": "Si.upf", "Ge": "Ge.upf"}, pseudo_dir=str(tmp_path), nbnd=8)
         place = Path(files.__file__).parent
         works = program(
             tmp_path / "pw",
@@ -397,14 +384,11 @@ print("Program PWSCF\\nJOB DONE.")
         from hopcast.abinitio import assemble_plan
 
         ham = assemble_plan(plan.folder, engine)
-        expected = files.direct_overlaps(files.channel(2.0, real=True), files.channel(3.0, real=True)).real[
-            :5, :5
-        ]
+        expected = files.direct_overlaps(files.channel(2.0, real=True), files.channel(3.0, real=True)).real[:5, :5]
         assert_allclose(np.abs(ham.overlaps[2]), np.abs(expected), atol=1e-12)
         assert ham.n_occupied == 2
         fails = program(
-            tmp_path / "stops",
-            f"print('Program PWSCF\\n{'%' * 80}\\n Error in routine x (1):\\n no\\n{'%' * 80}')",
+            tmp_path / "stops", f"print('Program PWSCF\\n{'%' * 80}\\n Error in routine x (1):\\n no\\n{'%' * 80}')"
         )
         with pytest.raises(ElectronsError, match=r"pw\.x stopped: x \(1\): no"):
             make_engine("qe", settings=settings, command=fails).electrons(plan.geometry(2))
@@ -445,9 +429,7 @@ Path("OUTCAR").write_text({DONE!r})
         engine = make_engine("vasp", bands=(2, 3), command=works, settings=VaspSettings(inputs=str(tmp_path)))
         left, right = (engine.electrons(plan.geometry(frame)) for frame in (2, 3))
         assert_allclose(left.orbitals.T @ left.orbitals, np.eye(5), atol=1e-12)
-        expected = files.direct_overlaps(files.channel(2.0, real=True), files.channel(3.0, real=True)).real[
-            :5, :5
-        ]
+        expected = files.direct_overlaps(files.channel(2.0, real=True), files.channel(3.0, real=True)).real[:5, :5]
         assert_allclose(engine.overlap(left, right), expected, atol=1e-12)
         (tmp_path / "POTCAR").unlink()
         with pytest.raises(hc.ConfigError, match="needs your POTCAR"):

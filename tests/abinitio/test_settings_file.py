@@ -17,9 +17,7 @@ def test_settings_become_options(tmp_path):
     )
     found = read_engine_options(file, "cp2k")
     assert found["temperature"] == 77.0
-    assert found["settings"] == Cp2kSettings(
-        cutoff=400, basis="TZVP-MOLOPT-GTH", added_bands=12, valence={"U": 14}
-    )
+    assert found["settings"] == Cp2kSettings(cutoff=400, basis="TZVP-MOLOPT-GTH", added_bands=12, valence={"U": 14})
     file.write_text('method = "IPEA1-xTB"\nmax_iterations = 500\n')
     assert read_engine_options(file, "tblite") == {"method": "IPEA1-xTB", "max_iterations": 500}
 
@@ -47,7 +45,16 @@ def test_bad_settings_say_why(tmp_path, text, engine, match):
 def test_settings_reach_the_inputs_of_a_plan(tmp_path, nuclei):
     write_native(tmp_path / "md.h5", trajectory=nuclei)
     (tmp_path / "s.toml").write_text("cutoff = 333\n")
-    words = ["select", str(tmp_path / "md.h5"), "--budget", "1", "-o", str(tmp_path / "plan"), "--settings", str(tmp_path / "s.toml")]  # fmt: skip
+    words = [
+        "select",
+        str(tmp_path / "md.h5"),
+        "--budget",
+        "1",
+        "-o",
+        str(tmp_path / "plan"),
+        "--settings",
+        str(tmp_path / "s.toml"),
+    ]
     assert CliRunner().invoke(app, [*words, "--engine", "cp2k"]).exit_code == 0
     assert "CUTOFF 333" in next((tmp_path / "plan").rglob("frame.inp")).read_text()
     refused = CliRunner().invoke(app, [*words, "--engine", "tblite"])

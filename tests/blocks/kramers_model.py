@@ -48,9 +48,7 @@ def rotations(n_frames, n_pairs, seed):
 def doubled(single, seed=None):
     """Every state with its Kramers partner: both couple to the pairs of others as the single state does."""
     overlaps = np.kron(single.overlaps, np.eye(2))
-    double = hamiltonian(
-        np.repeat(single.energies, 2, axis=1), overlaps, single.timestep, 2 * single.n_occupied
-    )
+    double = hamiltonian(np.repeat(single.energies, 2, axis=1), overlaps, single.timestep, 2 * single.n_occupied)
     return double if seed is None else rotated(double, seed)
 
 

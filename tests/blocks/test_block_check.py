@@ -77,12 +77,7 @@ def test_pairs_that_meet_are_said_and_followed():
 def test_a_window_that_cuts_a_pair():
     ham = derive_couplings(general_pairs(3))
     cut = dataclasses.replace(
-        ham,
-        energies=ham.energies[:, :5],
-        nac=ham.nac[:, :5, :5],
-        overlaps=None,
-        state_labels=(),
-        n_occupied=2,
+        ham, energies=ham.energies[:, :5], nac=ham.nac[:, :5, :5], overlaps=None, state_labels=(), n_occupied=2
     ).with_blocks()
     found = verdict(cut)
     assert found.level == "bad"
@@ -113,6 +108,4 @@ def test_couplings_without_a_common_basis():
 
 @pytest.mark.parametrize("n_states", [2, 3])
 def test_without_degeneracy_nothing_is_said(n_states):
-    assert all(
-        each.name != "degenerate states" for each in check(derive_couplings(single_model(n_states))).verdicts
-    )
+    assert all(each.name != "degenerate states" for each in check(derive_couplings(single_model(n_states))).verdicts)

@@ -46,9 +46,12 @@ def material(n_frames=160, timestep=2.0):
     turn = coupling[:, None, None] * (timestep / HBAR) * np.array([[0.0, 1.0], [-1.0, 0.0]])
     overlaps = np.array([expm(step) for step in turn])
     single = hc.VibronicHamiltonian(
-        np.stack([np.zeros(n_frames), gap], axis=1), np.full(overlaps.shape, np.nan), timestep,
-        overlaps=overlaps, n_occupied=1,
-    )  # fmt: skip
+        np.stack([np.zeros(n_frames), gap], axis=1),
+        np.full(overlaps.shape, np.nan),
+        timestep,
+        overlaps=overlaps,
+        n_occupied=1,
+    )
     return trajectory, single
 
 
@@ -72,9 +75,7 @@ def test_convert_finds_pairs_and_aligns_them(folder):
 
 
 def test_check_prints_a_page(folder):
-    result = CliRunner().invoke(
-        app, ["check", str(folder / "raw-pairs.h5"), "--trajectory", str(folder / "md.h5")]
-    )
+    result = CliRunner().invoke(app, ["check", str(folder / "raw-pairs.h5"), "--trajectory", str(folder / "md.h5")])
     assert result.exit_code in (0, 4)
     assert "4 states are 2 degenerate blocks (VBM pair, CBM pair)" in result.output
     assert len(result.output) < 6000
@@ -86,9 +87,19 @@ def test_dynamics(folder, tmp_path, method):
     found = {}
     for name in ("single", "pairs"):
         run(
-            "dynamics", folder / f"{name}.h5", "--method", method, "--duration", "4000" if method == "exact" else "200", "--trajectories", "5",
-            "--dephasing", "8", "--output", tmp_path / name,
-        )  # fmt: skip
+            "dynamics",
+            folder / f"{name}.h5",
+            "--method",
+            method,
+            "--duration",
+            "4000" if method == "exact" else "200",
+            "--trajectories",
+            "5",
+            "--dephasing",
+            "8",
+            "--output",
+            tmp_path / name,
+        )
         found[name] = json.loads((tmp_path / name / "results.json").read_text(encoding="utf-8"))
     if method == "exact":
         values = [found[name]["lifetime"]["value"] for name in ("pairs", "single")]
@@ -97,13 +108,8 @@ def test_dynamics(folder, tmp_path, method):
 
 def test_dynamics_names_pairs_and_refuses_halves(folder, tmp_path):
     base = ("dynamics", folder / "pairs.h5", "--method", "exact", "--duration", "200")
-    run(
-        *base,
-        "--states", "VBM pair,CBM pair", "--initial-state", "CBM pair", "--output", tmp_path / "a",
-    )  # fmt: skip
-    assert "must not cut degenerate states" in run(
-        *base, "--states", "1,2", "--output", tmp_path / "b", code=3
-    )
+    run(*base, "--states", "VBM pair,CBM pair", "--initial-state", "CBM pair", "--output", tmp_path / "a")
+    assert "must not cut degenerate states" in run(*base, "--states", "1,2", "--output", tmp_path / "b", code=3)
 
 
 def test_run_gives_the_numbers_of_the_single_model(folder, tmp_path, monkeypatch):

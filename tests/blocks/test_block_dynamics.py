@@ -33,11 +33,26 @@ def derived(ham):
 
 def problem_of(ham, method, **changes):
     options = {
-        "rule": "consistent", "waiting": "exponential", "duration": 120.0, "temperature": 300.0, "dephasing_time": 8.0,
-        "initial_state": ham.n_blocks - 1, "initial_times": [0, 17, 35], "absorbing": False, "n_trajectories": 200, "n_times": 60,
-        "random_state": 3, "tau_convention": "gaussian", "coupling_interpolation": "linear", "substeps": None, "loop": True,
-        "workers": 1, "fit_window": None, "chunk_trajectories": 1000, "progress": None,
-    }  # fmt: skip
+        "rule": "consistent",
+        "waiting": "exponential",
+        "duration": 120.0,
+        "temperature": 300.0,
+        "dephasing_time": 8.0,
+        "initial_state": ham.n_blocks - 1,
+        "initial_times": [0, 17, 35],
+        "absorbing": False,
+        "n_trajectories": 200,
+        "n_times": 60,
+        "random_state": 3,
+        "tau_convention": "gaussian",
+        "coupling_interpolation": "linear",
+        "substeps": None,
+        "loop": True,
+        "workers": 1,
+        "fit_window": None,
+        "chunk_trajectories": 1000,
+        "progress": None,
+    }
     return prepare(ham, method=method, **(options | changes))
 
 
@@ -45,8 +60,13 @@ def problem_of(ham, method, **changes):
 @pytest.mark.parametrize("seed", [None, 4])
 def test_exact_ensemble_of_pairs_is_that_of_the_single_model(absorbing, seed):
     options = {
-        "method": "exact", "duration": 2e4, "dephasing_time": 8.0, "absorbing": absorbing, "temperature": 3000.0, "n_times": 50
-    }  # fmt: skip
+        "method": "exact",
+        "duration": 2e4,
+        "dephasing_time": 8.0,
+        "absorbing": absorbing,
+        "temperature": 3000.0,
+        "n_times": 50,
+    }
     single = run_dynamics(derived(single_model(gap=0.5)), **options)
     double = run_dynamics(derived(doubled(single_model(gap=0.5), seed)), **options)
     assert_allclose(double.populations, single.populations, atol=1e-10)
@@ -60,15 +80,18 @@ def test_exact_ensemble_of_pairs_is_that_of_the_single_model(absorbing, seed):
 def test_exact_ensemble_is_invariant_and_keeps_populations(absorbing):
     ham = general_pairs(gap=0.4)
     options = {
-        "method": "exact", "duration": 5e3, "dephasing_time": 8.0, "absorbing": absorbing, "temperature": 2000.0, "n_times": 50
-    }  # fmt: skip
+        "method": "exact",
+        "duration": 5e3,
+        "dephasing_time": 8.0,
+        "absorbing": absorbing,
+        "temperature": 2000.0,
+        "n_times": 50,
+    }
     found = [run_dynamics(derived(each), **options) for each in (ham, rotated(ham, 1), rotated(ham, 2))]
     for other in found[1:]:
         assert_allclose(other.populations, found[0].populations, atol=1e-10)
         assert_allclose(other.local_rate, found[0].local_rate, rtol=1e-8)
-    ensemble = block_ensemble(
-        substep_grid(balanced(derived(ham))), (2, 2), 8.0, temperature=2000.0, absorbing=False
-    )
+    ensemble = block_ensemble(substep_grid(balanced(derived(ham))), (2, 2), 8.0, temperature=2000.0, absorbing=False)
     trace = ensemble.row + np.roll(ensemble.row, 16)
     for step in ensemble.maps:
         assert_allclose(trace @ step, trace, atol=1e-12)
@@ -110,13 +133,9 @@ def test_rates_between_pairs_are_those_of_the_single_model():
     for seed in (None, 6):
         double = derived(doubled(single_model(3, n_frames=400), seed))
         assert_allclose(dephasing_matrix(double), dephasing_matrix(single), rtol=1e-12)
-        assert_allclose(
-            rate_matrices(double, 8.0, 2000.0), rate_matrices(single, 8.0, 2000.0), rtol=1e-9, atol=1e-18
-        )
+        assert_allclose(rate_matrices(double, 8.0, 2000.0), rate_matrices(single, 8.0, 2000.0), rtol=1e-9, atol=1e-18)
         two, pairs = single.select([0, 1]), double.select([0, 1, 2, 3])
-        assert_allclose(
-            local_rate(pairs, 8.0, "second_order"), local_rate(two, 8.0, "second_order"), rtol=1e-9
-        )
+        assert_allclose(local_rate(pairs, 8.0, "second_order"), local_rate(two, 8.0, "second_order"), rtol=1e-9)
         assert_allclose(local_rate(pairs, 8.0), local_rate(two, 8.0), rtol=1e-6)
 
 
@@ -156,8 +175,12 @@ def test_a_pair_without_its_partner_is_refused():
     ham = derived(doubled(single_model(3)))
     cut = dataclasses.replace(
         ham,
-        energies=ham.energies[:, :5], nac=ham.nac[:, :5, :5], overlaps=None, state_labels=(), multiplicities=(2, 2, 1),
-    )  # fmt: skip
+        energies=ham.energies[:, :5],
+        nac=ham.nac[:, :5, :5],
+        overlaps=None,
+        state_labels=(),
+        multiplicities=(2, 2, 1),
+    )
     with pytest.raises(
         InputError, match=r"window of 5 states cuts one: CBM\+1 has no partner|cuts one: 4 has no partner"
     ):
@@ -174,9 +197,7 @@ def test_couplings_without_a_common_basis_go_by_their_norms(method):
         ham = dataclasses.replace(plain, nac=turns.conj().swapaxes(1, 2) @ plain.nac @ turns, overlaps=None)
         with pytest.warns(QualityWarning, match="another basis at every step"):
             found.append(
-                run_dynamics(
-                    ham, method=method, duration=200.0, dephasing_time=8.0, n_trajectories=5, n_times=20
-                )
+                run_dynamics(ham, method=method, duration=200.0, dephasing_time=8.0, n_trajectories=5, n_times=20)
             )
     assert_allclose(found[0].populations, found[1].populations, atol=1e-10)
     assert found[0].states == ("VBM pair", "CBM pair")
@@ -184,9 +205,7 @@ def test_couplings_without_a_common_basis_go_by_their_norms(method):
 
 def test_determinants_of_pairs_are_refused():
     ham = derived(doubled(single_model(3)))
-    with pytest.raises(
-        InputError, match=r"Determinants need states that are single, but VBM pair is degenerate"
-    ):
+    with pytest.raises(InputError, match=r"Determinants need states that are single, but VBM pair is degenerate"):
         electron_hole_hamiltonian(ham, [0], [1])
     assert electron_hole_hamiltonian(ham.merged(), [0], [1, 2]).n_states == 3
 
@@ -195,17 +214,11 @@ def test_a_splitting_is_said():
     ham = derived(doubled(single_model(gap=0.5)))
     energies = ham.energies.copy()
     energies[9, 3] += 0.01
-    with pytest.warns(
-        QualityWarning, match=r"CBM pair count as degenerate, but split by up to 10 meV \(frame 9\)"
-    ):
+    with pytest.warns(QualityWarning, match=r"CBM pair count as degenerate, but split by up to 10 meV \(frame 9\)"):
         run_dynamics(dataclasses.replace(ham, energies=energies), method="exact", duration=200.0)
 
 
-DISH = [
-    (rule, waiting)
-    for rule in ("consistent", "hefei", "pyxaid")
-    for waiting in ("exponential", "deterministic")
-]
+DISH = [(rule, waiting) for rule in ("consistent", "hefei", "pyxaid") for waiting in ("exponential", "deterministic")]
 
 
 @pytest.mark.parametrize(("rule", "waiting"), DISH)
@@ -233,9 +246,15 @@ def test_dish_samples_the_exact_ensemble(absorbing):
     options = {"absorbing": absorbing, "temperature": 3000.0, "duration": 3000.0, "n_trajectories": 1000}
     sampled = METHODS["dish"](problem_of(ham, "dish", **options))
     expected = run_dynamics(
-        ham, method="exact", dephasing_time=8.0, temperature=3000.0, absorbing=absorbing, duration=3000.0, n_times=60,
+        ham,
+        method="exact",
+        dephasing_time=8.0,
+        temperature=3000.0,
+        absorbing=absorbing,
+        duration=3000.0,
+        n_times=60,
         initial_times=problem_of(ham, "dish", **options).initial_steps,
-    )  # fmt: skip
+    )
     sigma = np.sqrt(0.25 / sampled.totals.sum())
     assert np.abs(sampled.mean - expected.populations).max() < 5 * sigma
     assert expected.populations[-1, 1] < 0.8
@@ -244,9 +263,17 @@ def test_dish_samples_the_exact_ensemble(absorbing):
 @pytest.mark.parametrize("method", ["dish", "fssh", "msdm"])
 def test_holes_hop_between_pairs(method):
     options = {
-        "method": method, "carrier": "hole", "duration": 100.0, "dephasing_time": 8.0, "n_trajectories": 50, "initial_state": 2,
-        "initial_times": [0, 20], "n_times": 20, "absorbing": False, "temperature": 3000.0,
-    }  # fmt: skip
+        "method": method,
+        "carrier": "hole",
+        "duration": 100.0,
+        "dephasing_time": 8.0,
+        "n_trajectories": 50,
+        "initial_state": 2,
+        "initial_times": [0, 20],
+        "n_times": 20,
+        "absorbing": False,
+        "temperature": 3000.0,
+    }
     single = run_dynamics(derived(single_model(3, gap=0.4)), **options)
     double = run_dynamics(derived(doubled(single_model(3, gap=0.4), 1)), **options)
     assert_allclose(double.populations, single.populations, atol=1e-10)

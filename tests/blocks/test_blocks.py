@@ -146,9 +146,7 @@ def test_bad_input_is_one_sentence():
     ham = doubled(single_model(3)).with_blocks()
     with pytest.raises(InputError, match=r"must not cut degenerate states, but of 2, 3 .* Name all of them"):
         ham.select([3, 4])
-    with pytest.raises(
-        InputError, match=r"must not split degenerate states, but 3 lies among 2, 3 .* Give 2 or 4"
-    ):
+    with pytest.raises(InputError, match=r"must not split degenerate states, but 3 lies among 2, 3 .* Give 2 or 4"):
         dataclasses.replace(ham, n_occupied=3)
     with pytest.raises(InputError, match="must add up to the 4 states"):
         VibronicHamiltonian(np.zeros((3, 4)), np.zeros((2, 4, 4)), 1.0, multiplicities=(2, 1))

@@ -21,8 +21,7 @@ OPTIONS = {"method": "exact", "dephasing_time": 8.0, "duration": 2e3, "n_times":
 def kpoints():
     hams = [derive_couplings(single_model(seed=seed, gap=0.5)) for seed in (0, 1)]
     return [
-        dataclasses.replace(ham, provenance={**ham.provenance, "channel": f"k-point {k}"})
-        for k, ham in enumerate(hams)
+        dataclasses.replace(ham, provenance={**ham.provenance, "channel": f"k-point {k}"}) for k, ham in enumerate(hams)
     ]
 
 
@@ -31,9 +30,7 @@ def test_averages_have_the_weights(kpoints):
     alone = [run_dynamics(ham, **OPTIONS) for ham in kpoints]
     assert_allclose(found.weights, [0.25, 0.75])
     assert_allclose(found.populations, 0.25 * alone[0].populations + 0.75 * alone[1].populations, atol=1e-14)
-    assert_allclose(
-        found.rate.value, 1e6 * (0.25 * alone[0].local_rate.mean() + 0.75 * alone[1].local_rate.mean())
-    )
+    assert_allclose(found.rate.value, 1e6 * (0.25 * alone[0].local_rate.mean() + 0.75 * alone[1].local_rate.mean()))
     assert found.rate.low < found.rate.value < found.rate.high
     assert found.labels == ("k-point 0", "k-point 1")
     assert "k-point 1 (weight 0.75)" in str(found)
@@ -61,8 +58,17 @@ def test_command(kpoints, tmp_path):
     for number, ham in enumerate(kpoints):
         ham.write(tmp_path / f"k{number}.h5")
     base = [
-        "dynamics", tmp_path / "k0.h5", "--method", "exact", "--dephasing", "8", "--duration", "500", "--output", tmp_path / "out",
-    ]  # fmt: skip
+        "dynamics",
+        tmp_path / "k0.h5",
+        "--method",
+        "exact",
+        "--dephasing",
+        "8",
+        "--duration",
+        "500",
+        "--output",
+        tmp_path / "out",
+    ]
 
     def run(*words):
         return CliRunner().invoke(app, [str(word) for word in (*base, *words)])

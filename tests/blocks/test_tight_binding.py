@@ -48,16 +48,7 @@ def raw():
     """Six states on either side of the gap along 240 fs, overlaps as LAPACK's bases make them."""
     rng = np.random.default_rng(0)
     sites = np.array(
-        [
-            [0, 0, 0],
-            [2.9, 0, 0],
-            [2.9, 2.9, 0],
-            [0, 2.9, 0],
-            [0, 2.9, 2.9],
-            [2.9, 2.9, 2.9],
-            [2.9, 0, 2.9],
-            [0, 0, 2.9],
-        ]
+        [[0, 0, 0], [2.9, 0, 0], [2.9, 2.9, 0], [0, 2.9, 0], [0, 2.9, 2.9], [2.9, 2.9, 2.9], [2.9, 0, 2.9], [0, 0, 2.9]]
     )
     modes, phases = 0.06 * rng.normal(size=(5, 8, 3)), rng.uniform(0, 6, 5)
     times = np.arange(240) * 1.0
@@ -106,19 +97,22 @@ def test_bases_come_out_smooth_and_do_not_matter(raw):
     assert next(v for v in page.verdicts if v.name == "degenerate states").level == "good"
 
 
-@pytest.mark.parametrize(
-    "method", ["exact", "dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz"]
-)
+@pytest.mark.parametrize("method", ["exact", "dish", "fssh", "gfsh", "mssh", "msdm", "ida", "ehrenfest", "bl-lz"])
 def test_every_method_gives_the_same_in_any_basis(raw, method):
     options = {
-        "method": method, "duration": 300.0, "dephasing_time": 6.0, "n_trajectories": 10, "initial_times": [0, 80, 160],
-        "n_times": 30, "absorbing": False, "temperature": 2000.0, "workers": 1,
-    }  # fmt: skip
+        "method": method,
+        "duration": 300.0,
+        "dephasing_time": 6.0,
+        "n_trajectories": 10,
+        "initial_times": [0, 80, 160],
+        "n_times": 30,
+        "absorbing": False,
+        "temperature": 2000.0,
+        "workers": 1,
+    }
     pairs = range(4, 8) if method == "exact" else range(4, 12)
     found = [
-        run_dynamics(
-            derive_couplings(each).select(pairs), initial_state=len(pairs) // 2 - 1, **options
-        ).populations
+        run_dynamics(derive_couplings(each).select(pairs), initial_state=len(pairs) // 2 - 1, **options).populations
         for each in (raw, rotated(raw, 2))
     ]
     assert_allclose(found[0], found[1], atol=1e-10)

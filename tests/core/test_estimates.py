@@ -61,9 +61,7 @@ def test_a_lifetime_of_a_wide_model_part_stays_above_zero() -> None:
 
 
 def test_a_rate_of_zero_bounds_the_lifetime_from_below() -> None:
-    rate = combined(
-        0.0, "1/ns", {"monte_carlo": Interval(0.0, 3e-3), "model": Interval(0.0, 4e-3)}, "", "log"
-    )
+    rate = combined(0.0, "1/ns", {"monte_carlo": Interval(0.0, 3e-3), "model": Interval(0.0, 4e-3)}, "", "log")
     assert (rate.low, rate.high) == pytest.approx((0.0, 5e-3))
     lifetime = rate.inverse("ns")
     assert (lifetime.value, lifetime.low, lifetime.high) == pytest.approx((np.inf, 200.0, np.inf))

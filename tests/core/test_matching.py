@@ -26,9 +26,7 @@ def states(numbers=None, n_frames=None, timestep=1.0):
     gap = 1.5 + 0.1 * np.sin(np.arange(n_frames) / 7.0) + 0.01 * np.cos(np.arange(n_frames) / 3.0)
     nac = np.zeros((n_frames - 1, 2, 2))
     nac[:, 0, 1], nac[:, 1, 0] = 0.01, -0.01
-    return hc.VibronicHamiltonian(
-        np.stack([0 * gap, gap], axis=1), nac, timestep, n_occupied=1, frame_numbers=numbers
-    )
+    return hc.VibronicHamiltonian(np.stack([0 * gap, gap], axis=1), nac, timestep, n_occupied=1, frame_numbers=numbers)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +42,7 @@ def states(numbers=None, n_frames=None, timestep=1.0):
         (ALL[500:800], None),
         (np.r_[ALL[1:206], ALL[1:96]], ALL[500:800]),  # a seam: no even count, and the doctor names it
     ],
-)  # fmt: skip
+)
 def test_the_same_frames(of_nuclei, of_states):
     assert frames_differ(nuclei(of_nuclei, 300), states(of_states, 300)) == ""
 
@@ -80,10 +78,13 @@ def test_the_cut_that_is_offered_is_the_right_one(of_nuclei, of_states, cut_nucl
 @pytest.mark.parametrize(
     ("of_nuclei", "of_states"),
     [
-        (ALL[1000:1300], ALL[500:800]), (ALL[500:800], ALL[1000:1300]), (ALL[:300], ALL[500:800]), (ALL[1:301], ALL[500:800]),
+        (ALL[1000:1300], ALL[500:800]),
+        (ALL[500:800], ALL[1000:1300]),
+        (ALL[:300], ALL[500:800]),
+        (ALL[1:301], ALL[500:800]),
         (10 * ALL[500:800] + 5, 10 * ALL[500:800]),
     ],
-)  # fmt: skip
+)
 def test_numbers_that_contradict_are_refused_however_many_there_are(of_nuclei, of_states):
     with pytest.raises(hc.InputError, match=r"they have none in common|Cut the trajectory to") as raised:
         check_same_frames(nuclei(of_nuclei), states(of_states))
@@ -111,9 +112,7 @@ def command(*words):
 @pytest.fixture
 def files(tmp_path):
     """CP2K frames 0 to 99, states 50 to 79 in the numbered files of another code."""
-    frames = "".join(
-        f"2\ni = {k}, time = {k / 2:.3f}\nLi {k / 100} 0 0\nF 3 3 {3 - k / 90}\n" for k in range(100)
-    )
+    frames = "".join(f"2\ni = {k}, time = {k / 2:.3f}\nLi {k / 100} 0 0\nF 3 3 {3 - k / 90}\n" for k in range(100))
     (tmp_path / "md-pos-1.xyz").write_text(frames)
     states(ALL[50:80], timestep=0.5).write(tmp_path / "ham", format="libra-text")
     (tmp_path / "study.toml").write_text(
@@ -131,9 +130,11 @@ def test_every_command_refuses_and_offers_the_same_cut(files):
     xyz, h5, ham = files / "md-pos-1.xyz", files / "md.h5", files / "ham.h5"
     cut = "`trajectory[50:80]` (`hopcast convert IN OUT --frames 50:80`)"
     for words in (
-        ("check", ham, "--trajectory", xyz, "--cell", "9,9,9"), ("convert", ham, files / "both.h5", "--trajectory", h5),
-        ("run", files / "study.toml", "-o", files / "out"), ("fit", h5, ham, "-o", files / "model.h5"),
-    ):  # fmt: skip
+        ("check", ham, "--trajectory", xyz, "--cell", "9,9,9"),
+        ("convert", ham, files / "both.h5", "--trajectory", h5),
+        ("run", files / "study.toml", "-o", files / "out"),
+        ("fit", h5, ham, "-o", files / "model.h5"),
+    ):
         code, said = command(*words)
         assert code == (4 if words[0] == "check" else 3), said
         assert "numbered 0 to 99 (100) and 50 to 79 (30)" in said
@@ -149,7 +150,11 @@ def test_every_command_refuses_and_offers_the_same_cut(files):
     assert code == 3
     code, said = command("convert", h5, files / "other2.h5", "--frames", "0:30", "--first-number", 50)
     assert command("convert", ham, files / "both3.h5", "--trajectory", files / "other2.h5")[0] == 0
-    for words, message in (("5-9", "must be like 500:800"), ("90:120", "at least two of the 100 frames"), ("7:8", "at least two")):  # fmt: skip
+    for words, message in (
+        ("5-9", "must be like 500:800"),
+        ("90:120", "at least two of the 100 frames"),
+        ("7:8", "at least two"),
+    ):
         code, said = command("convert", h5, files / "no.h5", "--frames", words)
         assert code in (2, 3)
         assert message in said
@@ -160,9 +165,7 @@ def test_what_contradicts_does_not_get_into_one_file(tmp_path):
     from hopcast.io import write_native
 
     with pytest.raises(hc.InputError, match="they have none in common"):
-        write_native(
-            tmp_path / "both.h5", trajectory=nuclei(ALL[1000:1300]), hamiltonian=states(ALL[500:800])
-        )
+        write_native(tmp_path / "both.h5", trajectory=nuclei(ALL[1000:1300]), hamiltonian=states(ALL[500:800]))
     assert not (tmp_path / "both.h5").exists()
     write_native(tmp_path / "both.h5", trajectory=nuclei(ALL[500:800]), hamiltonian=states(ALL[500:800]))
 

@@ -12,17 +12,18 @@ from hopcast.core import InputError, Trajectory, VibronicHamiltonian
 def trajectory(n_frames=5, **changes):
     rng = np.random.default_rng(0)
     fields = {
-        "positions": rng.random((n_frames, 3, 3)), "cell": 5 * np.eye(3), "numbers": [55, 82, 53], "timestep": 2.0,
-    }  # fmt: skip
+        "positions": rng.random((n_frames, 3, 3)),
+        "cell": 5 * np.eye(3),
+        "numbers": [55, 82, 53],
+        "timestep": 2.0,
+    }
     return Trajectory(**(fields | changes))
 
 
 def hamiltonian(n_frames=5, n_states=3, **changes):
     rng = np.random.default_rng(0)
     nac = rng.normal(size=(n_frames - 1, n_states, n_states))
-    fields = {
-        "energies": np.sort(rng.random((n_frames, n_states))), "nac": nac - nac.swapaxes(1, 2), "timestep": 1.0,
-    }  # fmt: skip
+    fields = {"energies": np.sort(rng.random((n_frames, n_states))), "nac": nac - nac.swapaxes(1, 2), "timestep": 1.0}
     return VibronicHamiltonian(**(fields | changes))
 
 

@@ -65,22 +65,51 @@ def contents(folder):
 
 
 OVER_INPUTS = [
-    "convert XDATCAR XDATCAR --timestep 0.5 --overwrite", "convert md.h5 md.h5 --overwrite", "convert ham.h5 ham.h5 --overwrite",
-    "convert ham.h5 md.h5 --trajectory md.h5 --overwrite", "convert namd namd --to hefei --overwrite", "convert namd/EIGTXT namd --to hefei --overwrite",
-    "convert ham.h5 . --to pyxaid --overwrite", "convert ham.h5 link.h5 --overwrite", "convert ham.h5 hard.h5 --overwrite",
-    "convert ham.h5 new.h5 --log ham.h5 --overwrite", "convert namd new.h5 --log namd/NATXT --overwrite", "check ham.h5 --html ham.h5 --overwrite",
-    "check namd --html namd/EIGTXT --overwrite", "check ham.h5 --trajectory md.h5 --html md.h5 --overwrite", "rank study.toml --json study.toml",
-    "fit md.h5 ham.h5 -o ham.h5 --overwrite", "fit md.h5 ham.h5 -o md.h5 --overwrite", "predict model.h5 md.h5 -o model.h5 --overwrite",
-    "predict model.h5 md.h5 -o md.h5 --overwrite", "predict model.h5 md.h5 -o md.h5 --resume", "md md.h5 -o md.h5 --overwrite",
-    "dynamics ham.h5 -o . --overwrite", "run study.toml -o . --overwrite",
-]  # fmt: skip
+    "convert XDATCAR XDATCAR --timestep 0.5 --overwrite",
+    "convert md.h5 md.h5 --overwrite",
+    "convert ham.h5 ham.h5 --overwrite",
+    "convert ham.h5 md.h5 --trajectory md.h5 --overwrite",
+    "convert namd namd --to hefei --overwrite",
+    "convert namd/EIGTXT namd --to hefei --overwrite",
+    "convert ham.h5 . --to pyxaid --overwrite",
+    "convert ham.h5 link.h5 --overwrite",
+    "convert ham.h5 hard.h5 --overwrite",
+    "convert ham.h5 new.h5 --log ham.h5 --overwrite",
+    "convert namd new.h5 --log namd/NATXT --overwrite",
+    "check ham.h5 --html ham.h5 --overwrite",
+    "check namd --html namd/EIGTXT --overwrite",
+    "check ham.h5 --trajectory md.h5 --html md.h5 --overwrite",
+    "rank study.toml --json study.toml",
+    "fit md.h5 ham.h5 -o ham.h5 --overwrite",
+    "fit md.h5 ham.h5 -o md.h5 --overwrite",
+    "predict model.h5 md.h5 -o model.h5 --overwrite",
+    "predict model.h5 md.h5 -o md.h5 --overwrite",
+    "predict model.h5 md.h5 -o md.h5 --resume",
+    "md md.h5 -o md.h5 --overwrite",
+    "dynamics ham.h5 -o . --overwrite",
+    "run study.toml -o . --overwrite",
+]
 OVER_OTHERS = [
-    "convert XDATCAR mine.h5 --timestep 0.5", "convert ham.h5 mine.h5", "convert ham.h5 results --to hefei", "convert ham.h5 new.h5 --log mine.txt",
-    "check ham.h5 --html mine.txt", "rank study.toml --json mine.txt", "fit md.h5 ham.h5 -o mine.h5", "predict model.h5 md.h5 -o mine.h5",
-    "md XDATCAR -o mine.h5", "dynamics ham.h5 -o results", "dynamics ham.h5 -o results --overwrite", "dynamics ham.h5 -o results --resume",
-    "dynamics ham.h5 -o mine.txt --overwrite", "run study.toml -o results", "run study.toml -o results --overwrite", "run study.toml -o mine.txt --overwrite",
-    "run study.toml -o results --resume", "convert ham.h5 mine.txt --to hefei --overwrite", "convert ham.h5 results --overwrite",
-]  # fmt: skip
+    "convert XDATCAR mine.h5 --timestep 0.5",
+    "convert ham.h5 mine.h5",
+    "convert ham.h5 results --to hefei",
+    "convert ham.h5 new.h5 --log mine.txt",
+    "check ham.h5 --html mine.txt",
+    "rank study.toml --json mine.txt",
+    "fit md.h5 ham.h5 -o mine.h5",
+    "predict model.h5 md.h5 -o mine.h5",
+    "md XDATCAR -o mine.h5",
+    "dynamics ham.h5 -o results",
+    "dynamics ham.h5 -o results --overwrite",
+    "dynamics ham.h5 -o results --resume",
+    "dynamics ham.h5 -o mine.txt --overwrite",
+    "run study.toml -o results",
+    "run study.toml -o results --overwrite",
+    "run study.toml -o mine.txt --overwrite",
+    "run study.toml -o results --resume",
+    "convert ham.h5 mine.txt --to hefei --overwrite",
+    "convert ham.h5 results --overwrite",
+]
 
 
 @pytest.mark.parametrize("line", OVER_INPUTS + OVER_OTHERS)
@@ -97,8 +126,17 @@ def test_nothing_is_written_over_inputs_nor_over_anything_without_leave(work, li
 CANNOT_BE = ["/dev/null", "x" * 300 + ".h5", "pipe.h5", "loop.h5", "namd"]
 
 
-@pytest.mark.parametrize("line", ["convert ham.h5 {}", "fit md.h5 ham.h5 -o {}", "predict model.h5 md.h5 -o {}", "md XDATCAR -o {}",
-                                  "check ham.h5 --html {}", "rank study.toml --json {}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convert ham.h5 {}",
+        "fit md.h5 ham.h5 -o {}",
+        "predict model.h5 md.h5 -o {}",
+        "md XDATCAR -o {}",
+        "check ham.h5 --html {}",
+        "rank study.toml --json {}",
+    ],
+)
 def test_what_cannot_be_a_file(work, line):
     os.mkfifo("pipe.h5")
     (work / "loop.h5").symlink_to("loop.h5")
@@ -121,14 +159,32 @@ def test_what_cannot_be_a_folder(work, line, name):
 
 
 def test_a_name_that_cannot_be_read_back_is_refused(work):
-    for line in ("convert XDATCAR md --timestep 0.5", "convert ham.h5 ham.dat", "fit md.h5 ham.h5 -o model", "predict model.h5 md.h5 -o out.txt"):  # fmt: skip
+    for line in (
+        "convert XDATCAR md --timestep 0.5",
+        "convert ham.h5 ham.dat",
+        "fit md.h5 ham.h5 -o model",
+        "predict model.h5 md.h5 -o out.txt",
+    ):
         code, said = command(*line.split())
         assert code == 2
         assert "must end in .h5 or .hdf5" in said
 
 
-@pytest.mark.parametrize("line", ["check {}", "check ham.h5 --trajectory {}", "convert {} new.h5", "run {} -o out", "fit {} ham.h5 -o m.h5", "fit md.h5 {} -o m.h5",
-                                  "dynamics {} -o out", "md {} -o m2.h5", "select {} --budget 3 --timestep 1", "rank {}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        "check {}",
+        "check ham.h5 --trajectory {}",
+        "convert {} new.h5",
+        "run {} -o out",
+        "fit {} ham.h5 -o m.h5",
+        "fit md.h5 {} -o m.h5",
+        "dynamics {} -o out",
+        "md {} -o m2.h5",
+        "select {} --budget 3 --timestep 1",
+        "rank {}",
+    ],
+)
 def test_a_pipe_is_not_waited_for(work, line):
     os.mkfifo("pipe")
     os.mkfifo("pipe.toml")
@@ -150,9 +206,24 @@ def test_a_pipe_is_not_waited_for(work, line):
 
 def test_a_name_that_is_too_long_is_no_traceback(work):
     long = "x" * 300
-    for line in ("check {}", "check ham.h5 --trajectory {}", "convert {} new.h5", "run {} -o out", "fit {} ham.h5 -o m.h5", "dynamics {} -o out",
-                 "dynamics ham.h5 -o out --dephasing {}", "dynamics ham.h5 -o out --initial-times {}", "rank {}", "evaluate {} -o out", "md {} -o m2.h5",
-                 "select {} --budget 3 --timestep 1", "predict {} md.h5 -o m.h5", "predict model.h5 {} -o m.h5", "harvest {}", "compute {}"):  # fmt: skip
+    for line in (
+        "check {}",
+        "check ham.h5 --trajectory {}",
+        "convert {} new.h5",
+        "run {} -o out",
+        "fit {} ham.h5 -o m.h5",
+        "dynamics {} -o out",
+        "dynamics ham.h5 -o out --dephasing {}",
+        "dynamics ham.h5 -o out --initial-times {}",
+        "rank {}",
+        "evaluate {} -o out",
+        "md {} -o m2.h5",
+        "select {} --budget 3 --timestep 1",
+        "predict {} md.h5 -o m.h5",
+        "predict model.h5 {} -o m.h5",
+        "harvest {}",
+        "compute {}",
+    ):
         code, said = command(*line.format(long).split())
         assert code in (2, 3, 4), said
 
@@ -184,14 +255,20 @@ def test_a_full_or_closed_standard_output_costs_no_work(work):
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
     assert hc.read_hamiltonian("b.h5").n_frames == 61
-    done = subprocess.run([*line, "c.h5"], env={**os.environ, "NUMBA_NUM_THREADS": "0"}, capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [*line, "c.h5"], env={**os.environ, "NUMBA_NUM_THREADS": "0"}, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "NUMBA_NUM_THREADS must be a whole number of at least 1, but is `0`" in done.stderr
 
 
 def test_a_refused_run_leaves_no_folder(work, monkeypatch):
     monkeypatch.setattr(outputs, "WORTH_KEEPING", 600.0)  # kernels may have to be compiled first
-    for line in ("dynamics ham.h5 -o new/deep --duration -5", "dynamics ham.h5 -o new/deep --initial-times 999", "run study.toml -o new/deep"):  # fmt: skip
+    for line in (
+        "dynamics ham.h5 -o new/deep --duration -5",
+        "dynamics ham.h5 -o new/deep --initial-times 999",
+        "run study.toml -o new/deep",
+    ):
         code, said = command(*line.split())
         assert code in (2, 3), said
         assert not (work / "new").exists()
@@ -222,7 +299,7 @@ def test_a_refused_run_leaves_no_folder(work, monkeypatch):
 
 def test_one_run_at_a_time_works_in_a_folder(work):
     """The lock is the system's: it ends with a killed process."""
-    code = "import sys, time; from hopcast.core.outputs import run_folder\nwith run_folder('run'):\n print('in', flush=True); time.sleep(60)"  # fmt: skip
+    code = "import sys, time; from hopcast.core.outputs import run_folder\nwith run_folder('run'):\n print('in', flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "in\n"
@@ -234,9 +311,7 @@ def test_one_run_at_a_time_works_in_a_folder(work):
         other.kill()
         other.wait()
         other.stdout.close()
-    code, said = command(
-        "dynamics", "ham.h5", "-o", "run", "--resume", "--duration", "20", "--trajectories", "5"
-    )
+    code, said = command("dynamics", "ham.h5", "-o", "run", "--resume", "--duration", "20", "--trajectories", "5")
     assert code == 0, said
 
 
@@ -245,29 +320,25 @@ def test_seeds_that_random_numbers_cannot_take(work):
         code, said = command(*line.split())
         assert code == 2
         assert "4294967295" in said
-    (work / "study.toml").write_text(
-        'seed = 4294967296\n[data]\ntrajectory = "md.h5"\nhamiltonian = "ham.h5"\n'
-    )
+    (work / "study.toml").write_text('seed = 4294967296\n[data]\ntrajectory = "md.h5"\nhamiltonian = "ham.h5"\n')
     code, said = command("run", "study.toml", "-o", "s")
     assert code == 2
     assert "4294967295" in said
     rng = np.random.default_rng(0)
     with pytest.raises(hc.ConfigError, match="`random_state` must be at most 4294967295"):
         hc.mutual_information(rng.normal(size=(50, 2)), rng.normal(size=50), random_state=2**32)
-    assert (
-        command("dynamics", "ham.h5", "-o", "s", "--seed", 2**32 - 1, "--duration", 20, "--trajectories", 5)[
-            0
-        ]
-        == 0
-    )
+    assert command("dynamics", "ham.h5", "-o", "s", "--seed", 2**32 - 1, "--duration", 20, "--trajectories", 5)[0] == 0
 
 
 def test_arguments_of_other_types_are_one_sentence(work):
     ham = hc.read_hamiltonian("ham.h5")
     for options, message in (
-        ({"flavor": "dev"}, "Did you mean `flavour`"), ({"temperature": "300"}, "`temperature` must be a number, but is '300'"),
-        ({"n_samples": 2.5}, "whole number"), ({"n_samples": 0}, "at least 1"), ({"duration": [1]}, "must be a number"),
-    ):  # fmt: skip
+        ({"flavor": "dev"}, "Did you mean `flavour`"),
+        ({"temperature": "300"}, "`temperature` must be a number, but is '300'"),
+        ({"n_samples": 2.5}, "whole number"),
+        ({"n_samples": 0}, "at least 1"),
+        ({"duration": [1]}, "must be a number"),
+    ):
         with pytest.raises(hc.ConfigError, match=message):
             hc.write_hamiltonian(ham, work / "out", format="hefei", **options)
     for name in ("temperature", "duration", "n_trajectories", "random_state"):
@@ -303,18 +374,12 @@ def test_a_large_file_opens_at_once(work):
     with hdf5.examining():
         hc.read_hamiltonian("ham.h5")
     hdf5.write_file("large.h5", lambda file: hdf5.put_array(file, "x", np.zeros(1), unit="1", axes=("n",)))
-    with open(
-        "large.h5", "r+b"
-    ) as file:  # as large as its content claims nothing of, and a broken heap at its end
+    with open("large.h5", "r+b") as file:  # as large as its content claims nothing of, and a broken heap at its end
         file.seek(300_000_000)
         file.write(b"GCOL\x01\0\0\0" + (64).to_bytes(8, "little") + bytes(48))
     best = min(_seconds(lambda: hdf5.open_file("large.h5")) for _ in range(5))
     assert best < 0.05
-    with (
-        hdf5.examining(),
-        pytest.raises(hc.InputError, match="is damaged at byte"),
-        hdf5.open_file("large.h5"),
-    ):
+    with hdf5.examining(), pytest.raises(hc.InputError, match="is damaged at byte"), hdf5.open_file("large.h5"):
         pass
 
 

@@ -54,12 +54,7 @@ def small_cluster() -> Any:
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp",
-        dashboard_address=None,
-        silence_logs=50,
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None, silence_logs=50
     ) as cluster:
         yield cluster
 
@@ -79,9 +74,7 @@ def kill_a_worker(scheduler: Scheduler, chance: random.Random, killed: set[int])
     raise AssertionError("no worker came back")
 
 
-def test_features_on_workers_have_the_bits_of_one_thread(
-    scheduler: Scheduler, trajectory: hc.Trajectory
-) -> None:
+def test_features_on_workers_have_the_bits_of_one_thread(scheduler: Scheduler, trajectory: hc.Trajectory) -> None:
     expected = FUNCTIONS.transform(trajectory, workers=1)
     there = FUNCTIONS.transform(trajectory, chunk_frames=50, executor=scheduler)
     np.testing.assert_array_equal(there, expected)
@@ -136,9 +129,7 @@ def kill_myself(item: int) -> int:
     return item
 
 
-def test_a_unit_that_kills_every_worker_is_named(
-    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_unit_that_kills_every_worker_is_named(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     # a scheduler of others, which gives up after two: the unit is handed over once more
     monkeypatch.setattr(scheduler._client.cluster.scheduler, "allowed_failures", 1)
     monkeypatch.setattr("hopcast.core.scheduler.LOSSES", 2)
@@ -203,12 +194,15 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('cores = 4\nmemory = "8GB"\nqueu = "long"\n', "unknown key `queu` for the scheduler slurm. Did you mean `queue`"),
+        (
+            'cores = 4\nmemory = "8GB"\nqueu = "long"\n',
+            "unknown key `queu` for the scheduler slurm. Did you mean `queue`",
+        ),
         ('cores = 4\nqueue = "long"\n', "must have the key `memory`, the memory of a job, like .8GB., but does not"),
         ("cores = \n", "is not valid TOML"),
         ('cores = "four"\nmemory = "8GB"\n', "must have the key `cores`, the cores of a job, but it is .four."),
     ],
-)  # fmt: skip
+)
 def test_options_of_a_site_are_checked(tmp_path: Path, text: str, message: str) -> None:
     pytest.importorskip("dask_jobqueue", reason="Dask-Jobqueue is not installed")
     (tmp_path / "slurm.toml").write_text(text)
@@ -233,14 +227,7 @@ def test_the_job_script_holds_the_options_of_the_site(tmp_path: Path) -> None:
     (tmp_path / "slurm.toml").write_text(SITE)
     with slurm_cluster(tmp_path / "slurm.toml") as cluster:
         script = cluster.job_script()
-    for line in (
-        "-p long",
-        "-A perovskites",
-        "-t 12:00:00",
-        "--cpus-per-task=2",
-        "--mem=4G",
-        "--constraint=skylake",
-    ):
+    for line in ("-p long", "-A perovskites", "-t 12:00:00", "--cpus-per-task=2", "--mem=4G", "--constraint=skylake"):
         assert f"#SBATCH {line}" in script
     assert "export HOPCAST_SITE=1" in script
     assert f"{sys.executable} -m distributed.cli.dask_worker tcp://" in script
@@ -286,12 +273,7 @@ def test_what_is_inside_a_context_needs_no_argument(scheduler: Scheduler, trajec
             [Candidate("a", X, LaplacianRidge(alpha=1e-3))], y, times, time_blocks(times, 50.0), n_shifts=2
         )
         model = LaplacianRidge(alpha=1e-3, gamma=0.1).fit(X[::4], y[::4])
-        return [
-            G,
-            mutual_information(X, y),
-            chosen.forecast,
-            *model.predict(np.tile(X, (10, 1)), return_std=True),
-        ]
+        return [G, mutual_information(X, y), chosen.forecast, *model.predict(np.tile(X, (10, 1)), return_std=True)]
 
     at_home = work()
     with computing_on(Counting()):

@@ -19,9 +19,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def result(data):
-    return hc.run_dynamics(
-        data.hamiltonian.frontier(), method="exact", duration=1e5, temperature=300.0, n_times=50
-    )
+    return hc.run_dynamics(data.hamiltonian.frontier(), method="exact", duration=1e5, temperature=300.0, n_times=50)
 
 
 def test_reprs_are_one_line(data, result):
@@ -33,11 +31,7 @@ def test_reprs_are_one_line(data, result):
 
 def test_notebooks_show_what_print_does_and_escape_it(data, result):
     states = hc.VibronicHamiltonian(
-        np.zeros((3, 2)),
-        np.zeros((2, 2, 2)),
-        1.0,
-        state_labels=("<b>", "a&b"),
-        provenance={"source": "<script>"},
+        np.zeros((3, 2)), np.zeros((2, 2, 2)), 1.0, state_labels=("<b>", "a&b"), provenance={"source": "<script>"}
     )
     page = states._repr_html_()
     assert "&lt;b&gt;" in page
@@ -76,8 +70,8 @@ def test_sub_packages_are_attributes():
 
 
 def test_a_trajectory_writes_itself(data, tmp_path):
-    data.trajectory[:5].write(tmp_path / "md.h5") if hasattr(
-        data.trajectory, "__getitem__"
-    ) else data.trajectory.write(tmp_path / "md.h5")
+    data.trajectory[:5].write(tmp_path / "md.h5") if hasattr(data.trajectory, "__getitem__") else data.trajectory.write(
+        tmp_path / "md.h5"
+    )
     again = hc.read_trajectory(tmp_path / "md.h5")
     np.testing.assert_array_equal(again.positions, data.trajectory.positions[: again.n_frames])

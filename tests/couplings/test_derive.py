@@ -148,9 +148,7 @@ def test_kramers_pairs_are_aligned():
     clean = derive_couplings(hamiltonian(overlaps_of(path)), degenerate=groups).nac
     restored = derive_couplings(hamiltonian(overlaps_of(mixed)), degenerate=groups).nac
     assert_allclose(
-        np.linalg.norm(restored[:, :2, 2:], axis=(1, 2)),
-        np.linalg.norm(clean[:, :2, 2:], axis=(1, 2)),
-        atol=1e-10,
+        np.linalg.norm(restored[:, :2, 2:], axis=(1, 2)), np.linalg.norm(clean[:, :2, 2:], axis=(1, 2)), atol=1e-10
     )
     assert np.abs(restored[:, 0, 1]).max() < 1e-10
     with pytest.raises(InputError, match="must name each state once"):
@@ -162,12 +160,7 @@ def test_an_undetermined_rotation_takes_the_difference_and_is_reported():
     overlaps[1] = rotation(np.pi - 1e-4) * [-1, -1]  # strong diagonal again, nothing doubtful
     assert diagnose_overlaps(hamiltonian(overlaps)).doubtful == ()
     four = np.broadcast_to(np.eye(4), (3, 4, 4)).copy()
-    four[1] = np.roll(np.eye(4), 1, axis=1) * [
-        1,
-        1,
-        1,
-        1,
-    ]  # cyclic exchange: eigenvalue -1 unless a sign is turned
+    four[1] = np.roll(np.eye(4), 1, axis=1) * [1, 1, 1, 1]  # cyclic exchange: eigenvalue -1 unless a sign is turned
     result = derive_couplings(hamiltonian(four))
     assert np.isfinite(result.nac).all()
     assert_allclose(expm(result.nac[1] / HBAR) ** 2, four[1] ** 2, atol=1e-10)
@@ -245,8 +238,6 @@ def test_orthonormalised_is_unitary():
 
 def test_an_overlap_of_zeros_is_no_rotation():
     overlaps = np.array([np.eye(2), np.zeros((2, 2)), np.eye(2)])
-    ham = VibronicHamiltonian(
-        np.arange(8.0).reshape(4, 2), np.full((3, 2, 2), np.nan), 1.0, overlaps=overlaps
-    )
+    ham = VibronicHamiltonian(np.arange(8.0).reshape(4, 2), np.full((3, 2, 2), np.nan), 1.0, overlaps=overlaps)
     with pytest.raises(InputError, match="overlaps of step 1 are zero throughout: its calculation failed"):
         derive_couplings(ham)

@@ -12,11 +12,7 @@ def test_log_names_turned_swapped_and_shrunk_states():
     swap = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1.0]])
     overlaps = np.stack([np.eye(3), np.diag([1, -1, 1.0]), swap, 0.8 * np.eye(3)])
     ham = hc.VibronicHamiltonian(
-        np.arange(15.0).reshape(5, 3),
-        np.full((4, 3, 3), np.nan),
-        1.0,
-        overlaps=overlaps,
-        state_labels=("a", "b", "c"),
+        np.arange(15.0).reshape(5, 3), np.full((4, 3, 3), np.nan), 1.0, overlaps=overlaps, state_labels=("a", "b", "c")
     )
     log = coupling_log(ham)
     assert [entry.turned for entry in log][:2] == [(), ("b",)]
@@ -41,16 +37,12 @@ def test_log_names_turned_swapped_and_shrunk_states():
 def test_an_undetermined_rotation_is_logged_with_its_difference():
     half = np.array([[0, 1.0], [1, 0]])  # det -1: no sign pattern of two states but one
     overlaps = np.stack([np.eye(2), half @ np.diag([1.0, 1.0]), np.eye(2)])
-    ham = hc.VibronicHamiltonian(
-        np.arange(8.0).reshape(4, 2), np.full((3, 2, 2), np.nan), 1.0, overlaps=overlaps
-    )
+    ham = hc.VibronicHamiltonian(np.arange(8.0).reshape(4, 2), np.full((3, 2, 2), np.nan), 1.0, overlaps=overlaps)
     assert not any(entry.doubtful for entry in coupling_log(ham))  # a turned sign makes it a quarter turn
     third = (
         np.array([[-1, 2, 2], [2, -1, 2], [2, 2, -1.0]]) / 3
     )  # half a turn about (1, 1, 1), however its states are signed
-    ham = hc.VibronicHamiltonian(
-        np.arange(6.0).reshape(2, 3), np.full((1, 3, 3), np.nan), 1.0, overlaps=third[None]
-    )
+    ham = hc.VibronicHamiltonian(np.arange(6.0).reshape(2, 3), np.full((1, 3, 3), np.nan), 1.0, overlaps=third[None])
     (entry,) = coupling_log(ham)
     nac = hc.derive_couplings(ham).nac[0]
     difference = hc.derive_couplings(ham, derivative="difference").nac[0]
@@ -66,8 +58,7 @@ def test_the_difference_of_orthonormalised_overlaps():
         np.arange(4.0).reshape(2, 2), np.full((1, 2, 2), np.nan), 0.6582119569, overlaps=overlap[None]
     )
     raw, clean = (
-        hc.derive_couplings(ham, derivative="difference", orthonormalise=flag).coupling()[0]
-        for flag in (False, True)
+        hc.derive_couplings(ham, derivative="difference", orthonormalise=flag).coupling()[0] for flag in (False, True)
     )
     assert raw == pytest.approx(0.8 * np.sin(angle))
     assert clean == pytest.approx(np.sin(angle))

@@ -21,14 +21,10 @@ def make_trajectory(symbols, positions, cell, *, pbc=True, timestep=1.0, velocit
     )
 
 
-def random_trajectory(
-    seed=0, n_frames=3, n_atoms=6, *, cell=None, pbc=True, elements=("Cs", "Pb", "I"), spacing=1.2
-):
+def random_trajectory(seed=0, n_frames=3, n_atoms=6, *, cell=None, pbc=True, elements=("Cs", "Pb", "I"), spacing=1.2):
     """Atoms at random in a (triclinic) cell, none closer than `spacing`, moving a little from frame to frame."""
     rng = np.random.default_rng(seed)
-    cell = (
-        np.array([[5.1, 0.2, 0.0], [0.9, 5.8, -0.3], [-0.7, 0.8, 6.4]]) if cell is None else np.asarray(cell)
-    )
+    cell = np.array([[5.1, 0.2, 0.0], [0.9, 5.8, -0.3], [-0.7, 0.8, 6.4]]) if cell is None else np.asarray(cell)
     periodic = np.broadcast_to(pbc, (3,))
     shifts = np.array(list(itertools.product(*[(-1, 0, 1) if p else (0,) for p in periodic])))
     box = cell if cell.ndim == 2 else cell[0]
@@ -51,9 +47,7 @@ def brute_neighbours(trajectory, frame, radius, images="all", span=5):
     """Vectors to the neighbours of each atom, by trying every image within `span` cells."""
     positions = np.asarray(trajectory.positions[frame], dtype=float)
     cell = trajectory.cells()[frame]
-    shifts = np.array(
-        list(itertools.product(*[range(-span, span + 1) if p else (0,) for p in trajectory.pbc]))
-    )
+    shifts = np.array(list(itertools.product(*[range(-span, span + 1) if p else (0,) for p in trajectory.pbc])))
     translations = shifts @ np.where(np.array(trajectory.pbc)[:, None], cell, 0.0)
     result = []
     for i in range(trajectory.n_atoms):
@@ -96,10 +90,7 @@ def functions_of(vectors, sf):
 def brute_transform(trajectory, sf):
     return np.array(
         [
-            [
-                functions_of(vectors, sf)
-                for vectors in brute_neighbours(trajectory, frame, sf.r_cut, sf.images)
-            ]
+            [functions_of(vectors, sf) for vectors in brute_neighbours(trajectory, frame, sf.r_cut, sf.images)]
             for frame in range(trajectory.n_frames)
         ]
     )

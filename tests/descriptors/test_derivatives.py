@@ -36,14 +36,10 @@ def test_equals_differences(zeta, pbc):
     h = 0.05
     trajectory = moving(random_trajectory(seed=2, n_frames=1, pbc=pbc), h)
     if pbc is True and zeta == 0.4:
-        sf = dataclasses.replace(
-            sf, theta_s=(1.2, 2.4), theta_s_labels=()
-        )  # |theta - pi|^0.8 has no derivative
+        sf = dataclasses.replace(sf, theta_s=(1.2, 2.4), theta_s_labels=())  # |theta - pi|^0.8 has no derivative
     expected = richardson(sf.transform(trajectory), h)
     assert np.abs(expected).max() > 1e-3
-    assert sf.transform_derivative(trajectory)[2] == pytest.approx(
-        expected, abs=1e-8 * max(1, np.abs(expected).max())
-    )
+    assert sf.transform_derivative(trajectory)[2] == pytest.approx(expected, abs=1e-8 * max(1, np.abs(expected).max()))
 
 
 def test_images_move_with_a_cell_that_changes():
@@ -54,9 +50,7 @@ def test_images_move_with_a_cell_that_changes():
     base = dataclasses.replace(base, positions=base.positions + np.array([2, -1, 3]) @ base.cell)
     trajectory = moving(base, h, rate)
     expected = richardson(SF.transform(trajectory), h)
-    assert SF.transform_derivative(trajectory)[2] == pytest.approx(
-        expected, abs=1e-8 * np.abs(expected).max()
-    )
+    assert SF.transform_derivative(trajectory)[2] == pytest.approx(expected, abs=1e-8 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("zeta", [1.0, 2.0])
@@ -65,9 +59,7 @@ def test_a_straight_triplet_takes_the_mean_of_both_sides(angle, zeta):
     r = (2.0, 3.0) if angle == 0.0 else (2.0, 2.5)
     positions = [[0, 0, 0], [r[0], 0, 0], [math.cos(angle) * r[1], 0, 0]]
     velocities = np.array([[[0.0, 0, 0], [0.002, 0.01, 0.0], [-0.001, 0.003, 0.02]]])
-    trajectory = make_trajectory(
-        ("Pb", "I", "I"), positions, np.zeros((3, 3)), pbc=False, velocities=velocities
-    )
+    trajectory = make_trajectory(("Pb", "I", "I"), positions, np.zeros((3, 3)), pbc=False, velocities=velocities)
     sf = dataclasses.replace(SF, zeta=zeta)
     h = 1e-3
     expected = richardson(sf.transform(moving(trajectory, h)), h)
@@ -84,9 +76,7 @@ def test_nearly_straight_triplets_keep_their_digits(bend):
     positions = [[0, 0, 0], [2.0, 0, 0], [-2.0 * math.cos(bend), 2.0 * math.sin(bend), 0]]
     velocities = np.zeros((1, 3, 3))
     velocities[0, 2] = rate * 2.0 * np.array([math.sin(bend), math.cos(bend), 0])
-    trajectory = make_trajectory(
-        ("Pb", "I", "I"), positions, np.zeros((3, 3)), pbc=False, velocities=velocities
-    )
+    trajectory = make_trajectory(("Pb", "I", "I"), positions, np.zeros((3, 3)), pbc=False, velocities=velocities)
     sf = SymmetryFunctions(r_s=(2.0,), theta_s=(1.0,), r_cut=5.0)
     fc = 0.5 * math.cos(math.pi * 2.0 / 5.0) + 0.5
     expected = -math.sin(math.pi - bend - 1.0) * -rate * fc**2

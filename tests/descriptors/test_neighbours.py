@@ -39,8 +39,7 @@ def test_all_images_equal_vesin(cell, radius):
 
 
 @pytest.mark.parametrize(
-    "pbc",
-    [(True, True, False), (True, False, True), (False, False, True), (False, True, False), (False,) * 3],
+    "pbc", [(True, True, False), (True, False, True), (False, False, True), (False, True, False), (False,) * 3]
 )
 @pytest.mark.parametrize("cell", ["triclinic", "skewed"])
 def test_partial_periodicity_equals_ase(cell, pbc):
@@ -77,9 +76,7 @@ def test_minimum_image_equals_ase(cell, radius):
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(0, 2**31),
-    pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
-    radius=st.floats(1.5, 4.0),
+    seed=st.integers(0, 2**31), pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()), radius=st.floats(1.5, 4.0)
 )
 def test_large_cells_searched_by_bins_equal_vesin(seed, pbc, radius):
     rng = np.random.default_rng(seed)
@@ -97,12 +94,7 @@ def test_bins_are_used_where_the_cell_is_large():
     from hopcast.descriptors.neighbours import bin_frame, wrap_frame
 
     trajectory = random_trajectory(cell=np.eye(3) * 20.0, n_atoms=100, n_frames=1)
-    wrapped, n_bins, start, order = (
-        np.empty((100, 3)),
-        np.ones(3, int),
-        np.zeros(2000, int),
-        np.empty(100, int),
-    )
+    wrapped, n_bins, start, order = (np.empty((100, 3)), np.ones(3, int), np.zeros(2000, int), np.empty(100, int))
     wraps, place = np.empty((100, 3), int), np.empty((100, 3), int)
     periodic = np.ones(3, dtype=bool)
     wrap_frame(trajectory.positions[0], np.eye(3) / 20.0, periodic, wrapped, wraps)
@@ -121,11 +113,6 @@ def test_an_atom_alone_in_space_has_no_neighbours():
 def test_a_cell_that_puts_an_atom_on_its_own_image_is_refused():
     # a cell that does not repeat along its short vector is fine, one that does is not
     flat = np.diag([9e4, 9e4, 9e-7])
-    assert (
-        len(frame_neighbours(make_trajectory("H", [[0, 0, 0]], flat, pbc=(True, True, False)), 0, 5.0)[0])
-        == 0
-    )
-    with pytest.raises(
-        InputError, match="linearly independent lattice vectors along the periodic directions a, b, c"
-    ):
+    assert len(frame_neighbours(make_trajectory("H", [[0, 0, 0]], flat, pbc=(True, True, False)), 0, 5.0)[0]) == 0
+    with pytest.raises(InputError, match="linearly independent lattice vectors along the periodic directions a, b, c"):
         frame_neighbours(make_trajectory("H", [[0, 0, 0]], flat), 0, 5.0)

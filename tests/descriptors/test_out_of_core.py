@@ -70,9 +70,7 @@ def test_memory_is_that_of_chunks_not_of_the_trajectory(on_disk: hc.Trajectory) 
 
 
 def test_what_is_wrong_is_said_before_the_work(on_disk: hc.Trajectory) -> None:
-    with pytest.raises(
-        InputError, match=r"`out` must have the shape \(3000, 20, 6\), but has \(3000, 20, 5\)"
-    ):
+    with pytest.raises(InputError, match=r"`out` must have the shape \(3000, 20, 6\), but has \(3000, 20, 5\)"):
         FUNCTIONS.transform(on_disk, out=np.empty((3000, 20, 5)))
     with pytest.raises(ConfigError, match="`chunk_frames` must be at least 1"):
         FUNCTIONS.transform_chunks(on_disk, chunk_frames=0)

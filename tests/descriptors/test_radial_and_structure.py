@@ -61,9 +61,12 @@ def test_their_rates_equal_differences() -> None:
     rate = np.array([[0.004, 0.001, 0.0], [-0.002, 0.003, 0.001], [0.0, 0.002, -0.005]])
     v = np.random.default_rng(1).normal(scale=0.02, size=base.positions[0].shape)
     moving = dataclasses.replace(
-        base, positions=base.positions[0] + times * v, velocities=np.broadcast_to(v, (5, *v.shape)).copy(),
-        cell=base.cell + times * rate, timestep=h,
-    )  # fmt: skip
+        base,
+        positions=base.positions[0] + times * v,
+        velocities=np.broadcast_to(v, (5, *v.shape)).copy(),
+        cell=base.cell + times * rate,
+        timestep=h,
+    )
     G = RADIAL.transform(moving)
     expected = (8 * (G[3] - G[1]) - (G[4] - G[0])) / (12 * h)
     assert np.abs(expected).max() > 1e-2
@@ -83,9 +86,7 @@ def test_radial_parameters_come_from_the_trajectory_and_back_from_plain_data() -
 
 def test_radial_functions_refuse_other_elements_and_nonsense() -> None:
     other = make_trajectory(["Cs", "Br"], np.array([[0.0, 0, 0], [3.0, 0, 0]]), 12.0 * np.eye(3))
-    with pytest.raises(
-        InputError, match="only Cs, Pb, I, for which these radial functions were made, but holds Br"
-    ):
+    with pytest.raises(InputError, match="only Cs, Pb, I, for which these radial functions were made, but holds Br"):
         RADIAL.transform(other)
     with pytest.raises(ConfigError, match="name each element once"):
         dataclasses.replace(RADIAL, elements=("I", "I"))
@@ -107,15 +108,18 @@ def test_structural_numbers_of_a_cubic_perovskite() -> None:
     values = dict(zip(found.labels, found.transform(trajectory)[0], strict=True))
     assert values == pytest.approx(
         {
-            "Pb-I mean": 3.1, "Pb-I spread": 0.0, "Pb-I shortest": 3.1, "Pb-I longest": 3.1, "Pb-I-Pb mean": math.pi,
-            "Pb-I-Pb spread": 0.0, "Pb-I-Pb smallest": math.pi, "Pb-I asymmetry": 0.0,
+            "Pb-I mean": 3.1,
+            "Pb-I spread": 0.0,
+            "Pb-I shortest": 3.1,
+            "Pb-I longest": 3.1,
+            "Pb-I-Pb mean": math.pi,
+            "Pb-I-Pb spread": 0.0,
+            "Pb-I-Pb smallest": math.pi,
+            "Pb-I asymmetry": 0.0,
         },
         abs=1e-6,
-    )  # fmt: skip
-    assert [b.centre + b.bridge for b in StructuralNumbers.from_trajectory(trajectory).bonds] == [
-        "PbI",
-        "CsI",
-    ]
+    )
+    assert [b.centre + b.bridge for b in StructuralNumbers.from_trajectory(trajectory).bonds] == ["PbI", "CsI"]
 
 
 def test_a_tilt_bends_every_bridge_by_its_angle() -> None:
@@ -163,9 +167,10 @@ def test_structural_numbers_do_not_depend_on_order_place_or_replication() -> Non
     doubled = dataclasses.replace(
         trajectory,
         positions=np.concatenate([trajectory.positions, trajectory.positions + trajectory.cell[0]], axis=1),
-        numbers=np.tile(trajectory.numbers, 2), velocities=None,
+        numbers=np.tile(trajectory.numbers, 2),
+        velocities=None,
         cell=trajectory.cell * np.array([[2.0], [1.0], [1.0]]),
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(found.transform(doubled), reference, rtol=1e-9, atol=1e-12)
     G, G2 = RADIAL.transform(trajectory), RADIAL.transform(doubled)
     pooled = pool_elements(G, trajectory, spread=True)

@@ -81,12 +81,8 @@ def test_the_next_shell_is_taken_where_the_first_has_fewer_than_two(caplog):
 
 def test_cutoffs_of_both_modes():
     small, large = from_ase(perovskite(6.3)), from_ase(perovskite(12.6))
-    assert SymmetryFunctions.from_trajectory(small, mode="paper").r_cut == pytest.approx(
-        6.3 * math.sqrt(3) / 2
-    )
-    assert SymmetryFunctions.from_trajectory(large, mode="paper").r_cut == pytest.approx(
-        12.6 * math.sqrt(3) / 2
-    )
+    assert SymmetryFunctions.from_trajectory(small, mode="paper").r_cut == pytest.approx(6.3 * math.sqrt(3) / 2)
+    assert SymmetryFunctions.from_trajectory(large, mode="paper").r_cut == pytest.approx(12.6 * math.sqrt(3) / 2)
     assert SymmetryFunctions.from_trajectory(small).r_cut == pytest.approx(6.3 * math.sqrt(3) / 2)
     assert SymmetryFunctions.from_trajectory(large).r_cut == 9.1
     assert SymmetryFunctions.from_trajectory(small, mode="paper").images == "mic"
@@ -95,9 +91,7 @@ def test_cutoffs_of_both_modes():
 
 def test_a_cutoff_at_the_nearest_neighbours_says_that_functions_vanish():
     caesium_chloride = from_ase(bulk("CsCl", "cesiumchloride", a=4.12))
-    with pytest.warns(
-        QualityWarning, match=r"`r_cut` 3\.568 Å ends at the nearest neighbours, 3\.568 Å away"
-    ):
+    with pytest.warns(QualityWarning, match=r"`r_cut` 3\.568 Å ends at the nearest neighbours, 3\.568 Å away"):
         blind = SymmetryFunctions.from_trajectory(caesium_chloride)
     assert np.abs(blind.transform(caesium_chloride)).max() < 1e-12
     seeing = SymmetryFunctions.from_trajectory(caesium_chloride, r_cut=6.0)
@@ -136,9 +130,7 @@ def test_sparse_matter_is_searched_until_neighbours_are_found():
 
 
 def test_paper_mode_of_a_molecule_is_refused():
-    with pytest.raises(
-        ConfigError, match="Half the body diagonal of the cell needs a trajectory that is periodic"
-    ):
+    with pytest.raises(ConfigError, match="Half the body diagonal of the cell needs a trajectory that is periodic"):
         SymmetryFunctions.from_trajectory(from_ase(molecule("H2O")), mode="paper")
     assert SymmetryFunctions.from_trajectory(from_ase(molecule("H2O"))).r_cut == 9.1
 
@@ -156,6 +148,4 @@ def test_a_cell_for_each_frame_is_followed():
     base = from_ase(perovskite(6.0), n_frames=2)
     scale = np.array([1.0, 1.2])[:, None, None]
     trajectory = dataclasses.replace(base, positions=base.positions * scale, cell=base.cell * scale)
-    assert find_shells(trajectory).r_s == pytest.approx(
-        1.1 * 6.0 * np.array([math.sqrt(3) / 2, math.sqrt(0.5), 0.5])
-    )
+    assert find_shells(trajectory).r_s == pytest.approx(1.1 * 6.0 * np.array([math.sqrt(3) / 2, math.sqrt(0.5), 0.5]))

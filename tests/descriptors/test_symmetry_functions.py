@@ -67,9 +67,7 @@ def test_any_triangle_gives_the_definition(zeta):
 
 def test_atoms_without_two_neighbours_have_zeros():
     positions = [[0, 0, 0], [2, 0, 0], [30, 0, 0]]
-    trajectory = make_trajectory(
-        ("H", "H", "H"), positions, np.zeros((3, 3)), pbc=False, velocities=np.ones((1, 3, 3))
-    )
+    trajectory = make_trajectory(("H", "H", "H"), positions, np.zeros((3, 3)), pbc=False, velocities=np.ones((1, 3, 3)))
     for sf in (THREE, dataclasses.replace(THREE, zeta=2.0)):
         assert np.all(sf.transform(trajectory) == 0.0)
         assert np.all(sf.transform_derivative(trajectory) == 0.0)
@@ -96,9 +94,7 @@ def test_equals_brute_force(zeta, images):
 @pytest.mark.parametrize("n_r", [1, 2, 4])
 @pytest.mark.parametrize("n_theta", [1, 5])
 def test_any_number_of_centres_in_the_order_r_slow_theta_fast(n_r, n_theta):
-    sf = SymmetryFunctions(
-        r_s=tuple(np.linspace(2, 5, n_r)), theta_s=tuple(np.linspace(0.3, 3, n_theta)), r_cut=5.0
-    )
+    sf = SymmetryFunctions(r_s=tuple(np.linspace(2, 5, n_r)), theta_s=tuple(np.linspace(0.3, 3, n_theta)), r_cut=5.0)
     G = sf.transform(TRICLINIC)
     assert G.shape == (3, 6, n_r * n_theta)
     for s, r_s in enumerate(sf.r_s):
@@ -110,9 +106,7 @@ def test_any_number_of_centres_in_the_order_r_slow_theta_fast(n_r, n_theta):
 @pytest.mark.parametrize("pbc", [(True, True, False), (False, True, False), (False, False, False)])
 def test_equals_brute_force_where_not_all_directions_repeat(pbc):
     trajectory = random_trajectory(seed=1, pbc=pbc, n_frames=1)
-    assert THREE.transform(trajectory) == pytest.approx(
-        brute_transform(trajectory, THREE), rel=1e-12, abs=1e-13
-    )
+    assert THREE.transform(trajectory) == pytest.approx(brute_transform(trajectory, THREE), rel=1e-12, abs=1e-13)
 
 
 def test_direct_sum_equals_factored_sum(monkeypatch):
@@ -149,9 +143,7 @@ def test_float32_positions_are_taken_as_they_are():
 def test_a_cell_for_each_frame():
     cells = TRICLINIC.cell * np.array([1.0, 1.03, 0.97])[:, None, None]
     trajectory = dataclasses.replace(TRICLINIC, cell=cells)
-    assert THREE.transform(trajectory) == pytest.approx(
-        brute_transform(trajectory, THREE), rel=1e-12, abs=1e-13
-    )
+    assert THREE.transform(trajectory) == pytest.approx(brute_transform(trajectory, THREE), rel=1e-12, abs=1e-13)
     # each frame as if it were alone
     for frame in range(3):
         alone = dataclasses.replace(TRICLINIC, cell=cells[frame])[frame : frame + 1]
@@ -244,9 +236,7 @@ def test_a_frame_does_not_depend_on_the_others():
 def test_counted_neighbours_are_those_of_a_simple_cubic_crystal():
     trajectory = make_trajectory(("Po",), [[0.1, 0.2, 0.3]], np.eye(3) * 3.0)
     for r_cut, shells in ((3.1, 6), (4.3, 18), (5.3, 26), (6.1, 32)):
-        assert (
-            SymmetryFunctions(r_s=(3.0,), theta_s=(1.0,), r_cut=r_cut).count_neighbours(trajectory) == shells
-        )
+        assert SymmetryFunctions(r_s=(3.0,), theta_s=(1.0,), r_cut=r_cut).count_neighbours(trajectory) == shells
 
 
 def test_minimum_image_beyond_half_the_cell_is_a_warning():
@@ -335,10 +325,6 @@ def test_a_chunk_of_no_frames_is_refused():
 
 
 def test_a_slab_without_its_lattice_is_refused():
-    trajectory = make_trajectory(
-        ("H", "H"), [[0, 0, 0], [1, 0, 0]], np.diag([3.0, 0.0, 9.0]), pbc=(True, True, False)
-    )
-    with pytest.raises(
-        InputError, match="linearly independent lattice vectors along the periodic directions a, b"
-    ):
+    trajectory = make_trajectory(("H", "H"), [[0, 0, 0], [1, 0, 0]], np.diag([3.0, 0.0, 9.0]), pbc=(True, True, False))
+    with pytest.raises(InputError, match="linearly independent lattice vectors along the periodic directions a, b"):
         THREE.transform(trajectory)

@@ -26,9 +26,7 @@ def clean(n_frames=700, timestep=0.5):
     move, speed = positions - home, velocities
     levels = [
         -1.0 + 2.4 * np.einsum("tax,ax->t", move, weight[..., 0]),
-        0.2
-        + 3.0 * np.einsum("tax,ax->t", move, weight[..., 1])
-        + 1.0 * (move[:, 0, 0] ** 2 - move[:, 1, 2] ** 2),
+        0.2 + 3.0 * np.einsum("tax,ax->t", move, weight[..., 1]) + 1.0 * (move[:, 0, 0] ** 2 - move[:, 1, 2] ** 2),
         2.2 + 2.4 * np.einsum("tax,ax->t", move, weight[..., 0] - weight[..., 1]),
     ]
     middle = 0.5 * (speed[1:] + speed[:-1])

@@ -87,9 +87,7 @@ def test_states_of_one_band_are_not_judged_as_a_band_gap(healthy):
     for occupied in (None, 0):
         found = check(change(ham, energies=band, n_occupied=occupied))
         assert not {"units", "dephasing", "closed gap"} & set(found.named()), found.to_text()
-    assert (
-        "does not stand out" in verdict_of(check(change(ham, energies=band, n_occupied=None)), "pair").finding
-    )
+    assert "does not stand out" in verdict_of(check(change(ham, energies=band, n_occupied=None)), "pair").finding
 
 
 def energies_in_hartree(ham, path):
@@ -300,9 +298,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "plant"), [(name, plant) for name, plants in FAULTS.items() for plant in plants]
-)
+@pytest.mark.parametrize(("name", "plant"), [(name, plant) for name, plants in FAULTS.items() for plant in plants])
 def test_each_planted_fault_is_named(healthy, name, plant):
     ham, path = plant(*healthy)
     found = check(ham, path)
@@ -315,12 +311,19 @@ def test_each_planted_fault_is_named(healthy, name, plant):
 @pytest.mark.parametrize(
     ("plant", "name", "frame"),
     [
-        (energy_spike, "spikes", 321), (coupling_spike, "spikes", 321), (swapped_states, "swaps", 200), (trivial_crossing, "swaps", 300),
-        (repeated_energies, "duplicate frames", 51), (unknown_frame, "duplicate frames", 51), (missing_energies, "missing frames", 299),
-        (wrap_jump, "wrap jumps", 400), (reordered, "order of atoms", 400), (repeated_geometry, "duplicate geometries", 51),
+        (energy_spike, "spikes", 321),
+        (coupling_spike, "spikes", 321),
+        (swapped_states, "swaps", 200),
+        (trivial_crossing, "swaps", 300),
+        (repeated_energies, "duplicate frames", 51),
+        (unknown_frame, "duplicate frames", 51),
+        (missing_energies, "missing frames", 299),
+        (wrap_jump, "wrap jumps", 400),
+        (reordered, "order of atoms", 400),
+        (repeated_geometry, "duplicate geometries", 51),
         (missing_geometry, "missing geometries", 299),
     ],
-)  # fmt: skip
+)
 def test_the_first_frame_of_a_fault_is_told(healthy, plant, name, frame):
     verdict = next(v for v in check(*plant(*healthy)).verdicts if v.name == name)
     assert verdict.frames[0] == frame
@@ -332,9 +335,7 @@ def test_alignment_is_not_told_from_few_independent_values():
     for start, length in ((0, 200), (400, 200), (500, 200), (0, 300), (150, 300)):
         piece = slice(start, start + length)
         verdict = next(
-            v
-            for v in check(data.hamiltonian[piece], data.trajectory[piece]).verdicts
-            if v.name == "alignment"
+            v for v in check(data.hamiltonian[piece], data.trajectory[piece]).verdicts if v.name == "alignment"
         )
         assert verdict.level == "skipped"
         assert "independent values" in verdict.finding
@@ -396,9 +397,7 @@ def test_the_potential_energy_that_frames_carry(healthy):
     energies = -500 + 0.05 * np.sin(np.arange(path.n_frames) / 3)
     assert "potential energy" not in check(None, path, potential_energies=energies).named()
     drifting = energies + np.linspace(0, 1, path.n_frames)
-    verdict = next(
-        v for v in check(None, path, potential_energies=drifting).verdicts if v.name == "potential energy"
-    )
+    verdict = next(v for v in check(None, path, potential_energies=drifting).verdicts if v.name == "potential energy")
     assert verdict.level == "bad"
     assert verdict.evidence["shift_meV"] == pytest.approx(750, rel=0.01)
 

@@ -30,15 +30,26 @@ def verdict_of(found, name):
 
 def frames_of(path, order, numbers=None):
     return change(
-        path, positions=path.positions[order], velocities=None, frame_numbers=None if numbers is None else np.asarray(numbers)
-    )  # fmt: skip
+        path,
+        positions=path.positions[order],
+        velocities=None,
+        frame_numbers=None if numbers is None else np.asarray(numbers),
+    )
 
 
 def states_of(ham, order, numbers=None):
     """A Hamiltonian on some frames; a coupling belongs to its first frame."""
     order = np.asarray(order)
     nac = ham.nac[np.minimum(order[:-1], ham.n_steps - 1)]
-    return change(ham, energies=ham.energies[order], nac=nac, energy_known=None, nac_known=None, overlaps=None, frame_numbers=numbers)  # fmt: skip
+    return change(
+        ham,
+        energies=ham.energies[order],
+        nac=nac,
+        energy_known=None,
+        nac_known=None,
+        overlaps=None,
+        frame_numbers=numbers,
+    )
 
 
 ALL = np.arange(700)
@@ -95,7 +106,10 @@ def test_a_gap_in_a_hamiltonian(healthy):
     ham, _ = healthy
     times = np.arange(900) * 0.5
     rng = np.random.default_rng(2)
-    energies = np.stack([0.15 * np.sin(w * times + p) for w, p in zip(rng.uniform(0.02, 0.05, 4), rng.uniform(0, 6, 4), strict=True)], axis=1)  # fmt: skip
+    energies = np.stack(
+        [0.15 * np.sin(w * times + p) for w, p in zip(rng.uniform(0.02, 0.05, 4), rng.uniform(0, 6, 4), strict=True)],
+        axis=1,
+    )
     energies += np.arange(4) * 2.0
     nac = np.zeros((899, 4, 4))
     nac[:, 0, 1], nac[:, 1, 0] = 1e-3, -1e-3
@@ -117,11 +131,7 @@ def test_a_gap_in_a_hamiltonian(healthy):
 @pytest.mark.parametrize(
     ("numbers", "level", "words"),
     [
-        (
-            [*range(1, 206), *range(201, 401)],
-            "bad",
-            "number 205 (frame 204) is followed by 201: 5 numbers come twice",
-        ),
+        ([*range(1, 206), *range(201, 401)], "bad", "number 205 (frame 204) is followed by 201: 5 numbers come twice"),
         ([*range(1, 206), *range(1, 201)], "warn", "begin anew after 205 (frame 204): 2 runs are joined"),
         ([*range(1, 206), *range(226, 401)], "bad", "number 205 (frame 204) is followed by 226"),
         ([*range(1, 206), 205, *range(206, 401)], "bad", "number 205 (frame 204) is repeated"),
@@ -220,9 +230,7 @@ def at_temperature(kelvin, periodic, rest, n_atoms=5, n_frames=4000):
 
     numbers = [6, 1, 1, 8, 1][:n_atoms]
     m = atomic_masses[numbers] * AMU
-    home = np.array([[0, 0, 0], [1.1, 0, 0.2], [-0.4, 1.0, 0.1], [0.3, -0.5, 1.3], [-0.9, -0.6, -0.7]])[
-        :n_atoms
-    ]
+    home = np.array([[0, 0, 0], [1.1, 0, 0.2], [-0.4, 1.0, 0.1], [0.3, -0.5, 1.3], [-0.9, -0.6, -0.7]])[:n_atoms]
     velocities = rng.normal(size=(n_frames, n_atoms, 3)) * np.sqrt(8.617333262e-5 * kelvin / m)[:, None]
     if rest:
         velocities -= np.einsum("tax,a->tx", velocities, m)[:, None] / m.sum()

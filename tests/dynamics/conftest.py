@@ -35,9 +35,7 @@ def constant() -> Builder:
 def wavy() -> Builder:
     """Build a Hamiltonian whose gap and coupling oscillate, not closed as a loop."""
 
-    def build(
-        n_frames: int = 61, timestep: float = 1.0, scale: float = 1.0, gap: float = 0.6
-    ) -> VibronicHamiltonian:
+    def build(n_frames: int = 61, timestep: float = 1.0, scale: float = 1.0, gap: float = 0.6) -> VibronicHamiltonian:
         t = timestep * np.arange(n_frames)
         half = t[:-1] + 0.5 * timestep
         gaps = gap + 0.12 * np.sin(0.11 * t) + 0.05 * np.cos(0.37 * t + 1.0)
@@ -48,9 +46,14 @@ def wavy() -> Builder:
 
 
 def many_states(
-    n_states: int = 4, n_frames: int = 61, timestep: float = 1.0, scale: float = 0.02, spacing: float = 0.15,
-    periodic: bool = False, imaginary: float = 0.0,
-) -> VibronicHamiltonian:  # fmt: skip
+    n_states: int = 4,
+    n_frames: int = 61,
+    timestep: float = 1.0,
+    scale: float = 0.02,
+    spacing: float = 0.15,
+    periodic: bool = False,
+    imaginary: float = 0.0,
+) -> VibronicHamiltonian:
     """Ladder of moving states, each coupled to all others."""
     t = timestep * np.arange(n_frames)
     half = t[:-1] + 0.5 * timestep

@@ -33,10 +33,16 @@ def broken(ladder, tmp_path, monkeypatch):
     nac[6] = np.nan
     write("unknown.h5", nac=nac)
     for name, text in {
-        "zero": "0 5 5\n5 0 0\n5 0 0\n", "negative": "0 5 5\n5 0 -1\n5 -1 0\n", "nan": "0 5 5\n5 0 nan\n5 nan 0\n",
-        "skew": "0 5 5\n6 0 5\n5 5 0\n", "small": "0 5\n5 0\n", "ragged": "0 5\n5 0 3\n", "frames": "0 1\n99 1\n",
-        "words": "0 one\n", "wide": "0 1 2\n",
-    }.items():  # fmt: skip
+        "zero": "0 5 5\n5 0 0\n5 0 0\n",
+        "negative": "0 5 5\n5 0 -1\n5 -1 0\n",
+        "nan": "0 5 5\n5 0 nan\n5 nan 0\n",
+        "skew": "0 5 5\n6 0 5\n5 5 0\n",
+        "small": "0 5\n5 0\n",
+        "ragged": "0 5\n5 0 3\n",
+        "frames": "0 1\n99 1\n",
+        "words": "0 one\n",
+        "wide": "0 1 2\n",
+    }.items():
         (tmp_path / f"{name}.txt").write_text(text)
     monkeypatch.chdir(tmp_path)
 
@@ -55,7 +61,11 @@ def broken(ladder, tmp_path, monkeypatch):
         ("uneven.h5", 3, r"`nac` must be anti-Hermitian .* mid-point 7 deviates by 0\.005 eV"),
         ("unsorted.h5 -m bl-lz", 3, "states in energy order, but they are not at frame 11"),
         ("closed.h5", 3, r"gap must stay open .* is -0\.01 eV at frame 13"),
-        ("large.h5", 3, "rotate by at most 0.5 rad in a sub-step, but does by .* rad after frame 5.*`--substeps` to at least 7"),
+        (
+            "large.h5",
+            3,
+            "rotate by at most 0.5 rad in a sub-step, but does by .* rad after frame 5.*`--substeps` to at least 7",
+        ),
         ("unknown.h5", 3, "1 couplings are unknown .the first at mid-point 6"),
         ("ok.h5 --timestep 2", 3, "has frames 1 fs apart, but `--timestep` is 2 fs"),
         ("ok.h5 --duration 0.3", 3, "`--duration` must hold at least one step of the data, 1 fs, but is 0.3 fs"),
@@ -84,16 +94,24 @@ def broken(ladder, tmp_path, monkeypatch):
         ("ok.h5 --initial-times 0,x", 3, "must hold frames, or name a file"),
         ("ok.h5 --initial-times 0 --every 2", 2, "--every and --initial-times exclude each other"),
         ("ok.h5 --no-loop --initial-times 50 --duration 20", 3, "between frames 0 and 40 .*, but holds 50"),
-        ("ok.h5 --no-loop --duration 1000", 3, "`--duration` must not exceed the 60 fs of the trajectory without `--loop`"),
+        (
+            "ok.h5 --no-loop --duration 1000",
+            3,
+            "`--duration` must not exceed the 60 fs of the trajectory without `--loop`",
+        ),
         ("ok.h5 --trajectories 0", 2, "`n_trajectories` must be at least 1, but is 0"),
-        ("ok.h5 --convention foo", 2, "`tau_convention` must be one of `gaussian`, `e-folding`, `pyxaid`, `libra`, but is `foo`"),
+        (
+            "ok.h5 --convention foo",
+            2,
+            "`tau_convention` must be one of `gaussian`, `e-folding`, `pyxaid`, `libra`, but is `foo`",
+        ),
         ("ok.h5 --rule foo", 2, "`--rule` must be one of"),
         ("ok.h5 --waiting foo", 2, "`--waiting` must be one of"),
         ("ok.h5 --substeps 0", 3, "`--substeps` must be at least 1"),
         ("ok.h5 --seed -1", 2, "`--seed` must be at least 0, but is -1"),
         ("ok.h5 -m exact", 2, "`exact` needs two states, but the Hamiltonian has 3"),
     ],
-)  # fmt: skip
+)
 def test_one_sentence_and_nothing_written(broken, tmp_path, capsys, words, code, message) -> None:
     first, *rest = words.split()
     assert broken(first, "--states", "0-2", *rest) == code

@@ -57,9 +57,16 @@ def test_rabi_and_pure_rotation(constant, method, e, v, spectators) -> None:  # 
     # error of the split propagators: (V dt_sub / hbar)^3 / 12 of a rotation in each of 60 or more sub-steps, below 1e-3
     n = 4000 if method != "msdm" else 1000
     found = run_dynamics(
-        beside_spectator(constant(e, v, 1.0), spectators), method, duration=60.0, n_times=61, n_trajectories=n,
-        initial_times=[0], dephasing_time=10.0 if method != "msdm" else np.inf, temperature=None, absorbing=False,
-    )  # fmt: skip
+        beside_spectator(constant(e, v, 1.0), spectators),
+        method,
+        duration=60.0,
+        n_times=61,
+        n_trajectories=n,
+        initial_times=[0],
+        dephasing_time=10.0 if method != "msdm" else np.inf,
+        temperature=None,
+        absorbing=False,
+    )
     width = np.sqrt(e**2 + 4 * v**2)
     expected = 4 * v**2 / width**2 * np.sin(width * found.times / (2 * HBAR)) ** 2
     if e < 1e-6:
@@ -105,13 +112,19 @@ def test_landau_zener(series, method, speed, expected) -> None:  # T3
     coupling = HBAR * speed * v / ((speed * middle) ** 2 + 4 * v**2)
     ham = beside_spectator(series(np.sqrt((speed * t) ** 2 + 4 * v**2), coupling, dt))
     found = run_dynamics(
-        ham, method, duration=2 * half * dt, n_times=801, n_trajectories=n, initial_times=[0], dephasing_time=10.0,
-        temperature=None, absorbing=False, loop=False,
-    )  # fmt: skip
-    late = found.populations[-160:, 0].mean()  # over the ringing, which is 0.5 % here
-    assert late == pytest.approx(
-        expected, abs=0.006 if method == "ehrenfest" else 0.006 + 4.5 * 0.5 / np.sqrt(n)
+        ham,
+        method,
+        duration=2 * half * dt,
+        n_times=801,
+        n_trajectories=n,
+        initial_times=[0],
+        dephasing_time=10.0,
+        temperature=None,
+        absorbing=False,
+        loop=False,
     )
+    late = found.populations[-160:, 0].mean()  # over the ringing, which is 0.5 % here
+    assert late == pytest.approx(expected, abs=0.006 if method == "ehrenfest" else 0.006 + 4.5 * 0.5 / np.sqrt(n))
 
 
 @pytest.mark.parametrize(
@@ -121,9 +134,15 @@ def test_haken_strobl(constant, gap, coupling, tau, rate) -> None:  # T4
     # measurements at the constant rate 1/tau are the white noise's dephasing; tolerance: sampling
     n = 4000
     found = run_dynamics(
-        beside_spectator(constant(gap, coupling, 0.5)), duration=600.0, dephasing_time=times_of(tau), temperature=None,
-        absorbing=False, initial_times=[0], n_trajectories=n, n_times=31,
-    )  # fmt: skip
+        beside_spectator(constant(gap, coupling, 0.5)),
+        duration=600.0,
+        dephasing_time=times_of(tau),
+        temperature=None,
+        absorbing=False,
+        initial_times=[0],
+        n_trajectories=n,
+        n_times=31,
+    )
     expected = 0.5 * (1 + np.exp(-rate * found.times))
     late = found.times > 60  # the first dephasing times are no exponential
     assert np.abs(scores(found.populations[late, 1], expected[late], n)).max() < 4.5
@@ -134,9 +153,13 @@ def test_haken_strobl(constant, gap, coupling, tau, rate) -> None:  # T4
 def test_first_passage(constant, gap, coupling, dt, tau) -> None:  # T5
     n = 4000
     found = run_dynamics(
-        beside_spectator(constant(gap, coupling, dt)), duration=1500.0, dephasing_time=times_of(tau),
-        initial_times=[0], n_trajectories=n, n_times=31,
-    )  # fmt: skip
+        beside_spectator(constant(gap, coupling, dt)),
+        duration=1500.0,
+        dephasing_time=times_of(tau),
+        initial_times=[0],
+        n_trajectories=n,
+        n_times=31,
+    )
     rate = bare_rate(gap, coupling, tau, found.substep)
     # every measurement in the upper state starts anew: geometric up to the first waiting time
     expected = np.exp(-rate * found.times)
@@ -161,9 +184,15 @@ def test_deterministic_survival_is_geometric(constant, rule) -> None:  # T6
     events = int(tau / (4 * v**2 / width**2) / (m * grid.substep)) - 1
     steps = int(np.ceil(events * m * grid.substep))
     found = run_dynamics(
-        ham, rule=rule, waiting="deterministic", duration=float(steps), dephasing_time=times_of(tau), n_trajectories=n,
-        initial_times=[0], n_times=steps + 1,
-    )  # fmt: skip
+        ham,
+        rule=rule,
+        waiting="deterministic",
+        duration=float(steps),
+        dephasing_time=times_of(tau),
+        n_trajectories=n,
+        initial_times=[0],
+        n_times=steps + 1,
+    )
     happened = (found.times * grid.n_substeps + 1e-6).astype(int) // m
     assert happened[-1] >= 10
     assert np.abs(scores(found.populations[:, 1], (1 - hop(m)) ** happened, n)).max() < 4.5
@@ -187,8 +216,11 @@ def test_noisy_gaps_turn_alike(series, noise) -> None:  # T4 and T7: the same no
     for substeps in (2, 4, 8):  # split: second order
         c, exact = np.eye(3, dtype=complex), np.eye(3, dtype=complex)
         grid = substep_grid(beside_spectator(two), substeps=substeps)
-        for split, u in zip(propagators(grid, 0, 100, split=True).reshape(-1, 3, 3),
-                            propagators(grid, 0, 100).reshape(-1, 3, 3), strict=True):  # fmt: skip
+        for split, u in zip(
+            propagators(grid, 0, 100, split=True).reshape(-1, 3, 3),
+            propagators(grid, 0, 100).reshape(-1, 3, 3),
+            strict=True,
+        ):
             c, exact = split @ c, u @ exact
         errors.append(np.abs(np.abs(c) ** 2 - np.abs(exact) ** 2).max())
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.15)
@@ -206,11 +238,17 @@ def test_dephasing_is_that_of_the_pair(series) -> None:  # T8
 def test_decay_of_mixing_faster_than_the_coupling_slows_the_rate(constant) -> None:  # T11: Omega << r << 1/dt
     rates = [
         run_dynamics(
-            beside_spectator(constant(0.004, 0.004, 0.1)), "msdm", duration=60.0, dephasing_time=times_of(tau),
-            n_trajectories=3000, initial_times=[0], n_times=61, temperature=None,
+            beside_spectator(constant(0.004, 0.004, 0.1)),
+            "msdm",
+            duration=60.0,
+            dephasing_time=times_of(tau),
+            n_trajectories=3000,
+            initial_times=[0],
+            n_times=61,
+            temperature=None,
         ).rate.value
         for tau in (4.0, 2.0)
-    ]  # fmt: skip
+    ]
     assert rates[0] / rates[1] == pytest.approx(2.0, rel=0.3)  # statistical error of the ratio: 10 %
 
 
@@ -221,9 +259,7 @@ def test_order_norm_and_time_reversal(ladder, split, imaginary) -> None:  # T12
 
     def run(which: VibronicHamiltonian, substeps: int) -> np.ndarray:
         total = np.eye(5, dtype=complex)
-        for u in propagators(substep_grid(which, substeps=substeps, loop=False), split=split).reshape(
-            -1, 5, 5
-        ):
+        for u in propagators(substep_grid(which, substeps=substeps, loop=False), split=split).reshape(-1, 5, 5):
             total = u @ total
         return total
 
@@ -239,12 +275,16 @@ def test_order_norm_and_time_reversal(ladder, split, imaginary) -> None:  # T12
 
 @pytest.mark.parametrize("carrier", ["electron", "hole"])
 @pytest.mark.parametrize("engine", ["two states", "beside a spectator"])
-def test_exact_and_sampled_for_both_carriers_in_balance(
-    wavy, carrier, engine
-) -> None:  # with detailed balance
+def test_exact_and_sampled_for_both_carriers_in_balance(wavy, carrier, engine) -> None:  # with detailed balance
     two, n = wavy(scale=3.0, gap=0.3), 3000
-    options = {"duration": 600.0, "temperature": 1500.0, "absorbing": False, "initial_times": [0, 25], "n_times": 13,
-               "carrier": carrier}  # fmt: skip
+    options = {
+        "duration": 600.0,
+        "temperature": 1500.0,
+        "absorbing": False,
+        "initial_times": [0, 25],
+        "n_times": 13,
+        "carrier": carrier,
+    }
     exact = run_dynamics(two, "exact", dephasing_time=6.0, substeps=4, **options).populations
     ham, tau = two, 6.0
     if engine != "two states":
@@ -258,8 +298,6 @@ def test_exact_and_sampled_for_both_carriers_in_balance(
     found = run_dynamics(ham, dephasing_time=tau, substeps=4, n_trajectories=n, **options).populations
     assert exact[-1, 1] < 0.8
     assert np.abs(scores(found[1:, 1], exact[1:, 1], 2 * n)).max() < 4.5
-    bare = run_dynamics(
-        two, "exact", dephasing_time=6.0, substeps=4, **{**options, "temperature": None}
-    ).populations
+    bare = run_dynamics(two, "exact", dephasing_time=6.0, substeps=4, **{**options, "temperature": None}).populations
     assert abs(bare[-1, 1] - exact[-1, 1]) > 0.02  # the balance matters here
     assert np.exp(-0.3 / (KB * 1500)) < 0.2

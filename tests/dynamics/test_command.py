@@ -63,10 +63,7 @@ def test_results_of_a_run(source, tmp_path, capsys) -> None:
     assert not (tmp_path / "out/checkpoint").exists()
     # the same numbers again: replaced or resumed
     assert source(*RUN, "-o", "out") == 2
-    assert (
-        "`out` exists and is not empty. Choose another name, or continue with --resume"
-        in capsys.readouterr().err
-    )
+    assert "`out` exists and is not empty. Choose another name, or continue with --resume" in capsys.readouterr().err
     assert source(*RUN, "-o", "out", "--carrier", "hole", "--overwrite") == 0
     again = json.loads((tmp_path / "out/results.json").read_text())
     assert again["final_populations"] == record["final_populations"]
@@ -151,45 +148,25 @@ def test_times_of_a_file_are_those_of_the_states_of_the_hamiltonian(source, tmp_
     np.savetxt("DEPHTIME", times)
     np.savetxt("part.txt", times[1:, 1:])
     np.savetxt("decoherence_rates_icond0.txt", np.divide(1, times, where=times > 0, out=np.zeros_like(times)))
-    common = (
-        "ham.h5",
-        "--states",
-        "1-3",
-        "--duration",
-        "60",
-        "--trajectories",
-        "30",
-        "--every",
-        "20",
-        "-j",
-        "1",
-    )
+    common = ("ham.h5", "--states", "1-3", "--duration", "60", "--trajectories", "30", "--every", "20", "-j", "1")
     for number, file in enumerate(("DEPHTIME", "part.txt", "decoherence_rates_icond0.txt")):
         assert source(*common, "--carrier", carrier, "--dephasing", file, "-o", f"o{number}") == 0
     chosen = ham.select([1, 2, 3])
     expected = hc.run_dynamics(
-        hole_hamiltonian(chosen) if carrier == "hole" else chosen, duration=60.0, n_trajectories=30, initial_state=2, initial_times=[0, 20, 40],
+        hole_hamiltonian(chosen) if carrier == "hole" else chosen,
+        duration=60.0,
+        n_trajectories=30,
+        initial_state=2,
+        initial_times=[0, 20, 40],
         dephasing_time=times[1:, 1:][::-1, ::-1] if carrier == "hole" else times[1:, 1:],
-    )  # fmt: skip
+    )
     for number in range(3):
         np.testing.assert_array_equal(_populations(tmp_path / f"o{number}"), expected.populations)
 
 
 def test_exported_times_give_the_same_run_as_those_of_the_data(source, tmp_path) -> None:
     np.savetxt("DEPHTIME", dephasing_matrix(hc.read_hamiltonian("ham.h5")))
-    common = (
-        "ham.h5",
-        "--states",
-        "1-3",
-        "--duration",
-        "60",
-        "--trajectories",
-        "30",
-        "--every",
-        "20",
-        "-j",
-        "1",
-    )
+    common = ("ham.h5", "--states", "1-3", "--duration", "60", "--trajectories", "30", "--every", "20", "-j", "1")
     for carrier in ("electron", "hole"):
         assert source(*common, "--carrier", carrier, "--dephasing", "DEPHTIME", "-o", f"file-{carrier}") == 0
         assert source(*common, "--carrier", carrier, "-o", f"data-{carrier}") == 0
@@ -201,7 +178,10 @@ def test_exported_times_give_the_same_run_as_those_of_the_data(source, tmp_path)
 def test_dephasing_files_that_cannot_be_meant(source, capsys) -> None:
     np.savetxt("rates.txt", 0.05 * (1 - np.eye(4)))
     np.savetxt("six.txt", 5.0 * (1 - np.eye(6)))
-    for name, message in (("rates.txt", r"all are below 1 \(0.05 at most\), as rates"), ("six.txt", "for the 4 states of the Hamiltonian, or for the 2")):  # fmt: skip
+    for name, message in (
+        ("rates.txt", r"all are below 1 \(0.05 at most\), as rates"),
+        ("six.txt", "for the 4 states of the Hamiltonian, or for the 2"),
+    ):
         assert source("ham.h5", "--states", "1,2", "--dephasing", name, "-o", "out") == 3
         assert re.search(message, capsys.readouterr().err)
 
@@ -209,19 +189,7 @@ def test_dephasing_files_that_cannot_be_meant(source, capsys) -> None:
 def test_an_inicon_names_steps_and_bands_from_one(source, tmp_path, capsys) -> None:
     """Its line "21 3" is frame 20 in the third band; lines repeat; for a hole, the same bands."""
     (tmp_path / "INICON").write_text("  1  4\n 21  3\n 21  4\n 21  4\n 41  3\n")
-    common = (
-        "ham.h5",
-        "--states",
-        "0-3",
-        "--duration",
-        "20",
-        "--trajectories",
-        "30",
-        "--dephasing",
-        "8",
-        "-j",
-        "1",
-    )
+    common = ("ham.h5", "--states", "0-3", "--duration", "20", "--trajectories", "30", "--dephasing", "8", "-j", "1")
     assert source(*common, "--initial-times", "INICON", "-o", "a") == 0
     weights = [[0, 0, 0, 1], [0, 0, 1 / 3, 2 / 3], [0, 0, 1, 0]]
     options = {
@@ -248,9 +216,12 @@ def test_an_inicon_names_steps_and_bands_from_one(source, tmp_path, capsys) -> N
     np.testing.assert_array_equal(_populations(tmp_path / "c"), expected)
     capsys.readouterr()
     for words, message in (
-        (("--initial-times", "INICON", "--states", "0,1"), "line 1 must start in one of the states 0, 1, but names band 4, which is state 3"),
+        (
+            ("--initial-times", "INICON", "--states", "0,1"),
+            "line 1 must start in one of the states 0, 1, but names band 4, which is state 3",
+        ),
         (("--initial-times", "vasp/INICON", "--initial-state", "2"), "--initial-state must be left out"),
-    ):  # fmt: skip
+    ):
         assert source(*common, *words, "-o", "d") in (2, 3)
         assert message in capsys.readouterr().err
     (tmp_path / "starts").write_text("1 4\n21 3\n")
@@ -264,19 +235,7 @@ def test_our_own_inicon_starts_where_it_says(source, tmp_path) -> None:
     from hopcast.io import write_initial_conditions
 
     write_initial_conditions(tmp_path / "INICON", [1, 31], [4, 4])
-    common = (
-        "ham.h5",
-        "--states",
-        "0-3",
-        "--duration",
-        "20",
-        "--trajectories",
-        "30",
-        "--dephasing",
-        "8",
-        "-j",
-        "1",
-    )
+    common = ("ham.h5", "--states", "0-3", "--duration", "20", "--trajectories", "30", "--dephasing", "8", "-j", "1")
     assert source(*common, "--initial-times", "INICON", "-o", "a") == 0
     assert source(*common, "--initial-times", "0,30", "--initial-state", "3", "-o", "b") == 0
     np.testing.assert_array_equal(_populations(tmp_path / "a"), _populations(tmp_path / "b"))

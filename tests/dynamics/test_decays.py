@@ -25,7 +25,7 @@ def survival(times: np.ndarray, output: np.ndarray) -> np.ndarray:
         ("stretched", np.exp(-((T / 50) ** 0.5)), (50, 0.5), 100, (1 + 20**0.5) * np.exp(-(20**0.5))),
         ("biexponential", 0.3 * np.exp(-T / 20) + 0.7 * np.exp(-T / 250), (20, 250, 0.3), 181, 175 * np.exp(-4) / 181),
     ],
-)  # fmt: skip
+)
 def test_a_curve_without_noise_is_judged_by_its_deviation(name, curve, parameters, lifetime, beyond) -> None:
     fits = fit_decays(T, curve)
     assert fits.best.name == name
@@ -97,16 +97,14 @@ def test_no_time_beyond_what_the_window_can_show() -> None:
             fits = fit_decays(T, p)
         for model in fits.models:
             if model.name != "exponential":
-                assert max(model.parameters[: 2 if model.name == "biexponential" else 1]) <= LONGEST * T[
-                    -1
-                ] * (1 + 1e-9)
+                assert max(model.parameters[: 2 if model.name == "biexponential" else 1]) <= LONGEST * T[-1] * (
+                    1 + 1e-9
+                )
 
 
 def test_a_short_window_says_so() -> None:
     rng = np.random.default_rng(4)
-    with pytest.warns(
-        QualityWarning, match=r"% of the lifetime lies beyond the window \(1\d.* % decay in it\)"
-    ):
+    with pytest.warns(QualityWarning, match=r"% of the lifetime lies beyond the window \(1\d.* % decay in it\)"):
         fits = fit_decays(T, survival(rng.exponential(8000, 2000), T))
     assert fits.best.name == "exponential"
     assert fits.best.lifetime == pytest.approx(8000, rel=0.2)

@@ -114,9 +114,7 @@ def test_pyxaid_procedure(mode, n_frames) -> None:
     gap = 1.0 + np.convolve(0.05 * rng.normal(size=n_frames + 9), np.ones(10) / 3, mode="valid")
     found = pyxaid_rate(gap, 1.5, intercept=mode == 1)
     assert found == pytest.approx(plain_pyxaid(gap, 1.5, mode), rel=1e-9)
-    ham = VibronicHamiltonian(
-        energies=np.stack([0 * gap, gap], 1), nac=np.zeros((n_frames - 1, 2, 2)), timestep=1.5
-    )
+    ham = VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=np.zeros((n_frames - 1, 2, 2)), timestep=1.5)
     assert dephasing_time(ham, convention="pyxaid") == pytest.approx(1 / plain_pyxaid(gap, 1.5, 0), rel=1e-9)
     # late points below the limit count too, so the time is longer than that of our fit
     assert dephasing_time(ham, convention="pyxaid") > dephasing_time(ham, convention="e-folding")

@@ -54,14 +54,10 @@ def test_electron_and_hole_move_alone_where_nothing_recombines(ladder, imaginary
     nac = pair.nac.copy()
     nac[:, 0, 1:], nac[:, 1:, 0] = 0, 0
     together = propagators(substep_grid(dataclasses.replace(pair, nac=nac), substeps=8))
-    hole, electron = (
-        propagators(substep_grid(ham.select(bands), substeps=8)) for bands in (holes, electrons)
-    )
+    hole, electron = (propagators(substep_grid(ham.select(bands), substeps=8)) for bands in (holes, electrons))
     expected = np.einsum("tsab,tscd->tsacbd", np.abs(hole), np.abs(electron)).reshape(*hole.shape[:2], 6, 6)
     np.testing.assert_allclose(np.abs(together[..., 1:, 1:]), expected, atol=1e-12)
-    with pytest.raises(
-        InputError, match=r"must hold different bands, at least one each, but are \[1\] and \[1, 2\]"
-    ):
+    with pytest.raises(InputError, match=r"must hold different bands, at least one each, but are \[1\] and \[1, 2\]"):
         electron_hole_hamiltonian(ham, [1], [1, 2])
 
 

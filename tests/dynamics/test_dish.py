@@ -74,9 +74,18 @@ def test_engine_equals_the_plain_walk(series, rule: str, waiting: str, absorbing
     tau, temperature, steps, n = 2.5, 4000.0, 60, 1500
     plain = plain_dish(ham, rule, waiting, tau, temperature, steps, n, absorbing, seed=5)
     result = run_dynamics(
-        ham, rule=rule, waiting=waiting, duration=float(steps), temperature=temperature, dephasing_time=tau,
-        initial_times=[0], absorbing=absorbing, n_trajectories=20000, n_times=steps + 1, workers=1,
-    )  # fmt: skip
+        ham,
+        rule=rule,
+        waiting=waiting,
+        duration=float(steps),
+        temperature=temperature,
+        dephasing_time=tau,
+        initial_times=[0],
+        absorbing=absorbing,
+        n_trajectories=20000,
+        n_times=steps + 1,
+        workers=1,
+    )
     found = result.populations[:, 1]
     error = np.sqrt(np.clip(found * (1 - found), 1e-4, None) * (1 / n + 1 / 20000))
     z = (found - plain) / error
@@ -90,9 +99,14 @@ def test_engine_equals_the_plain_walk(series, rule: str, waiting: str, absorbing
 def test_sampling_agrees_with_the_exact_solver(wavy, temperature, substeps) -> None:
     ham = wavy(scale=2.0)
     options = {
-        "duration": 6000.0, "temperature": temperature, "dephasing_time": 6.0, "absorbing": temperature is None,
-        "n_times": 40, "substeps": substeps, "initial_times": np.arange(0, 60, 3),
-    }  # fmt: skip
+        "duration": 6000.0,
+        "temperature": temperature,
+        "dephasing_time": 6.0,
+        "absorbing": temperature is None,
+        "n_times": 40,
+        "substeps": substeps,
+        "initial_times": np.arange(0, 60, 3),
+    }
     exact = run_dynamics(ham, method="exact", **options).populations[:, 1]
     seeds = 8
     z, total = [], 0.0
@@ -144,9 +158,15 @@ def test_deterministic_survival_is_geometric(constant, rule: str) -> None:  # T6
     events = int(tau / (4 * v**2 / width**2) / (m * grid.substep)) - 1
     steps = int(np.ceil(events * m * grid.substep))
     result = run_dynamics(
-        ham, rule=rule, waiting="deterministic", duration=steps, dephasing_time=tau, n_trajectories=40000,
-        initial_times=[0], n_times=steps + 1,
-    )  # fmt: skip
+        ham,
+        rule=rule,
+        waiting="deterministic",
+        duration=steps,
+        dephasing_time=tau,
+        n_trajectories=40000,
+        initial_times=[0],
+        n_times=steps + 1,
+    )
     happened = (result.times * grid.n_substeps + 1e-6).astype(int) // m
     expected = (1 - p) ** happened
     assert happened[-1] >= 10
@@ -166,10 +186,17 @@ def test_deterministic_survival_is_geometric(constant, rule: str) -> None:  # T6
 def test_detailed_balance(constant, rule: str, waiting: str, tolerance: float) -> None:  # T9
     # statistical error 0.5 % (exponential), 3.5 % (deterministic)
     result = run_dynamics(
-        constant(0.05, 0.004, 1.0, n_frames=500), rule=rule, waiting=waiting,
-        duration=3e6 if waiting == "exponential" else 1e5, temperature=300.0,
-        dephasing_time=10.0, absorbing=False, n_trajectories=500 if waiting == "exponential" else 300, initial_times=[0], n_times=400,
-    )  # fmt: skip
+        constant(0.05, 0.004, 1.0, n_frames=500),
+        rule=rule,
+        waiting=waiting,
+        duration=3e6 if waiting == "exponential" else 1e5,
+        temperature=300.0,
+        dephasing_time=10.0,
+        absorbing=False,
+        n_trajectories=500 if waiting == "exponential" else 300,
+        initial_times=[0],
+        n_times=400,
+    )
     late = result.populations[100:].mean(axis=0)
     assert late[1] / late[0] == pytest.approx(np.exp(-0.05 / (KB * 300)), rel=tolerance)
 
@@ -178,9 +205,16 @@ def test_same_bits_for_any_workers_and_chunks(wavy) -> None:
     ham = wavy(scale=2.0)
     for waiting in ("exponential", "deterministic"):
         options = {
-            "waiting": waiting, "rule": "hefei", "duration": 3000.0, "dephasing_time": 6.0, "absorbing": False,
-            "temperature": 2000.0, "n_trajectories": 60, "n_times": 50, "initial_times": [0, 7, 31],
-        }  # fmt: skip
+            "waiting": waiting,
+            "rule": "hefei",
+            "duration": 3000.0,
+            "dephasing_time": 6.0,
+            "absorbing": False,
+            "temperature": 2000.0,
+            "n_trajectories": 60,
+            "n_times": 50,
+            "initial_times": [0, 7, 31],
+        }
         reference = run_dynamics(ham, workers=1, **options)
         for workers, chunk in ((2, 1000), (1, 7), (2, 13)):
             again = run_dynamics(ham, workers=workers, chunk_trajectories=chunk, **options)

@@ -4,14 +4,7 @@ from scipy.linalg import expm
 
 from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import run_dynamics
-from hopcast.dynamics.maps import (
-    average_populations,
-    bare_rate,
-    chain,
-    initial_vector,
-    stationary,
-    step_maps,
-)
+from hopcast.dynamics.maps import average_populations, bare_rate, chain, initial_vector, stationary, step_maps
 from hopcast.dynamics.propagation import propagators, substep_grid
 
 
@@ -108,9 +101,7 @@ def test_first_passage(constant, gap, coupling, dt, tau) -> None:  # T5
 
 def test_run_decays_with_the_first_passage_rate(constant) -> None:  # T5, through the front door
     gap, coupling, tau = 2.07, 0.02, 9.0
-    result = run_dynamics(
-        constant(gap, coupling, 2.0), method="exact", duration=2e5, dephasing_time=tau, n_times=200
-    )
+    result = run_dynamics(constant(gap, coupling, 2.0), method="exact", duration=2e5, dephasing_time=tau, n_times=200)
     rate = bare_rate(gap, coupling, tau, result.substep) * 1e6
     assert result.rate.value == pytest.approx(rate, rel=2e-4)
     assert result.asymptotic_rate == pytest.approx(rate, rel=2e-4)
@@ -177,12 +168,7 @@ def test_continuous_limit_is_the_lindblad_equation(constant) -> None:
     rho = expm(40.0 * left) @ np.array([0, 0, 0, 1.0])
     coarse, fine = (
         run_dynamics(
-            constant(gap, v, 1.0),
-            method="exact",
-            duration=40.0,
-            n_times=2,
-            dephasing_time=tau,
-            substeps=substeps,
+            constant(gap, v, 1.0), method="exact", duration=40.0, n_times=2, dephasing_time=tau, substeps=substeps
         ).populations[-1, 1]
         for substeps in (200, 400)
     )

@@ -26,9 +26,17 @@ def test_populations_equal_the_amplitudes(series, substeps) -> None:  # T10
     steps, n = 120, 20000
     expected = amplitudes(ham, steps, substeps)
     result = run_dynamics(
-        ham, method="fssh", duration=float(steps), temperature=None, absorbing=False, n_trajectories=n,
-        n_times=steps + 1, initial_times=[0], substeps=substeps, dephasing_time=10.0,
-    )  # fmt: skip
+        ham,
+        method="fssh",
+        duration=float(steps),
+        temperature=None,
+        absorbing=False,
+        n_trajectories=n,
+        n_times=steps + 1,
+        initial_times=[0],
+        substeps=substeps,
+        dephasing_time=10.0,
+    )
     assert expected.min() < 0.4
     error = np.sqrt(np.clip(expected * (1 - expected), 1e-5, None) / n)
     z = (result.populations[:, 1] - expected) / error
@@ -55,9 +63,16 @@ def test_boltzmann_factor_follows_the_master_equation(series) -> None:
             c = new
         expected.append(p)
     result = run_dynamics(
-        ham, method="fssh", duration=float(steps), temperature=temperature, absorbing=False, n_trajectories=n,
-        n_times=steps + 1, initial_times=[0], dephasing_time=10.0,
-    )  # fmt: skip
+        ham,
+        method="fssh",
+        duration=float(steps),
+        temperature=temperature,
+        absorbing=False,
+        n_trajectories=n,
+        n_times=steps + 1,
+        initial_times=[0],
+        dephasing_time=10.0,
+    )
     error = np.sqrt(np.clip(np.array(expected) * (1 - np.array(expected)), 1e-5, None) / n)
     assert (np.abs(result.populations[:, 1] - expected) / error).max() < 4.5
 
@@ -66,33 +81,28 @@ def test_coherent_hopping_misses_detailed_balance(constant) -> None:  # T9
     # the Hamiltonian on which DISH gives 0.1446: every Rabi period empties |c_g|^2 (at most 0.025), so all that is in g
     # is offered the way up again, and the Boltzmann factor hardly slows it: P_e/P_g is 30
     result = run_dynamics(
-        constant(0.05, 0.004, 1.0, n_frames=500), method="fssh", duration=3e5, temperature=300.0, dephasing_time=10.0,
-        absorbing=False, n_trajectories=500, initial_times=[0], n_times=400,
-    )  # fmt: skip
+        constant(0.05, 0.004, 1.0, n_frames=500),
+        method="fssh",
+        duration=3e5,
+        temperature=300.0,
+        dephasing_time=10.0,
+        absorbing=False,
+        n_trajectories=500,
+        initial_times=[0],
+        n_times=400,
+    )
     late = result.populations[100:].mean(axis=0)
     assert late[1] / late[0] == pytest.approx(30, rel=0.1)
 
 
 def test_absorbing_state_keeps_what_it_has(wavy) -> None:
     result = run_dynamics(
-        wavy(scale=4.0),
-        method="fssh",
-        duration=500.0,
-        n_trajectories=300,
-        n_times=100,
-        dephasing_time=5.0,
-        workers=1,
+        wavy(scale=4.0), method="fssh", duration=500.0, n_trajectories=300, n_times=100, dephasing_time=5.0, workers=1
     )
     assert (np.diff(result.ground_population) >= 0).all()
     assert result.ground_population[-1] > 0.2
     again = run_dynamics(
-        wavy(scale=4.0),
-        method="fssh",
-        duration=500.0,
-        n_trajectories=300,
-        n_times=100,
-        dephasing_time=5.0,
-        workers=2,
+        wavy(scale=4.0), method="fssh", duration=500.0, n_trajectories=300, n_times=100, dephasing_time=5.0, workers=2
     )
     np.testing.assert_array_equal(again.populations, result.populations)
     assert result.rule is None

@@ -65,10 +65,12 @@ def test_weighted_frames_and_states_of_two_levels(wavy) -> None:
     ham, weights, mixture = wavy(scale=3.0), [1.0, 0.0, 3.0], [0.3, 0.7]
     exact = run_dynamics(ham, "exact", initial_weights=weights, initial_state=mixture, **options)
     parts = [
-        share * state_share * run_dynamics(ham, "exact", initial_state=state, **{**options, "initial_times": [frame]}).populations
+        share
+        * state_share
+        * run_dynamics(ham, "exact", initial_state=state, **{**options, "initial_times": [frame]}).populations
         for share, frame in ((0.25, 0), (0.75, 40))
         for state, state_share in enumerate(mixture)
-    ]  # fmt: skip
+    ]
     np.testing.assert_allclose(exact.populations, np.sum(parts, axis=0), atol=1e-13)
     n = 3000
     for waiting in ("exponential", "deterministic"):
@@ -83,8 +85,14 @@ def test_weighted_frames_and_states_of_two_levels(wavy) -> None:
 
 
 def test_bits_and_checkpoints_of_mixed_starts(ladder, tmp_path) -> None:
-    options = {**SHORT, "initial_state": "thermal", "temperature": 800.0, "initial_times": [0, 5, 30], "n_trajectories": 40,
-               "initial_weights": [1.0, 2.0, 1.0]}  # fmt: skip
+    options = {
+        **SHORT,
+        "initial_state": "thermal",
+        "temperature": 800.0,
+        "initial_times": [0, 5, 30],
+        "n_trajectories": 40,
+        "initial_weights": [1.0, 2.0, 1.0],
+    }
     for method in ("dish", "fssh", "msdm"):
         one = run_dynamics(ladder(), method, workers=1, checkpoint=tmp_path / method, **options)
         two = run_dynamics(ladder(), method, workers=2, chunk_trajectories=7, **options)
@@ -93,16 +101,19 @@ def test_bits_and_checkpoints_of_mixed_starts(ladder, tmp_path) -> None:
             np.testing.assert_array_equal(one.populations, other.populations)
             assert one.rate == other.rate
         with pytest.raises(ConfigError, match="checkpoint of another run"):
-            run_dynamics(
-                ladder(), method, checkpoint=tmp_path / method, **{**options, "initial_weights": None}
-            )
+            run_dynamics(ladder(), method, checkpoint=tmp_path / method, **{**options, "initial_weights": None})
 
 
 def test_few_trajectories_of_many_starts_fill_all_groups(ladder) -> None:
     found = run_dynamics(
-        ladder(n_states=3, scale=0.05), duration=400.0, dephasing_time=8.0, initial_state=2, n_trajectories=1,
-        initial_times=np.arange(0, 60, 2), n_times=20,
-    )  # fmt: skip
+        ladder(n_states=3, scale=0.05),
+        duration=400.0,
+        dephasing_time=8.0,
+        initial_state=2,
+        n_trajectories=1,
+        initial_times=np.arange(0, 60, 2),
+        n_times=20,
+    )
     part = found.rate.parts["monte_carlo"]
     assert part is not None
     assert 0 <= part.low < found.rate.value < part.high < np.inf
@@ -121,7 +132,7 @@ def test_few_trajectories_of_many_starts_fill_all_groups(ladder) -> None:
         ({"initial_weights": [1.0, np.nan]}, InputError, "a weight of at least zero for each"),
         ({"initial_weights": [0.0, 0.0]}, InputError, "a weight of at least zero for each"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(ladder, options, error, message) -> None:
     with pytest.raises(error, match=message):
         run_dynamics(ladder(), **{**SHORT, "initial_times": [0, 3], **options})
@@ -129,7 +140,5 @@ def test_mistakes(ladder, options, error, message) -> None:
 
 def test_midpoint_energies_start_anywhere(ladder) -> None:
     ham = ladder(spacing=0.05)
-    middle = dataclasses.replace(
-        ham, energies=ham.midpoint_energies, energy_grid="midpoint", energy_known=None
-    )
+    middle = dataclasses.replace(ham, energies=ham.midpoint_energies, energy_grid="midpoint", energy_known=None)
     assert state_weights(middle, "thermal", np.array([59]), 300.0, absorbing=True)[0, 1] > 0.5

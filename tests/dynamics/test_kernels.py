@@ -40,14 +40,14 @@ def test_fewest_switches(seed, k, n) -> None:
     window = random_window(seed, k, n)
     c, d = window.amplitudes, window.nac / HBAR
     simpson = [
-        sum(w * np.real(c[i:][: 2 * n : 2].conj()[:, :, None] * c[i:][: 2 * n : 2][:, None] * d)
-            for i, w in enumerate((1 / 6, 4 / 6, 1 / 6)))
-    ][0]  # fmt: skip
+        sum(
+            w * np.real(c[i:][: 2 * n : 2].conj()[:, :, None] * c[i:][: 2 * n : 2][:, None] * d)
+            for i, w in enumerate((1 / 6, 4 / 6, 1 / 6))
+        )
+    ][0]
     before = np.abs(c[0 : 2 * n : 2]) ** 2
     expected = np.maximum(2 * window.substep * simpson, 0)
-    expected = np.divide(
-        expected, before[:, :, None], out=np.zeros_like(expected), where=before[:, :, None] > 1e-300
-    )
+    expected = np.divide(expected, before[:, :, None], out=np.zeros_like(expected), where=before[:, :, None] > 1e-300)
     expected[:, np.arange(k), np.arange(k)] = 0
     np.testing.assert_allclose(flux.hop_probabilities(window), expected, rtol=1e-9, atol=1e-12)
 
@@ -89,18 +89,14 @@ def accepted(g: np.ndarray, energies: np.ndarray, beta: float) -> tuple[np.ndarr
 @given(**SIZES, beta=st.sampled_from([0.0, BETA, 40.0]))
 def test_acceptance(seed, k, n, beta) -> None:
     rng = np.random.default_rng(seed)
-    g = rng.exponential(0.3, size=(n, k, k)) * (
-        rng.random((n, k, k)) < 0.7
-    )  # some rows add up to more than one
+    g = rng.exponential(0.3, size=(n, k, k)) * (rng.random((n, k, k)) < 0.7)  # some rows add up to more than one
     energies = rng.normal(scale=0.2, size=(n, k))
     expected, expected_hazard = accepted(g, energies, beta)
     hazard = np.zeros((k, n + 1))
     shared._accept(g, energies, beta, hazard)
     np.testing.assert_allclose(g, expected, rtol=1e-12, atol=1e-15)
     stays, expected_stays = (np.exp(-np.diff(each, axis=1)) for each in (hazard, expected_hazard))
-    np.testing.assert_allclose(
-        stays, expected_stays, atol=1e-13
-    )  # the logarithm of nearly nothing is all rounding
+    np.testing.assert_allclose(stays, expected_stays, atol=1e-13)  # the logarithm of nearly nothing is all rounding
 
 
 @settings(max_examples=50, deadline=None)
@@ -125,11 +121,26 @@ def test_products_with_vectors(seed, k, n) -> None:
 
 def problem_of(ham, method: str, **options):
     settings = {
-        "rule": "consistent", "waiting": "exponential", "duration": 90.0, "temperature": 700.0, "dephasing_time": 7.0,
-        "initial_state": ham.n_states - 1, "initial_times": [5], "absorbing": False, "n_trajectories": 60, "n_times": 10,
-        "random_state": 3, "tau_convention": "gaussian", "coupling_interpolation": "linear", "substeps": None,
-        "loop": True, "workers": 1, "fit_window": None, "chunk_trajectories": 1000, "progress": None,
-    }  # fmt: skip
+        "rule": "consistent",
+        "waiting": "exponential",
+        "duration": 90.0,
+        "temperature": 700.0,
+        "dephasing_time": 7.0,
+        "initial_state": ham.n_states - 1,
+        "initial_times": [5],
+        "absorbing": False,
+        "n_trajectories": 60,
+        "n_times": 10,
+        "random_state": 3,
+        "tau_convention": "gaussian",
+        "coupling_interpolation": "linear",
+        "substeps": None,
+        "loop": True,
+        "workers": 1,
+        "fit_window": None,
+        "chunk_trajectories": 1000,
+        "progress": None,
+    }
     return prepare(ham, method=method, **{**settings, **options})
 
 
@@ -138,9 +149,7 @@ class Walk:
 
     def __init__(self, problem, number: int, waits: bool = True) -> None:
         self.grid, starts = problem.grid, problem.starts
-        self.state, self.increment = map(
-            np.uint64, open_stream(problem.random_state, int(starts.key[0]), number)
-        )
+        self.state, self.increment = map(np.uint64, open_stream(problem.random_state, int(starts.key[0]), number))
         self.halves = propagators(self.grid, fraction=0.5)
         self.energies, self.nac = self.grid.interpolate(0, self.grid.n_steps)
         self.active = int(starts.state[0])
@@ -330,9 +339,7 @@ def test_walk_from_event_to_event(ladder, rule, waiting, absorbing) -> None:
     problem = problem_of(ham, "dish", rule=rule, waiting=waiting, absorbing=absorbing, dephasing_time=tau)
     walks = [Events(problem, number) for number in range(problem.n_trajectories)]
     found = METHODS["dish"](problem)
-    np.testing.assert_allclose(
-        found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12
-    )
+    np.testing.assert_allclose(found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12)
     assert found.n_hops > 20
 
 
@@ -360,31 +367,18 @@ class StepEvents(Events):
 @pytest.mark.parametrize("rule", ["hefei", "pyxaid"])
 def test_decisions_each_nuclear_step(ladder, rule, waiting) -> None:
     ham = ladder(scale=0.05, spacing=0.06)
-    options = {
-        "rule": rule,
-        "waiting": waiting,
-        "dephasing_time": 5.0,
-        "substeps": 4,
-        "decisions": "nuclear step",
-    }
+    options = {"rule": rule, "waiting": waiting, "dephasing_time": 5.0, "substeps": 4, "decisions": "nuclear step"}
     problem = problem_of(ham, "dish", **options)
     walks = [StepEvents(problem, number) for number in range(problem.n_trajectories)]
     found = METHODS["dish"](problem)
-    np.testing.assert_allclose(
-        found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12
-    )
+    np.testing.assert_allclose(found.mean, counts_of([walk.path(walk.substep) for walk in walks], 4), atol=1e-12)
     assert found.n_hops > 10
     with pytest.raises(ConfigError, match='`exact` needs `decisions="sub-step"`'):
         problem_of(ladder(n_states=2), "exact", initial_state=1, dephasing_time=5.0, decisions="nuclear step")
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    seed=st.integers(0, 99),
-    n=st.integers(1, 13),
-    k=st.integers(1, 13),
-    width=st.sampled_from([8, 16, 24, 64]),
-)
+@given(seed=st.integers(0, 99), n=st.integers(1, 13), k=st.integers(1, 13), width=st.sampled_from([8, 16, 24, 64]))
 def test_tiles(seed, n, k, width) -> None:
     rng = np.random.default_rng(seed)
     a, x = rng.normal(size=(n, k)), rng.normal(size=(k, width))
@@ -398,11 +392,7 @@ def test_tiles(seed, n, k, width) -> None:
 
 
 def test_recorded_hops_reach_every_later_output() -> None:
-    outputs, steps, flows = (
-        np.array([0, 3, 7]),
-        np.zeros((2, 4, 3), dtype=np.int64),
-        np.zeros((3, 3), dtype=np.int64),
-    )
+    outputs, steps, flows = (np.array([0, 3, 7]), np.zeros((2, 4, 3), dtype=np.int64), np.zeros((3, 3), dtype=np.int64))
     for elapsed, first in ((0, 0), (1, 1), (3, 1), (4, 2), (8, 3)):
         steps[:], flows[:] = 0, 0
         shared.record_hop(steps, flows, 1, outputs, elapsed, 2, 0)

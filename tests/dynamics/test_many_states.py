@@ -79,9 +79,16 @@ def test_populations_equal_the_amplitudes(ladder, method, imaginary) -> None:  #
     ham, steps, n = ladder(imaginary=imaginary, scale=0.06), 150, 4000
     expected = np.abs(amplitudes(ham, steps, 3)) ** 2
     result = run_dynamics(
-        ham, method, duration=float(steps), initial_state=3, n_trajectories=n, n_times=steps + 1,
-        initial_times=[0], dephasing_time=10.0, **FREE,
-    )  # fmt: skip
+        ham,
+        method,
+        duration=float(steps),
+        initial_state=3,
+        n_trajectories=n,
+        n_times=steps + 1,
+        initial_times=[0],
+        dephasing_time=10.0,
+        **FREE,
+    )
     assert expected[:, 3].min() < 0.5
     if method == "ehrenfest":
         np.testing.assert_allclose(result.populations, expected, atol=1e-12)
@@ -103,9 +110,7 @@ def ensemble_error(ham, method, substeps: int) -> float:
     path = np.array(path)
     energies, nac = grid.interpolate(0, grid.n_steps)
     k = ham.n_states
-    window = Window(
-        path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps
-    )
+    window = Window(path, energies.reshape(-1, k), nac.reshape(-1, k, k), grid.substep, 0, grid.n_steps, substeps)
     p, worst = np.eye(k)[2], 0.0
     for s, g in enumerate(method.hop_probabilities(window)):
         g = g.copy()
@@ -127,13 +132,7 @@ def test_hop_probabilities_keep_the_amplitudes_populations(ladder) -> None:  # T
 @pytest.mark.parametrize("method", ["ehrenfest", "fssh", "gfsh", "mssh"])
 def test_rabi(constant, method) -> None:  # T1, two states, amplitudes shared
     e, v, n = 0.08, 0.05, 4000
-    options = {
-        "duration": 60.0,
-        "n_times": 61,
-        "n_trajectories": n,
-        "initial_times": [0],
-        "dephasing_time": 10.0,
-    }
+    options = {"duration": 60.0, "n_times": 61, "n_trajectories": n, "initial_times": [0], "dephasing_time": 10.0}
     found = run_dynamics(constant(e, v, 1.0), method, **options, **FREE)
     rabi = np.sqrt(e**2 + 4 * v**2)
     expected = 4 * v**2 / rabi**2 * np.sin(rabi * found.times / (2 * HBAR)) ** 2
@@ -151,8 +150,17 @@ def test_landau_zener(slope) -> None:  # T3
     assert p.max() == pytest.approx(np.exp(-2 * np.pi * v**2 / (HBAR * slope)), rel=2e-3)
     nac = np.zeros((800, 2, 2))
     ham = VibronicHamiltonian(energies=energies, nac=nac, timestep=dt)
-    result = run_dynamics(ham, "bl-lz", duration=80.0, loop=False, n_trajectories=4000, initial_times=[0],
-                          dephasing_time=10.0, n_times=2, **FREE)  # fmt: skip
+    result = run_dynamics(
+        ham,
+        "bl-lz",
+        duration=80.0,
+        loop=False,
+        n_trajectories=4000,
+        initial_times=[0],
+        dephasing_time=10.0,
+        n_times=2,
+        **FREE,
+    )
     assert abs(scores(result.populations[-1, 0], p.max(), 4000)) < 4
 
 
@@ -163,11 +171,28 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
     ham = series(0.15 + 0.05 * np.sin(0.3 * t), 0.04 * np.cos(0.13 * t[:-1]), 1.0)
     n = 3000
     problem = prepare(
-        ham, method="dish", rule=rule, waiting=waiting, duration=150.0, temperature=1000.0, dephasing_time=7.3,
-        initial_state=1, initial_times=[0, 30], absorbing=False, n_trajectories=n, n_times=16, random_state=1,
-        tau_convention="gaussian", coupling_interpolation="linear", substeps=None, loop=True, workers=1,
-        fit_window=None, chunk_trajectories=1000, progress=None,
-    )  # fmt: skip
+        ham,
+        method="dish",
+        rule=rule,
+        waiting=waiting,
+        duration=150.0,
+        temperature=1000.0,
+        dephasing_time=7.3,
+        initial_state=1,
+        initial_times=[0, 30],
+        absorbing=False,
+        n_trajectories=n,
+        n_times=16,
+        random_state=1,
+        tau_convention="gaussian",
+        coupling_interpolation="linear",
+        substeps=None,
+        loop=True,
+        workers=1,
+        fit_window=None,
+        chunk_trajectories=1000,
+        progress=None,
+    )
     quick = METHODS["dish"].two_states
     assert quick is not None
     two, many = quick(problem), METHODS["dish"](problem)
@@ -177,9 +202,7 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
     assert np.abs(z).max() < 4.2
 
 
-def plain_dish(
-    ham, n: int, steps: int, tau: float, temperature: float, rule: str, initial: int
-) -> np.ndarray:
+def plain_dish(ham, n: int, steps: int, tau: float, temperature: float, rule: str, initial: int) -> np.ndarray:
     """Active-state populations at the end, every sub-step visited for every trajectory."""
     rng = np.random.default_rng(5)
     grid = substep_grid(ham)
@@ -228,9 +251,18 @@ def test_events_against_a_plain_walk(ladder, rule) -> None:
     ham, n, m = ladder(n_states=3, scale=0.04, spacing=0.1), 1000, 20000
     expected = plain_dish(ham, n, 80, 6.0, 500.0, rule, 2)
     found = run_dynamics(
-        ham, "dish", rule, duration=80.0, dephasing_time=6.0, temperature=500.0, absorbing=False, initial_state=2,
-        initial_times=[0], n_trajectories=m, n_times=2,
-    ).populations[-1]  # fmt: skip
+        ham,
+        "dish",
+        rule,
+        duration=80.0,
+        dephasing_time=6.0,
+        temperature=500.0,
+        absorbing=False,
+        initial_state=2,
+        initial_times=[0],
+        n_trajectories=m,
+        n_times=2,
+    ).populations[-1]
     z = (found - expected) / np.sqrt(expected * (1 - expected) * (1 / n + 1 / m))
     assert expected.min() > 0.05
     assert np.abs(z).max() < 3.5
@@ -238,9 +270,17 @@ def test_events_against_a_plain_walk(ladder, rule) -> None:
 
 def equilibrium(ham, method: str, rule: str = "consistent", **options) -> np.ndarray:
     result = run_dynamics(
-        ham, method, rule, temperature=300.0, dephasing_time=10.0, absorbing=False, initial_state=2, initial_times=[0, 20],
-        n_times=401, **{"duration": 24000.0, "n_trajectories": 200, **options},
-    )  # fmt: skip
+        ham,
+        method,
+        rule,
+        temperature=300.0,
+        dephasing_time=10.0,
+        absorbing=False,
+        initial_state=2,
+        initial_times=[0, 20],
+        n_times=401,
+        **{"duration": 24000.0, "n_trajectories": 200, **options},
+    )
     return result.populations[150:].mean(axis=0)
 
 
@@ -253,10 +293,7 @@ def test_detailed_balance(ladder) -> None:  # T9, three states 40 meV apart
     np.testing.assert_allclose(equilibrium(ham, "dish"), boltzmann, atol=0.03)  # 3 standard errors
     for rule in ("hefei", "pyxaid"):
         np.testing.assert_allclose(equilibrium(ham, "dish", rule), boltzmann, atol=0.05)
-    for method in (
-        "msdm",
-        "ida",
-    ):  # near it: 0.81, 0.16, 0.04 from 400 trajectories; here 2 standard errors are 0.05
+    for method in ("msdm", "ida"):  # near it: 0.81, 0.16, 0.04 from 400 trajectories; here 2 standard errors are 0.05
         few = equilibrium(ham, method, duration=8000.0, n_trajectories=40)
         np.testing.assert_allclose(few, boltzmann, atol=0.08)
     # without decoherence detailed balance is not reached: FSSH keeps too much in the upper states
@@ -265,13 +302,7 @@ def test_detailed_balance(ladder) -> None:  # T9, three states 40 meV apart
 
 def test_decay_of_mixing_without_decay_is_fewest_switches(ladder) -> None:  # T11
     ham, n = ladder(n_states=3), 3000
-    options = {
-        "duration": 100.0,
-        "n_times": 11,
-        "initial_state": 2,
-        "initial_times": [0],
-        "n_trajectories": n,
-    }
+    options = {"duration": 100.0, "n_times": 11, "initial_state": 2, "initial_times": [0], "n_trajectories": n}
     found = run_dynamics(ham, "msdm", dephasing_time=np.inf, **options, **FREE)
     expected = np.abs(amplitudes(ham, 100, 2)[::10]) ** 2
     assert np.abs(scores(found.populations, expected, n)).max() < 4.5
@@ -281,17 +312,31 @@ def test_zeno(constant) -> None:  # T11: Omega << r << 1/dt
     rates = []
     for tau in (4.0, 2.0):
         found = run_dynamics(
-            constant(0.004, 0.004, 0.1), "msdm", duration=60.0, dephasing_time=tau, n_trajectories=5000,
-            initial_times=[0], n_times=61, temperature=None,
-        )  # fmt: skip
+            constant(0.004, 0.004, 0.1),
+            "msdm",
+            duration=60.0,
+            dephasing_time=tau,
+            n_trajectories=5000,
+            initial_times=[0],
+            n_times=61,
+            temperature=None,
+        )
         rates.append(found.rate.value)
     assert rates[0] / rates[1] == pytest.approx(2.0, rel=0.3)  # statistical error of the ratio: 10 %
 
 
 @pytest.mark.parametrize("method", SAMPLED)
 def test_bits_do_not_depend_on_workers_or_chunks(ladder, method) -> None:
-    options = {"duration": 130.0, "dephasing_time": 8.0, "initial_state": 3, "initial_times": [0, 7, 40],
-               "n_trajectories": 30, "n_times": 14, "random_state": 7, "absorbing": False}  # fmt: skip
+    options = {
+        "duration": 130.0,
+        "dephasing_time": 8.0,
+        "initial_state": 3,
+        "initial_times": [0, 7, 40],
+        "n_trajectories": 30,
+        "n_times": 14,
+        "random_state": 7,
+        "absorbing": False,
+    }
     one = run_dynamics(ladder(), method, workers=1, **options)
     two = run_dynamics(ladder(), method, workers=2, chunk_trajectories=7, **options)
     np.testing.assert_array_equal(one.populations, two.populations)
@@ -301,14 +346,19 @@ def test_bits_do_not_depend_on_workers_or_chunks(ladder, method) -> None:
 
 
 @pytest.mark.parametrize("method", [*SAMPLED, "ehrenfest"])
-def test_signs_of_states_do_not_matter(
-    ladder, method
-) -> None:  # T13, after phase correction one sign a state
+def test_signs_of_states_do_not_matter(ladder, method) -> None:  # T13, after phase correction one sign a state
     ham = ladder()
     signs = np.array([1, -1, -1, 1])
     other = dataclasses.replace(ham, nac=ham.nac * signs[:, None] * signs)
-    options = {"duration": 60.0, "dephasing_time": 8.0, "initial_state": 3, "initial_times": [0], "n_trajectories": 50,
-               "n_times": 7, "absorbing": False}  # fmt: skip
+    options = {
+        "duration": 60.0,
+        "dephasing_time": 8.0,
+        "initial_state": 3,
+        "initial_times": [0],
+        "n_trajectories": 50,
+        "n_times": 7,
+        "absorbing": False,
+    }
     a, b = (run_dynamics(h, method, **options).populations for h in (ham, other))
     np.testing.assert_allclose(a, b, atol=1e-12)
 
@@ -317,11 +367,19 @@ def test_signs_of_states_do_not_matter(
 def test_periodic_loop_equals_the_unlooped_run(ladder, method) -> None:  # T14
     ham = ladder(periodic=True)
     long = VibronicHamiltonian(
-        energies=np.concatenate([ham.energies[:-1]] * 3 + [ham.energies[-1:]]), nac=np.concatenate([ham.nac] * 3),
+        energies=np.concatenate([ham.energies[:-1]] * 3 + [ham.energies[-1:]]),
+        nac=np.concatenate([ham.nac] * 3),
         timestep=1.0,
-    )  # fmt: skip
-    options = {"duration": 120.0, "dephasing_time": 8.0, "initial_state": 3, "initial_times": [0, 5, 30],
-               "n_trajectories": 40, "n_times": 13, "absorbing": False}  # fmt: skip
+    )
+    options = {
+        "duration": 120.0,
+        "dephasing_time": 8.0,
+        "initial_state": 3,
+        "initial_times": [0, 5, 30],
+        "n_trajectories": 40,
+        "n_times": 13,
+        "absorbing": False,
+    }
     looped = run_dynamics(ham, method, **options)
     straight = run_dynamics(long, method, **options)
     assert looped.seam is not None
@@ -336,13 +394,7 @@ def test_holes_are_mirrored_electrons(ladder) -> None:
     np.testing.assert_array_equal(mirrored.energies, -ham.energies[:, ::-1])
     back = hole_hamiltonian(mirrored)
     np.testing.assert_array_equal(back.nac, ham.nac)
-    options = {
-        "duration": 100.0,
-        "dephasing_time": 8.0,
-        "initial_state": 3,
-        "n_trajectories": 10,
-        "n_times": 5,
-    }
+    options = {"duration": 100.0, "dephasing_time": 8.0, "initial_state": 3, "n_trajectories": 10, "n_times": 5}
     hole = run_dynamics(ham, carrier="hole", **options)
     np.testing.assert_array_equal(hole.populations, run_dynamics(mirrored, **options).populations)
     assert hole.states == ("3", "2", "1", "0")
@@ -357,16 +409,12 @@ def test_holes_are_mirrored_electrons(ladder) -> None:
 
 
 def test_what_many_states_cannot_do(ladder) -> None:
-    with pytest.raises(
-        ConfigError, match="`exact` needs two states, but the Hamiltonian has 4: events on one"
-    ):
+    with pytest.raises(ConfigError, match="`exact` needs two states, but the Hamiltonian has 4: events on one"):
         run_dynamics(ladder(), "exact")
     ham = ladder()
     energies = ham.energies.copy()
     energies[20, 1] = energies[20, 2] + 0.01
-    with pytest.raises(
-        InputError, match="`bl-lz` needs states in energy order, but they are not at frame 20"
-    ):
+    with pytest.raises(InputError, match="`bl-lz` needs states in energy order, but they are not at frame 20"):
         run_dynamics(dataclasses.replace(ham, energies=energies), "bl-lz", dephasing_time=5.0)
     energies[31, 3] = energies[31, 0] - 0.01
     with pytest.raises(InputError, match=r"gap must stay open .* at frame 31"):
@@ -397,14 +445,21 @@ def test_flipped_states_are_repaired_from_overlaps(method) -> None:  # T13
     populations = []
     for states in (frames, flipped):
         overlaps = states[:-1].transpose(0, 2, 1) @ states[1:]
-        raw = VibronicHamiltonian(
-            energies=energies, nac=np.full((30, 3, 3), np.nan), timestep=1.0, overlaps=overlaps
-        )
+        raw = VibronicHamiltonian(energies=energies, nac=np.full((30, 3, 3), np.nan), timestep=1.0, overlaps=overlaps)
         ham = derive_couplings(raw)
         populations.append(
-            run_dynamics(ham, method, duration=60.0, dephasing_time=8.0, initial_state=2, initial_times=[0],
-                         n_trajectories=50, n_times=7, absorbing=False).populations
-        )  # fmt: skip
+            run_dynamics(
+                ham,
+                method,
+                duration=60.0,
+                dephasing_time=8.0,
+                initial_state=2,
+                initial_times=[0],
+                n_trajectories=50,
+                n_times=7,
+                absorbing=False,
+            ).populations
+        )
     np.testing.assert_allclose(populations[0], populations[1], atol=1e-12)
     assert populations[0][-1, 2] < 1 or method == "bl-lz"  # which sees no couplings
 
@@ -414,8 +469,16 @@ def test_bits_do_not_depend_on_what_is_kept_in_memory(ladder, method, monkeypatc
     from hopcast.dynamics import loop
 
     monkeypatch.setattr(loop, "BLOCK", 64)  # several blocks a pass, and starts inside them
-    options = {"duration": 150.0, "dephasing_time": 8.0, "initial_state": 3, "initial_times": [0, 17, 40], "workers": 2,
-               "n_trajectories": 20, "n_times": 14, "absorbing": False}  # fmt: skip
+    options = {
+        "duration": 150.0,
+        "dephasing_time": 8.0,
+        "initial_state": 3,
+        "initial_times": [0, 17, 40],
+        "workers": 2,
+        "n_trajectories": 20,
+        "n_times": 14,
+        "absorbing": False,
+    }
     kept = run_dynamics(ladder(), method, **options)
     monkeypatch.setattr(loop, "MOST_BYTES", 0)
     computed = run_dynamics(ladder(), method, **options)
@@ -429,8 +492,17 @@ def test_bits_of_clocks_do_not_depend_on_lanes(ladder, decisions, imaginary, mon
     from hopcast.dynamics import loop
 
     ham = ladder(n_states=5, imaginary=imaginary, scale=0.05)
-    options = {"rule": "hefei", "waiting": "deterministic", "decisions": decisions, "duration": 150.0, "dephasing_time": 6.0,
-               "initial_state": 4, "initial_times": [0, 17], "n_trajectories": 90, "n_times": 14}  # fmt: skip
+    options = {
+        "rule": "hefei",
+        "waiting": "deterministic",
+        "decisions": decisions,
+        "duration": 150.0,
+        "dephasing_time": 6.0,
+        "initial_state": 4,
+        "initial_times": [0, 17],
+        "n_trajectories": 90,
+        "n_times": 14,
+    }
     one = run_dynamics(ham, "dish", workers=1, **options)
     assert one.flows is not None
     assert one.populations[-1, 0] > 0.1  # some have ended, and left their lanes

@@ -11,7 +11,14 @@ from hopcast.core import ConfigError
 from hopcast.dynamics import Dish, run_dynamics
 from hopcast.dynamics.methods import METHODS
 
-OPTIONS = {"duration": 30.0, "dephasing_time": 6.0, "initial_state": 3, "initial_times": [0], "n_trajectories": 20, "n_times": 4}  # fmt: skip
+OPTIONS = {
+    "duration": 30.0,
+    "dephasing_time": 6.0,
+    "initial_state": 3,
+    "initial_times": [0],
+    "n_trajectories": 20,
+    "n_times": 4,
+}
 
 
 def test_the_list() -> None:
@@ -55,9 +62,7 @@ def test_a_method_is_one_file(ladder, tmp_path, monkeypatch) -> None:
 def test_dish_is_an_object(ladder) -> None:
     choice = Dish(rule="hefei", waiting="deterministic", decisions="nuclear step")
     one = run_dynamics(ladder(), choice, **OPTIONS)
-    two = run_dynamics(
-        ladder(), "dish", rule="hefei", waiting="deterministic", decisions="nuclear step", **OPTIONS
-    )
+    two = run_dynamics(ladder(), "dish", rule="hefei", waiting="deterministic", decisions="nuclear step", **OPTIONS)
     np.testing.assert_array_equal(one.populations, two.populations)
     assert (one.rule, one.waiting, one.decisions) == ("hefei", "deterministic", "nuclear step")
     assert "decisions each nuclear step" in str(one)

@@ -73,13 +73,7 @@ def test_influence_spectrum_finds_the_vibration(series) -> None:
 
 
 def test_rates_between_states_and_active_transitions(ladder) -> None:
-    options = {
-        "duration": 2000.0,
-        "dephasing_time": 8.0,
-        "initial_state": 3,
-        "n_trajectories": 50,
-        "n_times": 401,
-    }
+    options = {"duration": 2000.0, "dephasing_time": 8.0, "initial_state": 3, "n_trajectories": 50, "n_times": 401}
     found = run_dynamics(ladder(), initial_times=[0, 15, 30], temperature=300.0, **options)
     assert found.flows is not None
     rates = transition_rates(found)
@@ -99,12 +93,7 @@ def test_rates_between_states_and_active_transitions(ladder) -> None:
 
 def test_every_convention_in_one_call(wavy) -> None:
     table = compare_methods(
-        wavy(n_frames=200),
-        duration=3000.0,
-        n_trajectories=30,
-        initial_times=[0, 50],
-        n_times=50,
-        methods=["fssh"],
+        wavy(n_frames=200), duration=3000.0, n_trajectories=30, initial_times=[0, 50], n_times=50, methods=["fssh"]
     )
     assert len(table.rows) == 3 * 2 * 4 + 1  # rules, waitings, conventions; and FSSH
     assert {row.tau_convention for row in table.rows} == {"gaussian", "e-folding", "pyxaid", "libra"}

@@ -4,13 +4,7 @@ from scipy.linalg import expm
 
 from hopcast.core import InputError, VibronicHamiltonian
 from hopcast.core.units import HBAR
-from hopcast.dynamics.propagation import (
-    choose_substeps,
-    prefix_products,
-    propagators,
-    substep_grid,
-    two_state_substeps,
-)
+from hopcast.dynamics.propagation import choose_substeps, prefix_products, propagators, substep_grid, two_state_substeps
 
 
 def run(ham: VibronicHamiltonian, **options) -> np.ndarray:
@@ -103,9 +97,7 @@ def test_many_states_equal_the_exponential_and_hold_the_norm() -> None:
     grid = substep_grid(VibronicHamiltonian(energies=energies, nac=nac, timestep=0.5))
     e, v = grid.interpolate(0, frames - 1)
     u = propagators(grid)
-    np.testing.assert_allclose(
-        u[2, 1], expm(-1j * (np.diag(e[2, 1]) - 1j * v[2, 1]) * grid.substep / HBAR), atol=1e-13
-    )
+    np.testing.assert_allclose(u[2, 1], expm(-1j * (np.diag(e[2, 1]) - 1j * v[2, 1]) * grid.substep / HBAR), atol=1e-13)
     np.testing.assert_allclose(u @ u.conj().swapaxes(-1, -2), np.broadcast_to(np.eye(n), u.shape), atol=1e-13)
 
 
@@ -116,9 +108,7 @@ def test_interpolation_is_linear_between_frames_and_between_midpoints(series) ->
     energies, nac = grid.interpolate(0, 3)
     t = (np.arange(150) + 0.5) / 50
     np.testing.assert_allclose(energies[:, :, 1].ravel(), np.interp(t, np.arange(4), gap))
-    np.testing.assert_allclose(
-        nac[:, :, 0, 1].ravel(), np.interp(t, np.arange(3) + 0.5, coupling), atol=1e-16
-    )
+    np.testing.assert_allclose(nac[:, :, 0, 1].ravel(), np.interp(t, np.arange(3) + 0.5, coupling), atol=1e-16)
 
 
 def test_couplings_cross_the_seam_of_a_closed_loop_only(series) -> None:

@@ -56,9 +56,7 @@ def test_white_noise_in_the_gap_dephases_and_transfers() -> None:  # T4, driven 
     found = np.zeros(2)
     for seed in range(40):
         gap = 0.5 + HBAR * np.sqrt(2 * g / dt) * np.random.default_rng(seed).normal(size=n)
-        ham = VibronicHamiltonian(
-            energies=np.stack([0 * gap, gap], 1), nac=nac, timestep=dt, energy_grid="midpoint"
-        )
+        ham = VibronicHamiltonian(energies=np.stack([0 * gap, gap], 1), nac=nac, timestep=dt, energy_grid="midpoint")
         a, b, _ = two_state_substeps(substep_grid(ham, substeps=1))
         pa, pb = prefix_products(a, b)
         for i, time in enumerate(times):
@@ -74,9 +72,7 @@ def test_local_rates_agree_where_the_gap_is_wide(wavy) -> None:
     assert exact.shape == second.shape == (399,)
     assert exact.mean() == pytest.approx(second.mean(), rel=0.05)
     assert np.corrcoef(exact, second)[0, 1] > 0.9
-    assert exact.mean() * 1e6 == pytest.approx(
-        run_dynamics(ham, "exact", dephasing_time=5.0).asymptotic_rate, rel=1e-6
-    )
+    assert exact.mean() * 1e6 == pytest.approx(run_dynamics(ham, "exact", dephasing_time=5.0).asymptotic_rate, rel=1e-6)
 
 
 def test_second_order_rate_is_the_published_form(constant) -> None:
@@ -128,9 +124,7 @@ def test_unflagged_intervals_of_skew_rates_hold_the_long_run_mean() -> None:
     covered, unflagged, everything = 0, 0, 0
     for n_times in (5, 10, 30):  # of the motion; twice as many of its square
         for seed in range(80):
-            found = bootstrap_rate(
-                memory_series(20 * n_times, 20, seed=7000 * n_times + seed) ** 2, 1.0, n_draws=200
-            )
+            found = bootstrap_rate(memory_series(20 * n_times, 20, seed=7000 * n_times + seed) ** 2, 1.0, n_draws=200)
             holds = found.low <= 1e6 <= found.high
             everything += holds
             if not found.note:

@@ -12,8 +12,16 @@ import pytest
 from hopcast.core import ConfigError
 from hopcast.dynamics import run_dynamics
 
-OPTIONS = {"duration": 250.0, "dephasing_time": 8.0, "n_trajectories": 60, "n_times": 20, "absorbing": False, "workers": 1,
-           "chunk_trajectories": 10, "initial_times": [0, 10, 20, 30]}  # fmt: skip
+OPTIONS = {
+    "duration": 250.0,
+    "dephasing_time": 8.0,
+    "n_trajectories": 60,
+    "n_times": 20,
+    "absorbing": False,
+    "workers": 1,
+    "chunk_trajectories": 10,
+    "initial_times": [0, 10, 20, 30],
+}
 
 
 def finished(folder) -> int:
@@ -29,9 +37,7 @@ def test_killed_twenty_times_ends_with_the_same_bits(ladder, method, tmp_path) -
     rng, kept = np.random.default_rng(4), [0]
     for _ in range(20):
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # threads of the BLAS, which the child does not use
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of the BLAS, which the child does not use
             child = os.fork()
         if child == 0:
             with contextlib.suppress(BaseException):  # slow enough to be met in the middle

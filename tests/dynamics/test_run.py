@@ -14,12 +14,7 @@ from hopcast.dynamics.observables import exponential_rate, line_weights
 
 def test_readings_of_a_known_decay(constant) -> None:
     result = run_dynamics(
-        constant(1.5, 0.003, 2.0),
-        "exact",
-        duration=2e7,
-        dephasing_time=6.0,
-        n_times=500,
-        fit_window=(0.0, 1e7),
+        constant(1.5, 0.003, 2.0), "exact", duration=2e7, dephasing_time=6.0, n_times=500, fit_window=(0.0, 1e7)
     )
     k = result.asymptotic_rate
     assert result.lifetime.value == pytest.approx(1 / k, rel=1e-4)
@@ -36,14 +31,7 @@ def test_readings_of_a_known_decay(constant) -> None:
 def test_result_reads_well_and_carries_everything(wavy) -> None:
     result = run_dynamics(wavy(n_frames=3000), "exact", duration=5e4, temperature=None)
     text = str(result)
-    for word in (
-        "exact, consistent, exponential",
-        "no detailed balance",
-        "gaussian",
-        "lifetime",
-        "1/ns",
-        "seam",
-    ):
+    for word in ("exact, consistent, exponential", "no detailed balance", "gaussian", "lifetime", "1/ns", "seam"):
         assert word in text
     assert result.populations.shape == (1000, 2)
     assert result.times[0] == 0
@@ -57,9 +45,7 @@ def test_result_reads_well_and_carries_everything(wavy) -> None:
     record = json.loads(json.dumps(result.lifetime.as_dict()))
     assert record["unit"] == "ns"
     assert record["parts"]["model"] is None
-    wider = result.lifetime.with_part(
-        "model", Interval(0.5 * result.lifetime.value, 2 * result.lifetime.value)
-    )
+    wider = result.lifetime.with_part("model", Interval(0.5 * result.lifetime.value, 2 * result.lifetime.value))
     assert wider.low < result.lifetime.low
     assert wider.high > result.lifetime.high
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -109,29 +95,34 @@ def test_little_decay_says_so(wavy) -> None:
 def test_equilibrium_enters_the_lifetime(constant) -> None:
     # populations relax with k_down + k_up, towards a ground state that stays below 1
     result = run_dynamics(
+        constant(0.05, 0.002, 1.0), "exact", duration=1e5, temperature=300.0, dephasing_time=10.0, absorbing=False
+    )
+    b = np.exp(-0.05 / (8.617333262e-5 * 300))
+    assert result.populations[-1, 1] == pytest.approx(b / (1 + b), rel=5e-3)
+    assert result.rate.value == pytest.approx(result.asymptotic_rate * (1 + b), rel=5e-3)
+    up = run_dynamics(
         constant(0.05, 0.002, 1.0),
         "exact",
         duration=1e5,
         temperature=300.0,
         dephasing_time=10.0,
         absorbing=False,
-    )
-    b = np.exp(-0.05 / (8.617333262e-5 * 300))
-    assert result.populations[-1, 1] == pytest.approx(b / (1 + b), rel=5e-3)
-    assert result.rate.value == pytest.approx(result.asymptotic_rate * (1 + b), rel=5e-3)
-    up = run_dynamics(
-        constant(0.05, 0.002, 1.0), "exact", duration=1e5, temperature=300.0, dephasing_time=10.0, absorbing=False,
         initial_state=0,
-    )  # fmt: skip
+    )
     assert up.rate.value == pytest.approx(result.rate.value, rel=0.02)
 
 
 def test_seeds_workers_and_progress(wavy) -> None:
     seen: list[tuple[int, int]] = []
     run_dynamics(
-        wavy(), duration=100.0, n_trajectories=10, initial_times=[0, 5, 9], dephasing_time=5.0, workers=2,
+        wavy(),
+        duration=100.0,
+        n_trajectories=10,
+        initial_times=[0, 5, 9],
+        dephasing_time=5.0,
+        workers=2,
         progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
+    )
     assert seen == [(1, 3), (2, 3), (3, 3)]
     one, two = (run_dynamics(wavy(), "exact", duration=3e3, dephasing_time=5.0, workers=n) for n in (1, 2))
     np.testing.assert_array_equal(one.populations, two.populations)
@@ -175,10 +166,7 @@ def test_exponential_fit_is_least_squares() -> None:
         ({"dephasing_time": 0.0}, r"`dephasing_time` must be positive, but is 0\.0 fs"),
         ({"dephasing_time": -1.0}, "`dephasing_time` must be positive"),
         ({"dephasing_time": np.nan}, "`dephasing_time` must be positive, but is nan"),
-        (
-            {"dephasing_time": [[1.0, 5.0], [6.0, 1.0]]},
-            "`dephasing_time` must be symmetric, but has 5 and 6 fs",
-        ),
+        ({"dephasing_time": [[1.0, 5.0], [6.0, 1.0]]}, "`dephasing_time` must be symmetric, but has 5 and 6 fs"),
         ({"dephasing_time": [1.0, 2.0]}, r"a matrix \[2, 2\], but has the shape \(2,\)"),
         ({"initial_state": 2}, "`initial_state` must be a whole number between 0 and 1, but is 2"),
         ({"initial_state": np.nan}, "whole number between 0 and 1, but is nan"),

@@ -5,11 +5,7 @@ import pytest
 
 from hopcast import ConfigError, InputError
 from hopcast.evaluation import BlockedSplit, calibrate
-from hopcast.evaluation.calibration import (
-    conformal_factors,
-    coverage_interval,
-    leave_one_out_scale,
-)
+from hopcast.evaluation.calibration import conformal_factors, coverage_interval, leave_one_out_scale
 from hopcast.evaluation.verdicts import coverage
 from hopcast.regression import LaplacianRidge
 
@@ -64,9 +60,13 @@ def test_wrong_scale_is_found_and_mended():
         X = np.stack([ar1(rng, 1000, 0.8) for _ in range(2)], axis=1)
         y = X[:, 0] + 0.5 * np.abs(X[:, 1]) + 0.3 * rng.normal(size=1000)
         found = calibrate(
-            Overconfident(alpha=0.1, gamma=0.3), X, y, BlockedSplit(4, 1.0, 10.0, train_stride_fs=3), 1.0,
+            Overconfident(alpha=0.1, gamma=0.3),
+            X,
+            y,
+            BlockedSplit(4, 1.0, 10.0, train_stride_fs=3),
+            1.0,
             correlation_time=5.0,
-        )  # fmt: skip
+        )
         raw.append(found.coverage[8])
         mended.append(found.recalibrated[8])
         assert found.levels[8] == 0.9

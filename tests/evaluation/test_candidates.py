@@ -39,8 +39,10 @@ def test_the_informed_candidate_is_chosen_and_beats_its_control() -> None:
             Candidate("kernel on noise", noise, LaplacianRidge(gamma=0.3, kernel="gaussian")),
             Candidate("trees on noise", noise, ExtraTreesRegressor(3, random_state=0)),
         ],
-        y, TIMES, BLOCKS,
-    )  # fmt: skip
+        y,
+        TIMES,
+        BLOCKS,
+    )
     assert found.final == "line"
     assert set(found.chosen) == {"line"}
     assert found.rows[0].n_chosen == found.n_blocks == BLOCKS.max() + 1
@@ -59,10 +61,7 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     X, noise, _ = data()
     y = np.random.default_rng(9).normal(size=N)
     found = nested_selection(
-        [Candidate("a", X, LaplacianRidge(gamma=0.3)), Candidate("b", noise, LinearRegression())],
-        y,
-        TIMES,
-        BLOCKS,
+        [Candidate("a", X, LaplacianRidge(gamma=0.3)), Candidate("b", noise, LinearRegression())], y, TIMES, BLOCKS
     )
     assert not found.is_useful
 
@@ -111,10 +110,7 @@ def test_no_model_of_a_fold_ever_sees_its_block() -> None:
 
 def test_threads_change_no_bit() -> None:
     X, _, y = data()
-    several = [
-        Candidate("k", X, LaplacianRidge(gamma=0.3)),
-        Candidate("t", X, ExtraTreesRegressor(2, random_state=0)),
-    ]
+    several = [Candidate("k", X, LaplacianRidge(gamma=0.3)), Candidate("t", X, ExtraTreesRegressor(2, random_state=0))]
     one, three = (nested_selection(several, y, TIMES, BLOCKS, n_shifts=1, workers=w) for w in (1, 3))
     assert str(one) == str(three)
     np.testing.assert_array_equal(one.forecast, three.forecast)

@@ -9,14 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from hopcast.core import ConfigError, InputError
-from hopcast.evaluation import (
-    BlockedSplit,
-    InterleavedSplit,
-    NeighbourSplit,
-    TrajectorySplit,
-    evaluate_model,
-    score,
-)
+from hopcast.evaluation import BlockedSplit, InterleavedSplit, NeighbourSplit, TrajectorySplit, evaluate_model, score
 from hopcast.information import circular_shifts
 from hopcast.regression import LaplacianRidge
 
@@ -64,9 +57,7 @@ def test_blocks_unmask_the_clock(model: LaplacianRidge) -> None:
     assert result.beats_the_calendar == "not useful"
 
 
-@pytest.mark.parametrize(
-    "split", [InterleavedSplit(100.0, STEP), BlockedSplit(5, STEP, 100.0, train_stride_fs=24.0)]
-)
+@pytest.mark.parametrize("split", [InterleavedSplit(100.0, STEP), BlockedSplit(5, STEP, 100.0, train_stride_fs=24.0)])
 def test_features_that_determine_the_target_are_useful(split: Any) -> None:
     X, y = physics()
     result = evaluate_model(LaplacianRidge(), X, y, split, STEP, min_shift=120.0)
@@ -101,9 +92,7 @@ def naive(model: Any, X: np.ndarray, y: np.ndarray, split: Any, shift: int) -> t
 
 
 @pytest.mark.parametrize("model", [LaplacianRidge.paper(), LaplacianRidge(block_length=10)])
-@pytest.mark.parametrize(
-    "split", [InterleavedSplit(24.0, STEP), BlockedSplit(4, STEP, 100.0, train_stride_fs=24.0)]
-)
+@pytest.mark.parametrize("split", [InterleavedSplit(24.0, STEP), BlockedSplit(4, STEP, 100.0, train_stride_fs=24.0)])
 def test_one_factorisation_equals_refitting_every_shift(model: LaplacianRidge, split: Any) -> None:
     X, y = smooth_noise(7, n_frames=600)[:, 1:], smooth_noise(7, n_frames=600)[:, 0]
     result = evaluate_model(model, X, y, split, STEP, min_shift=400.0, n_shifts=4)
@@ -137,12 +126,7 @@ def test_the_seam_is_not_held_against_the_shifted_models() -> None:
     # A trend makes the seam a cliff; a clock must still score as a clock.
     X, y = calendar()
     result = evaluate_model(
-        LaplacianRidge.paper(),
-        X,
-        y + np.linspace(0, 6, 900),
-        InterleavedSplit(24.0, STEP),
-        STEP,
-        min_shift=300.0,
+        LaplacianRidge.paper(), X, y + np.linspace(0, 6, 900), InterleavedSplit(24.0, STEP), STEP, min_shift=300.0
     )
     assert result.shifted.min() > 0.985
 
@@ -177,9 +161,7 @@ def test_where_forecasts_are_defined() -> None:
     assert np.isfinite(one_fold.predictions).all()
     np.testing.assert_array_equal(one_fold.training_frames[0], np.arange(0, 900, 10))
     assert len(one_fold.test_frames) == one_fold.model.n == one_fold.cubic.n == 890 - 89
-    folds = evaluate_model(
-        LaplacianRidge.paper(), X, y, BlockedSplit(3, STEP, 40.0), STEP, min_shift=400.0, n_shifts=2
-    )
+    folds = evaluate_model(LaplacianRidge.paper(), X, y, BlockedSplit(3, STEP, 40.0), STEP, min_shift=400.0, n_shifts=2)
     assert np.isfinite(folds.predictions).all()
     assert len(folds.training_frames) == 3
     assert folds.model.n == 900
@@ -188,9 +170,7 @@ def test_where_forecasts_are_defined() -> None:
 def test_several_trajectories() -> None:
     X = np.concatenate([smooth_noise(3, 300, seed=s, width=5.0) for s in range(3)])
     y, groups = X @ [1.0, 0.5, -0.7], np.repeat([0, 1, 2], 300)
-    result = evaluate_model(
-        LaplacianRidge.paper(), X, y, TrajectorySplit(), STEP, min_shift=50.0, groups=groups
-    )
+    result = evaluate_model(LaplacianRidge.paper(), X, y, TrajectorySplit(), STEP, min_shift=50.0, groups=groups)
     assert result.beats_the_calendar == "useful"
     # No training frame lies in the held-out trajectory: interpolation is the mean.
     assert result.linear == result.cubic == result.mean
@@ -204,12 +184,7 @@ def test_several_trajectories() -> None:
 def test_too_short_a_trajectory_is_inconclusive() -> None:
     X, y = physics()
     result = evaluate_model(
-        LaplacianRidge.paper(),
-        X,
-        y,
-        BlockedSplit(5, STEP, 100.0, train_stride_fs=12.0),
-        STEP,
-        min_shift=600.0,
+        LaplacianRidge.paper(), X, y, BlockedSplit(5, STEP, 100.0, train_stride_fs=12.0), STEP, min_shift=600.0
     )
     assert len(result.shifted) == 5
     assert result.beats_the_calendar == "inconclusive"
@@ -217,12 +192,7 @@ def test_too_short_a_trajectory_is_inconclusive() -> None:
     assert "needs 12000 fs of trajectory" in result.notes[1]
     assert result.notes[1] in str(result)
     none = evaluate_model(
-        LaplacianRidge.paper(),
-        X,
-        y,
-        BlockedSplit(5, STEP, 100.0, train_stride_fs=12.0),
-        STEP,
-        min_shift=2000.0,
+        LaplacianRidge.paper(), X, y, BlockedSplit(5, STEP, 100.0, train_stride_fs=12.0), STEP, min_shift=2000.0
     )
     assert len(none.shifted) == 0
     assert none.beats_the_calendar == "inconclusive"
@@ -276,35 +246,28 @@ def test_uneven_samples_are_interpolated_in_their_own_time() -> None:
     times = np.sort(rng.uniform(0, 1000, 60))
     y = 0.3 + 0.01 * times  # a straight line in time, not in the number of the sample
     found = evaluate_model(
-        LaplacianRidge.paper(),
-        rng.normal(size=(60, 3)),
-        y,
-        NeighbourSplit(5),
-        16.0,
-        min_shift=48.0,
-        times=times,
+        LaplacianRidge.paper(), rng.normal(size=(60, 3)), y, NeighbourSplit(5), 16.0, min_shift=48.0, times=times
     )
     inside = found.test_frames[(found.test_frames > 5) & (found.test_frames < 54)]
     assert found.linear.r2 > 0.999
     assert np.isfinite(found.predictions[inside]).all()
     with pytest.raises(InputError, match="`times` must ascend"):
         evaluate_model(
-            LaplacianRidge.paper(),
-            rng.normal(size=(60, 3)),
-            y,
-            NeighbourSplit(5),
-            16.0,
-            min_shift=48.0,
-            times=-times,
+            LaplacianRidge.paper(), rng.normal(size=(60, 3)), y, NeighbourSplit(5), 16.0, min_shift=48.0, times=-times
         )
 
 
 def test_without_shifts_there_is_no_control() -> None:
     rng = np.random.default_rng(1)
     found = evaluate_model(
-        LaplacianRidge.paper(), rng.normal(size=(40, 2)), rng.normal(size=40), NeighbourSplit(4), STEP, min_shift=8.0,
+        LaplacianRidge.paper(),
+        rng.normal(size=(40, 2)),
+        rng.normal(size=40),
+        NeighbourSplit(4),
+        STEP,
+        min_shift=8.0,
         n_shifts=0,
-    )  # fmt: skip
+    )
     assert len(found.shifts) == 0
     assert np.isnan(found.shifted_median)
     assert found.notes == ()

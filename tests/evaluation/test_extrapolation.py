@@ -47,9 +47,7 @@ def test_frames_of_the_same_kind_are_inside_and_others_outside() -> None:
     far = extrapolation(model, shifted)
     assert far.share == 1.0
     assert far.extrapolates
-    assert far.verdict.startswith(
-        "1000 of 1000 frames (100.0 %) lie outside of what the training set tells of"
-    )
+    assert far.verdict.startswith("1000 of 1000 frames (100.0 %) lie outside of what the training set tells of")
     assert far.verdict.endswith("the forecast extrapolates.")
     # far from everything the posterior is the prior
     np.testing.assert_allclose(extrapolation(model, same + 1e5 * X.std(axis=0)).relative_std, 1.0, rtol=1e-9)
@@ -80,10 +78,7 @@ def test_a_model_that_knows_nothing_says_so_of_every_frame() -> None:
     model = LaplacianRidge(alpha=100.0, gamma=2.0).fit(X, np.random.default_rng(0).normal(size=100))
     found = extrapolation(model, training(1, 50)[0])
     assert found.share == 1.0
-    assert (
-        "over 0.95 on 50, of which the model knows next to nothing: the forecast extrapolates."
-        in found.verdict
-    )
+    assert "over 0.95 on 50, of which the model knows next to nothing: the forecast extrapolates." in found.verdict
     assert extrapolation(X, training(1, 50)[0]).share < 0.1  # though the frames are of the same kind
 
 
@@ -96,8 +91,7 @@ def test_chunks_and_workers_do_not_matter() -> None:
     whole = extrapolation(training_domain(model, workers=2), new, std=std, workers=2)
     domain = training_domain(model, workers=1)
     parts = [
-        extrapolation(domain, new[a:b], std=std[a:b], workers=1)
-        for a, b in ((0, 1), (1, 300), (300, 700), (700, 700))
+        extrapolation(domain, new[a:b], std=std[a:b], workers=1) for a, b in ((0, 1), (1, 300), (300, 700), (700, 700))
     ]
     joined = Extrapolation.joined(parts)
     assert whole.relative_std is not None
@@ -122,9 +116,7 @@ def test_bad_arguments_are_named() -> None:
     X, y = training()
     with pytest.raises(ConfigError, match="`level` must lie between 0 and 1, but is 99"):
         training_domain(X, level=99)
-    with pytest.raises(
-        InputError, match=r"`reference` must be a table of at least two training frames, .*\(5,\)"
-    ):
+    with pytest.raises(InputError, match=r"`reference` must be a table of at least two training frames, .*\(5,\)"):
         training_domain(X[0])
     with pytest.raises(InputError, match=r"`X` must have the shape \[n_frames, 5\] .* \(200, 4\)"):
         extrapolation(X, X[:, :4])

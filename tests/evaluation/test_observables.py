@@ -15,8 +15,13 @@ def states(gap, coupling, *, numbers=None, grid="frame", timestep=1.0):
     nac[np.isnan(coupling)] = np.nan
     energies = np.stack([0.0 * np.asarray(gap), gap], axis=1)
     return hc.VibronicHamiltonian(
-        energies, nac, timestep, n_occupied=1, energy_grid=grid, frame_numbers=None if numbers is None else np.asarray(numbers),
-    )  # fmt: skip
+        energies,
+        nac,
+        timestep,
+        n_occupied=1,
+        energy_grid=grid,
+        frame_numbers=None if numbers is None else np.asarray(numbers),
+    )
 
 
 @pytest.fixture
@@ -42,9 +47,7 @@ def test_known_errors_come_out(truth):
     assert found.coupling_ratio == pytest.approx(2.0)
     middle = 0.5 * (truth.gap()[1:] + truth.gap()[:-1])
     rates = truth.coupling() ** 2 / middle**2
-    assert found.rate_ratio == pytest.approx(
-        np.mean(4 * truth.coupling() ** 2 / (middle + 0.02) ** 2) / rates.mean()
-    )
+    assert found.rate_ratio == pytest.approx(np.mean(4 * truth.coupling() ** 2 / (middle + 0.02) ** 2) / rates.mean())
 
 
 def test_only_what_both_know_counts_and_numbers_match_frames(truth):
@@ -80,19 +83,22 @@ def test_energies_on_midpoints_are_compared_on_midpoints(truth):
     [
         ({"timestep": 2.0}, "must have the same time step, but have 2 fs and 1 fs"),
         ({"length": 30}, "must hold the same frames, but hold 30 and 50"),
-        (
-            {"numbers": (500, 100)},
-            "must share frames, but one is numbered 500 to 549 and the other 100 to 149",
-        ),
+        ({"numbers": (500, 100)}, "must share frames, but one is numbered 500 to 549 and the other 100 to 149"),
     ],
 )
 def test_what_does_not_belong_together_gets_one_sentence(truth, other, message):
     length, numbers = other.get("length", 50), other.get("numbers")
     one = states(
-        truth.gap()[:length], truth.coupling()[: length - 1], timestep=other.get("timestep", 1.0),
+        truth.gap()[:length],
+        truth.coupling()[: length - 1],
+        timestep=other.get("timestep", 1.0),
         numbers=None if numbers is None else np.arange(numbers[0], numbers[0] + 50),
-    )  # fmt: skip
-    two = truth if numbers is None else states(truth.gap(), truth.coupling(), numbers=np.arange(numbers[1], numbers[1] + 50))  # fmt: skip
+    )
+    two = (
+        truth
+        if numbers is None
+        else states(truth.gap(), truth.coupling(), numbers=np.arange(numbers[1], numbers[1] + 50))
+    )
     with pytest.raises(InputError, match=message):
         hc.score_hamiltonian(one, two)
 

@@ -27,9 +27,7 @@ def test_estimate_is_the_formula(n_blocks: int | None) -> None:
     left = dy - slope * dm
     inside = [labels == label for label in np.unique(labels)]
     n = len(inside)
-    hc3 = sum(
-        ((dm * left)[b].sum() / (1 - (dm[b] ** 2).sum() / (dm**2).sum() - b.sum() / 40)) ** 2 for b in inside
-    )
+    hc3 = sum(((dm * left)[b].sum() / (1 - (dm[b] ** 2).sum() / (dm**2).sum() - b.sum() / 40)) ** 2 for b in inside)
     shared = max(1, sum(left[b].sum() ** 2 for b in inside) / (left**2).sum() * n / (n - 1))
     noise = max(hc3, shared * (left**2).sum() / 38 * (dm**2).sum()) / (dm**2).sum() ** 2
     weight = slope * max(0.0, 1 - (1 + (10 / n) ** 3) * noise / slope**2) / (1 + 40 / 2000)
@@ -119,9 +117,7 @@ def test_the_variance_of_regular_samples_is_that_of_the_process() -> None:
         w[at] = 1 / 5
         w -= 1 / n_all
         memory = powered._Memory(rho, nugget)
-        assert powered._sampled_share(memory, at, n_all) == pytest.approx(
-            5 * (w @ c @ w) * memory.shrinkage(5)
-        )
+        assert powered._sampled_share(memory, at, n_all) == pytest.approx(5 * (w @ c @ w) * memory.shrinkage(5))
 
 
 def test_perfect_model_gives_the_mean_of_all_frames() -> None:
@@ -213,9 +209,7 @@ def test_same_seed_same_bits_and_a_wider_level_a_wider_interval() -> None:
 
 def test_bad_arguments_are_named() -> None:
     y = np.arange(4.0)
-    with pytest.raises(
-        InputError, match="`m_sampled` must have one forecast for each of 4 samples, but has 3"
-    ):
+    with pytest.raises(InputError, match="`m_sampled` must have one forecast for each of 4 samples, but has 3"):
         prediction_powered_mean(y, y[:3], y)
     with pytest.raises(InputError, match="`blocks` must have one label for each of 4"):
         prediction_powered_mean(y, y, y, blocks=[1])

@@ -59,9 +59,7 @@ def test_cubic_does_not_explode_across_a_gap() -> None:
     np.testing.assert_allclose(out[known], y[known], atol=1e-12)
     # The parts keep their own splines.
     sparse = known[::4]
-    np.testing.assert_allclose(
-        interpolate_in_time(sparse, y[sparse], frames[:97], "cubic"), y[:97], atol=2e-3
-    )
+    np.testing.assert_allclose(interpolate_in_time(sparse, y[sparse], frames[:97], "cubic"), y[:97], atol=2e-3)
     through = interpolate_in_time(known, y[known], frames, "cubic", max_gap=1e9)
     np.testing.assert_allclose(through, naive, atol=1e-9)
 

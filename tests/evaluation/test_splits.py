@@ -71,9 +71,7 @@ def test_blocked_never_leaks_and_tests_every_frame_once(
         folds = list(split.split(labels[:, None], groups=labels))
     except InputError:
         assume(False)
-    np.testing.assert_array_equal(
-        np.sort(np.concatenate([test for _, test in folds])), np.arange(len(labels))
-    )
+    np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(labels)))
     for train, test in folds:
         distance = np.abs(time[train][:, None] - time[test][None])
         distance[labels[train][:, None] != labels[test][None]] = np.inf
@@ -116,28 +114,18 @@ def test_trajectories_are_held_out_in_turn() -> None:
 def test_splits_serve_scikit_learn() -> None:
     X = np.random.default_rng(0).normal(size=(60, 2))
     y = X @ [1.0, 2.0]
-    np.testing.assert_allclose(
-        cross_val_predict(LinearRegression(), X, y, cv=BlockedSplit(3, 1.0, 4.0)), y, atol=1e-12
-    )
+    np.testing.assert_allclose(cross_val_predict(LinearRegression(), X, y, cv=BlockedSplit(3, 1.0, 4.0)), y, atol=1e-12)
 
 
 def test_impossible_splits_say_so() -> None:
     X = np.zeros((20, 1))
-    with pytest.raises(
-        InputError, match=r"at least two training frames, but fold 0 of a stride of 40 fs .* leaves 1"
-    ):
+    with pytest.raises(InputError, match=r"at least two training frames, but fold 0 of a stride of 40 fs .* leaves 1"):
         list(InterleavedSplit(40.0, 1.0).split(X))
-    with pytest.raises(
-        InputError, match=r"at least two training frames, but fold 0 .* stride of 2 fs over 1 frames"
-    ):
+    with pytest.raises(InputError, match=r"at least two training frames, but fold 0 .* stride of 2 fs over 1 frames"):
         list(InterleavedSplit(2.0, 1.0).split(X[:1]))
-    with pytest.raises(
-        InputError, match=r"leave frames to test, but fold \d of 10 blocks of 6 frames .* leaves none"
-    ):
+    with pytest.raises(InputError, match=r"leave frames to test, but fold \d of 10 blocks of 6 frames .* leaves none"):
         list(BlockedSplit(10, 1.0, 0.0).split(X[:6]))
-    with pytest.raises(
-        InputError, match=r"but fold 0 of 2 blocks of 20 frames with a purge of 12 frames \(12 fs\)"
-    ):
+    with pytest.raises(InputError, match=r"but fold 0 of 2 blocks of 20 frames with a purge of 12 frames \(12 fs\)"):
         list(BlockedSplit(2, 1.0, 12.0).split(X))
     with pytest.raises(InputError, match="at least two trajectories to hold one out, but there is one"):
         list(TrajectorySplit().split(X, groups=np.ones(20)))

@@ -18,14 +18,23 @@ from hopcast.cli.app import app
 pytest.importorskip("tblite", reason="needs tblite: pip install 'hopcast[tblite]'")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "from-structure"
 SMALLER = (
-    (r"--equilibration \d+", "--equilibration 10"), (r"--duration \d+ --store-every 2", "--duration 80 --timestep 1"),
-    (r"--budget 25\b", "--budget 24"), (r"--budget 250\b", "--budget 80"), (r"--bands 4,4", "--bands 2,2"),
-)  # fmt: skip
+    (r"--equilibration \d+", "--equilibration 10"),
+    (r"--duration \d+ --store-every 2", "--duration 80 --timestep 1"),
+    (r"--budget 25\b", "--budget 24"),
+    (r"--budget 250\b", "--budget 80"),
+    (r"--bands 4,4", "--bands 2,2"),
+)
 QUICK = (
-    ("[models]", "[information]\nn_select = 0\n[evaluation]\nenabled = false\n[checks]\nenabled = false\n[dynamics]\nn_bootstrap = 100\n"
-     "[models]\nelements = []\nn_shifts = 1\nn_samples = 2"),
-    ("[features]", "[features]\nr_cut = 3.0"), ("stride = 40.0", "stride = 5.0"), ("purge = 100.0", "purge = 3.0"), ("block = 200.0", "block = 16.0"),
-)  # fmt: skip
+    (
+        "[models]",
+        "[information]\nn_select = 0\n[evaluation]\nenabled = false\n[checks]\nenabled = false\n[dynamics]\nn_bootstrap = 100\n"
+        "[models]\nelements = []\nn_shifts = 1\nn_samples = 2",
+    ),
+    ("[features]", "[features]\nr_cut = 3.0"),
+    ("stride = 40.0", "stride = 5.0"),
+    ("purge = 100.0", "purge = 3.0"),
+    ("block = 200.0", "block = 16.0"),
+)
 
 
 def commands(folder, output):
@@ -37,7 +46,7 @@ def commands(folder, output):
     path = f"{spy.parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", folder / "run.sh", output], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
-    )  # fmt: skip
+    )
     return [line.split("\t")[:-1] for line in done.stdout.splitlines()]
 
 

@@ -17,10 +17,7 @@ def make_material(n_frames=400, n_known=60, timestep=2.0):
     vectors, phases = rng.normal(size=(2, len(atoms), 3)), rng.uniform(0, 6, 2)
     waves = np.cos(2 * np.pi * frequencies * times[:, None] + phases)
     trajectory = hc.Trajectory(
-        atoms.positions + 0.04 * np.einsum("tm,mai->tai", waves, vectors),
-        atoms.cell.array,
-        atoms.numbers,
-        timestep,
+        atoms.positions + 0.04 * np.einsum("tm,mai->tai", waves, vectors), atoms.cell.array, atoms.numbers, timestep
     )
     G = flatten(hc.SymmetryFunctions.from_trajectory(trajectory).transform(trajectory))
     slow = (G[:, 0] - G[:, 0].mean()) / G[:, 0].std()
@@ -39,9 +36,7 @@ def make_material(n_frames=400, n_known=60, timestep=2.0):
 def contents(path):
     with h5py.File(path) as file:
         found = {}
-        file.visititems(
-            lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
-        )
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
     return found
 
 

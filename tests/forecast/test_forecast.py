@@ -77,9 +77,7 @@ def test_what_knows_nothing_says_so(material):
     noise = np.random.default_rng(0).normal(size=trajectory.n_frames)
     energies = hamiltonian.energies.copy()
     energies[:, 1] += 0.5 * (noise - noise.min())
-    poor = fit_forecaster(
-        trajectory, dataclasses.replace(hamiltonian, energies=energies), model=PUBLISHED, workers=1
-    )
+    poor = fit_forecaster(trajectory, dataclasses.replace(hamiltonian, energies=energies), model=PUBLISHED, workers=1)
     assert poor.scores["gap"] <= 0.3
     blind = dataclasses.replace(
         poor, gap=dataclasses.replace(poor.gap, r2=-0.1), coupling=dataclasses.replace(poor.coupling, r2=0.4)
@@ -92,8 +90,10 @@ def test_a_file_keeps_every_bit(forecaster, material, tmp_path):
     again = load_forecaster(tmp_path / "model.h5")
     assert again.gap.representation == forecaster.gap.representation
     assert (again.symbols, again.scores, again.provenance) == (
-        forecaster.symbols, forecaster.scores, forecaster.provenance,
-    )  # fmt: skip
+        forecaster.symbols,
+        forecaster.scores,
+        forecaster.provenance,
+    )
     one = predict_stream(forecaster, material[0], tmp_path / "one.h5")
     other = predict_stream(again, material[0], tmp_path / "other.h5")
     same(contents(one.path), contents(other.path))
@@ -103,9 +103,7 @@ def test_a_file_keeps_every_bit(forecaster, material, tmp_path):
 def test_chunks_workers_and_sources_change_nothing(forecaster, material, tmp_path, chunk, workers):
     whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
     write_native(tmp_path / "md.h5", trajectory=material[0])
-    cut = predict_stream(
-        forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=chunk, workers=workers
-    )
+    cut = predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=chunk, workers=workers)
     same(contents(whole.path), contents(cut.path))
 
 
@@ -160,9 +158,14 @@ def test_finished_chunks_between_lost_ones_are_taken(forecaster, material, tmp_p
     kept[7].write_bytes(kept[7].read_bytes()[:900])  # half of it reached the disk
     seen = []
     found = predict_stream(
-        forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=2, resume=True,
+        forecaster,
+        material[0],
+        tmp_path / "f.h5",
+        chunk_frames=16,
+        workers=2,
+        resume=True,
         progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
+    )
     assert (found.n_found, found.n_chunks) == (25 - 6, 25)
     assert seen == [(done, 25) for done in range(1, 26)]
     same(contents(whole.path), contents(found.path))
@@ -191,12 +194,7 @@ def test_killed_at_random_it_goes_on_with_the_same_bits(forecaster, material, tm
     write_native(tmp_path / "md.h5", trajectory=material[0])
     whole = predict_stream(forecaster, material[0], tmp_path / "whole.h5", workers=1)
     dice = random.Random(1)
-    command = [
-        sys.executable,
-        "-c",
-        SCRIPT,
-        *(str(tmp_path / name) for name in ("model.h5", "md.h5", "cut.h5")),
-    ]
+    command = [sys.executable, "-c", SCRIPT, *(str(tmp_path / name) for name in ("model.h5", "md.h5", "cut.h5"))]
     n_done = 0
     for _ in range(3):
         run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -209,9 +207,7 @@ def test_killed_at_random_it_goes_on_with_the_same_bits(forecaster, material, tm
         n_done = len(list((tmp_path / "cut.h5.parts").glob("*.h5")))
         assert n_done > 0
     assert not (tmp_path / "cut.h5").exists()
-    found = predict_stream(
-        forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=4, workers=1, resume=True
-    )
+    found = predict_stream(forecaster, tmp_path / "md.h5", tmp_path / "cut.h5", chunk_frames=4, workers=1, resume=True)
     assert found.n_found == n_done
     same(contents(whole.path), contents(found.path))
 
@@ -223,9 +219,7 @@ def test_a_full_disk_says_so_and_keeps_finished_chunks(forecaster, material, tmp
 
     def full(path, fill):
         if len(written) == 5:
-            raise hc.OutputError(
-                f"Cannot write `{path}`: No space left on device. Free space or choose another place."
-            )
+            raise hc.OutputError(f"Cannot write `{path}`: No space left on device. Free space or choose another place.")
         written.append(path)
         real(path, fill)
 
@@ -236,9 +230,7 @@ def test_a_full_disk_says_so_and_keeps_finished_chunks(forecaster, material, tmp
     monkeypatch.setattr(module.hdf5, "write_file", real)
     with pytest.raises(hc.OutputError, match="Continue it with --resume"):
         predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1)
-    found = predict_stream(
-        forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1, resume=True
-    )
+    found = predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=16, workers=1, resume=True)
     assert found.n_found == 5
 
 
@@ -264,9 +256,7 @@ def test_a_cell_that_changes_on_the_way_is_refused_there(forecaster, material, t
     cells = np.array(trajectory.cells())
     cells[200:] *= 1.05
     swelling = dataclasses.replace(trajectory, cell=cells)
-    with pytest.raises(
-        hc.InputError, match=r"Frames 192 to 256: A forecaster of the cell .* must see a like one"
-    ):
+    with pytest.raises(hc.InputError, match=r"Frames 192 to 256: A forecaster of the cell .* must see a like one"):
         predict_stream(forecaster, swelling, tmp_path / "f.h5", chunk_frames=64)
 
 
@@ -281,10 +271,7 @@ def test_what_was_there_stays_until_the_new_forecast_is_whole(forecaster, materi
     before = (tmp_path / "f.h5").read_bytes()
     with pytest.raises(hc.InputError, match="must see a like one"):
         predict_stream(
-            forecaster,
-            dataclasses.replace(trajectory, cell=1.1 * trajectory.cell),
-            tmp_path / "f.h5",
-            overwrite=True,
+            forecaster, dataclasses.replace(trajectory, cell=1.1 * trajectory.cell), tmp_path / "f.h5", overwrite=True
         )
     assert (tmp_path / "f.h5").read_bytes() == before
     predict_stream(forecaster, trajectory[:50], tmp_path / "f.h5", overwrite=True, workers=1)
@@ -303,9 +290,7 @@ def test_killed_while_it_clears_its_chunks_it_goes_on(forecaster, material, tmp_
         with pytest.raises(KeyboardInterrupt):
             predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=64, workers=1)
     whole = contents(tmp_path / "f.h5")
-    found = predict_stream(
-        forecaster, material[0], tmp_path / "f.h5", chunk_frames=64, workers=1, resume=True
-    )
+    found = predict_stream(forecaster, material[0], tmp_path / "f.h5", chunk_frames=64, workers=1, resume=True)
     assert (found.n_found, found.n_chunks) == (6, 7)
     same(whole, contents(tmp_path / "f.h5"))
     assert not (tmp_path / "f.h5.parts").exists()
@@ -334,8 +319,7 @@ def test_files_of_trajectories_that_cannot_be_used(forecaster, material, tmp_pat
 
 def as_ase(trajectory):
     return [
-        Atoms(numbers=trajectory.numbers, positions=one, cell=trajectory.cell, pbc=True)
-        for one in trajectory.positions
+        Atoms(numbers=trajectory.numbers, positions=one, cell=trajectory.cell, pbc=True) for one in trajectory.positions
     ]
 
 
@@ -381,12 +365,16 @@ def repeated(trajectory, n=2):
     """The same geometries in a cell `n` times as long."""
     shifts = np.repeat(np.arange(n), trajectory.n_atoms)[:, None] * trajectory.cell[0]
     return hc.Trajectory(
-        np.tile(trajectory.positions, (1, n, 1)) + shifts, trajectory.cell * np.array([n, 1, 1])[:, None],
-        np.tile(trajectory.numbers, n), trajectory.timestep,
-    )  # fmt: skip
+        np.tile(trajectory.positions, (1, n, 1)) + shifts,
+        trajectory.cell * np.array([n, 1, 1])[:, None],
+        np.tile(trajectory.numbers, n),
+        trajectory.timestep,
+    )
 
 
-@pytest.mark.parametrize("model", ["radial means, kernel", "angular functions, exchangeable", "numbers of all bonds, line"])  # fmt: skip
+@pytest.mark.parametrize(
+    "model", ["radial means, kernel", "angular functions, exchangeable", "numbers of all bonds, line"]
+)
 def test_replicas_have_the_gap_of_their_cell_and_other_sizes_are_flagged(material, tmp_path, model):
     trajectory = material[0]
     forecaster = fit_forecaster(*material[:2], model=model, workers=1)
@@ -404,9 +392,7 @@ def test_replicas_have_the_gap_of_their_cell_and_other_sizes_are_flagged(materia
 def test_cells_of_another_material_or_density_are_refused(averaging, material, tmp_path):
     twice = repeated(material[0])
     missing = dataclasses.replace(twice, positions=twice.positions[:, 1:], numbers=twice.numbers[1:])
-    with pytest.raises(
-        hc.InputError, match="same elements in the same ratio, but the trajectory has 8 O, 7 Mg"
-    ):
+    with pytest.raises(hc.InputError, match="same elements in the same ratio, but the trajectory has 8 O, 7 Mg"):
         predict_stream(averaging, missing, tmp_path / "f.h5")
     with pytest.raises(hc.InputError, match=r"see a like density .* but the trajectory has"):
         predict_stream(averaging, dataclasses.replace(twice, cell=1.1 * twice.cell), tmp_path / "f.h5")
@@ -495,9 +481,7 @@ def test_files_that_hold_no_forecaster(tmp_path, material, forecaster):
     save_forecaster(forecaster, tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
         file["forecaster"].attrs["definition"] = 1
-    with pytest.raises(
-        hc.InputError, match=r"\(definition 2\), but has definition 1. Fit the forecaster again"
-    ):
+    with pytest.raises(hc.InputError, match=r"\(definition 2\), but has definition 1. Fit the forecaster again"):
         load_forecaster(tmp_path / "model.h5")
 
 
@@ -508,11 +492,7 @@ def test_the_commands(material, tmp_path):
 
     def run(*arguments):
         return subprocess.run(
-            [sys.executable, "-m", "hopcast", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
+            [sys.executable, "-m", "hopcast", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )
 
     done = run("fit", "md.h5", "ham.h5", "-o", "model.h5", "--model", "radial means, kernel")

@@ -12,14 +12,7 @@ import hopcast as hc
 from hopcast.core.fingerprint import fingerprint
 from hopcast.core.forecast import HamiltonianForecast, HamiltonianStd
 from hopcast.couplings import derive_couplings
-from hopcast.forecast import (
-    fit_forecaster,
-    kinds,
-    list_kinds,
-    load_forecaster,
-    predict_stream,
-    save_forecaster,
-)
+from hopcast.forecast import fit_forecaster, kinds, list_kinds, load_forecaster, predict_stream, save_forecaster
 from hopcast.forecast.held_out import forecast_steps
 from hopcast.io import read_hamiltonian
 
@@ -70,9 +63,7 @@ def test_a_kind_in_one_file_is_chosen_kept_and_streamed(chain, material, tmp_pat
     save_forecaster(found, tmp_path / "model.h5")
     again = load_forecaster(tmp_path / "model.h5")
     one = read_hamiltonian(predict_stream(again, trajectory, tmp_path / "one.h5").path)
-    many = read_hamiltonian(
-        predict_stream(found, trajectory, tmp_path / "many.h5", chunk_frames=7, workers=2).path
-    )
+    many = read_hamiltonian(predict_stream(found, trajectory, tmp_path / "many.h5", chunk_frames=7, workers=2).path)
     # signed couplings of all pairs of bands: the same chain of derivation as that of raw overlaps read from a code
     np.testing.assert_array_equal(one.nac, many.nac)
     np.testing.assert_allclose(np.abs(one.nac), np.abs(whole.nac), atol=1e-7)
@@ -86,8 +77,7 @@ def test_it_may_be_asked_for_by_name_and_says_why_it_cannot(chain, material):
     trajectory, sparse, _ = material
     assert isinstance(fit_forecaster(trajectory, sparse, model="chain", workers=1), chain)
     with pytest.raises(
-        hc.ConfigError,
-        match="`chain` cannot learn from these data: a chain has 4 bands, but the window has 2",
+        hc.ConfigError, match="`chain` cannot learn from these data: a chain has 4 bands, but the window has 2"
     ):
         fit_forecaster(trajectory, sparse.frontier(), model="chain")
 

@@ -57,9 +57,7 @@ def test_workers_killed_at_random_change_no_bit(tmp_path, monkeypatch):
 
 def test_the_options_of_the_command(tmp_path):
     trajectory, hamiltonian, _ = make_material()
-    save_forecaster(
-        fit_forecaster(trajectory, hamiltonian, model=PUBLISHED, workers=1), tmp_path / "model.h5"
-    )
+    save_forecaster(fit_forecaster(trajectory, hamiltonian, model=PUBLISHED, workers=1), tmp_path / "model.h5")
     write_native(tmp_path / "md.h5", trajectory=trajectory[:40])
     arguments = ["predict", str(tmp_path / "model.h5"), str(tmp_path / "md.h5"), "-o", str(tmp_path / "f.h5")]
     (tmp_path / "slurm.toml").write_text('cores = 1\nmemroy = "1GB"\n')

@@ -35,9 +35,7 @@ def chain_hamiltonian(trajectory, hopping, slope):
     energies, vectors = states_of(trajectory.positions, hopping, slope)
     overlaps = np.einsum("tai,taj->tij", vectors[:-1], vectors[1:])
     nac = np.zeros_like(overlaps)
-    return VibronicHamiltonian(
-        energies, nac, trajectory.timestep, overlaps, n_occupied=2, state_labels=LABELS
-    )
+    return VibronicHamiltonian(energies, nac, trajectory.timestep, overlaps, n_occupied=2, state_labels=LABELS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +68,13 @@ class Chain:
 
         hopping, slope = least_squares(miss, [1.0, 0.0]).x
         return dataclasses.replace(
-            self, hopping=float(hopping), slope=float(slope), timestep=trajectory.timestep,
-            n_samples=len(steps), dephasing_time=5.0,
-        )  # fmt: skip
+            self,
+            hopping=float(hopping),
+            slope=float(slope),
+            timestep=trajectory.timestep,
+            n_samples=len(steps),
+            dephasing_time=5.0,
+        )
 
     def forecast(self, geometries, *, workers=None):
         found = derive_couplings(chain_hamiltonian(geometries, self.hopping, self.slope))

@@ -28,9 +28,30 @@ sys.path.insert(0, str(Path(__file__).parent))
 from seeds import SEEDS, Seed
 
 NASTY = (
-    b"nan", b"inf", b"-1", b"0", b"1e999", b"1e-999", b"99999999999", b"-99999999999999999999", b"********", b"1.0D+300", b"\x00", b"\xff\xff",
-    b"(", b"1_000", b"4294967296", b"\n\n", b"Direct configuration=     1\n", b"2\n\n", b",", b"1.0-200", b"<", b"&", b"../../",
-)  # fmt: skip
+    b"nan",
+    b"inf",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"1e-999",
+    b"99999999999",
+    b"-99999999999999999999",
+    b"********",
+    b"1.0D+300",
+    b"\x00",
+    b"\xff\xff",
+    b"(",
+    b"1_000",
+    b"4294967296",
+    b"\n\n",
+    b"Direct configuration=     1\n",
+    b"2\n\n",
+    b",",
+    b"1.0-200",
+    b"<",
+    b"&",
+    b"../../",
+)
 LIMIT_S = 10
 """Of CPU time: a busy machine is no hang."""
 GROWTH = 256 << 20
@@ -167,9 +188,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             start = time.perf_counter()
             try:
-                fine, refused = fuzz(
-                    name, SEEDS[name](Path(folder)), arguments.files, arguments.seed, watch=True
-                )
+                fine, refused = fuzz(name, SEEDS[name](Path(folder)), arguments.files, arguments.seed, watch=True)
             except AssertionError as error:
                 failed = 1
                 print(error, flush=True)

@@ -71,25 +71,16 @@ def hamiltonian() -> hc.VibronicHamiltonian:
     nac = rng.normal(size=(2, 2, 2))
     nac = 0.01 * (nac - nac.swapaxes(1, 2))
     energies = np.sort(rng.normal(size=(3, 2)), axis=1)
-    return hc.VibronicHamiltonian(
-        energies, nac, 1.0, n_occupied=1, overlaps=np.eye(2) + nac, provenance={"a": "b"}
-    )
+    return hc.VibronicHamiltonian(energies, nac, 1.0, n_occupied=1, overlaps=np.eye(2) + nac, provenance={"a": "b"})
 
 
 def of_hamiltonian(
-    path: Path,
-    form: str,
-    *,
-    unread: tuple[str, ...] = (),
-    timestep: float | None = 1.0,
-    scheme: str | None = None,
+    path: Path, form: str, *, unread: tuple[str, ...] = (), timestep: float | None = 1.0, scheme: str | None = None
 ) -> Seed:
     """Return the seed of a Hamiltonian in a file or folder."""
     folder = path if path.is_dir() else path.parent
     known = {"timestep": timestep, "scheme": scheme}
-    return Seed(
-        folder, lambda **options: hc.read_hamiltonian(path, format=form, **(options or known)), unread
-    )
+    return Seed(folder, lambda **options: hc.read_hamiltonian(path, format=form, **(options or known)), unread)
 
 
 def written(form: str, unread: tuple[str, ...] = (), timestep: float | None = 1.0) -> Callable[[Path], Seed]:
@@ -157,9 +148,7 @@ def libra_many(kind: str) -> Callable[[Path], Seed]:
         block = np.array([[0, 0.002], [-0.002, 0]])
         for step in range(3):
             if kind == "ks":
-                save_npz(
-                    folder / f"E_ks_{step}.npz", csc_matrix(np.diag([-0.1, 0.2, -0.1, 0.2]).astype(complex))
-                )
+                save_npz(folder / f"E_ks_{step}.npz", csc_matrix(np.diag([-0.1, 0.2, -0.1, 0.2]).astype(complex)))
                 save_npz(folder / f"Hvib_ks_{step}_im.npz", csc_matrix(np.kron(np.eye(2), block)))
             else:
                 save_npz(folder / f"Hvib_{kind}_{step}_re.npz", csc_matrix(np.diag([0, 0.3])))
@@ -242,9 +231,7 @@ HEADER = "x\n1.0\n5 0 0\n0 5 0\n0 0 5\nO H\n1 1\n"
 PLACES = np.random.default_rng(1).random((4, 2, 3))
 
 
-def text_of(
-    name: str, content: str, form: str | None, cell: list[float] | None = None
-) -> Callable[[Path], Seed]:
+def text_of(name: str, content: str, form: str | None, cell: list[float] | None = None) -> Callable[[Path], Seed]:
     """Return what writes a trajectory of one text file."""
 
     def make(folder: Path) -> Seed:
@@ -270,9 +257,7 @@ def cp2k(folder: Path) -> Seed:
     for name, scale in (("pos", 5.0), ("vel", 1e-3)):
         lines = [
             f"2\n i = {k}, time = {k}.000, E = -1\n"
-            + "".join(
-                f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip("OH", scale * PLACES[k], strict=True)
-            )
+            + "".join(f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip("OH", scale * PLACES[k], strict=True))
             for k in range(4)
         ]
         (folder / f"run-{name}-1.xyz").write_text("".join(lines))
@@ -283,9 +268,7 @@ def cp2k(folder: Path) -> Seed:
 
 @seed("hopcast-trajectory")
 def hopcast_trajectory(folder: Path) -> Seed:
-    write_native(
-        folder / "t.h5", trajectory=hc.Trajectory(PLACES, 5 * np.eye(3), [1, 8], 1.0, velocities=PLACES)
-    )
+    write_native(folder / "t.h5", trajectory=hc.Trajectory(PLACES, 5 * np.eye(3), [1, 8], 1.0, velocities=PLACES))
     return of_trajectory(folder / "t.h5", "hopcast")
 
 
@@ -307,9 +290,7 @@ SEEDS |= {
     "ase-pdb": through_ase("a.pdb"),
     "ase-xsf": through_ase("a.xsf"),
     "lammps": text_of(
-        "a.lammpstrj",
-        "".join(LAMMPS.format(k=k) + f"1 O 1 2 3.{k}\n2 H 4 4 4\n" for k in range(3)),
-        "lammps",
+        "a.lammpstrj", "".join(LAMMPS.format(k=k) + f"1 O 1 2 3.{k}\n2 H 4 4 4\n" for k in range(3)), "lammps"
     ),
     "lammps-units": text_of(
         "a.dump",
@@ -360,10 +341,7 @@ PWSCF = (
         for k, unit in enumerate(("crystal", "alat", "bohr", "angstrom"))
     )
 )
-SEEDS |= {
-    "vasprun": text_of("vasprun.xml", VASPRUN, "vasprun"),
-    "espresso": text_of("md.out", PWSCF, "espresso"),
-}
+SEEDS |= {"vasprun": text_of("vasprun.xml", VASPRUN, "vasprun"), "espresso": text_of("md.out", PWSCF, "espresso")}
 
 
 @seed("poscars")
@@ -390,24 +368,17 @@ SEEDS |= {
     "hefei-shprop": one_file("SHPROP.1", "#\n 1.0 -0.5 0.25 0.75\n 2.0 -0.5 0.25 0.75\n", read_shprop),
     "hefei-shprop-broken-rows": one_file(
         "SHPROP.1",
-        "# BMIN = 1\n# BMAX = 3\n"
-        + "".join(f"  {k:.16E}  -5.0E-01  2.5E-01\n  2.5E-01  5.0E-01\n" for k in (1, 2)),
+        "# BMIN = 1\n# BMAX = 3\n" + "".join(f"  {k:.16E}  -5.0E-01  2.5E-01\n  2.5E-01  5.0E-01\n" for k in (1, 2)),
         read_shprop,
     ),
-    "hefei-psict": one_file(
-        "PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict
-    ),
+    "hefei-psict": one_file("PSICT.1", "# BMIN = 1\n" + AMPLITUDES.format(k=1) + AMPLITUDES.format(k=2), read_psict),
     "hefei-psict-dev": one_file("PSICT.1", STRINGS.format(k=1) + STRINGS.format(k=2), read_psict),
     "hefei-recomb": one_file("RECOMB.1", " 1.0 -0.5 0.0 0.0\n 2.0 -0.5 0.01 0.02\n", read_recomb),
     "hefei-inicon": one_file("INICON", "  1  2\n  5  2\n", read_initial_conditions),
     "hefei-dephtime": one_file("DEPHTIME", " 0.0 5.5\n 5.5 0.0\n", read_dephasing_times),
-    "pyxaid-out": one_file(
-        "out0", "time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.75 \n", read_pyxaid_populations
-    ),
+    "pyxaid-out": one_file("out0", "time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.75 \n", read_pyxaid_populations),
     "pyxaid-me-pop": one_file(
-        "me_pop0",
-        "time 0 P(0)= 0  P(1)= 1  Total= 1\ntime 1 P(0)= 0.2  P(1)= 0.8  Total= 1\n",
-        read_pyxaid_populations,
+        "me_pop0", "time 0 P(0)= 0  P(1)= 1  Total= 1\ntime 1 P(0)= 0.2  P(1)= 0.8  Total= 1\n", read_pyxaid_populations
     ),
     "pyxaid-me-energies": one_file(
         "me_energies0", 2 * "t= 0  E[0]= -1.5  E[0]-E[0]= 0  E[1]-E[0]= 1.5  \n", read_pyxaid_energies
@@ -424,8 +395,7 @@ def wavefunctions(form: str, **options: bool) -> Callable[[Path], Seed]:
 
     def make(folder: Path) -> Seed:
         frames = [
-            plane_wave_files.channel(float(time), n_bands=4, n_occupied=2, real=True, cutoff=20.0)
-            for time in range(2)
+            plane_wave_files.channel(float(time), n_bands=4, n_occupied=2, real=True, cutoff=20.0) for time in range(2)
         ]
         for number, one in enumerate(frames):
             place = folder / str(number)
@@ -437,9 +407,7 @@ def wavefunctions(form: str, **options: bool) -> Callable[[Path], Seed]:
             if form == "vasp-wswq":
                 plane_wave_files.write_eigenval(place / "EIGENVAL", [[one]])
             if form == "vasp-wswq" and number:
-                plane_wave_files.write_wswq(
-                    place / "WSWQ", [[plane_wave_files.direct_overlaps(one, frames[0])]]
-                )
+                plane_wave_files.write_wswq(place / "WSWQ", [[plane_wave_files.direct_overlaps(one, frames[0])]])
         unread = ("EIGENVAL",) if form == "vasp-wswq" and options.get("wavecar", True) else ()
         return of_hamiltonian(folder, form, unread=unread)
 
@@ -451,9 +419,7 @@ def cp2k_wfn(folder: Path) -> Seed:
     """Two functions s of one atom, two orbitals."""
     bodies = [np.array(numbers, np.int32) for numbers in ([1, 1, 2, 1, 2], [1], [2], [1, 1], [2, 1, 1, 2])]
     bodies += [np.array([-0.5, 0.5, 2.0, 0.0]), np.array([0.8, 0.6]), np.array([-0.6, 0.8])]
-    marked = [
-        np.int32(body.nbytes).tobytes() + body.tobytes() + np.int32(body.nbytes).tobytes() for body in bodies
-    ]
+    marked = [np.int32(body.nbytes).tobytes() + body.tobytes() + np.int32(body.nbytes).tobytes() for body in bodies]
     path = folder / "a.wfn"
     path.write_bytes(b"".join(marked))
 
@@ -478,9 +444,7 @@ def streamed(name: str, form: str) -> Callable[[Path], Seed]:
 
     def make(folder: Path) -> Seed:
         whole = SEEDS[name](folder)
-        path = next(
-            file for file in sorted(folder.iterdir()) if file.suffix != ".cell" and "-vel-" not in file.name
-        )
+        path = next(file for file in sorted(folder.iterdir()) if file.suffix != ".cell" and "-vel-" not in file.name)
 
         def read(**options: object) -> None:
             with open_trajectory(path, format=form, **(options or {"timestep": 1.0})) as source:

@@ -61,9 +61,13 @@ def test_equals_scikit_learn_on_every_kind_of_series(kind_y, n):
 
 @settings(max_examples=30, deadline=None)
 @given(
-    n=st.integers(6, 300), k=st.integers(1, 5), n_features=st.integers(1, 11), decimals=st.integers(0, 6),
-    mixing=st.floats(0, 1), seed=st.integers(0, 2**31),
-)  # fmt: skip
+    n=st.integers(6, 300),
+    k=st.integers(1, 5),
+    n_features=st.integers(1, 11),
+    decimals=st.integers(0, 6),
+    mixing=st.floats(0, 1),
+    seed=st.integers(0, 2**31),
+)
 def test_equals_scikit_learn_for_any_size_and_rounding(n, k, n_features, decimals, mixing, seed):
     rng = np.random.default_rng(seed)
     y = np.round(rng.normal(size=n), decimals)
@@ -101,9 +105,7 @@ def test_equals_brute_force_with_a_window(window, k):
 def test_shifts_and_decimation_equal_brute_force(window):
     rng = np.random.default_rng(2)
     n, step = 403, 3
-    X, y = scale_series(
-        np.stack([series("smooth", n, rng) for _ in range(10)], 1), series("noise", n, rng), 0
-    )
+    X, y = scale_series(np.stack([series("smooth", n, rng) for _ in range(10)], 1), series("noise", n, rng), 0)
     shifts = [0, 1, 50, 133]
     ours = ksg(X, y, n_neighbors=3, theiler_window=window, step=step, shifts=shifts)
     length = n // step
@@ -111,10 +113,7 @@ def test_shifts_and_decimation_equal_brute_force(window):
         for column, shift in enumerate(shifts):
             parts = [
                 brute_force(
-                    X[feature, o : length * step : step],
-                    np.roll(y[o : length * step : step], -shift),
-                    3,
-                    window,
+                    X[feature, o : length * step : step], np.roll(y[o : length * step : step], -shift), 3, window
                 )
                 for o in range(step)
             ]

@@ -19,9 +19,7 @@ def band_limited(rng, n, n_series, low=0.2, high=2.0):
     frequency = np.fft.rfftfreq(4 * n, 1e-3)
     inside = (frequency > low) & (frequency < high)
     spectrum = np.zeros((n_series, len(frequency)), complex)
-    spectrum[:, inside] = rng.normal(size=(n_series, inside.sum())) + 1j * rng.normal(
-        size=(n_series, inside.sum())
-    )
+    spectrum[:, inside] = rng.normal(size=(n_series, inside.sum())) + 1j * rng.normal(size=(n_series, inside.sum()))
     series = np.fft.irfft(spectrum, axis=1)[:, :n].T
     return (series - series.mean(axis=0)) / series.std(axis=0)
 
@@ -57,15 +55,11 @@ def test_corrected_is_the_mean_over_offsets_unclipped():
     info = information(X, y, decimate=30, n_shifts=3, shift_spacing=50.0)
     scores, target = normal_scores(X), normal_scores(y[:, None])[:, 0]
     offsets = [mutual_information(scores[o::30], target[o::30], theiler_window=1) for o in range(30)]
-    np.testing.assert_allclose(
-        info.corrected, np.mean(offsets, axis=0), atol=0.05
-    )  # scaled once, not per offset
+    np.testing.assert_allclose(info.corrected, np.mean(offsets, axis=0), atol=0.05)  # scaled once, not per offset
     assert info.decimation == 30
     assert info.n_decimated == 30
     np.testing.assert_array_equal(info.raw, mutual_information(X, y))
-    np.testing.assert_array_equal(
-        info.windowed, mutual_information(scores, target, theiler_window=info.theiler_window)
-    )
+    np.testing.assert_array_equal(info.windowed, mutual_information(scores, target, theiler_window=info.theiler_window))
 
 
 def test_the_shift_moves_the_target_against_the_features():
@@ -122,9 +116,7 @@ def test_heavy_tails_hide_no_information():
     for seed in range(8):
         x, e = np.random.default_rng(seed).normal(size=(2, 1500))
         y = 0.6 * x + 0.8 * e
-        found.append(
-            information(np.stack([x, np.sinh(2 * x)], 1), np.sinh(2 * y), decimate=1, n_shifts=2).corrected
-        )
+        found.append(information(np.stack([x, np.sinh(2 * x)], 1), np.sinh(2 * y), decimate=1, n_shifts=2).corrected)
     truth = -0.5 * np.log(1 - 0.36)
     np.testing.assert_allclose(np.mean(found, axis=0), truth, atol=0.03)
     assert found[0][0] == pytest.approx(found[0][1], abs=1e-3)  # but for the noise that breaks ties
@@ -330,12 +322,7 @@ def test_offsets_of_long_series_are_thinned_out_in_value_and_null_alike():
     scaled, target = scale_series(X, y, 0)
     few = ksg(scaled, target, n_neighbors=3, step=6, n_offsets=2, shifts=[0, 10])
     ends = [
-        ksg(
-            np.ascontiguousarray(scaled[:, o::6]),
-            np.ascontiguousarray(target[o::6]),
-            n_neighbors=3,
-            shifts=[0, 10],
-        )
+        ksg(np.ascontiguousarray(scaled[:, o::6]), np.ascontiguousarray(target[o::6]), n_neighbors=3, shifts=[0, 10])
         for o in (0, 5)
     ]
     np.testing.assert_allclose(few, np.mean(ends, axis=0), atol=1e-12)

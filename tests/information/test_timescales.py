@@ -32,9 +32,7 @@ def test_autocorrelation_is_the_sum_over_pairs():
 
 def test_zero_crossing_of_a_cosine_is_a_quarter_of_its_period():
     time = np.arange(4000) * 0.5
-    series = np.stack(
-        [np.cos(2 * np.pi * time / 100.0), np.cos(2 * np.pi * time / 40.0), np.ones(4000)], axis=1
-    )
+    series = np.stack([np.cos(2 * np.pi * time / 100.0), np.cos(2 * np.pi * time / 40.0), np.ones(4000)], axis=1)
     np.testing.assert_allclose(first_zero_crossing(series, 0.5)[:2], [25.0, 10.0], atol=0.5)
     assert first_zero_crossing(series)[2] == np.inf
     assert first_zero_crossing(series[:, 0], 0.5).shape == (1,)

@@ -181,9 +181,7 @@ def write_wswq(path, matrices):
             lines.append(f"   spin={s}, kpoint={k:6d}")
             for j in range(len(matrix)):
                 for i in range(len(matrix)):
-                    lines.append(
-                        f"i={i + 1:6d}, j={j + 1:6d} :{matrix[i, j].real:16.8f}{matrix[i, j].imag:16.8f}"
-                    )
+                    lines.append(f"i={i + 1:6d}, j={j + 1:6d} :{matrix[i, j].real:16.8f}{matrix[i, j].imag:16.8f}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
 
@@ -258,11 +256,22 @@ def write_save(
         )
     places = atoms_at(time) @ cell / bohr
     text = SCHEMA.format(
-        prefix=folder.name.removesuffix(".save"), calculation=calculation, converged=str(converged).lower(), uspp=str(uspp).lower(), alat=alat, gamma=str(gamma).lower(), cutoff=cutoff / HARTREE,
-        lsda=str(len(spins) == 2).lower(), noncolin=str(spinor).lower(), bands="\n".join(bands),
-        atoms="".join(f'<atom name="{name}" index="{i}">{_words(place)}</atom>' for i, (name, place) in enumerate(zip(("Si1", "Ge"), places, strict=True), 1)),
+        prefix=folder.name.removesuffix(".save"),
+        calculation=calculation,
+        converged=str(converged).lower(),
+        uspp=str(uspp).lower(),
+        alat=alat,
+        gamma=str(gamma).lower(),
+        cutoff=cutoff / HARTREE,
+        lsda=str(len(spins) == 2).lower(),
+        noncolin=str(spinor).lower(),
+        bands="\n".join(bands),
+        atoms="".join(
+            f'<atom name="{name}" index="{i}">{_words(place)}</atom>'
+            for i, (name, place) in enumerate(zip(("Si1", "Ge"), places, strict=True), 1)
+        ),
         cell="".join(f"<a{i}>{_words(row)}</a{i}>" for i, row in enumerate(cell / bohr, 1)),
-    )  # fmt: skip
+    )
     (folder / "data-file-schema.xml").write_text(text)
     for s, ks in enumerate(spins):
         for k, one in enumerate(ks):
@@ -296,12 +305,7 @@ def _write_wfc(stem, ik, xk, ispin, gamma, npol, vectors, miller, coefficients, 
     if hdf5:
         with h5py.File(f"{stem}.hdf5", "w") as file:
             file.attrs.update(
-                ik=np.int32(ik),
-                xk=xk,
-                ispin=np.int32(ispin),
-                scale_factor=1.0,
-                ngw=np.int32(n),
-                igwx=np.int32(n),
+                ik=np.int32(ik), xk=xk, ispin=np.int32(ispin), scale_factor=1.0, ngw=np.int32(n), igwx=np.int32(n)
             )
             file.attrs.update(npol=np.int32(npol), nbnd=np.int32(n_bands))
             file.attrs["gamma_only"] = np.bytes_(".TRUE." if gamma else ".FALSE.")

@@ -28,9 +28,11 @@ def source(tmp_path):
     signs = rng.choice([-1.0, 1.0], (61, 2))
     gap = 1.5 + 0.1 * np.sin(np.arange(61) / 4) + 0.05 * np.cos(np.arange(61) / 3)
     ham = hc.VibronicHamiltonian(
-        np.stack([0 * gap, gap], axis=1), np.full((60, 2, 2), np.nan), 0.5,
+        np.stack([0 * gap, gap], axis=1),
+        np.full((60, 2, 2), np.nan),
+        0.5,
         overlaps=overlaps * signs[:-1, :, None] * signs[1:, None, :],
-    )  # fmt: skip
+    )
     ham.write(tmp_path / "raw.h5")
     return tmp_path / "raw.h5"
 
@@ -41,17 +43,7 @@ def test_formats_lists_all():
 
 
 def test_convert_derives_couplings_and_says_what_is_lost(source, tmp_path):
-    said = run(
-        "convert",
-        source,
-        tmp_path / "namd",
-        "--to",
-        "hefei",
-        "--log",
-        tmp_path / "log.csv",
-        "--occupied",
-        "1",
-    )
+    said = run("convert", source, tmp_path / "namd", "--to", "hefei", "--log", tmp_path / "log.csv", "--occupied", "1")
     assert "Derived couplings from raw overlaps" in said
     assert "Raw overlaps are left out" in said
     assert {"EIGTXT", "NATXT", "NATXT_RE", "NATXT_IM", "inp", "INICON", "DEPHTIME", "COUPCAR"} == {
@@ -78,10 +70,7 @@ def test_each_step_from_overlaps_to_couplings_has_an_option(source, tmp_path):
     made = hc.read_hamiltonian(tmp_path / "log.h5")
     assert made.n_occupied == 1
     run("convert", source, tmp_path / "hst.h5", "--derivative", "difference", "--tracking", "trivial")
-    assert (
-        hc.read_hamiltonian(tmp_path / "hst.h5").provenance["couplings"]
-        == "derived from overlaps: difference"
-    )
+    assert hc.read_hamiltonian(tmp_path / "hst.h5").provenance["couplings"] == "derived from overlaps: difference"
     run("convert", source, tmp_path / "both.h5", "--derivative", "difference", "--orthonormalise")
     assert "orthonormalised" in hc.read_hamiltonian(tmp_path / "both.h5").provenance["couplings"]
     # states that are degenerate throughout: nothing couples them in a parallel gauge
@@ -120,9 +109,7 @@ def test_the_couplings_of_the_source_are_trusted_or_asked_for(source, tmp_path):
         tmp_path / "c.csv",
     ]
     assert "trusts the couplings, so that nothing is done to overlaps" in run(*words, code=2)
-    assert "has no raw overlaps" in run(
-        "convert", tmp_path / "a.h5", tmp_path / "c.h5", "--tracking", "energy", code=2
-    )
+    assert "has no raw overlaps" in run("convert", tmp_path / "a.h5", tmp_path / "c.h5", "--tracking", "energy", code=2)
     assert "has 1 occupied states, but `n_occupied` is 2" in run(
         "convert", _occupied(tmp_path), tmp_path / "d.h5", "--occupied", "2", code=3
     )
@@ -149,20 +136,10 @@ def test_convert_a_trajectory_with_its_hamiltonian(source, tmp_path):
     assert "Wrote" in said
     assert hc.read_trajectory(tmp_path / "md.h5").n_frames == 61
     run("convert", source, tmp_path / "both.h5", "--trajectory", tmp_path / "md-pos-1.xyz", "--cell", "5,5,5")
-    assert (
-        hc.read_trajectory(tmp_path / "both.h5").n_frames
-        == hc.read_hamiltonian(tmp_path / "both.h5").n_frames
-    )
+    assert hc.read_trajectory(tmp_path / "both.h5").n_frames == hc.read_hamiltonian(tmp_path / "both.h5").n_frames
     (tmp_path / "short-pos-1.xyz").write_text(frames[: len(frames) // 61 * 40].rpartition("1\ni")[0])
     said = run(
-        "convert",
-        source,
-        tmp_path / "z.h5",
-        "--trajectory",
-        tmp_path / "short-pos-1.xyz",
-        "--cell",
-        "5,5,5",
-        code=3,
+        "convert", source, tmp_path / "z.h5", "--trajectory", tmp_path / "short-pos-1.xyz", "--cell", "5,5,5", code=3
     )
     assert "short-pos-1.xyz` and of the Hamiltonian must be the same, but are 39 and 61" in said
     assert "cut the longer one, the Hamiltonian to `hamiltonian[:39]`" in said
@@ -210,10 +187,7 @@ def test_a_gap_in_the_numbering_of_frames_is_named(tmp_path):
     (tmp_path / "XDATCAR").write_text("x\n1.0\n4 0 0\n0 4 0\n0 0 4\nSi\n1\n" + frames)
     with pytest.warns(hc.QualityWarning, match="number 19"):
         text = run("check", tmp_path / "XDATCAR", "--timestep", "1", code=4)
-    assert (
-        "BAD     numbering: Frames are numbered in steps of 1, but number 19 (frame 18) is followed by 25."
-        in text
-    )
+    assert "BAD     numbering: Frames are numbered in steps of 1, but number 19 (frame 18) is followed by 25." in text
 
 
 def test_the_energies_of_cp2k_are_looked_at(tmp_path):
@@ -223,9 +197,7 @@ def test_the_energies_of_cp2k_are_looked_at(tmp_path):
             for k in range(60)
         )
         (tmp_path / f"{name}-pos-1.xyz").write_text(frames)
-        text = (
-            CliRunner().invoke(app, ["check", str(tmp_path / f"{name}-pos-1.xyz"), "--cell", "5,5,5"]).output
-        )
+        text = CliRunner().invoke(app, ["check", str(tmp_path / f"{name}-pos-1.xyz"), "--cell", "5,5,5"]).output
         # 0.01 Ha a frame over 45 frames
         expected = (
             "BAD     potential energy: The potential energy drifts by 1.22e+04 meV"

@@ -35,12 +35,7 @@ def random_hamiltonian(n_states, n_frames, seed=0, is_complex=False, timestep=0.
 
 @pytest.mark.parametrize("name", WRITTEN)
 @settings(max_examples=20, deadline=None)
-@given(
-    n_states=st.integers(2, 12),
-    n_frames=st.integers(2, 50),
-    seed=st.integers(0, 99),
-    is_complex=st.booleans(),
-)
+@given(n_states=st.integers(2, 12), n_frames=st.integers(2, 50), seed=st.integers(0, 99), is_complex=st.booleans())
 def test_round_trip(tmp_path_factory, name, n_states, n_frames, seed, is_complex):
     ham = random_hamiltonian(n_states, n_frames, seed, is_complex)
     path = tmp_path_factory.mktemp("trip") / ("ham.h5" if name == "hopcast" else "ham")
@@ -57,16 +52,12 @@ def test_round_trip(tmp_path_factory, name, n_states, n_frames, seed, is_complex
     if is_complex and not holds.complex:
         expected = np.triu(np.abs(expected) * np.sign(expected.real), 1)
         expected = expected - expected.swapaxes(1, 2)
-        assert any(
-            "Complex couplings" in sentence for sentence in losses(ham, find_format(name, "hamiltonian"))
-        )
+        assert any("Complex couplings" in sentence for sentence in losses(ham, find_format(name, "hamiltonian")))
     assert_allclose(back.nac, expected, rtol=1e-12, atol=1e-16)
     if holds.grid == "midpoint":
         assert back.energy_grid == "midpoint"
         assert_allclose(back.energies, ham.midpoint_energies, rtol=1e-12, atol=1e-14)
-        assert any(
-            "become averages" in sentence for sentence in losses(ham, find_format(name, "hamiltonian"))
-        )
+        assert any("become averages" in sentence for sentence in losses(ham, find_format(name, "hamiltonian")))
     else:
         assert_allclose(back.energies, ham.energies[: kept + 1], rtol=1e-13, atol=1e-15)
     if name != "hopcast":
@@ -83,9 +74,15 @@ def test_what_is_lost_is_listed_and_nothing_else(tmp_path, name, grid, kind):
     if kind == "diagonal":
         nac[:, range(3), range(3)] = 0.01j
     ham = hc.VibronicHamiltonian(
-        ham.energies if grid == "frame" else ham.midpoint_energies, nac, 0.75, n_occupied=1, energy_grid=grid,
-        overlaps=np.eye(3) + nac.real, provenance={"source": "a test"}, frame_numbers=np.arange(20, 27),
-    )  # fmt: skip
+        ham.energies if grid == "frame" else ham.midpoint_energies,
+        nac,
+        0.75,
+        n_occupied=1,
+        energy_grid=grid,
+        overlaps=np.eye(3) + nac.real,
+        provenance={"source": "a test"},
+        frame_numbers=np.arange(20, 27),
+    )
     form = find_format(name, "hamiltonian")
     path = tmp_path / ("ham.h5" if name == "hopcast" else "ham")
     hc.write_hamiltonian(ham, path, format=name)
@@ -135,9 +132,7 @@ TIMES = np.array([[0, 5, 6], [5, 0, 7], [6, 7, 0.0]])
 @pytest.mark.parametrize("flavour", list(NAMELISTS))
 def test_hefei_inputs_start_as_they_stand(tmp_path, flavour):
     ham = random_hamiltonian(3, 41)  # 41 energies, 40 couplings
-    hc.write_hamiltonian(
-        ham, tmp_path, format="hefei", flavour=flavour, duration=15.0, n_samples=5, dephasing=TIMES
-    )
+    hc.write_hamiltonian(ham, tmp_path, format="hefei", flavour=flavour, duration=15.0, n_samples=5, dephasing=TIMES)
     entries = read_namelist(tmp_path / "inp")
     assert {key.lower() for key in entries} <= set(NAMELISTS[flavour].split())
     assert (tmp_path / "COUPCAR").read_bytes() == b""  # there, and empty: read the text
@@ -308,9 +303,7 @@ class TestReadingRules:
         hc.write_hamiltonian(random_hamiltonian(3, 6), tmp_path, format="hefei-coupcar")
         data = (tmp_path / "COUPCAR").read_bytes()
         (tmp_path / "COUPCAR").write_bytes(data[:-96])
-        with pytest.raises(
-            hc.InputError, match=r"must hold 6 records of 96 bytes \(NSW\), but has 480 bytes"
-        ):
+        with pytest.raises(hc.InputError, match=r"must hold 6 records of 96 bytes \(NSW\), but has 480 bytes"):
             hc.read_hamiltonian(tmp_path)
         (tmp_path / "COUPCAR").write_bytes(data[:8] + np.float64(4).tobytes() + data[16:])
         with pytest.raises(hc.InputError, match="records of 160 bytes for its 4 bands, but states 96"):
@@ -332,10 +325,7 @@ class TestReadingRules:
             hc.read_hamiltonian(tmp_path / "steps", timestep=1.0)
         for name in ("E_ks_0", "St_ks_0"):
             np.savez(
-                tmp_path / f"{name}.npz",
-                format="csc",
-                shape=np.array([2, 2]),
-                data=np.array([Bomb()], dtype=object),
+                tmp_path / f"{name}.npz", format="csc", shape=np.array([2, 2]), data=np.array([Bomb()], dtype=object)
             )
         with pytest.raises(hc.InputError, match="cannot be read as a sparse matrix"):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
@@ -346,9 +336,13 @@ class TestReadingRules:
     def test_indices_outside_a_sparse_matrix(self, tmp_path):
         for name in ("E_ks_0", "St_ks_0"):
             np.savez(
-                tmp_path / f"{name}.npz", format="csc", shape=np.array([2, 2]), data=np.ones(1), indices=np.array([7]),
+                tmp_path / f"{name}.npz",
+                format="csc",
+                shape=np.array([2, 2]),
+                data=np.ones(1),
+                indices=np.array([7]),
                 indptr=np.array([0, 1, 1]),
-            )  # fmt: skip
+            )
         with pytest.raises(hc.InputError, match="an index lies outside its matrix"):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
@@ -379,9 +373,7 @@ class TestReadingRules:
             hc.read_hamiltonian(tmp_path / "a.h5")
 
     def test_xml_cannot_define_entities(self, tmp_path):
-        (tmp_path / "vasprun.xml").write_text(
-            '<!DOCTYPE x [<!ENTITY e SYSTEM "/etc/passwd">]><modeling>&e;</modeling>'
-        )
+        (tmp_path / "vasprun.xml").write_text('<!DOCTYPE x [<!ENTITY e SYSTEM "/etc/passwd">]><modeling>&e;</modeling>')
         with pytest.raises(hc.InputError, match="defines entities, which VASP never does"):
             hc.read_trajectory(tmp_path / "vasprun.xml", format="vasprun", timestep=1.0)
 
@@ -402,8 +394,7 @@ class TestReadingRules:
         ((key, value),) = option.items()
         hc.write_hamiltonian(random_hamiltonian(2, 5), tmp_path, format=name)
         with pytest.raises(
-            hc.ConfigError,
-            match=f"`{key}` must be left out for the format `{name}`.* is `{value}`. It is for `",
+            hc.ConfigError, match=f"`{key}` must be left out for the format `{name}`.* is `{value}`. It is for `"
         ):
             hc.read_hamiltonian(tmp_path, timestep=0.75, **option)
 
@@ -470,9 +461,7 @@ class TestNumbers:
         np.savetxt(tmp_path / "even", np.abs(table), fmt="%.12e")
         assert text._read_even(tmp_path / "even", (tmp_path / "even").stat().st_size, 7, 2) is not None
         assert_array_equal(text.read_table(tmp_path / "even"), np.loadtxt(tmp_path / "even"))
-        (tmp_path / "odd").write_text(
-            "1 2\n" * 40 + "1 222\n1 2\n" + "1 2\n\n" + "12 2\n" * 2 + "1\t2\n" * 3 + "0 0"
-        )
+        (tmp_path / "odd").write_text("1 2\n" * 40 + "1 222\n1 2\n" + "1 2\n\n" + "12 2\n" * 2 + "1\t2\n" * 3 + "0 0")
         monkeypatch.setattr(text, "CHUNK", 64)
         assert_array_equal(text.read_table(tmp_path / "odd"), np.loadtxt(tmp_path / "odd"))
 
@@ -518,8 +507,7 @@ class TestNumbers:
                     expected = None
                     try:
                         numbers = [
-                            [float(token) for token in row.split()]
-                            for row in changed.decode("latin-1").splitlines()
+                            [float(token) for token in row.split()] for row in changed.decode("latin-1").splitlines()
                         ]
                         expected = np.array(numbers)
                     except ValueError:

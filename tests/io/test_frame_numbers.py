@@ -20,8 +20,9 @@ def xdatcar(folder):
 
 def cp2k(folder):
     frames = "".join(
-        f"2\n i = {k:8d}, time = {k / 2:12.3f}, E = {-17.0 - k / 100:20.10f}\n Na 0.1 0.2 0.3\n Cl 3.0 3.0 3.0\n" for k in NUMBERS
-    )  # fmt: skip
+        f"2\n i = {k:8d}, time = {k / 2:12.3f}, E = {-17.0 - k / 100:20.10f}\n Na 0.1 0.2 0.3\n Cl 3.0 3.0 3.0\n"
+        for k in NUMBERS
+    )
     (folder / "run-pos-1.xyz").write_text(frames)
     return folder / "run-pos-1.xyz", {"cell": [6.0, 6.0, 6.0]}
 

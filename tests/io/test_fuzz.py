@@ -127,9 +127,7 @@ class TestFoundByFuzzing:
         SEEDS["xdatcar"](tmp_path)
         path = tmp_path / "XDATCAR"
         path.write_text(path.read_text().replace("5 0 0", "0 0 0"))
-        with pytest.raises(
-            hc.InputError, match="XDATCAR` cannot be read as `xdatcar`: Argument `cell` must span"
-        ):
+        with pytest.raises(hc.InputError, match="XDATCAR` cannot be read as `xdatcar`: Argument `cell` must span"):
             hc.read_trajectory(path, timestep=1.0)
 
     def test_bytes_that_are_no_text(self, tmp_path):

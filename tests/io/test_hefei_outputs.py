@@ -40,9 +40,7 @@ def list_directed(rows):
 
 
 def rows(values):
-    return [
-        [float(t), -0.5 * float(t), *(v.item() for v in row)] for t, row in zip(TIMES, values, strict=True)
-    ]
+    return [[float(t), -0.5 * float(t), *(v.item() for v in row)] for t, row in zip(TIMES, values, strict=True)]
 
 
 @pytest.mark.parametrize("n_states", [1, 2, 3, 4, 7, 13])
@@ -68,8 +66,7 @@ def test_the_dev_code(tmp_path, n_states):
     head = [f"{t:13.2f}{-0.5 * t:11.6f}" for t in TIMES]
     (tmp_path / "PSICT.1").write_text(
         "".join(
-            h + "".join(f"{c.real:11.6f}{c.imag:+9.6f}i" for c in row) + "\n"
-            for h, row in zip(head, psi, strict=True)
+            h + "".join(f"{c.real:11.6f}{c.imag:+9.6f}i" for c in row) + "\n" for h, row in zip(head, psi, strict=True)
         )
     )
     assert_allclose(hc.read_psict(tmp_path / "PSICT.1").coefficients, psi)

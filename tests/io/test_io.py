@@ -34,9 +34,14 @@ def hamiltonian():
     nac = nac - nac.conj().swapaxes(1, 2)
     nac[2] = np.nan
     return hc.VibronicHamiltonian(
-        np.sort(rng.random((5, 2))), nac, 0.5, overlaps=rng.normal(size=(4, 2, 2)), n_occupied=1,
-        state_labels=("VBM", "CBM"), provenance={"source": "a test", "sign": "hbar d"},
-    )  # fmt: skip
+        np.sort(rng.random((5, 2))),
+        nac,
+        0.5,
+        overlaps=rng.normal(size=(4, 2, 2)),
+        n_occupied=1,
+        state_labels=("VBM", "CBM"),
+        provenance={"source": "a test", "sign": "hbar d"},
+    )
 
 
 def test_native_round_trip(tmp_path, hamiltonian):

@@ -23,9 +23,7 @@ def dump(
     text = f"ITEM: UNITS\n{units}\n" if units else ""
     for frame in range(3):
         text += f"ITEM: TIME\n{times[frame]:.16g}\n" if len(times) else ""
-        text += (
-            f"ITEM: TIMESTEP\n{1000 + 20 * frame}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS {bounds}\n{box}"
-        )
+        text += f"ITEM: TIMESTEP\n{1000 + 20 * frame}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS {bounds}\n{box}"
         text += f"ITEM: ATOMS {columns}\n{atoms.format(z=1 + frame / 4)}"
     path.write_text(text)
     return path
@@ -100,14 +98,11 @@ def test_tilted_boxes(tmp_path, scaled):
     )
     fraction = np.array([[0.1, 0.2, 0.3], [0.5, 0.5, 0.5]])
     places = fraction if scaled else low + fraction @ cell
-    atoms = "".join(
-        f"{k + 1} {['Pb', 'I'][k]} {x:.12f} {y:.12f} {z:.12f}\n" for k, (x, y, z) in enumerate(places)
-    )
+    atoms = "".join(f"{k + 1} {['Pb', 'I'][k]} {x:.12f} {y:.12f} {z:.12f}\n" for k, (x, y, z) in enumerate(places))
     box = "".join(f"{a:.16e} {b:.16e} {c:.16e}\n" for a, b, c in bound)
     columns = "id element xs ys zs" if scaled else "id element x y z"
     found = hc.read_trajectory(
-        dump(tmp_path / "a.dump", columns, atoms, units="real", bounds="xy xz yz pp pp pp", box=box),
-        timestep=1.0,
+        dump(tmp_path / "a.dump", columns, atoms, units="real", bounds="xy xz yz pp pp pp", box=box), timestep=1.0
     )
     assert_allclose(found.cell, cell, atol=1e-12)
     assert_allclose(found.positions[0], low + fraction @ cell, atol=1e-9)
@@ -117,10 +112,7 @@ def test_what_is_not_wrapped_stays_so(tmp_path):
     """An atom that crosses the cell once between frames: numbers of images and unwrapped coordinates say so, wrapped ones cannot."""
     images = "".join
     path = dump(
-        tmp_path / "a.dump",
-        "id element x y z ix iy iz",
-        "1 Pb 1 1 {z:.2f} 0 0 0\n2 I 3 3 3 0 0 0\n",
-        units="real",
+        tmp_path / "a.dump", "id element x y z ix iy iz", "1 Pb 1 1 {z:.2f} 0 0 0\n2 I 3 3 3 0 0 0\n", units="real"
     )
     text = path.read_text().split("ITEM: TIMESTEP")
     text[2] = text[2].replace("1 Pb 1 1 1.25 0 0 0", "1 Pb 1 1 1.25 2 0 -1")
@@ -146,7 +138,11 @@ def test_stretches_are_read_by_the_same_reader(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("1 1 Pb 0.5", "1 1 Pb x", "line 24 .frame 1. must hold finite numbers in the column `x` of this frame, but holds `x`"),
+        (
+            "1 1 Pb 0.5",
+            "1 1 Pb x",
+            "line 24 .frame 1. must hold finite numbers in the column `x` of this frame, but holds `x`",
+        ),
         ("2 2 I 3.0", "2 2 I", r"line 23 .frame 1. must hold the 9 columns of atom 0"),
         ("2 2 I 3.0", "1 2 I 3.0", "each atom once, but holds `two atoms of one id`"),
         ("2 2 I 3.0", "2 2 Br 3.0", "frame 1 atom 1 is Br instead of I"),
@@ -154,7 +150,7 @@ def test_stretches_are_read_by_the_same_reader(tmp_path):
         ("0.0 10.0\n0.0 10.0\n", "0.0 10.0\n0.0\n", "must hold bounds of the box"),
         ("ITEM: ATOMS", "ITEM: BONDS", r"line 22 .frame 1. must hold an item of a dump"),
     ],
-)  # fmt: skip
+)
 def test_damage_is_named(tmp_path, old, new, words):
     path = dump(tmp_path / "a.dump", units="real", bounds="pp pp pp")
     parts = path.read_text().split("ITEM: TIMESTEP")

@@ -26,9 +26,7 @@ def test_hefei_complex_and_potim(tmp_path):
     (tmp_path / "EIGTXT").write_text("0 1\n0 1\n")
     (tmp_path / "NATXT_RE").write_text("0 0.3 -0.3 0\n")
     (tmp_path / "NATXT_IM").write_text("0 0.4 0.4 0\n")
-    (tmp_path / "inp").write_text(
-        "&NAMDPARA\n  NBANDS = 2 ! all\n  POTIM = 0.5\n  RUNDIR = '/etc/passwd'\n/\n"
-    )
+    (tmp_path / "inp").write_text("&NAMDPARA\n  NBANDS = 2 ! all\n  POTIM = 0.5\n  RUNDIR = '/etc/passwd'\n/\n")
     ham = hc.read_hamiltonian(tmp_path)
     assert ham.timestep == 0.5
     assert_allclose(ham.coupling(), [(0.3 + 0.4j) * FACTOR])
@@ -63,9 +61,7 @@ def test_empty_coupcar_means_the_text(tmp_path):
 def numbered(folder, name, real, imaginary):
     folder.mkdir(exist_ok=True, parents=True)
     (folder / f"{name}_re").write_text("\n".join(" ".join(f"{x:.6g}" for x in row) for row in real) + "\n")
-    (folder / f"{name}_im").write_text(
-        "\n".join(" ".join(f"{x:.6g}" for x in row) for row in imaginary) + "\n"
-    )
+    (folder / f"{name}_im").write_text("\n".join(" ".join(f"{x:.6g}" for x in row) for row in imaginary) + "\n")
 
 
 IMAGINARY = [[0, -0.002], [0.002, 0]]
@@ -98,9 +94,7 @@ def test_libra_has_both_signs(tmp_path):
     archive.mkdir()
     many.mkdir()
     for frame in (0, 1, 2):
-        save_npz(
-            archive / f"E_ks_{frame}.npz", csc_matrix(np.diag([-0.1, 0.2 + frame, -0.1, 0.9]).astype(complex))
-        )
+        save_npz(archive / f"E_ks_{frame}.npz", csc_matrix(np.diag([-0.1, 0.2 + frame, -0.1, 0.9]).astype(complex)))
         block = np.array([[0, 0.002], [-0.002, 0]])
         both = np.kron(np.diag([1, 3]), block)
         if frame < 2:
@@ -130,13 +124,9 @@ def test_libra_raw_overlaps(tmp_path):
     flipped = rotation * [1, -1]
     for frame in range(3):
         save_npz(tmp_path / f"E_ks_{frame}.npz", csc_matrix(np.diag([-0.1, 0.2, -0.1, 0.2]).astype(complex)))
-        save_npz(
-            tmp_path / f"S_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * np.eye(2)).astype(complex))
-        )
+        save_npz(tmp_path / f"S_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * np.eye(2)).astype(complex)))
         if frame < 2:
-            save_npz(
-                tmp_path / f"St_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * flipped).astype(complex))
-            )
+            save_npz(tmp_path / f"St_ks_{frame}.npz", csc_matrix(np.kron(np.eye(2), 1.1 * flipped).astype(complex)))
     raw = hc.read_hamiltonian(tmp_path, timestep=0.5)
     assert not raw.nac_known.any()
     assert_allclose(raw.overlaps, [flipped] * 2, atol=1e-14)
@@ -179,9 +169,7 @@ def test_nanoqmflows_hdf5(tmp_path):
     assert_allclose(ham.gap(), 0.3 * HA, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "factor"), [("3points", 1.0), ("levine", -4 / np.pi), (None, 0.5), (None, -1.0)]
-)
+@pytest.mark.parametrize(("scheme", "factor"), [("3points", 1.0), ("levine", -4 / np.pi), (None, 0.5), (None, -1.0)])
 def test_nanoqmflows_couplings_against_overlaps(tmp_path, scheme, factor):
     import h5py
 
@@ -349,8 +337,11 @@ def test_vasprun_of_machine_learned_dynamics(tmp_path):
     (tmp_path / "vasprun.xml").write_text(
         '<?xml version="1.0"?><modeling><incar><i type="logical" name="ML_LMLFF"> T  </i><i name="IBRION"> 0</i><i name="POTIM"> 2.0</i></incar>'
         '<atominfo><atoms>1</atoms><array name="atoms"><set><rc><c>O </c><c>1</c></rc></set></array></atominfo>'
-        + structure(0.9, ' name="initialpos"') + steps + structure(0.9, ' name="finalpos"') + "</modeling>"
-    )  # fmt: skip
+        + structure(0.9, ' name="initialpos"')
+        + steps
+        + structure(0.9, ' name="finalpos"')
+        + "</modeling>"
+    )
     path = hc.read_trajectory(tmp_path / "vasprun.xml")
     assert (path.n_frames, path.timestep) == (15, 2.0)
     assert_allclose(path.positions[:, 0, 2], 4 * (0.1 + np.arange(15) / 100))
@@ -367,12 +358,16 @@ def test_vasprun(tmp_path):
         + "".join(f'<i name="{n}">-1.0</i>' for n in ("e_fr_energy", "e_wo_entrp", "e_0_energy"))
         + "</energy>"
     )
-    calculation = f'<calculation><scstep>{energy}</scstep>{structure}<varray name="forces">{rows}</varray>{energy}</calculation>'
+    calculation = (
+        f'<calculation><scstep>{energy}</scstep>{structure}<varray name="forces">{rows}</varray>{energy}</calculation>'
+    )
     (tmp_path / "vasprun.xml").write_text(
         '<?xml version="1.0"?><modeling><kpoints><generation/><varray name="kpointlist"><v>0 0 0</v></varray><varray name="weights"><v>1</v></varray></kpoints><atominfo><atoms>2</atoms><array name="atoms"><set>'
         "<rc><c>O </c><c>1</c></rc><rc><c>H </c><c>2</c></rc></set></array></atominfo>"
-        + structure.replace("<structure>", '<structure name="initialpos">') + calculation * 2 + "</modeling>"
-    )  # fmt: skip
+        + structure.replace("<structure>", '<structure name="initialpos">')
+        + calculation * 2
+        + "</modeling>"
+    )
     path = hc.read_trajectory(tmp_path / "vasprun.xml", timestep=1.0)
     assert path.n_frames == 2
     text = (tmp_path / "vasprun.xml").read_text()
@@ -380,9 +375,7 @@ def test_vasprun(tmp_path):
         text.replace("<modeling>", '<modeling><incar><i name="IBRION"> 0</i><i name="POTIM"> 0.5</i></incar>')
     )
     assert hc.read_trajectory(tmp_path / "vasprun.xml").timestep == 0.5
-    assert (
-        hc.read_trajectory(tmp_path / "vasprun.xml", timestep=2.0).timestep == 2.0
-    )  # written every fourth step
+    assert hc.read_trajectory(tmp_path / "vasprun.xml", timestep=2.0).timestep == 2.0  # written every fourth step
     with pytest.raises(hc.InputError, match=r"POTIM = 0\.5 fs, but `timestep` is 0\.7 fs"):
         hc.read_trajectory(tmp_path / "vasprun.xml", timestep=0.7)
     (tmp_path / "vasprun.xml").write_text(text[:-30])
@@ -426,8 +419,7 @@ def test_espresso_units_cell_and_timestep(tmp_path):
     with pytest.raises(hc.InputError, match=r"time step of 1 fs, but `timestep` is 0\.5 fs"):
         hc.read_trajectory(tmp_path / "md.out", timestep=0.5)
     (tmp_path / "md.out").write_text(
-        PWSCF
-        + "CELL_PARAMETERS (angstrom)\n 6 0 0\n 0 6 0\n 0 0 6\nATOMIC_POSITIONS (angstrom)\nSi 1 1 1\nO1 2 2 2\n"
+        PWSCF + "CELL_PARAMETERS (angstrom)\n 6 0 0\n 0 6 0\n 0 0 6\nATOMIC_POSITIONS (angstrom)\nSi 1 1 1\nO1 2 2 2\n"
     )
     moving = hc.read_trajectory(tmp_path / "md.out", unwrap=False)
     assert_allclose(moving.cell[-1], 6 * np.eye(3))
@@ -451,9 +443,7 @@ def test_no_frame_of_espresso_is_left_out_without_a_word(tmp_path, site, place):
     text = PWSCF.replace("tau(   1) = (   0.1000000   0.2000000   0.3000000  )", site)
     (tmp_path / "md.out").write_text(text)
     if place is None:
-        with pytest.raises(
-            hc.InputError, match="frame 0 must hold a site for each of its 2 atoms, but that of atom 0"
-        ):
+        with pytest.raises(hc.InputError, match="frame 0 must hold a site for each of its 2 atoms, but that of atom 0"):
             hc.read_trajectory(tmp_path / "md.out")
     else:
         path = hc.read_trajectory(tmp_path / "md.out", unwrap=False)
@@ -498,9 +488,7 @@ def test_a_negative_scale_is_the_volume_and_a_comment_no_scale(tmp_path):
             f"x\n {scale}\n 2 0 0\n 0 2 0\n 0 0 2\n Si\n 1\nDirect configuration=     1\n 0.5 0.5 0.5\n"
         )
         assert_allclose(hc.read_trajectory(tmp_path, timestep=1.0).cell, length * np.eye(3))
-    (tmp_path / "XDATCAR").write_text(
-        "x\n 1 -1 1\n 2 0 0\n 0 2 0\n 0 0 2\n Si\n 1\nDirect configuration= 1\n 0 0 0\n"
-    )
+    (tmp_path / "XDATCAR").write_text("x\n 1 -1 1\n 2 0 0\n 0 2 0\n 0 0 2\n Si\n 1\nDirect configuration= 1\n 0 0 0\n")
     with pytest.raises(hc.InputError, match=r"a scale .or three positive ones."):
         hc.read_trajectory(tmp_path, timestep=1.0)
 
@@ -516,18 +504,12 @@ class TestPyxaidOutputs:
         found = hc.io.read_pyxaid_populations(tmp_path / "out0")
         assert_array_equal(found.steps, [0, 1])
         assert_array_equal(found.values, [[0, 1], [0.25, 0.75]])
-        assert_array_equal(
-            hc.io.read_pyxaid_populations(tmp_path / "me_pop0").values, [[1e-5, 0.99999], [0.2, 0.8]]
-        )
+        assert_array_equal(hc.io.read_pyxaid_populations(tmp_path / "me_pop0").values, [[1e-5, 0.99999], [0.2, 0.8]])
         (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= 0.25 P(1)= 0.5 \n")
-        with pytest.raises(
-            hc.InputError, match=r"line 2 must hold populations that add up to 1, .* up to 0\.75"
-        ):
+        with pytest.raises(hc.InputError, match=r"line 2 must hold populations that add up to 1, .* up to 0\.75"):
             hc.io.read_pyxaid_populations(tmp_path / "out0")
         (tmp_path / "out0").write_text("time 0 P(0)= 0 P(1)= 1 \ntime 1 P(0)= nan P(1)= 0.5 \n")
-        with pytest.raises(
-            hc.InputError, match="line 2, column 2 must hold a finite number, but holds `nan`"
-        ):
+        with pytest.raises(hc.InputError, match="line 2, column 2 must hold a finite number, but holds `nan`"):
             hc.io.read_pyxaid_populations(tmp_path / "out0")
 
     def test_energies(self, tmp_path):
@@ -546,9 +528,7 @@ class TestPyxaidOutputs:
         rng = np.random.default_rng(0)
         nac = 1e-3 * rng.normal(size=(60, 3, 3))
         ham = hc.VibronicHamiltonian(np.sort(rng.normal(size=(61, 3))), nac - nac.swapaxes(1, 2), 1.0)
-        result = hc.run_dynamics(
-            ham, duration=20.0, dephasing_time=times, n_trajectories=2, n_times=3, absorbing=False
-        )
+        result = hc.run_dynamics(ham, duration=20.0, dephasing_time=times, n_trajectories=2, n_times=3, absorbing=False)
         assert np.isfinite(result.populations).all()
         file.write_text("0 0 \n0 0 \n")
         with pytest.raises(hc.InputError, match="line 1, column 2 must hold a positive rate"):

@@ -41,9 +41,7 @@ def put_text(folder, prefix, energies, overlaps, first=0):
         np.savetxt(folder / f"{prefix}{step + first}_im", hvib.imag)
 
 
-@pytest.mark.parametrize(
-    "prefix", ["Hvib_", "hvib_", "hvib_dia_", "hvib_adi_", "Hvib_sd_", "Hvib_ci_", "Hvib_dia_"]
-)
+@pytest.mark.parametrize("prefix", ["Hvib_", "hvib_", "hvib_dia_", "hvib_adi_", "Hvib_sd_", "Hvib_ci_", "Hvib_dia_"])
 def test_every_name_that_libra_gives_is_in_hartree(tmp_path, prefix):
     energies, overlaps = made()
     put_text(tmp_path / "run", prefix, energies, overlaps, first=7)
@@ -69,9 +67,7 @@ def test_several_hamiltonians_in_a_folder_ask_for_the_prefix(tmp_path):
     energies, overlaps = made()
     put_text(tmp_path / "run", "Hvib_sd_", energies, overlaps)
     put_text(tmp_path / "run", "Hvib_ci_", 2 * energies, overlaps)
-    with pytest.raises(
-        hc.InputError, match=r"several Hamiltonians \(`Hvib_ci_`, `Hvib_sd_`\).* Give `prefix`"
-    ):
+    with pytest.raises(hc.InputError, match=r"several Hamiltonians \(`Hvib_ci_`, `Hvib_sd_`\).* Give `prefix`"):
         hc.read_hamiltonian(tmp_path / "run", timestep=DT)
     chosen = hc.read_hamiltonian(tmp_path / "run", timestep=DT, prefix="Hvib_ci_")
     assert_allclose(chosen.energies, (energies[1:] + energies[:-1]) * HARTREE, rtol=1e-12)
@@ -81,11 +77,7 @@ def test_several_hamiltonians_in_a_folder_ask_for_the_prefix(tmp_path):
 
 def test_pyxaid_2_writes_overlaps_and_spin_matrices_beside(tmp_path):
     for step in range(3):
-        for name, matrix in (
-            ("0_Ham", [[0.1, 0], [0, 0.3]]),
-            ("0_S", [[1, 0], [0, 1]]),
-            ("0_sig1", [[0, 1], [1, 0]]),
-        ):
+        for name, matrix in (("0_Ham", [[0.1, 0], [0, 0.3]]), ("0_S", [[1, 0], [0, 1]]), ("0_sig1", [[0, 1], [1, 0]])):
             np.savetxt(tmp_path / f"{name}_{step}_re", matrix)
             np.savetxt(tmp_path / f"{name}_{step}_im", [[0, 1e-3], [-1e-3, 0]])
     found = hc.read_hamiltonian(tmp_path, timestep=1.0)
@@ -97,9 +89,7 @@ def test_a_prefix_that_no_code_is_known_by_is_announced(tmp_path):
     for step in range(2):
         np.savetxt(tmp_path / f"mine{step}_re", np.diag([0.1, 0.3]))
         np.savetxt(tmp_path / f"mine{step}_im", np.zeros((2, 2)))
-    with pytest.warns(
-        hc.QualityWarning, match="only because no code is known to name its files `mine<step>`"
-    ):
+    with pytest.warns(hc.QualityWarning, match="only because no code is known to name its files `mine<step>`"):
         hc.read_hamiltonian(tmp_path, timestep=1.0)
     assert_allclose(hc.read_hamiltonian(tmp_path, timestep=1.0, unit="eV").gap(), 0.2)
 
@@ -151,8 +141,7 @@ def test_raw_many_body_overlaps_are_read(tmp_path, kind):
     for step, overlap in enumerate(overlaps):
         raw = flips[step][:, None] * overlap * flips[step + 1]
         save_npz(
-            tmp_path / f"Hvib_{kind}_{step}_re.npz",
-            csc_matrix(np.diag(0.5 * (energies[step] + energies[step + 1]))),
+            tmp_path / f"Hvib_{kind}_{step}_re.npz", csc_matrix(np.diag(0.5 * (energies[step] + energies[step + 1])))
         )
         save_npz(tmp_path / f"Hvib_{kind}_{step}_im.npz", csc_matrix(-0.5 / AU * (raw.T - raw)))
         save_npz(tmp_path / f"St_{kind}_{step}_re.npz", csc_matrix(raw))
@@ -195,9 +184,7 @@ def test_spinors_have_no_blocks_of_spin(tmp_path):
     assert_allclose(found.energies, energies * HARTREE)
     assert_allclose(found.overlaps, [overlap] * 2)
     assert "spinors" in found.provenance["format"]
-    with pytest.raises(
-        hc.InputError, match=r"holds spinors, which have no channels of spin. Leave `spin` out"
-    ):
+    with pytest.raises(hc.InputError, match=r"holds spinors, which have no channels of spin. Leave `spin` out"):
         hc.read_hamiltonian(tmp_path, timestep=DT, spin=1)
 
 
@@ -238,9 +225,7 @@ def test_raw_overlaps_as_text(tmp_path, kind):
 def test_matrices_of_dftb_are_named(tmp_path):
     for name in ("E_0_1_1_re", "S_0_0_1_tre"):
         (tmp_path / name).write_text("0 0\n0 0\n")
-    with pytest.raises(
-        hc.InputError, match=r"holds matrices of Libra's second step for DFTB\+ .* Run its third step"
-    ):
+    with pytest.raises(hc.InputError, match=r"holds matrices of Libra's second step for DFTB\+ .* Run its third step"):
         hc.read_hamiltonian(tmp_path, timestep=DT)
 
 

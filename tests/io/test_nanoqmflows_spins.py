@@ -22,8 +22,7 @@ def put(path, groups):
 def test_two_spins_are_announced_and_chosen(tmp_path):
     path = put(tmp_path / "run.hdf5", {"alphas": 0.1, "betas": 0.2})
     with pytest.warns(
-        hc.QualityWarning,
-        match=r"two channels of spin \(`alphas` and `betas`\), of which alpha is read. Give `spin`",
+        hc.QualityWarning, match=r"two channels of spin \(`alphas` and `betas`\), of which alpha is read. Give `spin`"
     ):
         found = hc.read_hamiltonian(path, timestep=1.0)
     assert_allclose(found.gap(), 0.1 * HARTREE)

@@ -67,12 +67,7 @@ def fixtures(folder):
     ham = hc.VibronicHamiltonian(np.stack([0 * gap, gap], axis=1), nac, 1.0, n_occupied=1)
     overlaps = np.eye(2) + nac / 0.6582119569
     raw = hc.VibronicHamiltonian(ham.energies, ham.nac, 1.0, overlaps=overlaps)
-    for name, form in {
-        "namd": "hefei",
-        "canac": "canac",
-        "pyxaid": "pyxaid",
-        "libra-text": "libra-text",
-    }.items():
+    for name, form in {"namd": "hefei", "canac": "canac", "pyxaid": "pyxaid", "libra-text": "libra-text"}.items():
         hc.write_hamiltonian(ham, folder / name, format=form)
     (folder / "namd" / "inp").unlink()
     hc.write_hamiltonian(raw, folder / "libra-npz", format="libra-npz")
@@ -90,18 +85,13 @@ def fixtures(folder):
         file["olaps_r"] = (nac * 2 / 0.6582119569)[:, None]
         file["olaps_i"] = np.zeros((30, 1, 2, 2))
     path = hc.Trajectory(
-        1.0 + 0.01 * np.sin(times[:, None, None] / 4 + np.arange(6).reshape(2, 3)),
-        5 * np.eye(3),
-        [14, 14],
-        1.0,
+        1.0 + 0.01 * np.sin(times[:, None, None] / 4 + np.arange(6).reshape(2, 3)), 5 * np.eye(3), [14, 14], 1.0
     )
     write_native(folder / "md.h5", trajectory=path)
     write_native(folder / "namd.h5", hamiltonian=ham)
     for name in ("canac.h5", "pyxaid.h5", "b.h5"):
         write_native(folder / name, hamiltonian=ham)
-    frames = "".join(
-        f"Direct configuration= {k + 1}\n 0.1 0.2 {0.3 + k / 1000:.4f}\n 0.5 0.5 0.5\n" for k in range(5)
-    )
+    frames = "".join(f"Direct configuration= {k + 1}\n 0.1 0.2 {0.3 + k / 1000:.4f}\n 0.5 0.5 0.5\n" for k in range(5))
     (folder / "XDATCAR").write_text("Si\n1.0\n5 0 0\n0 5 0\n0 0 5\nSi\n2\n" + frames)
     (folder / "run-pos-1.xyz").write_text(
         "".join(f"1\n i = {k}, time = {k}.000\nSi 0.0 0.0 {k / 100}\n" for k in range(5))

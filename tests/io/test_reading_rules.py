@@ -161,12 +161,46 @@ def of_text(seed, file, n_states=2, flat=True):
     width = n_states**2 if flat else n_states
     one = " ".join(["0.0"] * width)
     return [
-        Fault("ragged", seed, file, put(2, one + " 0.0"), f"line 2 must hold {width} numbers", f"but holds {width + 1}", COMPLETE),
-        Fault("not finite", seed, file, put(2, one[:-3] + "nan"), f"line 2, column {width} {FINITE}", "but holds `nan`", ANEW),
-        Fault("not finite", seed, file, put(2, one[:-3] + "****"), f"line 2, column {width} {FINITE}", r"but holds `\*\*\*\*`", "too wide"),
-        Fault("not finite", seed, file, put(2, one[:-3] + "1e999"), f"line 2, column {width} {FINITE}", "but holds `1e999`", ANEW),
-        Fault("short", seed, file, content(""), "holds no numbers", "no numbers", "Check that it was written completely"),
-    ]  # fmt: skip
+        Fault(
+            "ragged",
+            seed,
+            file,
+            put(2, one + " 0.0"),
+            f"line 2 must hold {width} numbers",
+            f"but holds {width + 1}",
+            COMPLETE,
+        ),
+        Fault(
+            "not finite",
+            seed,
+            file,
+            put(2, one[:-3] + "nan"),
+            f"line 2, column {width} {FINITE}",
+            "but holds `nan`",
+            ANEW,
+        ),
+        Fault(
+            "not finite",
+            seed,
+            file,
+            put(2, one[:-3] + "****"),
+            f"line 2, column {width} {FINITE}",
+            r"but holds `\*\*\*\*`",
+            "too wide",
+        ),
+        Fault(
+            "not finite",
+            seed,
+            file,
+            put(2, one[:-3] + "1e999"),
+            f"line 2, column {width} {FINITE}",
+            "but holds `1e999`",
+            ANEW,
+        ),
+        Fault(
+            "short", seed, file, content(""), "holds no numbers", "no numbers", "Check that it was written completely"
+        ),
+    ]
 
 
 def of_matrices(seed, folder, real, imaginary):
@@ -174,12 +208,52 @@ def of_matrices(seed, folder, real, imaginary):
     name = f"{folder}{imaginary}".format
     return [
         *of_text(seed, name(1), flat=False),
-        Fault("short", seed, name(1), drop(2), "must hold a square matrix of 2 states", "but holds 1 lines of 2", "Check that it is complete"),
-        Fault("long", seed, name(1), lines(twice), "must hold a square matrix of 2 states", "but holds 4 lines of 2", "Check that it is complete"),
-        Fault("states", seed, name(1), content("0 1 1\n-1 0 1\n-1 -1 0\n"), "line 1 must hold 2 numbers", "but holds 3", "of the right number of states"),
-        Fault("not antisymmetric", seed, name(1), content("0 1\n1 0\n"), "antisymmetric", "holds 1 in line 1, column 2 and 1 across", "Calculate this step again"),
-        Fault("not antisymmetric", seed, f"{folder}{real}".format(1), content("0 1\n-1 0\n"), "symmetric", "holds 1 in line 1, column 2 and -1 across", "Calculate this step again"),
-    ]  # fmt: skip
+        Fault(
+            "short",
+            seed,
+            name(1),
+            drop(2),
+            "must hold a square matrix of 2 states",
+            "but holds 1 lines of 2",
+            "Check that it is complete",
+        ),
+        Fault(
+            "long",
+            seed,
+            name(1),
+            lines(twice),
+            "must hold a square matrix of 2 states",
+            "but holds 4 lines of 2",
+            "Check that it is complete",
+        ),
+        Fault(
+            "states",
+            seed,
+            name(1),
+            content("0 1 1\n-1 0 1\n-1 -1 0\n"),
+            "line 1 must hold 2 numbers",
+            "but holds 3",
+            "of the right number of states",
+        ),
+        Fault(
+            "not antisymmetric",
+            seed,
+            name(1),
+            content("0 1\n1 0\n"),
+            "antisymmetric",
+            "holds 1 in line 1, column 2 and 1 across",
+            "Calculate this step again",
+        ),
+        Fault(
+            "not antisymmetric",
+            seed,
+            f"{folder}{real}".format(1),
+            content("0 1\n-1 0\n"),
+            "symmetric",
+            "holds 1 in line 1, column 2 and -1 across",
+            "Calculate this step again",
+        ),
+    ]
 
 
 SAME_BANDS = "Calculate this step with the same"
@@ -465,15 +539,25 @@ def test_a_fault_is_told(fault, tmp_path):
 
 
 HAMILTONIANS = [
-    "hefei", "hefei-complex", "hefei-coupcar", "canac", "canac-arrays", "pyxaid", "pyxaid-of-canac", "libra-text", "libra-ks", "libra-ci",
-    "nanoqmflows", "nanoqmflows-hdf5", "namd-lmi", "hopcast",
-]  # fmt: skip
+    "hefei",
+    "hefei-complex",
+    "hefei-coupcar",
+    "canac",
+    "canac-arrays",
+    "pyxaid",
+    "pyxaid-of-canac",
+    "libra-text",
+    "libra-ks",
+    "libra-ci",
+    "nanoqmflows",
+    "nanoqmflows-hdf5",
+    "namd-lmi",
+    "hopcast",
+]
 TRAJECTORIES = ["xdatcar", "xyz", "poscars", "vasprun", "espresso", "extxyz"]
 
 
-@pytest.mark.parametrize(
-    "fault", [f for f in FAULTS if f"{f.seed}-streamed" in SEEDS and not f.options], ids=key
-)
+@pytest.mark.parametrize("fault", [f for f in FAULTS if f"{f.seed}-streamed" in SEEDS and not f.options], ids=key)
 def test_a_fault_is_told_by_stretches_too(fault, tmp_path):
     seed = SEEDS[f"{fault.seed}-streamed"](tmp_path)
     path = tmp_path / fault.file

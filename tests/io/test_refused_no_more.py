@@ -15,9 +15,7 @@ PLACES = np.random.default_rng(0).uniform(1, 4, size=(4, 2, 3)).round(6)
 def cp2k(places=PLACES, symbols="Pb I", step=lambda k: 5 * k, between="", comment=""):
     frames = []
     for k, frame in enumerate(places):
-        atoms = "".join(
-            f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip(symbols.split(), frame, strict=True)
-        )
+        atoms = "".join(f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip(symbols.split(), frame, strict=True))
         frames.append(f"2\n i = {step(k):8d}, time = {step(k) / 2:12.3f}, E = -1.0{comment}\n{atoms}")
     return between.join(frames)
 
@@ -25,9 +23,7 @@ def cp2k(places=PLACES, symbols="Pb I", step=lambda k: 5 * k, between="", commen
 def extended(places=PLACES, between="", comment=""):
     frames = []
     for frame in places:
-        atoms = "".join(
-            f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip(("Pb", "I"), frame, strict=True)
-        )
+        atoms = "".join(f"{s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip(("Pb", "I"), frame, strict=True))
         frames.append(f'2\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3{comment}\n{atoms}')
     return between.join(frames)
 
@@ -35,9 +31,7 @@ def extended(places=PLACES, between="", comment=""):
 def xdatcar(places=PLACES / 9):
     text = "PbI\n 1.0\n 9 0 0\n 0 9 0\n 0 0 9\n Pb I\n 1 1\n"
     for k, frame in enumerate(places):
-        text += f"Direct configuration= {k + 1:5d}\n" + "".join(
-            f"  {x:.8f}  {y:.8f}  {z:.8f}\n" for x, y, z in frame
-        )
+        text += f"Direct configuration= {k + 1:5d}\n" + "".join(f"  {x:.8f}  {y:.8f}  {z:.8f}\n" for x, y, z in frame)
     return text
 
 
@@ -76,9 +70,7 @@ class TestXyz:
         frames = "".join(f"2\n\nPb {z:.3f} 0 0\nI 3 3 3\n" for z in (1, 2, 3))
         for end in ("", "\n", "\n\n\n\n\n"):
             (tmp_path / "a.xyz").write_text(frames + end)
-            assert_allclose(
-                hc.read_trajectory(tmp_path / "a.xyz", **STEP, **CELL).positions[:, 0, 0], [1, 2, 3]
-            )
+            assert_allclose(hc.read_trajectory(tmp_path / "a.xyz", **STEP, **CELL).positions[:, 0, 0], [1, 2, 3])
 
     def test_windows_lines_with_an_empty_one(self, tmp_path):
         for text, name, options in (
@@ -164,12 +156,18 @@ class TestXdatcarAndPoscar:
 
 @pytest.mark.parametrize("end", ["END\n", "END", ""])
 def test_a_pdb_with_the_closing_end_of_the_standard(tmp_path, end):
-    model = "MODEL     {k:4d}\nCRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1\n" + "".join(
-        f"ATOM  {n + 1:5d}   {s:<2s} MOL     1    {{{n}x:8.3f}}{{{n}y:8.3f}}{{{n}z:8.3f}}  1.00  0.00          {s.upper():>2s}  \n".replace(
-            f"{{{n}x:8.3f}}", f"{n + 1:8.3f}"
-        ).replace(f"{{{n}y:8.3f}}", f"{2.0:8.3f}").replace(f"{{{n}z:8.3f}}", f"{3.0:8.3f}")
-        for n, s in enumerate(("Pb", "I"))
-    ) + "ENDMDL\n"  # fmt: skip
+    model = (
+        "MODEL     {k:4d}\nCRYST1    9.000    9.000    9.000  90.00  90.00  90.00 P 1\n"
+        + "".join(
+            f"ATOM  {n + 1:5d}   {s:<2s} MOL     1    {{{n}x:8.3f}}{{{n}y:8.3f}}{{{n}z:8.3f}}  1.00  0.00          {s.upper():>2s}  \n".replace(
+                f"{{{n}x:8.3f}}", f"{n + 1:8.3f}"
+            )
+            .replace(f"{{{n}y:8.3f}}", f"{2.0:8.3f}")
+            .replace(f"{{{n}z:8.3f}}", f"{3.0:8.3f}")
+            for n, s in enumerate(("Pb", "I"))
+        )
+        + "ENDMDL\n"
+    )
     (tmp_path / "a.pdb").write_text("".join(model.format(k=k + 1) for k in range(3)) + end)
     found = hc.read_trajectory(tmp_path / "a.pdb", **STEP)
     assert (found.n_frames, found.formula) == (3, "PbI")
@@ -181,8 +179,7 @@ def test_a_pdb_with_the_closing_end_of_the_standard(tmp_path, end):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "options"),
-    [("XDATCAR", xdatcar(), STEP), ("a.xyz", cp2k(), CELL), ("a.extxyz", extended(), STEP)],
+    ("name", "text", "options"), [("XDATCAR", xdatcar(), STEP), ("a.xyz", cp2k(), CELL), ("a.extxyz", extended(), STEP)]
 )
 def test_compressed_files(tmp_path, name, text, options):
     with gzip.open(tmp_path / f"{name}.gz", "wt") as file:
@@ -256,8 +253,7 @@ class TestHefei:
 def test_an_xyz_of_more_columns_is_not_told_to_become_what_it_is(tmp_path):
     (tmp_path / "a.xyz").write_text("1\ncharges\nPb 0 0 0 0.5\n")
     with pytest.raises(
-        hc.InputError,
-        match=r"must be named in the comment of its frame .`Properties=species:S:1:pos:R:3:...`.",
+        hc.InputError, match=r"must be named in the comment of its frame .`Properties=species:S:1:pos:R:3:...`."
     ):
         hc.read_trajectory(tmp_path / "a.xyz", **STEP, **CELL)
 
@@ -266,10 +262,7 @@ def test_a_long_banner_before_the_output_of_pwscf(tmp_path):
     output = (
         "     Program PWSCF v.7.2 starts on 25Nov2026\n     lattice parameter (alat)  =      10.0000  a.u.\n"
         "     number of atoms/cell      =            1\n     crystal axes: (cart. coord. in units of alat)\n"
-        + "".join(
-            f"               a({k + 1}) = (   {k == 0:.1f}   {k == 1:.1f}   {k == 2:.1f} )\n"
-            for k in range(3)
-        )
+        + "".join(f"               a({k + 1}) = (   {k == 0:.1f}   {k == 1:.1f}   {k == 2:.1f} )\n" for k in range(3))
         + "     site n.     atom                  positions (alat units)\n"
         "         1           Si  tau(   1) = (   0.1000000   0.2000000   0.3000000  )\n"
         "ATOMIC_POSITIONS (alat)\nSi   0.1 0.2 0.25\n"

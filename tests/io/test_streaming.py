@@ -58,9 +58,10 @@ def test_headers_of_xdatcar_travel_with_their_frames(tmp_path, coordinates, head
 
 def xyz(coordinates, comment=lambda number: f" i = {number:8d}, time = {0.5 * number:12.3f}, E = -1.0"):
     return "".join(
-        f"3\n{comment(number)}\n" + "".join(f"{s} {x:.7f} {y:.7f} {z:.7f}\n" for s, (x, y, z) in zip(["Na", "Cl", "Cl"], one, strict=True))
+        f"3\n{comment(number)}\n"
+        + "".join(f"{s} {x:.7f} {y:.7f} {z:.7f}\n" for s, (x, y, z) in zip(["Na", "Cl", "Cl"], one, strict=True))
         for number, one in enumerate(coordinates)
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n\n\n\n\n\n\n"])
@@ -69,7 +70,7 @@ def test_xyz_of_cp2k_with_its_cells(tmp_path, coordinates, end, monkeypatch):
     (tmp_path / "md-pos-1.xyz").write_text(xyz(coordinates) + end)
     lines = ["# step time cell volume"] + [
         f"{n} {0.5 * n} " + " ".join(f"{x:.6f}" for x in (CELL * (1 + 0.01 * n)).ravel()) + " 120.0" for n in range(12)
-    ]  # fmt: skip
+    ]
     (tmp_path / "md-1.cell").write_text("\n".join(lines) + "\n")
     check_stretches(tmp_path / "md-pos-1.xyz")
     check_stretches(tmp_path / "md-pos-1.xyz", cell=[4.0, 5.0, 6.0])
@@ -91,9 +92,7 @@ def test_damage_is_named_in_the_file_of_the_user(tmp_path, coordinates):
     path.write_text("\n".join(lines))
     with open_trajectory(path, cell=[4.0, 5.0, 6.0]) as source:
         source.frames(0, 7)
-        with pytest.raises(
-            hc.InputError, match=r"Frames counted from 6: File `.*/md-pos-1.xyz`, frame 1, atom 1"
-        ):
+        with pytest.raises(hc.InputError, match=r"Frames counted from 6: File `.*/md-pos-1.xyz`, frame 1, atom 1"):
             source.frames(6, 9)
     path.write_text(xyz(coordinates)[:-20])
     with (
@@ -108,9 +107,7 @@ def test_a_full_temporary_folder_says_so(tmp_path, coordinates, monkeypatch):
     path.write_text(xyz(coordinates))
     with open_trajectory(path, cell=[4.0, 5.0, 6.0]) as source:
         monkeypatch.setattr(
-            type(path),
-            "write_bytes",
-            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+            type(path), "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
         )
         with pytest.raises(hc.OutputError, match=r"No space left on device\. Free space, or set TMPDIR"):
             source.frames(0, 3)

@@ -33,9 +33,7 @@ def nuclei(n_frames, **options):
 def vasp_run(folder, numbers, **options):
     for number in numbers:
         one = files.channel(float(number), n_occupied=2, **options)
-        files.write_wavecar(
-            folder / f"{number:05d}" / "WAVECAR", [[one]], half="z" if options.get("real") else None
-        )
+        files.write_wavecar(folder / f"{number:05d}" / "WAVECAR", [[one]], half="z" if options.get("real") else None)
         files.write_poscar(folder / f"{number:05d}" / "POSCAR", float(number))
 
 
@@ -58,14 +56,10 @@ def test_folders_become_one_file(tmp_path):
 def test_bands_that_are_written_wrongly(tmp_path):
     vasp_run(tmp_path / "run", range(2))
     for words in ("6:0", "1-4", "all"):
-        result = CliRunner().invoke(
-            app, ["convert", str(tmp_path / "run"), str(tmp_path / "s.h5"), "--bands", words]
-        )
+        result = CliRunner().invoke(app, ["convert", str(tmp_path / "run"), str(tmp_path / "s.h5"), "--bands", words])
         assert isinstance(result.exception, hc.ConfigError)
         assert "must be like 60:76" in str(result.exception)
-    result = CliRunner().invoke(
-        app, ["convert", str(tmp_path / "run"), str(tmp_path / "s.h5"), "--kpoint", "gamma"]
-    )
+    result = CliRunner().invoke(app, ["convert", str(tmp_path / "run"), str(tmp_path / "s.h5"), "--kpoint", "gamma"])
     assert "must be a number from 0" in str(result.exception)
     assert not (tmp_path / "s.h5").exists()
 
@@ -107,24 +101,28 @@ def test_pairs_are_placed_in_their_trajectory(tmp_path, first_number):
     """Folders count from 0, the trajectory from 0 or from 1: the atoms say which frames they are."""
     vasp_run(tmp_path / "run", (3, 4, 7, 8), real=True)
     write_native(tmp_path / "md.h5", trajectory=nuclei(12, frame_numbers=first_number + np.arange(12)))
-    output = run(
-        "convert", tmp_path / "run", tmp_path / "s.h5", "--timestep", "1", "--trajectory", tmp_path / "md.h5"
-    )
-    assert (
-        "Frames 3 to 8 are frames 3 to 8 of the trajectory, from 0 (by the atoms in their folders)." in output
-    )
+    output = run("convert", tmp_path / "run", tmp_path / "s.h5", "--timestep", "1", "--trajectory", tmp_path / "md.h5")
+    assert "Frames 3 to 8 are frames 3 to 8 of the trajectory, from 0 (by the atoms in their folders)." in output
     ham = hc.read_hamiltonian(tmp_path / "s.h5")
     assert ham.n_frames == 12
     assert_array_equal(np.flatnonzero(ham.nac_known), [3, 7])
     moved = hc.Trajectory(nuclei(12).positions + 0.3, files.CELL, np.array([14, 32]), 1.0)
     write_native(tmp_path / "other.h5", trajectory=moved)
     result = CliRunner().invoke(
-        app, ["convert", str(tmp_path / "run"), str(tmp_path / "t.h5"), "--timestep", "1", "--trajectory", str(tmp_path / "other.h5")]
-    )  # fmt: skip
+        app,
+        [
+            "convert",
+            str(tmp_path / "run"),
+            str(tmp_path / "t.h5"),
+            "--timestep",
+            "1",
+            "--trajectory",
+            str(tmp_path / "other.h5"),
+        ],
+    )
     assert isinstance(result.exception, hc.InputError)
-    assert (
-        "must be those of frame 3 of the trajectory, counted from 0 or from 1, but are up to 0.52 Å away"
-        in str(result.exception)
+    assert "must be those of frame 3 of the trajectory, counted from 0 or from 1, but are up to 0.52 Å away" in str(
+        result.exception
     )
 
 

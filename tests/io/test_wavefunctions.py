@@ -117,10 +117,7 @@ class TestVasp:
     @pytest.mark.parametrize("spin", [0, 1])
     def test_two_spins_and_two_kpoints(self, tmp_path, spin, kpoint):
         runs = [
-            [
-                [files.channel(t, spin=s, kpoint=k, n_occupied=2, seed=7) for k in (OTHER_K, SKEWED_K)]
-                for s in (0, 1)
-            ]
+            [[files.channel(t, spin=s, kpoint=k, n_occupied=2, seed=7) for k in (OTHER_K, SKEWED_K)] for s in (0, 1)]
             for t in TIMES
         ]
         vasp(tmp_path, runs, double=True)
@@ -132,8 +129,7 @@ class TestVasp:
         runs = [[[files.channel(t, kpoint=k, n_occupied=2) for k in (OTHER_K, SKEWED_K)]] for t in TIMES]
         vasp(tmp_path / "k", runs)
         with pytest.raises(
-            hc.InputError,
-            match=r"holds 2 k-points, and each is a Hamiltonian .* `kpoint` \(--kpoint\) from 0 to 1",
+            hc.InputError, match=r"holds 2 k-points, and each is a Hamiltonian .* `kpoint` \(--kpoint\) from 0 to 1"
         ):
             hc.read_hamiltonian(tmp_path / "k", timestep=1.0)
         vasp(tmp_path / "s", [[[run[0][0]], [run[0][0]]] for run in runs])
@@ -170,9 +166,7 @@ class TestVasp:
         window = [dataclasses.replace(one, states=one.states[1:6]) for one in lacking]
         for step in range(2):
             left, right = window[step : step + 2]
-            roots = [
-                np.linalg.inv(scipy.linalg.sqrtm(files.direct_overlaps(one, one))) for one in (left, right)
-            ]
+            roots = [np.linalg.inv(scipy.linalg.sqrtm(files.direct_overlaps(one, one))) for one in (left, right)]
             expected = roots[0] @ files.direct_overlaps(left, right) @ roots[1]
             assert_allclose(np.abs(ham.overlaps[step]), np.abs(expected), atol=1e-12)
         assert "Löwdin" in ham.provenance["overlaps"]
@@ -214,9 +208,7 @@ class TestVasp:
         alone = hc.read_hamiltonian(tmp_path, timestep=1.0, workers=1)
         monkeypatch.setattr("hopcast.io.wavefunctions.frames.STRETCH", (1, 2))
         for workers in (1, 3):
-            assert_array_equal(
-                hc.read_hamiltonian(tmp_path, timestep=1.0, workers=workers).overlaps, alone.overlaps
-            )
+            assert_array_equal(hc.read_hamiltonian(tmp_path, timestep=1.0, workers=workers).overlaps, alone.overlaps)
 
     def test_stretches_travel(self, tmp_path, monkeypatch):
         """On a scheduler what is read elsewhere must come back the same, through pickles."""
@@ -268,9 +260,7 @@ class TestPlaneWaves:
         codata = 3.8099821161
         assert codata / HBAR2_OVER_2M == pytest.approx(1 - 1e-5, abs=1e-6)
         cell = np.array([[20.3, 0.2, 0], [0, 19.285, 0.1], [0.3, 0, 22.33]])
-        counts = [
-            len(sphere(cell, 300.0, np.zeros(3), constant=constant)) for constant in (HBAR2_OVER_2M, codata)
-        ]
+        counts = [len(sphere(cell, 300.0, np.zeros(3), constant=constant)) for constant in (HBAR2_OVER_2M, codata)]
         assert counts[1] == counts[0] + 2 > 100_000
         assert expected_planewaves(cell, 300.0) == pytest.approx(counts[0], rel=1e-3)
 
@@ -294,9 +284,7 @@ class TestPhysics:
     @staticmethod
     def couplings(folder, dt, sign=1.0):
         for number in range(3):
-            one = files.channel(
-                sign * (number - 1) * dt + 2.0, n_bands=6, n_occupied=2, real=True, seed=number
-            )
+            one = files.channel(sign * (number - 1) * dt + 2.0, n_bands=6, n_occupied=2, real=True, seed=number)
             files.write_wavecar(folder / str(number) / "WAVECAR", [[one]], half="z", double=True)
         return hc.derive_couplings(hc.read_hamiltonian(folder, timestep=dt), derivative="difference")
 
@@ -324,9 +312,13 @@ class TestPhysics:
         assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
         forward = self.couplings(tmp_path / "forward", 0.5)
         back = self.couplings(tmp_path / "back", 0.5, sign=-1.0)
-        signs = np.sign(np.diag(files.direct_overlaps(
-            files.channel(1.5, n_bands=6, real=True, seed=0), files.channel(2.5, n_bands=6, real=True, seed=0)
-        ).real))  # fmt: skip
+        signs = np.sign(
+            np.diag(
+                files.direct_overlaps(
+                    files.channel(1.5, n_bands=6, real=True, seed=0), files.channel(2.5, n_bands=6, real=True, seed=0)
+                ).real
+            )
+        )
         assert_allclose(back.nac[::-1], -forward.nac * np.outer(signs, signs), atol=1e-9)
 
 
@@ -335,9 +327,11 @@ class TestQuantumEspresso:
     @pytest.mark.parametrize("kind", ["gamma", "full", "k", "spinor"])
     def test_flavours(self, tmp_path, kind, hdf5):
         options = {
-            "gamma": {"real": True}, "full": {}, "k": {"kpoint": SKEWED_K},
+            "gamma": {"real": True},
+            "full": {},
+            "k": {"kpoint": SKEWED_K},
             "spinor": {"spinor": True, "n_occupied": 4, "n_bands": 12},
-        }[kind]  # fmt: skip
+        }[kind]
         frames = trajectory(**options)
         qe(tmp_path, [[[one]] for one in frames], gamma=kind == "gamma", spinor=kind == "spinor", hdf5=hdf5)
         ham = hc.read_hamiltonian(tmp_path, timestep=1.0)
@@ -349,10 +343,7 @@ class TestQuantumEspresso:
     @pytest.mark.parametrize("spin", [0, 1])
     def test_spin_polarised_with_two_kpoints(self, tmp_path, spin):
         runs = [
-            [
-                [files.channel(t, spin=s, kpoint=k, n_occupied=2 - s) for k in (OTHER_K, SKEWED_K)]
-                for s in (0, 1)
-            ]
+            [[files.channel(t, spin=s, kpoint=k, n_occupied=2 - s) for k in (OTHER_K, SKEWED_K)] for s in (0, 1)]
             for t in TIMES
         ]
         qe(tmp_path, runs)
@@ -441,14 +432,12 @@ class TestWswq:
             [[files.direct_overlaps(frames[1], frames[0]) * np.outer(*[[1, 1, -1, 1] * 2, np.ones(8)])]],
         )
         with pytest.raises(
-            hc.InputError,
-            match=r"2/WSWQ` must hold the overlaps of .* has the opposite phase: it is of another pair",
+            hc.InputError, match=r"2/WSWQ` must hold the overlaps of .* has the opposite phase: it is of another pair"
         ):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
         files.write_wswq(tmp_path / "2" / "WSWQ", [[np.eye(5)]])
         with pytest.raises(
-            hc.InputError,
-            match=r"2/WSWQ` must hold overlaps of the 8 bands of its frame, but holds those of 5",
+            hc.InputError, match=r"2/WSWQ` must hold overlaps of the 8 bands of its frame, but holds those of 5"
         ):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
@@ -503,10 +492,7 @@ class TestBadInput:
             ({"bands": (2, 9)}, "holds 8 bands, 0:8 counted from 0, but 2:9 are asked for"),
             ({"kpoint": 1}, r"must hold k-point 1 \(from 0\), but holds 1\."),
             ({"spin": 1}, r"must hold spin 1 \(from 0\), but holds 1 spin channel\."),
-            (
-                {"bands": (0, 4), "n_occupied": 3},
-                "says that 2 of the bands 0:4 are occupied, but `n_occupied` is 3",
-            ),
+            ({"bands": (0, 4), "n_occupied": 3}, "says that 2 of the bands 0:4 are occupied, but `n_occupied` is 3"),
             ({"timestep": None}, "does not say how far apart its frames are"),
         ],
     )
@@ -520,18 +506,9 @@ class TestBadInput:
         [
             ({"n_bands": 7}, "same number of bands, but .*0002/WAVECAR` has 7 and .*0000/WAVECAR` has 8"),
             ({"cutoff": 50.0}, "same cutoff, but .*0002/WAVECAR` has 50 eV and .*0000/WAVECAR` has 43 eV"),
-            (
-                {"real": True},
-                "same kind of plane waves, but .*0002/WAVECAR` has half and .*0000/WAVECAR` has full",
-            ),
-            (
-                {"n_occupied": 3},
-                "same number of occupied bands, but .*0002/WAVECAR` has 3 and .*0000/WAVECAR` has 2",
-            ),
-            (
-                {"kpoint": (0.5, 0, 0)},
-                "same k-point, but .*0002/WAVECAR` has 0.5 0 0 and .*0000/WAVECAR` has 0 0 0",
-            ),
+            ({"real": True}, "same kind of plane waves, but .*0002/WAVECAR` has half and .*0000/WAVECAR` has full"),
+            ({"n_occupied": 3}, "same number of occupied bands, but .*0002/WAVECAR` has 3 and .*0000/WAVECAR` has 2"),
+            ({"kpoint": (0.5, 0, 0)}, "same k-point, but .*0002/WAVECAR` has 0.5 0 0 and .*0000/WAVECAR` has 0 0 0"),
         ],
     )
     def test_frames_that_differ(self, tmp_path, change, words):
@@ -539,8 +516,11 @@ class TestBadInput:
         vasp(tmp_path, [[[one]] for one in frames])
         other = files.channel(2.0, **{"n_occupied": 2, **change})
         files.write_wavecar(
-            tmp_path / "0002" / "WAVECAR", [[other]], cutoff=change.get("cutoff", files.CUTOFF), half="z" if "real" in change else None
-        )  # fmt: skip
+            tmp_path / "0002" / "WAVECAR",
+            [[other]],
+            cutoff=change.get("cutoff", files.CUTOFF),
+            half="z" if "real" in change else None,
+        )
         with pytest.raises(hc.InputError, match=words):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
@@ -587,14 +567,11 @@ class TestBadInput:
         qe(tmp_path, [[[one]] for one in frames])
         (tmp_path / "1" / "out" / "si.save").rename(tmp_path / "1" / "out" / "ge.save")
         with pytest.raises(
-            hc.InputError,
-            match=r"must hold frames of one prefix, but .*si\.save` and .*ge\.save` \(frame 1\)",
+            hc.InputError, match=r"must hold frames of one prefix, but .*si\.save` and .*ge\.save` \(frame 1\)"
         ):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
         files.write_save(tmp_path / "1" / "out" / "si.save", [[frames[1]]])
-        with pytest.raises(
-            hc.InputError, match=r"must hold one `\.save`, but holds `ge\.save` and `si\.save`"
-        ):
+        with pytest.raises(hc.InputError, match=r"must hold one `\.save`, but holds `ge\.save` and `si\.save`"):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
     def test_runs_that_did_not_converge(self, tmp_path):
@@ -605,8 +582,7 @@ class TestBadInput:
         assert hc.read_hamiltonian(tmp_path, timestep=1.0).n_frames == 3
         files.write_save(tmp_path / "1" / "a.save", [[frames[1]]], converged=False)
         with pytest.raises(
-            hc.InputError,
-            match=r"1/a\.save/data-file-schema\.xml` says that the self-consistency did not converge",
+            hc.InputError, match=r"1/a\.save/data-file-schema\.xml` says that the self-consistency did not converge"
         ):
             hc.read_hamiltonian(tmp_path, timestep=1.0)
 
@@ -651,8 +627,7 @@ class TestPeers:
             assert_array_equal(np.array(other.band_energy[0])[:n, 0], ham.energies[frame])
         for step in range(2):
             left, right = (
-                np.array([np.ravel(band) for band in other.coeffs[0][:n]])
-                for other in theirs[step : step + 2]
+                np.array([np.ravel(band) for band in other.coeffs[0][:n]]) for other in theirs[step : step + 2]
             )
             assert_allclose(ham.overlaps[step], left.conj() @ right.T, atol=1e-6)
 

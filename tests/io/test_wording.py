@@ -30,9 +30,7 @@ def test_options_of_reading(xyz, tmp_path, monkeypatch, capsys):
         hc.read_trajectory(xyz, timestep=1.0)
     assert "Give `--timestep` in fs" in said(monkeypatch, capsys, "convert", xyz, out, "--cell", "5,5,5")
     (tmp_path / "dump").write_bytes(b"nothing of all this")
-    assert "Name its `--from`" in said(
-        monkeypatch, capsys, "convert", tmp_path / "dump", out, "--timestep", 1
-    )
+    assert "Name its `--from`" in said(monkeypatch, capsys, "convert", tmp_path / "dump", out, "--timestep", 1)
     assert "Argument `--to` must be one" in said(monkeypatch, capsys, "convert", xyz, out, "--to", "namd-lmi")
     assert "Argument `--from` must be" in said(monkeypatch, capsys, "convert", xyz, out, "--from", "nothing")
     assert "Argument `--elements` must be left out for the format `xyz`" in said(
@@ -51,8 +49,6 @@ def test_what_check_cannot_read(tmp_path):
 
     from hopcast.cli.app import app
 
-    (tmp_path / "run-pos-1.xyz").write_text(
-        "".join(f"1\n i = {k}, time = {k / 2}\nH 0 0 {k}\n" for k in range(3))
-    )
+    (tmp_path / "run-pos-1.xyz").write_text("".join(f"1\n i = {k}, time = {k / 2}\nH 0 0 {k}\n" for k in range(3)))
     words = ["check", str(tmp_path / "run-pos-1.xyz"), "--cell", "5,5,5", "--timestep", "1"]
     assert "but `--timestep` is 1 fs. Leave `--timestep` out" in CliRunner().invoke(app, words).output

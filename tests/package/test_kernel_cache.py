@@ -11,35 +11,29 @@ import pytest
 import hopcast
 from hopcast import _kernel_cache
 
-USE = (
-    "import hopcast; from hopcast.dynamics.randomness import open_stream; print(open_stream(1, 2, 3)[1] % 2)"
-)
+USE = "import hopcast; from hopcast.dynamics.randomness import open_stream; print(open_stream(1, 2, 3)[1] % 2)"
 
 
 @pytest.fixture
 def sealed(tmp_path):
     """A copy of the package beside whose sources nothing can be kept, and a user without a home (works for root, too)."""
     source = Path(hopcast.__file__).parent
-    shutil.copytree(
-        source, tmp_path / "site" / "hopcast", ignore=shutil.ignore_patterns("__pycache__", "data")
-    )
+    shutil.copytree(source, tmp_path / "site" / "hopcast", ignore=shutil.ignore_patterns("__pycache__", "data"))
     for folder in [tmp_path / "site" / "hopcast", *(tmp_path / "site" / "hopcast").rglob("*/")]:
         (folder / "__pycache__").write_text("no folder\n")
     (tmp_path / "tmp").mkdir()
 
     def run(code, **more):
-        kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("NUMBA_CACHE", "XDG_CACHE"))
-        }
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("NUMBA_CACHE", "XDG_CACHE"))}
         environment = kept | {
             "PYTHONPATH": str(tmp_path / "site"),
             "HOME": "/dev/null",
             "TMPDIR": str(tmp_path / "tmp"),
             **more,
         }
-        return subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
 
     return run
 
@@ -62,7 +56,7 @@ def test_without_any_place_kernels_are_compiled_each_time(sealed, tmp_path):
         "spec = u.spec_from_file_location('hopcast._kernel_cache', pathlib.Path(sys.path[1]) / 'hopcast/_kernel_cache.py');"
         "c = u.module_from_spec(spec); spec.loader.exec_module(c); c._private_folder = lambda: None;"
         "sys.modules['hopcast._kernel_cache'] = c;"
-    )  # fmt: skip
+    )
     done = sealed(nowhere + USE)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
     assert not list((tmp_path / "tmp").rglob("*.nbc"))

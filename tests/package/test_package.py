@@ -11,17 +11,30 @@ import pytest
 import hopcast as hc
 
 LAYERS = (
-    "core", "io", "couplings", "datasets", "descriptors", "tightbinding", "information", "regression", "evaluation", "dynamics", "forecast",
-    "abinitio", "selection", "results", "report", "doctor", "study", "cli",
-)  # fmt: skip
+    "core",
+    "io",
+    "couplings",
+    "datasets",
+    "descriptors",
+    "tightbinding",
+    "information",
+    "regression",
+    "evaluation",
+    "dynamics",
+    "forecast",
+    "abinitio",
+    "selection",
+    "results",
+    "report",
+    "doctor",
+    "study",
+    "cli",
+)
 ROOT = Path(hc.__file__).parent
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
 
 # a convenience method of a noun, resolved when called: `VibronicHamiltonian.write`
-ALLOWED = {
-    ("core/hamiltonian.py", "io"),
-    ("core/trajectory.py", "io"),
-}  # the methods `write`, resolved when called
+ALLOWED = {("core/hamiltonian.py", "io"), ("core/trajectory.py", "io")}  # the methods `write`, resolved when called
 
 
 def imported_layers(tree):
@@ -43,9 +56,10 @@ def test_nothing_imports_backwards(path):
     relative = path.relative_to(ROOT)
     own = LAYERS.index(relative.parts[0])
     later = {
-        layer for layer in imported_layers(ast.parse(path.read_text(encoding="utf-8")))
+        layer
+        for layer in imported_layers(ast.parse(path.read_text(encoding="utf-8")))
         if LAYERS.index(layer) > own and (relative.as_posix(), layer) not in ALLOWED
-    }  # fmt: skip
+    }
     assert not later
 
 

@@ -113,9 +113,7 @@ def test_block_out_residuals_are_of_the_magnitude() -> None:
             outside.append(np.abs(y[~keep]) - model(loss).fit(X[keep], y[keep]).predict(X[~keep]))
         # Refits take their own centre and scale, and signs their own sites.
         assert np.corrcoef(residuals, np.concatenate(outside))[0, 1] > 0.85
-    several = CouplingRidge(loss="signs", odd_columns=ODD, alpha=0.01, gamma=0.3).fit(
-        X, np.stack([y, 2 * y], axis=1)
-    )
+    several = CouplingRidge(loss="signs", odd_columns=ODD, alpha=0.01, gamma=0.3).fit(X, np.stack([y, 2 * y], axis=1))
     two = several.predict(X)
     np.testing.assert_allclose(two[:, 1], 2 * two[:, 0], rtol=1e-6)
     assert several.block_out_residuals(groups).shape == (120, 2)

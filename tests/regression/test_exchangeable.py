@@ -25,9 +25,7 @@ def atom_kernel(a: np.ndarray, b: np.ndarray, gamma: float, shape: str) -> float
     if shape == "laplacian":
         return float(np.exp(-gamma * np.abs(a - b).sum()))
     s = np.sqrt(((a - b) ** 2).sum()) * gamma
-    return float(
-        np.exp(-0.5 * s**2) if shape == "gaussian" else (1 + np.sqrt(3) * s) * np.exp(-np.sqrt(3) * s)
-    )
+    return float(np.exp(-0.5 * s**2) if shape == "gaussian" else (1 + np.sqrt(3) * s) * np.exp(-np.sqrt(3) * s))
 
 
 def frame_kernel(x: np.ndarray, y: np.ndarray, gamma: float, shape: str, reversal: np.ndarray) -> float:
@@ -196,9 +194,7 @@ def test_workers_and_chunks_change_no_bit(workers: int) -> None:
     many = draw(1500, seed=6)
     whole = one.predict(many, return_std=True)
     np.testing.assert_array_equal(other.predict(many, return_std=True), whole)
-    np.testing.assert_array_equal(
-        one.predict(many[700:703], return_std=True), [part[700:703] for part in whole]
-    )
+    np.testing.assert_array_equal(one.predict(many[700:703], return_std=True), [part[700:703] for part in whole])
 
 
 def test_block_out_search_is_that_of_refits_with_everything_else_held() -> None:

@@ -19,8 +19,7 @@ def draw(n_frames: int, n_features: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("n", "m", "d"), [(1, 1, 1), (5, 33, 7), (40, 31, 8), (37, 64, 19), (601, 70, 3)])
 @pytest.mark.parametrize(
-    ("kernel", "metric"),
-    [("laplacian", "cityblock"), ("matern32", "sqeuclidean"), ("gaussian", "sqeuclidean")],
+    ("kernel", "metric"), [("laplacian", "cityblock"), ("matern32", "sqeuclidean"), ("gaussian", "sqeuclidean")]
 )
 def test_distances_are_those_of_scipy(n: int, m: int, d: int, kernel: str, metric: str) -> None:
     X, Y = draw(n, d), draw(m, d, seed=1)
@@ -38,9 +37,7 @@ def test_symmetric_distances_equal_the_full_ones_bit_by_bit(kernel: str) -> None
 
 def test_laplacian_kernel_is_that_of_scikit_learn() -> None:
     X, Y = draw(50, 30), draw(70, 30, seed=1)
-    np.testing.assert_allclose(
-        kernel_matrix(X, Y, gamma=0.05), laplacian_kernel(X, Y, gamma=0.05), rtol=1e-13
-    )
+    np.testing.assert_allclose(kernel_matrix(X, Y, gamma=0.05), laplacian_kernel(X, Y, gamma=0.05), rtol=1e-13)
 
 
 def test_matern_kernel_is_that_of_scikit_learn() -> None:
@@ -69,9 +66,7 @@ def test_workers_and_cuts_change_no_bit(kernel: str) -> None:
     whole = kernel_matrix(X, Y, gamma=0.1, kernel=kernel, workers=1)
     np.testing.assert_array_equal(whole, kernel_matrix(X, Y, gamma=0.1, kernel=kernel, workers=3))
     cuts = [0, 1, 8, 517, 1199, 1200]
-    parts = [
-        kernel_matrix(X[a:b], Y, gamma=0.1, kernel=kernel, workers=1) for a, b in itertools.pairwise(cuts)
-    ]
+    parts = [kernel_matrix(X[a:b], Y, gamma=0.1, kernel=kernel, workers=1) for a, b in itertools.pairwise(cuts)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 

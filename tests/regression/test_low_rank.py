@@ -25,7 +25,7 @@ def test_with_every_frame_a_landmark_it_is_the_exact_model(kernel: str) -> None:
     np.testing.assert_allclose(model.predict(X2, True), exact.predict(X2, True), rtol=1e-8)
     np.testing.assert_allclose(
         model.posterior_covariance(X2), exact.posterior_covariance(X2), rtol=0, atol=1e-8 * exact.signal_variance_[0]
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(model.signal_variance_, exact.signal_variance_, rtol=1e-8)
     np.testing.assert_allclose(
         model.sample(X2[:5], 2, random_state=0), exact.sample(X2[:5], 2, random_state=0), rtol=1e-6
@@ -92,9 +92,7 @@ def test_landmarks_are_the_farthest_frames_each_once() -> None:
 def test_smooth_kernels_of_nearly_equal_landmarks_stay_solvable() -> None:
     X = np.linspace(0.0, 1.0, 300)[:, None]
     y = np.sin(3.0 * X[:, 0])
-    mean, std = (
-        LowRankRidge(200, alpha=1e-6, gamma=0.3, kernel="gaussian").fit(X, y).predict(X, return_std=True)
-    )
+    mean, std = LowRankRidge(200, alpha=1e-6, gamma=0.3, kernel="gaussian").fit(X, y).predict(X, return_std=True)
     np.testing.assert_allclose(mean, y, atol=1e-3)
     assert np.all(std < 0.01)
 

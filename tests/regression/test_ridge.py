@@ -25,9 +25,7 @@ def data(n: int = 60, d: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 
 def reference(X: np.ndarray, y: np.ndarray, X2: np.ndarray, alpha: float, gamma: float) -> np.ndarray:
     scaler = StandardScaler().fit(X)
-    ridge = KernelRidge(alpha=alpha, gamma=gamma, kernel="laplacian").fit(
-        scaler.transform(X), y - y.mean(axis=0)
-    )
+    ridge = KernelRidge(alpha=alpha, gamma=gamma, kernel="laplacian").fit(scaler.transform(X), y - y.mean(axis=0))
     return y.mean(axis=0) + ridge.predict(scaler.transform(X2))
 
 
@@ -84,9 +82,7 @@ def test_error_bars_have_the_unit_of_the_target() -> None:
     X, y = data()
     X2, _ = data(seed=1)
     mean, std = LaplacianRidge(alpha=0.01, gamma=0.15).fit(X, y).predict(X2, return_std=True)
-    mean_milli, std_milli = (
-        LaplacianRidge(alpha=0.01, gamma=0.15).fit(X, 1000 * y).predict(X2, return_std=True)
-    )
+    mean_milli, std_milli = LaplacianRidge(alpha=0.01, gamma=0.15).fit(X, 1000 * y).predict(X2, return_std=True)
     np.testing.assert_allclose(mean_milli, 1000 * mean, rtol=1e-10)
     np.testing.assert_allclose(std_milli, 1000 * std, rtol=1e-10)
     # Far from every training frame: the prior, which is as wide as the signal.
@@ -115,9 +111,7 @@ def test_block_out_residuals_equal_refits(length: int, kernel: str) -> None:
     expected = brute_force(X, y, model, blocks)
     np.testing.assert_allclose(model.block_out_residuals(block_length=length), expected, rtol=0, atol=1e-9)
     labels = np.arange(60) // length
-    np.testing.assert_array_equal(
-        model.block_out_residuals(labels), model.block_out_residuals(block_length=length)
-    )
+    np.testing.assert_array_equal(model.block_out_residuals(labels), model.block_out_residuals(block_length=length))
 
 
 def test_blocks_may_be_scattered_groups() -> None:
@@ -147,9 +141,7 @@ def test_search_takes_the_least_block_out_error() -> None:
 def test_default_block_is_a_tenth_of_the_frames() -> None:
     X, y = data(n=55)
     default = LaplacianRidge().fit(X, y).search_.mean_squared_error
-    np.testing.assert_array_equal(
-        default, LaplacianRidge(block_length=6).fit(X, y).search_.mean_squared_error
-    )
+    np.testing.assert_array_equal(default, LaplacianRidge(block_length=6).fit(X, y).search_.mean_squared_error)
     groups = np.arange(55) // 6
     np.testing.assert_array_equal(default, LaplacianRidge().fit(X, y, groups).search_.mean_squared_error)
     assert not np.array_equal(default, LaplacianRidge(block_length=1).fit(X, y).search_.mean_squared_error)
@@ -215,10 +207,7 @@ def test_workers_and_cuts_change_no_bit(parameters: dict[str, Any]) -> None:
     many = LaplacianRidge(**parameters, workers=4).fit(X, Y)
     np.testing.assert_array_equal(one.dual_coef_, many.dual_coef_)
     mean, std = one.predict(X2, return_std=True)
-    for other in (
-        many.predict(X2, return_std=True),
-        pickle.loads(pickle.dumps(one)).predict(X2, return_std=True),
-    ):
+    for other in (many.predict(X2, return_std=True), pickle.loads(pickle.dumps(one)).predict(X2, return_std=True)):
         np.testing.assert_array_equal(mean, other[0])
         np.testing.assert_array_equal(std, other[1])
     cuts = [0, 1, 9, 700, 1500]
@@ -295,9 +284,7 @@ def test_bad_data_is_named() -> None:
 def test_repeated_frames_without_ridge(alpha: float) -> None:
     X, y = data()
     X[10] = X[11]
-    with pytest.raises(
-        InputError, match=r"`alpha` must be large enough .* some training frames have the same"
-    ):
+    with pytest.raises(InputError, match=r"`alpha` must be large enough .* some training frames have the same"):
         LaplacianRidge(alpha=alpha, gamma=0.2).fit(X, y)
     with pytest.raises(InputError, match="no pair tried was"):
         LaplacianRidge(alpha=alpha).fit(X, y)

@@ -15,9 +15,15 @@ from hopcast.regression import (
 
 # all but the noise, which is chosen: the checks are about the dialect
 HELD = {
-    "rough_variance": 0.1, "rough_length": 1.0, "smooth_variance": 1.0, "smooth_length": 3.0, "geometry_variance": 1.0,
-    "gamma": 0.05, "product_variance": 0.1, "product_length": 10.0,
-}  # fmt: skip
+    "rough_variance": 0.1,
+    "rough_length": 1.0,
+    "smooth_variance": 1.0,
+    "smooth_length": 3.0,
+    "geometry_variance": 1.0,
+    "gamma": 0.05,
+    "product_variance": 0.1,
+    "product_length": 10.0,
+}
 
 
 @parametrize_with_checks(

@@ -18,14 +18,19 @@ from hopcast.regression.time_geometry import _Evidence
 from hopcast.regression.time_kernels import HYPERPARAMETERS, Prior, covariance
 
 HELD = {
-    "rough_variance": 0.3, "rough_length": 50.0, "smooth_variance": 0.7, "smooth_length": 90.0, "geometry_variance": 0.5,
-    "gamma": 0.4, "product_variance": 0.2, "product_length": 300.0, "noise_variance": 1e-2,
-}  # fmt: skip
+    "rough_variance": 0.3,
+    "rough_length": 50.0,
+    "smooth_variance": 0.7,
+    "smooth_length": 90.0,
+    "geometry_variance": 0.5,
+    "gamma": 0.4,
+    "product_variance": 0.2,
+    "product_length": 300.0,
+    "noise_variance": 1e-2,
+}
 
 
-def trajectory(
-    seed: int, n: int, n_features: int = 3, spacing: float = 40.0
-) -> tuple[np.ndarray, np.ndarray]:
+def trajectory(seed: int, n: int, n_features: int = 3, spacing: float = 40.0) -> tuple[np.ndarray, np.ndarray]:
     """Return frames (time first) and a target that both time and geometry tell of."""
     random = np.random.default_rng(seed)
     X = np.c_[spacing * np.arange(n), random.normal(size=(n, n_features))]
@@ -47,10 +52,15 @@ def test_mean_deviation_and_evidence_are_scikit_learns(kernel: str, nu: float, n
 
     across = Matern([1e12, *[1 / HELD["gamma"]] * n_features], nu=nu)
     peer = GaussianProcessRegressor(
-        ConstantKernel(0.3) * along(50.0, 1.5) + ConstantKernel(0.7) * along(90.0, 2.5) + ConstantKernel(0.5) * across
-        + ConstantKernel(0.2) * along(300.0, 2.5) * across + WhiteKernel(1e-2),
-        alpha=0.0, optimizer=None, normalize_y=True,
-    ).fit(X, y)  # fmt: skip
+        ConstantKernel(0.3) * along(50.0, 1.5)
+        + ConstantKernel(0.7) * along(90.0, 2.5)
+        + ConstantKernel(0.5) * across
+        + ConstantKernel(0.2) * along(300.0, 2.5) * across
+        + WhiteKernel(1e-2),
+        alpha=0.0,
+        optimizer=None,
+        normalize_y=True,
+    ).fit(X, y)
     mean, std = model.predict(new, return_std=True)
     expected, deviation = peer.predict(new, return_std=True)
     np.testing.assert_allclose(mean, expected, rtol=1e-9, atol=1e-10)
@@ -122,14 +132,14 @@ def test_the_geometry_alone_where_time_carries_nothing() -> None:
     assert both < geometry + 0.02
     assert both < 0.35
     # held variances of zero leave the geometry model itself: alpha = v_n / v_g
-    held = dict.fromkeys(HYPERPARAMETERS, 0.0) | HELD | dict.fromkeys(
-        ("rough_variance", "smooth_variance", "product_variance"), 0.0
-    )  # fmt: skip
+    held = (
+        dict.fromkeys(HYPERPARAMETERS, 0.0)
+        | HELD
+        | dict.fromkeys(("rough_variance", "smooth_variance", "product_variance"), 0.0)
+    )
     same = TimeGeometryProcess(hyperparameters=held, workers=1).fit(np.c_[time, X][train], y[train])
     peer = LaplacianRidge(alpha=1e-2 / 0.5, gamma=0.4, workers=1).fit(X[train], y[train])
-    np.testing.assert_allclose(
-        same.predict(np.c_[time, X][test]), peer.predict(X[test]), rtol=1e-9, atol=1e-9
-    )
+    np.testing.assert_allclose(same.predict(np.c_[time, X][test]), peer.predict(X[test]), rtol=1e-9, atol=1e-9)
 
 
 def test_better_than_either_where_both_tell() -> None:
@@ -137,9 +147,7 @@ def test_better_than_either_where_both_tell() -> None:
     train, test = np.arange(0, 300, 3), np.setdiff1d(np.arange(298), np.arange(0, 300, 3))
     process = unexplained(y[test], TimeGeometryProcess(workers=1).fit(X[train], y[train]).predict(X[test]))
     ridge = unexplained(y[test], LaplacianRidge(workers=1).fit(X[train, 1:], y[train]).predict(X[test, 1:]))
-    clock = unexplained(
-        y[test], TimeGeometryProcess(workers=1).fit(X[train, :1], y[train]).predict(X[test, :1])
-    )
+    clock = unexplained(y[test], TimeGeometryProcess(workers=1).fit(X[train, :1], y[train]).predict(X[test, :1]))
     spline = unexplained(y[test], CubicSpline(X[train, 0], y[train])(X[test, 0]))
     assert process < 0.5 * min(ridge, clock, spline)
 
@@ -159,9 +167,7 @@ def test_few_samples_of_a_fast_motion_are_not_taken_for_noise() -> None:
     random = np.random.default_rng(6)
     frequency, phase = random.uniform(0.5, 2.5, size=20), random.uniform(0, 6.3, size=20)
     time = np.arange(0.0, 3000.0, 4.0)
-    y = np.abs(
-        np.cos(2e-3 * np.pi * frequency * time[:, None] + phase).sum(axis=1)
-    )  # like a coupling's modulus
+    y = np.abs(np.cos(2e-3 * np.pi * frequency * time[:, None] + phase).sum(axis=1))  # like a coupling's modulus
     train = np.arange(12, len(y), 25)
     model = TimeGeometryProcess(workers=1).fit(time[train, None], y[train])
     assert model.hyperparameters_["noise_variance"] < 1e-2
@@ -192,9 +198,7 @@ def test_same_bits_for_any_workers_and_chunks() -> None:
     parts = [two.predict(part, return_std=True) for part in (new[:7], new[7:600], new[600:])]
     np.testing.assert_array_equal(mean, np.concatenate([part[0] for part in parts]))
     np.testing.assert_array_equal(std, np.concatenate([part[1] for part in parts]))
-    np.testing.assert_array_equal(
-        one.sample(new[:9], 3, random_state=1), two.sample(new[:9], 3, random_state=1)
-    )
+    np.testing.assert_array_equal(one.sample(new[:9], 3, random_state=1), two.sample(new[:9], 3, random_state=1))
 
 
 def test_draws_have_the_posteriors_moments() -> None:
@@ -209,9 +213,7 @@ def test_draws_have_the_posteriors_moments() -> None:
 
 def test_some_values_may_be_held_and_the_others_chosen() -> None:
     X, y = trajectory(13, 40)
-    model = TimeGeometryProcess(
-        hyperparameters={"product_variance": 0.0, "noise_variance": 1e-3}, workers=1
-    ).fit(X, y)
+    model = TimeGeometryProcess(hyperparameters={"product_variance": 0.0, "noise_variance": 1e-3}, workers=1).fit(X, y)
     assert model.hyperparameters_["product_variance"] == 0.0
     assert model.hyperparameters_["noise_variance"] == 1e-3
     assert model.hyperparameters_["gamma"] != pytest.approx(0.1)  # the prior's centre
@@ -232,9 +234,7 @@ def test_covariance_is_the_sum_of_its_parts() -> None:
 
 def test_bad_arguments_are_named() -> None:
     X, y = trajectory(14, 10)
-    with pytest.raises(
-        ConfigError, match=r"`hyperparameters` must name .*names `gama`.*Did you mean `gamma`"
-    ):
+    with pytest.raises(ConfigError, match=r"`hyperparameters` must name .*names `gama`.*Did you mean `gamma`"):
         TimeGeometryProcess(hyperparameters={"gama": 1.0}).fit(X, y)
     with pytest.raises(ConfigError, match=r"must hold positive numbers .*`gamma` is 0"):
         TimeGeometryProcess(hyperparameters={"gamma": 0}).fit(X, y)

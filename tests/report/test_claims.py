@@ -85,9 +85,7 @@ def test_rates_need_to_beat_rates_without_a_model(results):
     for row in results["hamiltonians"][2:]:
         row["ratio"]["value"] = 0.89
     results["rate_controls"][0]["ratio"] |= {"value": 1.1, "low": 1.05, "high": 1.15}
-    assert (
-        by_key(results)["rates"]["verdict"]["label"] == "does not survive"
-    )  # the best of many is near by chance
+    assert by_key(results)["rates"]["verdict"]["label"] == "does not survive"  # the best of many is near by chance
     results["hamiltonians"][1]["ratio"]["value"] = 1.5
     assert by_key(results)["rates"]["verdict"]["label"] == "not reproduced"
 
@@ -95,12 +93,7 @@ def test_rates_need_to_beat_rates_without_a_model(results):
 def test_information_claims_follow_null_and_corrected(results):
     for entry in results["information"]:
         gap = entry["target"] == "gap"
-        entry |= {
-            "raw": 20.0 if gap else 12.0,
-            "null_mean": 19.9 if gap else 11.9,
-            "corrected": 0.1,
-            "p": 0.6,
-        }
+        entry |= {"raw": 20.0 if gap else 12.0, "null_mean": 19.9 if gap else 11.9, "corrected": 0.1, "p": 0.6}
         entry |= {"raw": entry["raw"] + {"Cs": 0.0, "Pb": 0.5, "I": 0.4}[entry["element"]]}
         entry["null_mean"] = entry["raw"] - 0.1
     found = by_key(results)
@@ -108,12 +101,7 @@ def test_information_claims_follow_null_and_corrected(results):
     assert found["ranking"]["verdict"]["label"] == "does not survive"
     for entry in results["information"]:
         gap = entry["target"] == "gap"
-        entry |= {
-            "null_mean": 1.0,
-            "p": 0.001,
-            "p_adjusted": 0.001,
-            "corrected": entry["raw"] - 1.0 if gap else 0.5,
-        }
+        entry |= {"null_mean": 1.0, "p": 0.001, "p_adjusted": 0.001, "corrected": entry["raw"] - 1.0 if gap else 0.5}
         entry |= {"corrected_low": entry["corrected"] - 0.1, "corrected_high": entry["corrected"] + 0.1}
     found = by_key(results)
     assert found["coupling_below_gap"]["verdict"]["label"] == "survives"
@@ -161,10 +149,20 @@ def test_no_data_no_claims(study):
 
 def point(stride, value, rival, **more):
     values = {
-        "axis": "stride", "split": "interleaved", "target": "gap", "n_frames": 100, "model": "all-18",
-        "stride": {"fs": stride, "frames": stride}, "value": value, "mean": 0.0, "linear": rival, "cubic": rival,
-        "shifted": -0.1, "shifted_high": 0.0, "n_shifts": 20,
-    }  # fmt: skip
+        "axis": "stride",
+        "split": "interleaved",
+        "target": "gap",
+        "n_frames": 100,
+        "model": "all-18",
+        "stride": {"fs": stride, "frames": stride},
+        "value": value,
+        "mean": 0.0,
+        "linear": rival,
+        "cubic": rival,
+        "shifted": -0.1,
+        "shifted_high": 0.0,
+        "n_shifts": 20,
+    }
     return CurvePoint(**values | more)
 
 
@@ -189,9 +187,16 @@ def test_the_curve_says_from_which_stride_on_the_model_wins():
     ],
 )
 def test_calibration(low, high, label):
-    record = CalibrationRecord.model_validate({
-        "levels": [0.5, 0.9], "coverage": [0.4, 0.7], "recalibrated": [0.5, 0.88], "n_effective": 60.0, "low": low, "high": high,
-    })  # fmt: skip
+    record = CalibrationRecord.model_validate(
+        {
+            "levels": [0.5, 0.9],
+            "coverage": [0.4, 0.7],
+            "recalibrated": [0.5, 0.88],
+            "n_effective": 60.0,
+            "low": low,
+            "high": high,
+        }
+    )
     found = calibration_verdict(record, "all-18, gap")
     assert found.label == label
     assert "hold 88 %" in found.sentence

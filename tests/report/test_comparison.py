@@ -16,9 +16,7 @@ def pair(study):
     values = first.to_dict()
     values["data"]["gap_mean"] = 9.9
     lifetime = values["hamiltonians"][0]["lifetime"]
-    lifetime["value"], lifetime["low"], lifetime["high"] = (
-        1e3 * lifetime[key] for key in ("value", "low", "high")
-    )
+    lifetime["value"], lifetime["low"], lifetime["high"] = (1e3 * lifetime[key] for key in ("value", "low", "high"))
     return first, type(first).model_validate(values), values
 
 

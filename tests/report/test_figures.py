@@ -8,31 +8,13 @@ import numpy as np
 import pytest
 
 from hopcast.core import InputError
-from hopcast.report import (
-    FIGURES,
-    Forecast,
-    InformationMap,
-    Populations,
-    Series,
-    Structure,
-    StudyReport,
-    save_figure,
-)
+from hopcast.report import FIGURES, Forecast, InformationMap, Populations, Series, Structure, StudyReport, save_figure
 from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.population import draw_populations
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import _bonds, _with_border_atoms, draw_structure
 from hopcast.report.figures.trust import draw_trust
-from hopcast.report.style import (
-    AB_INITIO,
-    element_colour,
-    inline_svg,
-    model_colour,
-    spread,
-    style,
-    svg_text,
-    thin,
-)
+from hopcast.report.style import AB_INITIO, element_colour, inline_svg, model_colour, spread, style, svg_text, thin
 
 
 @pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.stem)
@@ -62,9 +44,7 @@ def test_every_figure_draws_for_other_studies(make_study, counts, more):
 
 
 def test_a_study_without_arrays_leaves_figures_out(make_study):
-    drawn = [
-        spec.stem for spec in FIGURES if spec.draw(make_study({"Si": 8}, n_frames=60, bare=True)) is not None
-    ]
+    drawn = [spec.stem for spec in FIGURES if spec.draw(make_study({"Si": 8}, n_frames=60, bare=True)) is not None]
     assert drawn == ["trust", "information-bars"]
 
 
@@ -122,9 +102,7 @@ def test_trust_draws_better_scores_further_right(study):
 
 def test_populations_end_where_their_labels_point(study):
     ax = draw_populations(study).axes[0]
-    ends = {
-        text.get_text(): text.xy[1] for text in ax.texts if text.get_text() in study.series.populations.values
-    }
+    ends = {text.get_text(): text.xy[1] for text in ax.texts if text.get_text() in study.series.populations.values}
     assert ends == {name: values[-1] for name, values in study.series.populations.values.items()}
     heights = sorted(text.xyann[1] for text in ax.texts if text.get_text() in ends)
     assert min(np.diff(heights)) > 0
@@ -133,9 +111,7 @@ def test_populations_end_where_their_labels_point(study):
 def test_atoms_at_a_face_are_drawn_on_both_sides_and_bonds_join_neighbours():
     structure = Structure(np.zeros((1, 3)), 4.0 * np.eye(3), np.array([14]))
     points, _ = _with_border_atoms(structure)
-    assert sorted(map(tuple, points)) == sorted(
-        {(x, y, z) for x in (0.0, 4.0) for y in (0.0, 4.0) for z in (0.0, 4.0)}
-    )
+    assert sorted(map(tuple, points)) == sorted({(x, y, z) for x in (0.0, 4.0) for y in (0.0, 4.0) for z in (0.0, 4.0)})
     slab = dataclasses.replace(structure, pbc=(True, True, False))
     assert len(_with_border_atoms(slab)[0]) == 4
     points = np.array([[0, 0, 0], [3.2, 0, 0], [0, 3.8, 0], [0, 0, 5.0]])
@@ -217,10 +193,7 @@ def test_arrays_of_the_wrong_length_are_refused():
 
 def test_a_molecule_without_a_cell_is_drawn(study):
     atoms = Structure(
-        np.array([[5.0, 5, 5], [5.96, 5, 5], [4.76, 5.93, 5]]),
-        np.zeros((3, 3)),
-        np.array([55, 82, 53]),
-        (False,) * 3,
+        np.array([[5.0, 5, 5], [5.96, 5, 5], [4.76, 5.93, 5]]), np.zeros((3, 3)), np.array([55, 82, 53]), (False,) * 3
     )
     series = Series(structure=atoms, atoms={"gap": np.array([0.1, -0.1, 0.2])})
     report = StudyReport(study.results.to_dict(), series)

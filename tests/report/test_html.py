@@ -85,9 +85,7 @@ def test_the_first_box_says_how_far_to_trust_this_with_the_computed_verdicts(stu
         assert f"Table {number}." in words
     for figure in ("Figure 2.", "Figure S3."):
         assert figure in words
-    assert words.index("The cell.") < words.index(
-        "How far to trust this"
-    )  # on the first screen, as is the population
+    assert words.index("The cell.") < words.index("How far to trust this")  # on the first screen, as is the population
     for text in ("2417 of 12080 diagonal overlaps", "No steps were masked", "19 of 20"):
         assert text in words
 
@@ -164,11 +162,27 @@ def browser():
 
 def run_browser(page, tmp_path, *arguments):
     command = [
-        browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND", "--disable-default-apps", "--disable-extensions", "--metrics-recording-only", "--no-default-browser-check", "--no-pings",
-        "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", *arguments, page.as_uri(),
-    ]  # fmt: skip
+        browser(),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--disable-default-apps",
+        "--disable-extensions",
+        "--metrics-recording-only",
+        "--no-default-browser-check",
+        "--no-pings",
+        "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        *arguments,
+        page.as_uri(),
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -177,9 +191,7 @@ def requests_in(log):
     record = json.loads(log.read_text(encoding="utf-8"))
     start = record["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
     jobs = [
-        event["params"]
-        for event in record["events"]
-        if event["type"] == start and "url" in event.get("params", {})
+        event["params"] for event in record["events"] if event["type"] == start and "url" in event.get("params", {})
     ]
     return [job["url"] for job in jobs if job.get("initiator") != "not an origin"]
 

@@ -18,10 +18,19 @@ DESIGN = {
     "BestFeatureRecord": {"element", "target", "r_s", "theta_s", "mi"},
     "ModelRecord": {"name", "elements", "features", "target", "split", "r2", "mae", "rmse", "baselines"},
     "HamiltonianRecord": {
-        "name", "gradient", "intercept", "lifetime", "ratio", "method", "rule", "waiting", "tau", "tau_convention",
+        "name",
+        "gradient",
+        "intercept",
+        "lifetime",
+        "ratio",
+        "method",
+        "rule",
+        "waiting",
+        "tau",
+        "tau_convention",
     },
     "EstimateRecord": {"value", "low", "high", "unit"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +43,14 @@ def checker():
 def test_the_schema_asks_for_the_keys_of_the_design():
     schema = results_schema()
     assert set(schema["required"]) == {
-        "schema_version", "provenance", "data", "information", "best_features", "models", "hamiltonians",
-    }  # fmt: skip
+        "schema_version",
+        "provenance",
+        "data",
+        "information",
+        "best_features",
+        "models",
+        "hamiltonians",
+    }
     for name, keys in DESIGN.items():
         assert keys <= set(schema["$defs"][name]["required"])
     baselines = schema["$defs"]["Baselines"]
@@ -66,12 +81,7 @@ def places(value, path=()):
             yield from places(item, (*path, index))
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(data=st.data())
 def test_our_validator_refuses_what_a_full_one_refuses(study, checker, data):
     results = copy.deepcopy(study.results.to_dict())
@@ -134,19 +144,19 @@ def test_results_are_written_as_they_are(study, tmp_path):
 
 
 def test_records_say_why_a_number_is_null():
-    assert ScoreRecord(r2=np.float64(0.25), mae=0.1, rmse=0.1).model_dump() == {
-        "r2": 0.25,
-        "mae": 0.1,
-        "rmse": 0.1,
-    }
+    assert ScoreRecord(r2=np.float64(0.25), mae=0.1, rmse=0.1).model_dump() == {"r2": 0.25, "mae": 0.1, "rmse": 0.1}
     lost = ScoreRecord(r2=np.inf, mae=0.1, rmse=None, reasons={"rmse": "no test frames", "mae": "not needed"})
     assert lost.model_dump() == {
-        "r2": None, "r2_reason": "the result was inf", "mae": 0.1, "rmse": None, "rmse_reason": "no test frames",
-    }  # fmt: skip
+        "r2": None,
+        "r2_reason": "the result was inf",
+        "mae": 0.1,
+        "rmse": None,
+        "rmse_reason": "no test frames",
+    }
     assert ScoreRecord.model_validate(lost.model_dump()) == lost
     record = estimate(
         1.0, unit="1/ns", parts={"finite_trajectory": 0.3, "model": np.nan}, reasons={"interval": "one block only"}
-    ).model_dump()  # fmt: skip
+    ).model_dump()
     assert record["low"] is None
     assert record["high_reason"] == "one block only"
     assert record["parts"]["finite_trajectory"] == 0.3

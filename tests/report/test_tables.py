@@ -87,9 +87,7 @@ def test_the_first_box_holds_every_control(study, tables):
     rows = rows_of(tables["trust"])
     for row in rows:
         target = "gap" if row["target"] == "gap" else "nac"
-        model, blocked = (
-            study.model(row["model"], target, split).model_dump() for split in ("interleaved", "blocked")
-        )
+        model, blocked = (study.model(row["model"], target, split).model_dump() for split in ("interleaved", "blocked"))
         assert float(row["r2"]) == model["r2"]
         assert float(row["linear"]) == model["baselines"]["linear"]["r2"]
         assert float(row["cubic"]) == model["baselines"]["cubic"]["r2"]
@@ -107,11 +105,7 @@ def test_rates_stand_beside_their_controls_where_the_study_has_them(study, table
     for row, entry in zip(own, study.results.to_dict()["hamiltonians"][1:], strict=True):
         assert float(row["ratio_own_tau"]) == entry["ratio_own_tau"]["value"]
     assert [row["method"] for row in rows_of(tables["methods"])] == ["fssh"]
-    results = {
-        key: value
-        for key, value in study.results.to_dict().items()
-        if key not in ("methods", "rate_controls")
-    }
+    results = {key: value for key, value in study.results.to_dict().items() if key not in ("methods", "rate_controls")}
     plain = [{k: v for k, v in row.items() if k != "ratio_own_tau"} for row in results["hamiltonians"]]
     bare = study_tables(StudyReport(results | {"hamiltonians": plain}))
     assert bare["rate-controls"].rows == bare["methods"].rows == bare["own-dephasing"].rows == ()
@@ -140,9 +134,7 @@ def test_text_is_aligned_and_a_terminal_shows_every_row(study, tables):
     console = Console(width=80, file=io.StringIO())
     console.print(tables["table-4-hamiltonians"].to_rich())
     shown = console.file.getvalue()
-    assert all(
-        f" {name} " in shown for name in [row["name"] for row in study.results.to_dict()["hamiltonians"]]
-    )
+    assert all(f" {name} " in shown for name in [row["name"] for row in study.results.to_dict()["hamiltonians"]])
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 
@@ -161,10 +153,16 @@ def test_rows_must_fill_their_columns():
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
     [
-        (0.0123456, 3, "0.0123"), (-1234.5, 3, "−1230"), (1.5e-7, 3, "1.50 × 10⁻⁷"), (0.0, 3, "0"), (9.996, 3, "10.0"),
-        (99999.0, 2, "1.0 × 10⁵"), (0.00099996, 3, "0.00100"), (2.5e12, 2, "2.5 × 10¹²"),
+        (0.0123456, 3, "0.0123"),
+        (-1234.5, 3, "−1230"),
+        (1.5e-7, 3, "1.50 × 10⁻⁷"),
+        (0.0, 3, "0"),
+        (9.996, 3, "10.0"),
+        (99999.0, 2, "1.0 × 10⁵"),
+        (0.00099996, 3, "0.00100"),
+        (2.5e12, 2, "2.5 × 10¹²"),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_shown_with_significant_digits(value, digits, text):
     assert shown_number(value, digits) == text
 

@@ -22,9 +22,16 @@ from hopcast.results.verdicts import (
 
 def data(duration, correlation_time=750.0):
     return DataRecord(
-        name="x", formula="Si", elements=["Si"], n_atoms=1, n_frames=10, timestep=1.0, duration=duration,
-        correlation_time=correlation_time, reasons={"correlation_time": "too short"},
-    )  # fmt: skip
+        name="x",
+        formula="Si",
+        elements=["Si"],
+        n_atoms=1,
+        n_frames=10,
+        timestep=1.0,
+        duration=duration,
+        correlation_time=correlation_time,
+        reasons={"correlation_time": "too short"},
+    )
 
 
 LONG, SHORT = data(1e6), data(3020.0)
@@ -37,33 +44,34 @@ def score(r2, *, linear=0.9, cubic=0.95, mean=0.0, high=0.93, **more):
 
     shifted = rival(high - 0.1, n=40, median=high - 0.1, low=high - 0.2, high=high, z=1.0, rank=1)
     baselines = {"mean": rival(mean), "linear": rival(linear), "cubic": rival(cubic), "shifted": shifted}
-    return ModelRecord.model_validate({
-        "name": "all-18", "elements": ["Pb"], "features": 18, "target": "gap", "split": "interleaved", "r2": r2,
-        "mae": 0.0, "rmse": 0.0, "baselines": baselines, "stride": {"fs": 100.0, "frames": 25}, **more,
-    })  # fmt: skip
+    return ModelRecord.model_validate(
+        {
+            "name": "all-18",
+            "elements": ["Pb"],
+            "features": 18,
+            "target": "gap",
+            "split": "interleaved",
+            "r2": r2,
+            "mae": 0.0,
+            "rmse": 0.0,
+            "baselines": baselines,
+            "stride": {"fs": 100.0, "frames": 25},
+            **more,
+        }
+    )
 
 
 @pytest.mark.parametrize(
     ("r2", "blocked", "data", "label"),
     [
         (0.99, score(0.5, high=0.1), LONG, "useful"),
-        (
-            0.99,
-            score(0.5, high=0.6),
-            LONG,
-            "not useful",
-        ),  # features of another time do as well on held-out blocks
+        (0.99, score(0.5, high=0.6), LONG, "not useful"),  # features of another time do as well on held-out blocks
         (0.99, score(-0.5, high=-1.0), LONG, "not useful"),  # worse than the mean there
         (0.99, score(0.5, high=0.1), SHORT, "inconclusive"),
         (0.99, score(-0.5, high=-1.0), SHORT, "inconclusive"),
         (0.99, None, LONG, "inconclusive"),
         (0.94, score(0.5, high=0.1), LONG, "not useful"),  # beaten by the spline
-        (
-            0.953,
-            score(0.5, high=0.1),
-            LONG,
-            "not useful",
-        ),  # above the spline, but leaves 94 % of what it leaves
+        (0.953, score(0.5, high=0.1), LONG, "not useful"),  # above the spline, but leaves 94 % of what it leaves
         (0.94, score(-0.5), SHORT, "not useful"),  # the calendar wins whatever the length
     ],
 )
@@ -147,9 +155,18 @@ def test_rates(ratio, blocks, label):
     plain = estimate(1.0, 0.9, 1.1, unit="1/ns")
     made = EstimateRecord.model_validate({**plain.model_dump(), **ratio})
     row = HamiltonianRecord(
-        name="all-18", gradient=plain, intercept=plain, lifetime=plain, ratio=made, method="dish", rule="consistent",
-        waiting="exponential", tau=5.0, tau_convention="gaussian", n_blocks=blocks,
-    )  # fmt: skip
+        name="all-18",
+        gradient=plain,
+        intercept=plain,
+        lifetime=plain,
+        ratio=made,
+        method="dish",
+        rule="consistent",
+        waiting="exponential",
+        tau=5.0,
+        tau_convention="gaussian",
+        n_blocks=blocks,
+    )
     assert hamiltonian_verdict(row, LONG).label == label
     if label == "agrees":
         same = RateControl(name="plain average", ratio=estimate(1.02, 0.9, 1.15, unit="1"))
@@ -157,9 +174,7 @@ def test_rates(ratio, blocks, label):
         both = hamiltonian_verdict(row, LONG, [same, off])
         assert both.label == "agrees"
         assert both.sentence.endswith("What knows no geometry agrees as well: plain average (1.02).")
-        assert hamiltonian_verdict(row, LONG, [off]).sentence.endswith(
-            "No rate without a model of the geometry does."
-        )
+        assert hamiltonian_verdict(row, LONG, [off]).sentence.endswith("No rate without a model of the geometry does.")
 
 
 @pytest.mark.parametrize(
@@ -168,9 +183,16 @@ def test_rates(ratio, blocks, label):
 )
 def test_exact_against_monte_carlo(within, z, label):
     check = CheckRecord(
-        name="300 K", exact=0.1, monte_carlo=0.1, standard_error=0.01, unit="1", n_seeds=20, within_two=within,
-        pooled_z=z, reasons={"pooled_z": "no events"},
-    )  # fmt: skip
+        name="300 K",
+        exact=0.1,
+        monte_carlo=0.1,
+        standard_error=0.01,
+        unit="1",
+        n_seeds=20,
+        within_two=within,
+        pooled_z=z,
+        reasons={"pooled_z": "no events"},
+    )
     assert check_verdict(check).label == label
 
 

@@ -15,9 +15,7 @@ from hopcast.selection import choose_farthest, choose_sequential, choose_stride,
 def make_trajectory(n_frames=201, numbers=(55, 82, 53, 53, 53)):
     rng = np.random.default_rng(0)
     places = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]) * 6.3
-    wave = np.cos(
-        np.arange(n_frames)[:, None, None] * rng.uniform(0.02, 0.1, (5, 3)) + rng.uniform(0, 6, (5, 3))
-    )
+    wave = np.cos(np.arange(n_frames)[:, None, None] * rng.uniform(0.02, 0.1, (5, 3)) + rng.uniform(0, 6, (5, 3)))
     return hc.Trajectory(places + 0.1 * wave, np.eye(3) * 6.3, np.array(numbers), 2.0)
 
 
@@ -38,9 +36,7 @@ def test_farthest_takes_the_corners_first():
 
 @pytest.mark.parametrize("strategy", ["stride", "farthest", "blocks"])
 def test_strategies_keep_the_budget(strategy):
-    pairs = select_pairs(
-        make_trajectory(), 40, strategy, features=np.random.default_rng(1).normal(size=(201, 3))
-    )
+    pairs = select_pairs(make_trajectory(), 40, strategy, features=np.random.default_rng(1).normal(size=(201, 3)))
     assert len(set(pairs.tolist())) == 40
     assert pairs.min() >= 0
     assert pairs.max() <= 199
@@ -115,8 +111,6 @@ def test_folders_hold_the_geometry(tmp_path, code, name):
 
 
 def test_an_element_without_a_basis_is_named(tmp_path):
-    plan = write_plan(
-        tmp_path / "plan", make_trajectory(numbers=(55, 82, 53, 53, 92)), [4], strategy="stride"
-    )
+    plan = write_plan(tmp_path / "plan", make_trajectory(numbers=(55, 82, 53, 53, 92)), [4], strategy="stride")
     with pytest.raises(InputError, match=r"Element U has no basis"):
         write_folders(plan, "cp2k")

@@ -48,8 +48,7 @@ def write_study(folder, *, material=None, text=""):
     (folder / "study.toml").write_text(
         'title = "made-up MgO"\n[data]\ntrajectory = "md.h5"\nhamiltonian = "ham.h5"\n'
         "[models]\nstride = 12.0\nn_shifts = 4\n[dynamics]\nduration = 1e6\nn_times = 50\n"
-        '[evaluation]\nprofile = "quick"\nn_rate_samples = 3\n[checks]\nn_seeds = 2\nn_trajectories = 50\n'
-        + text
+        '[evaluation]\nprofile = "quick"\nn_rate_samples = 3\n[checks]\nn_seeds = 2\nn_trajectories = 50\n' + text
     )
     return folder / "study.toml"
 

@@ -31,18 +31,12 @@ def test_zero_temperature_leaves_detailed_balance_out():
     [
         ("[data\n", "is not valid TOML"),
         ('[data]\ndataset = "cspbi3"\n[model]\n', r"unknown key `model`\. Did you mean `models`"),
-        (
-            '[data]\ndataset = "cspbi3"\n[models]\nstrid = 2\n',
-            r"unknown key `models.strid`\. Did you mean `stride`",
-        ),
+        ('[data]\ndataset = "cspbi3"\n[models]\nstrid = 2\n', r"unknown key `models.strid`\. Did you mean `stride`"),
         ('[data]\ndatasets = "cspbi3"\n', r"unknown key `data.datasets`\. Did you mean `dataset`"),
         ("title = 'x'\n", "needs `data`"),
         ("[data]\n", "`data`: give either `dataset`, or `trajectory` and `hamiltonian`"),
         ('[data]\ntrajectory = "x"\n', "give both `trajectory` and `hamiltonian`"),
-        (
-            '[data]\ndataset = "cspbi3"\n[models]\nstride = -1\n',
-            r"`models.stride`: .*greater than 0 \(found -1\)",
-        ),
+        ('[data]\ndataset = "cspbi3"\n[models]\nstride = -1\n', r"`models.stride`: .*greater than 0 \(found -1\)"),
         (
             '[data]\ndataset = "cspbi3"\n[dynamics]\nrule = "hefei"\n',
             r"`dynamics.rule`: .*'consistent' \(found 'hefei'\)",
@@ -78,9 +72,7 @@ class TestFolder:
         prepare_folder(tmp_path, resume=False, overwrite=True)
         assert list((tmp_path / "stages").iterdir()) == []
 
-    @pytest.mark.parametrize(
-        "flags", [{"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}]
-    )
+    @pytest.mark.parametrize("flags", [{"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}])
     def test_a_foreign_folder_is_never_touched(self, tmp_path, flags):
         (tmp_path / "thesis.tex").write_text("years of work")
         with pytest.raises(OutputError, match="no run of hopcast"):

@@ -62,9 +62,12 @@ def study_file(material, folder, plan="plan"):
     text = f'[electrons]\nplan = "{plan}"\n'
     path = write_study(folder, material=material, text=text)
     quick = (
-        ("[checks]", "[checks]\nenabled = false"), ("[evaluation]", "[evaluation]\nenabled = false"), ("n_shifts = 4", "n_shifts = 1"),
-        ("[models]", "[information]\nn_select = 0\n[models]\nn_samples = 2\nelements = []"), ("[dynamics]", "[dynamics]\nn_bootstrap = 100"),
-    )  # fmt: skip
+        ("[checks]", "[checks]\nenabled = false"),
+        ("[evaluation]", "[evaluation]\nenabled = false"),
+        ("n_shifts = 4", "n_shifts = 1"),
+        ("[models]", "[information]\nn_select = 0\n[models]\nn_samples = 2\nelements = []"),
+        ("[dynamics]", "[dynamics]\nn_bootstrap = 100"),
+    )
     for old, new in quick:
         path.write_text(path.read_text().replace(old, new))
     return path

@@ -62,8 +62,7 @@ def test_a_short_trajectory_does_not_pass_the_gate(strict):
 def test_curves_hold_every_point_or_its_reason(strict):
     curves = strict[2]["learning_curves"]
     found = {
-        (p["axis"], p["split"], p["model"], p["stride"]["frames"], p["n_frames"], p["target"])
-        for p in curves["points"]
+        (p["axis"], p["split"], p["model"], p["stride"]["frames"], p["n_frames"], p["target"]) for p in curves["points"]
     }
     missing = {
         (p["axis"], p["split"], p["model"], p["stride"]["frames"], p["n_frames"], p["target"])
@@ -75,9 +74,7 @@ def test_curves_hold_every_point_or_its_reason(strict):
             assert (*key, target) in found | missing
     assert all(p["n_train"] >= 20 for p in curves["points"])
     assert any("20 are needed" in p["reason"] for p in curves["left_out"])
-    assert any(
-        p["target"] == "rate" and p["split"] == "interleaved" and p["plain"] > 0 for p in curves["points"]
-    )
+    assert any(p["target"] == "rate" and p["split"] == "interleaved" and p["plain"] > 0 for p in curves["points"])
     study = [
         p
         for p in curves["points"]

@@ -17,9 +17,7 @@ from hopcast.study.progress import Progress
 from hopcast.study.stage import Context, StageResult
 from hopcast.study.stages.relaxation import cases, relaxation_series, relaxes, run_relaxation
 
-SETTINGS = RelaxationSection(
-    duration=1000.0, n_starts=4, n_trajectories=15, n_times=50, methods=["dish", "fssh"]
-)
+SETTINGS = RelaxationSection(duration=1000.0, n_starts=4, n_trajectories=15, n_times=50, methods=["dish", "fssh"])
 
 
 def window(n_frames: int = 80, apart: float = 0.0) -> VibronicHamiltonian:
@@ -34,9 +32,13 @@ def window(n_frames: int = 80, apart: float = 0.0) -> VibronicHamiltonian:
     overlaps = np.tile(np.eye(8), (n_frames - 1, 1, 1))
     overlaps[10, 1, 1] = 0.4  # band 1 leaves the window
     return VibronicHamiltonian(
-        energies=energies, nac=nac, timestep=1.0, overlaps=overlaps, n_occupied=4,
+        energies=energies,
+        nac=nac,
+        timestep=1.0,
+        overlaps=overlaps,
+        n_occupied=4,
         state_labels=tuple(f"band {i}" for i in range(8)),
-    )  # fmt: skip
+    )
 
 
 def study_of(ham: VibronicHamiltonian) -> StudyData:
@@ -71,18 +73,13 @@ def test_bands_count_from_the_edge_to_the_first_that_leaks():
     nac = window().nac.copy()
     nac[3] = np.nan
     assert not relaxes(
-        CONFIG,
-        dataclasses.replace(
-            study_of(window()), window=dataclasses.replace(window(), nac=nac, nac_known=None)
-        ),
+        CONFIG, dataclasses.replace(study_of(window()), window=dataclasses.replace(window(), nac=nac, nac_known=None))
     )
 
 
 def test_a_carrier_that_is_stuck_starts_below_as_well(found):
     runs = record_of(found)["runs"]
-    assert list(dict.fromkeys(run["name"] for run in runs)) == [
-        "hole", "electron", "electron from band 6",
-    ]  # fmt: skip
+    assert list(dict.fromkeys(run["name"] for run in runs)) == ["hole", "electron", "electron from band 6"]
     by_name = {run["name"]: run for run in runs if run["method"] == "dish"}
     assert by_name["electron"]["longest_stay"] == "band 7"
     assert by_name["electron"]["decayed"] < 0.1
@@ -105,9 +102,7 @@ def test_records_follow_the_schema(found):
     for carrier in relaxation_series(found):
         np.testing.assert_allclose(carrier.populations["dish"].sum(axis=1), 1)
         assert (carrier.energy_error["dish"].max() > 0) == ((carrier.populations["dish"] % 1) > 0).any()
-        start = carrier.states.index(
-            next(r for r in record["runs"] if r["name"] == carrier.name)["initial_state"]
-        )
+        start = carrier.states.index(next(r for r in record["runs"] if r["name"] == carrier.name)["initial_state"])
         assert carrier.populations["dish"][0, start] == 1
 
 
@@ -115,9 +110,11 @@ def test_electron_and_hole_together(found):
     pair = record_of(found)["pair"]
     assert pair["n_determinants"] == 2 * 3 + 1  # the electron starts below the band in which it waits
     assert [(one["carrier"], one["way"], one["initial_state"]) for one in pair["carriers"]] == [
-        ("electron", "together", "band 6"), ("electron", "alone", "band 6"), ("hole", "together", "band 2"),
+        ("electron", "together", "band 6"),
+        ("electron", "alone", "band 6"),
+        ("hole", "together", "band 2"),
         ("hole", "alone", "band 2"),
-    ]  # fmt: skip
+    ]
     drawn = pair_series(found.numbers.relaxation, found.arrays)
     np.testing.assert_allclose(sum(drawn.groups.values()), 1)
     assert drawn.groups["both hot"][0] == 1
@@ -140,9 +137,7 @@ def test_the_pair_is_left_out_or_cut_to_memory(monkeypatch):
     off = run(SETTINGS.model_copy(update={"pair_states": 0}), study)
     assert "pair" not in record_of(off)
     assert pair_series(off.numbers.relaxation, off.arrays) is None
-    monkeypatch.setattr(
-        loop, "MOST_BYTES", 16 * 6 * 5 * 8 * 30
-    )  # 6 sub-steps, 2 x 2 bands and the ground state
+    monkeypatch.setattr(loop, "MOST_BYTES", 16 * 6 * 5 * 8 * 30)  # 6 sub-steps, 2 x 2 bands and the ground state
     small = SETTINGS.model_copy(update={"pair_states": 2, "duration": 200.0})
     pair = run(small, study).numbers.model_dump(by_alias=True)["relaxation"]["pair"]
     assert pair["n_determinants"] == 5
@@ -169,9 +164,7 @@ def test_what_the_engine_refuses_is_named():
     study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))
     record = run(SETTINGS, study).numbers.model_dump(by_alias=True)["relaxation"]
     assert {run["name"] for run in record["runs"]} == {"hole"}
-    assert [(one["name"], one["method"]) for one in record["refused"]] == [
-        ("electron", "dish"), ("electron", "fssh"),
-    ]  # fmt: skip
+    assert [(one["name"], one["method"]) for one in record["refused"]] == [("electron", "dish"), ("electron", "fssh")]
     assert "after frame 30" in record["refused"][0]["reason"]
     nac[30, 5, 6], nac[30, 6, 5], nac[30, 3, 4], nac[30, 4, 3] = 0.0, 0.0, 2.0, -2.0  # across the gap
     study = dataclasses.replace(study_of(ham), window=dataclasses.replace(ham, nac=nac))

@@ -39,18 +39,8 @@ def no_drawing(monkeypatch):
 
 class TestAnotherMaterial:
     def test_everything_is_written(self, finished):
-        names = {
-            path.relative_to(finished.folder).as_posix()
-            for path in finished.folder.rglob("*")
-            if path.is_file()
-        }
-        assert {
-            "report.html",
-            "results.json",
-            "run.json",
-            "hamiltonians/ab-initio.h5",
-            "hamiltonians/Mg-1.h5",
-        } <= names
+        names = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
+        assert {"report.html", "results.json", "run.json", "hamiltonians/ab-initio.h5", "hamiltonians/Mg-1.h5"} <= names
         assert any(name.startswith("tables/") and name.endswith(".csv") for name in names)
         assert any(name.startswith("figures/") and name.endswith(".svg") for name in names)
 
@@ -70,12 +60,7 @@ class TestAnotherMaterial:
         }
         for row in results["hamiltonians"]:
             assert row["gradient"]["low"] <= row["gradient"]["value"] <= row["gradient"]["high"]
-            assert set(row["gradient"]["parts"]) >= {
-                "finite_trajectory",
-                "model",
-                "initial_time",
-                "monte_carlo",
-            }
+            assert set(row["gradient"]["parts"]) >= {"finite_trajectory", "model", "initial_time", "monte_carlo"}
 
     def test_forecasts_keep_what_was_computed(self, finished):
         forecast = hc.read_hamiltonian(finished.folder / "hamiltonians" / "Mg-1.h5")
@@ -238,9 +223,7 @@ class TestBadInput:
 
     def test_other_time_step(self, tmp_path):
         trajectory, hamiltonian = make_material(n_frames=120)
-        self.write(
-            tmp_path, trajectory=dataclasses.replace(trajectory, timestep=1.0), hamiltonian=hamiltonian
-        )
+        self.write(tmp_path, trajectory=dataclasses.replace(trajectory, timestep=1.0), hamiltonian=hamiltonian)
         self.check(tmp_path, 3, "must be the same, but are 1 fs and 2 fs")
 
     def test_element_absent(self, tmp_path):
@@ -275,9 +258,7 @@ class TestBadInput:
         self.write(tmp_path)
         study = tmp_path / "study.toml"
         study.write_text(
-            study.read_text()
-            .replace("[models]\n", "[models]\n")
-            .replace("[data]\n", "[data]\nstates = [0, 7]\n")
+            study.read_text().replace("[models]\n", "[models]\n").replace("[data]\n", "[data]\nstates = [0, 7]\n")
         )
         self.check(tmp_path, 3, "State 7 must lie between 0 and 1")
         study.write_text(study.read_text().replace("states = [0, 7]", 'states = ["VBM", "LUMO"]'))

@@ -21,9 +21,7 @@ def write_two(folder, second, text=""):
     write_native(folder / "md2.h5", trajectory=second[0])
     write_native(folder / "ham2.h5", hamiltonian=second[1])
     words = study.read_text().replace("[data]", "[[data]]")
-    words = words.replace(
-        "[models]", '[[data]]\ntrajectory = "md2.h5"\nhamiltonian = "ham2.h5"\n[models]\n' + text, 1
-    )
+    words = words.replace("[models]", '[[data]]\ntrajectory = "md2.h5"\nhamiltonian = "ham2.h5"\n[models]\n' + text, 1)
     study.write_text(words.replace("[evaluation]", "[evaluation]\nenabled = false", 1))
     return study
 
@@ -50,9 +48,7 @@ def test_trajectories_must_be_of_the_same_material(tmp_path):
     other = make_material("Si", n_frames=100, crystalstructure="diamond", a=5.43)
     with pytest.raises(InputError, match="Trajectory 2 of the study must have the same atoms"):
         read_data(read_config(write_two(tmp_path / "a", other)))
-    with pytest.raises(
-        InputError, match="Trajectory 2 of the study must have the time step of the first, 2 fs"
-    ):
+    with pytest.raises(InputError, match="Trajectory 2 of the study must have the time step of the first, 2 fs"):
         read_data(read_config(write_two(tmp_path / "b", make_material(n_frames=100, timestep=1.0))))
 
 

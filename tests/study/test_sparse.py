@@ -41,9 +41,7 @@ def sparse_material(every=6, n_frames=480, **options):
     dense = dataclasses.replace(hamiltonian, energies=energies, nac=nac)
     steps = np.arange(2, n_frames - 1, every)
     nac = np.full_like(dense.nac, np.nan)
-    nac[steps] = (
-        dense.nac[steps] * np.where(np.arange(len(steps)) % 2, 1, -1)[:, None, None]
-    )  # unrelated signs
+    nac[steps] = dense.nac[steps] * np.where(np.arange(len(steps)) % 2, 1, -1)[:, None, None]  # unrelated signs
     energies = np.full_like(dense.energies, np.nan)
     for frames in (steps, steps + 1):
         energies[frames] = dense.energies[frames]
@@ -85,8 +83,12 @@ def test_everything_is_written(finished, material):
     results = finished.results
     validate_results(results)
     assert results["samples"] == {
-        "n_pairs": len(steps), "spacing": 12.0, "share": len(steps) / 479, "block": 100.0, "purge": 24.0,
-    }  # fmt: skip
+        "n_pairs": len(steps),
+        "spacing": 12.0,
+        "share": len(steps) / 479,
+        "block": 100.0,
+        "purge": 24.0,
+    }
     for name in ("report.html", "figures/rates.svg", "tables/rates.csv", "hamiltonians/all-2.h5"):
         assert (finished.folder / name).is_file(), name
     page = (finished.folder / "report.html").read_text()
@@ -136,9 +138,7 @@ def test_forecasts_keep_what_was_computed(finished, material):
     assert np.corrcoef(forecast.gap()[~known], dense.gap()[~known])[0, 1] > 0.9
 
 
-def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
-    material, tmp_path, monkeypatch, no_drawing
-):
+def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(material, tmp_path, monkeypatch, no_drawing):
     import hopcast.study.stage as module
 
     study = write_sparse(tmp_path / "in", material, text=QUICK)
@@ -158,13 +158,9 @@ def test_a_finished_run_is_not_computed_again_and_workers_change_nothing(
 def test_paper_mode_and_energies_on_midpoints(tmp_path, no_drawing, monkeypatch):
     import hopcast.study.sparse as module
 
-    monkeypatch.setattr(
-        module, "CHUNK_FRAMES", 23
-    )  # 300 = 13 * 23 + 1: the last chunk is one frame, no mid-point
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 23)  # 300 = 13 * 23 + 1: the last chunk is one frame, no mid-point
     trajectory, sparse, *_ = sparse_material(every=8, n_frames=300)
-    middle = dataclasses.replace(
-        sparse, energies=sparse.midpoint_energies, energy_grid="midpoint", energy_known=None
-    )
+    middle = dataclasses.replace(sparse, energies=sparse.midpoint_energies, energy_grid="midpoint", energy_known=None)
     study = write_sparse(tmp_path / "in", (trajectory, middle), text=QUICK, mode="paper")
     result = run_study(study, tmp_path / "out")
     assert result.hamiltonians["all-2"].energy_grid == "midpoint"
@@ -197,12 +193,8 @@ def test_several_sparse_trajectories_are_refused(tmp_path, material):
     write_native(tmp_path / "md2.h5", trajectory=material[0])
     write_native(tmp_path / "ham2.h5", hamiltonian=material[2])
     words = study.read_text().replace("[data]", "[[data]]")
-    study.write_text(
-        words.replace("[models]", '[[data]]\ntrajectory = "md2.h5"\nhamiltonian = "ham2.h5"\n[models]', 1)
-    )
-    with pytest.raises(
-        InputError, match="needs every frame of each computed, but the first has unknown frames"
-    ):
+    study.write_text(words.replace("[models]", '[[data]]\ntrajectory = "md2.h5"\nhamiltonian = "ham2.h5"\n[models]', 1))
+    with pytest.raises(InputError, match="needs every frame of each computed, but the first has unknown frames"):
         read_data(read_config(study))
 
 

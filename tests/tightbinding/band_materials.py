@@ -72,27 +72,38 @@ def slater_koster_table(l, m, n):  # noqa: E741 - direction cosines as published
         ("xy", "zx"): (3 * l * l * m * n, m * n * (1 - 4 * l * l), m * n * (l * l - 1)),
         ("xy", "x2-y2"): (1.5 * l * m * (l * l - m * m), 2 * l * m * (m * m - l * l), l * m * (l * l - m * m) / 2),
         ("yz", "x2-y2"): (
-            1.5 * m * n * (l * l - m * m), -m * n * (1 + 2 * (l * l - m * m)), m * n * (1 + (l * l - m * m) / 2),
+            1.5 * m * n * (l * l - m * m),
+            -m * n * (1 + 2 * (l * l - m * m)),
+            m * n * (1 + (l * l - m * m) / 2),
         ),
         ("xy", "3z2-r2"): (
-            r3 * l * m * (n * n - (l * l + m * m) / 2), -2 * r3 * l * m * n * n, r3 / 2 * l * m * (1 + n * n),
+            r3 * l * m * (n * n - (l * l + m * m) / 2),
+            -2 * r3 * l * m * n * n,
+            r3 / 2 * l * m * (1 + n * n),
         ),
         ("zx", "3z2-r2"): (
-            r3 * l * n * (n * n - (l * l + m * m) / 2), r3 * l * n * (l * l + m * m - n * n),
+            r3 * l * n * (n * n - (l * l + m * m) / 2),
+            r3 * l * n * (l * l + m * m - n * n),
             -r3 / 2 * l * n * (l * l + m * m),
         ),
         ("x2-y2", "x2-y2"): (
-            0.75 * (l * l - m * m) ** 2, l * l + m * m - (l * l - m * m) ** 2, n * n + (l * l - m * m) ** 2 / 4,
+            0.75 * (l * l - m * m) ** 2,
+            l * l + m * m - (l * l - m * m) ** 2,
+            n * n + (l * l - m * m) ** 2 / 4,
         ),
         ("3z2-r2", "3z2-r2"): (
-            (n * n - (l * l + m * m) / 2) ** 2, 3 * n * n * (l * l + m * m), 0.75 * (l * l + m * m) ** 2,
+            (n * n - (l * l + m * m) / 2) ** 2,
+            3 * n * n * (l * l + m * m),
+            0.75 * (l * l + m * m) ** 2,
         ),
-    }  # fmt: skip
+    }
 
 
-ORBITALS = {"s": (0, 0)} | {name: (1, k) for k, name in enumerate(("x", "y", "z"))} | {
-    name: (2, k) for k, name in enumerate(("xy", "yz", "zx", "x2-y2", "3z2-r2"))
-}  # fmt: skip
+ORBITALS = (
+    {"s": (0, 0)}
+    | {name: (1, k) for k, name in enumerate(("x", "y", "z"))}
+    | {name: (2, k) for k, name in enumerate(("xy", "yz", "zx", "x2-y2", "3z2-r2"))}
+)
 
 
 GALLIUM_ARSENIDE = np.array([31, 31, 33, 33])

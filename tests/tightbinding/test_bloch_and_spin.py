@@ -6,12 +6,7 @@ from band_materials import CELL, NUMBERS, PLACES, make_model, random_theta
 
 from hopcast import InputError, Trajectory
 from hopcast.tightbinding.bloch import band_structure, bloch_matrix
-from hopcast.tightbinding.orbitals import (
-    atom_weights,
-    density_of_states,
-    element_weights,
-    inverse_participation,
-)
+from hopcast.tightbinding.orbitals import atom_weights, density_of_states, element_weights, inverse_participation
 from hopcast.tightbinding.spin_orbit import angular_momentum, spinor_matrix
 
 

@@ -25,16 +25,10 @@ def reference(trajectory, seed=7, size=0.1, form=FORM, n_states=N_STATES):
     """Energies and couplings of a window of bands of a tight binding whose parameters are known."""
     steps = np.arange(0, trajectory.n_frames - 1, 3)
     samples = Samples(
-        steps,
-        np.zeros((len(steps), 2, n_states)),
-        np.zeros((len(steps), n_states, n_states)),
-        N_OCCUPIED,
-        1.0,
+        steps, np.zeros((len(steps), 2, n_states)), np.zeros((len(steps), n_states, n_states)), N_OCCUPIED, 1.0
     )
     model = build_model(form, make_basis(trajectory.symbols), trajectory, samples)
-    theta = starting_values(model, shift=1.0) + size * np.random.default_rng(seed).normal(
-        size=model.n_parameters
-    )
+    theta = starting_values(model, shift=1.0) + size * np.random.default_rng(seed).normal(size=model.n_parameters)
     energies, states = [], []
     for frame in range(trajectory.n_frames):
         levels, vectors = model.solve(theta, model.geometry(trajectory, frame))
@@ -42,11 +36,7 @@ def reference(trajectory, seed=7, size=0.1, form=FORM, n_states=N_STATES):
         states.append(vectors[:, LOWEST : LOWEST + n_states])
     overlaps = np.einsum("tai,taj->tij", np.array(states)[:-1], np.array(states)[1:])
     raw = VibronicHamiltonian(
-        np.array(energies),
-        np.zeros_like(overlaps),
-        trajectory.timestep,
-        overlaps=overlaps,
-        n_occupied=N_OCCUPIED,
+        np.array(energies), np.zeros_like(overlaps), trajectory.timestep, overlaps=overlaps, n_occupied=N_OCCUPIED
     )
     return model, theta, derive_couplings(raw)
 
@@ -65,18 +55,14 @@ def test_derivatives_of_the_residuals_are_exact(density, size_overlap, monkeypat
     trajectory = sparse_pairs(n_pairs=10, step=0.02)
     form = FORM.replace(density=density, size_overlap=size_overlap, n_edges=2)
     model, theta, full = reference(trajectory, form=form)
-    samples = Samples(
-        np.array([0]), full.energies[:2][None], np.abs(full.nac[:1]), N_OCCUPIED, trajectory.timestep
-    )
+    samples = Samples(np.array([0]), full.energies[:2][None], np.abs(full.nac[:1]), N_OCCUPIED, trajectory.timestep)
     loss = make_loss(form, samples, LOWEST)
     geometries = sample_geometries(model, trajectory, samples.steps).parts[0]
     rng = np.random.default_rng(1)
     elsewhere = theta.copy()
     elsewhere[: model.n_own] += 0.05 * rng.normal(size=model.n_own)
     target = Target(
-        samples.energies[0] + 0.1 * rng.normal(size=(2, N_STATES)),
-        samples.couplings[0],
-        np.ones((N_STATES, N_STATES)),
+        samples.energies[0] + 0.1 * rng.normal(size=(2, N_STATES)), samples.couplings[0], np.ones((N_STATES, N_STATES))
     )
 
     def residuals(at):
@@ -102,9 +88,7 @@ def test_a_known_tight_binding_is_recovered(material):
     window, others = slice(LOWEST, LOWEST + N_STATES), sparse_pairs(n_pairs=5, seed=11)
     for frame in range(others.n_frames):
         geometry = model.geometry(others, frame)
-        learnt, true = (
-            np.linalg.eigvalsh(model.hamiltonian(one, geometry))[window] for one in (found.theta, theta)
-        )
+        learnt, true = (np.linalg.eigvalsh(model.hamiltonian(one, geometry))[window] for one in (found.theta, theta))
         np.testing.assert_allclose(learnt - learnt.mean(), true - true.mean(), atol=1e-6)
 
 
@@ -166,9 +150,7 @@ def test_couplings_of_the_forecast_are_those_of_its_own_hamiltonian(fitted):
         nac = found.hamiltonian.nac[step, N_OCCUPIED - 1, N_OCCUPIED]
         assert abs(nac) == pytest.approx(abs(h[i, j] / (levels[j] - levels[i])), rel=0.02)
     # one sign a state: reversing time reverses every coupling
-    back = fitted.forecast(
-        Trajectory(moving.positions[::-1], GAAS_CELL, GALLIUM_ARSENIDE, 1.0)
-    ).hamiltonian.nac[::-1]
+    back = fitted.forecast(Trajectory(moving.positions[::-1], GAAS_CELL, GALLIUM_ARSENIDE, 1.0)).hamiltonian.nac[::-1]
     np.testing.assert_allclose(np.abs(back), np.abs(found.hamiltonian.nac), atol=1e-10)
 
 
@@ -176,8 +158,10 @@ def test_a_larger_cell_and_unseen_frames(fitted):
     trajectory = sparse_pairs(n_pairs=2)
     double = Trajectory(
         np.concatenate([trajectory.positions, trajectory.positions + GAAS_CELL[0]], axis=1),
-        GAAS_CELL * [[2], [1], [1]], np.tile(GALLIUM_ARSENIDE, 2), 1.0,
-    )  # fmt: skip
+        GAAS_CELL * [[2], [1], [1]],
+        np.tile(GALLIUM_ARSENIDE, 2),
+        1.0,
+    )
     gap = fitted.forecast(trajectory).hamiltonian.gap((N_OCCUPIED - 1, N_OCCUPIED))
     assert np.all(fitted.forecast(double).hamiltonian.gap((N_OCCUPIED - 1, N_OCCUPIED)) <= gap + 1e-8)
     near = trajectory.positions.copy()
@@ -192,9 +176,7 @@ def test_bad_input_gets_one_sentence(material, fitted):
     model = TightBinding(form=FORM)
 
     def fit_with(**changes):
-        fields = {
-            "energies": known.energies, "nac": known.nac, "timestep": 1.0, "n_occupied": N_OCCUPIED, **changes,
-        }  # fmt: skip
+        fields = {"energies": known.energies, "nac": known.nac, "timestep": 1.0, "n_occupied": N_OCCUPIED, **changes}
         return model.fit(trajectory, VibronicHamiltonian(**fields))
 
     with pytest.raises(InputError, match="how many of the 12 states are occupied"):
@@ -206,14 +188,11 @@ def test_bad_input_gets_one_sentence(material, fitted):
     few = known.energies.copy()
     few[27:] = np.nan
     with pytest.raises(
-        InputError,
-        match="at least 10 pairs of neighbouring frames with known energies, but the Hamiltonian has 9",
+        InputError, match="at least 10 pairs of neighbouring frames with known energies, but the Hamiltonian has 9"
     ):
         fit_with(energies=few)
     with pytest.raises(InputError, match="6 occupied and 6 empty bands, but has 2 and 6"):
-        TightBinding(form=FORM, basis={"Ga": "s", "As": "p"}, valence={"Ga": 1, "As": 1}).fit(
-            trajectory, known
-        )
+        TightBinding(form=FORM, basis={"Ga": "s", "As": "p"}, valence={"Ga": 1, "As": 1}).fit(trajectory, known)
     with pytest.raises(InputError, match="even number of valence electrons"):
         fitted.forecast(Trajectory(trajectory.positions[:, :3], GAAS_CELL, GALLIUM_ARSENIDE[:3], 1.0))
     with pytest.raises(InputError, match="not fitted"):

@@ -39,10 +39,13 @@ def block(u, one, other, m):
     rows = [0] if m == 0 else [2 * m - 1, 2 * m]
     return np.array(
         [
-            [sum(rotation[row_of(one, mu) + a] * rotation[row_of(other, mu) + b] for mu in rows) for b in range(2 * other + 1)]
+            [
+                sum(rotation[row_of(one, mu) + a] * rotation[row_of(other, mu) + b] for mu in rows)
+                for b in range(2 * other + 1)
+            ]
             for a in range(2 * one + 1)
         ]
-    )  # fmt: skip
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -124,9 +127,7 @@ def test_a_replica_has_the_levels_of_its_cell(potential):
 def chain_model(on, hop, bond=2.0):
     """Hydrogen atoms in a row, one s orbital each, whose hopping at the bond is `hop`."""
     basis = make_basis(["H"])
-    table = tabulate(
-        (RadialPrior(bond + 1.0, 1.0, 1.0), RadialPrior(bond + 1.0, 1.0, 1.0)), np.array([bond]), 1.0
-    )
+    table = tabulate((RadialPrior(bond + 1.0, 1.0, 1.0), RadialPrior(bond + 1.0, 1.0, 1.0)), np.array([bond]), 1.0)
     terms = standard_terms(basis, keep=lambda term: isinstance(term, Hopping))
     model = BandModel(basis, terms, Surroundings(table))
     theta = np.zeros(model.n_parameters)
@@ -145,9 +146,7 @@ def test_a_ring_of_atoms_has_the_cosine_band():
     expected = np.sort(on + 2 * hop * np.cos(2 * np.pi * np.arange(n) / n))
     np.testing.assert_allclose(found, expected, atol=1e-12)
     # one atom with its own images: both neighbours are one pair
-    alone = levels(
-        model, theta, places[:1], np.diag([bond, 20.0, 20.0]), np.ones(1, int), pbc=(True, False, False)
-    )
+    alone = levels(model, theta, places[:1], np.diag([bond, 20.0, 20.0]), np.ones(1, int), pbc=(True, False, False))
     np.testing.assert_allclose(alone, [on + 2 * hop], atol=1e-12)
 
 
@@ -165,9 +164,9 @@ def test_radial_functions_are_those_of_their_prior():
     table = tabulate((prior,), np.array([2.5]), 2.0)
     r = np.linspace(2.0, 5.9, 23)
     functions = table(0, r)
-    expected = 0.4**2 * np.outer(prior.envelope(r, 2.5), prior.envelope(r, 2.5)) * np.exp(
-        -0.5 * ((r[:, None] - r) / 0.8) ** 2
-    )  # fmt: skip
+    expected = (
+        0.4**2 * np.outer(prior.envelope(r, 2.5), prior.envelope(r, 2.5)) * np.exp(-0.5 * ((r[:, None] - r) / 0.8) ** 2)
+    )
     np.testing.assert_allclose(functions @ functions.T, expected, atol=5e-3 * expected.max())
     np.testing.assert_allclose(table(0, np.array([6.0])), 0.0, atol=1e-9)
 
@@ -179,9 +178,7 @@ def test_potentials_are_madelungs():
     numbers = np.where(places.sum(axis=1) / d % 2 < 0.5, 11, 17)
     basis = make_basis(["Na", "Cl"])
     table = tabulate((RadialPrior(4.0, 1.0, 1.0),) * 2, np.full(4, 2.5), 1.0)
-    model = BandModel(
-        basis, standard_terms(basis, potential=True), Surroundings(table, potential="ewald", eta=0.6)
-    )
+    model = BandModel(basis, standard_terms(basis, potential=True), Surroundings(table, potential="ewald", eta=0.6))
     geometry = model.geometry(Trajectory(places[None], 2 * d * np.eye(3), numbers, 1.0), 0)
     v = geometry.sites @ np.array([1.0, -1.0])
     np.testing.assert_allclose(v[numbers == 11], -1.7475645946 * 14.399645 / d, rtol=1e-7)
@@ -207,8 +204,11 @@ def test_valence_and_basis_by_element():
     with pytest.raises(ValueError, match="out of s, p and d for Ti, each once"):
         make_basis(["Ti"], {"Ti": "ssp"})
     assert [term.label for term in standard_terms(basis) if isinstance(term, Level)] == [
-        "I s level", "I p level", "Pb s level", "Pb p level",
-    ]  # fmt: skip
+        "I s level",
+        "I p level",
+        "Pb s level",
+        "Pb p level",
+    ]
 
 
 def test_an_ablation_leaves_terms_out_but_never_levels():
@@ -217,9 +217,11 @@ def test_an_ablation_leaves_terms_out_but_never_levels():
     without = standard_terms(basis, keep=lambda term: "Cs" not in term.elements)
     assert {term.label for term in whole} > {term.label for term in without}
     assert [term for term in without if "Cs" in term.elements] == [Level("Cs", "s")]
-    bonds = standard_terms(
-        basis, keep=lambda term: isinstance(term, Hopping) and set(term.elements) == {"Pb", "I"}
-    )
+    bonds = standard_terms(basis, keep=lambda term: isinstance(term, Hopping) and set(term.elements) == {"Pb", "I"})
     assert {term.label for term in bonds if isinstance(term, Hopping)} == {
-        "I-Pb ssσ", "I-Pb spσ", "I-Pb psσ", "I-Pb ppσ", "I-Pb ppπ",
-    }  # fmt: skip
+        "I-Pb ssσ",
+        "I-Pb spσ",
+        "I-Pb psσ",
+        "I-Pb ppσ",
+        "I-Pb ppπ",
+    }

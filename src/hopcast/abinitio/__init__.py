@@ -40,13 +40,7 @@ electron translation; VandeVondele and Hutter, *J. Chem. Phys.* 2007, 127, 11410
 """
 
 from hopcast.abinitio.compute import ComputeReport, assemble_plan, compute_plan
-from hopcast.abinitio.electrons import (
-    BandEdges,
-    DensityOfStates,
-    band_edges,
-    density_of_states,
-    plan_electrons,
-)
+from hopcast.abinitio.electrons import BandEdges, DensityOfStates, band_edges, density_of_states, plan_electrons
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry
 from hopcast.abinitio.engines import make_engine
 from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
@@ -57,8 +51,30 @@ from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
 from hopcast.abinitio.settings_file import read_engine_options
 
 __all__ = [
-    "BandEdges", "ComputeReport", "DensityOfStates", "Electrons", "ElectronsError", "Engine", "Geometry", "Harvest",
-    "MolecularDynamics", "Plan", "assemble_plan", "band_edges", "compute_plan", "density_of_states",
-    "harvest_cp2k", "harvest_pairs", "harvest_waves", "make_engine", "matrix_couplings", "plan_code", "plan_electrons", "read_engine_options", "read_plan", "run_md",
-    "trajectory_hash", "write_plan",
-]  # fmt: skip
+    "BandEdges",
+    "ComputeReport",
+    "DensityOfStates",
+    "Electrons",
+    "ElectronsError",
+    "Engine",
+    "Geometry",
+    "Harvest",
+    "MolecularDynamics",
+    "Plan",
+    "assemble_plan",
+    "band_edges",
+    "compute_plan",
+    "density_of_states",
+    "harvest_cp2k",
+    "harvest_pairs",
+    "harvest_waves",
+    "make_engine",
+    "matrix_couplings",
+    "plan_code",
+    "plan_electrons",
+    "read_engine_options",
+    "read_plan",
+    "run_md",
+    "trajectory_hash",
+    "write_plan",
+]

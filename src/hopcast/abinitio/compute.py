@@ -227,13 +227,20 @@ def assemble_plan(folder: str | Path, engine: Engine) -> VibronicHamiltonian:
     labels += ["CBM" if i == 0 else f"CBM+{i}" for i in range(n_states - below)]
     settings = engine.settings()
     hamiltonian = VibronicHamiltonian(
-        energies, np.full(overlaps.shape, np.nan), plan.timestep, overlaps=overlaps, n_occupied=below,
-        state_labels=tuple(labels), frame_numbers=plan.frame_numbers,
+        energies,
+        np.full(overlaps.shape, np.nan),
+        plan.timestep,
+        overlaps=overlaps,
+        n_occupied=below,
+        state_labels=tuple(labels),
+        frame_numbers=plan.frame_numbers,
         provenance={
-            "format": f"computed by hopcast with {engine.name}", "units": "eV",
-            "settings": json.dumps(dict(settings), sort_keys=True), "trajectory_sha256": plan.fingerprint,
+            "format": f"computed by hopcast with {engine.name}",
+            "units": "eV",
+            "settings": json.dumps(dict(settings), sort_keys=True),
+            "trajectory_sha256": plan.fingerprint,
             "selection": plan.strategy,
             "signs between samples": f"{links} of {possible} links of a state to the next sample have |S_ii| > {LINK}",
         },
-    )  # fmt: skip
+    )
     return derive_couplings(hamiltonian) if last is not None else hamiltonian

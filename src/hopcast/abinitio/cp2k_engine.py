@@ -13,23 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.cp2k_files import (
-    data_folder,
-    find_program,
-    order_from_cp2k,
-    output_state,
-    read_basis,
-)
+from hopcast.abinitio.cp2k_files import data_folder, find_program, order_from_cp2k, output_state, read_basis
 from hopcast.abinitio.cp2k_input import Cp2kSettings, cp2k_input
-from hopcast.abinitio.engine import (
-    Electrons,
-    ElectronsError,
-    Geometry,
-    check_alike,
-    check_gap,
-    choose_window,
-    require,
-)
+from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_alike, check_gap, choose_window, require
 from hopcast.abinitio.matrices import loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError
@@ -83,9 +69,12 @@ class Cp2kEngine:
     def settings(self) -> Mapping[str, Any]:
         """Return what decides about the result."""
         return {
-            "engine": self.name, **self.options.as_dict(), "bands": list(self.bands), "temperature": self.temperature,
+            "engine": self.name,
+            **self.options.as_dict(),
+            "bands": list(self.bands),
+            "temperature": self.temperature,
             "overlaps": "Gaussian integrals, pyscf",
-        }  # fmt: skip
+        }
 
     def check(self, numbers: NDArray[np.int64]) -> None:
         """Refuse elements without a basis, or a missing program.
@@ -125,14 +114,16 @@ class Cp2kEngine:
             command = self.command or (str(find_program()),)
             environment = {"OMP_NUM_THREADS": "1", **os.environ}
             done = subprocess.run(
-                [*command, "-i", "frame.inp", "-o", "frame.out"], cwd=folder, env=environment, capture_output=True, check=False
-            )  # fmt: skip
+                [*command, "-i", "frame.inp", "-o", "frame.out"],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                check=False,
+            )
             found = output_state(folder / "frame.out")
             if found.state != "finished":
                 tail = " ".join(done.stderr.decode(errors="replace").split())[-150:]
-                raise ElectronsError(
-                    f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}"
-                )
+                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
             return self.read(folder, geometry)
 
     def read(self, folder: str | Path, geometry: Geometry) -> Electrons:
@@ -171,9 +162,7 @@ class Cp2kEngine:
         }
         expected = tuple(
             tuple(
-                momentum
-                for momentum, _, columns in shells[chemical_symbols[number]]
-                for _ in range(columns.shape[1])
+                momentum for momentum, _, columns in shells[chemical_symbols[number]] for _ in range(columns.shape[1])
             )
             for number in geometry.numbers
         )
@@ -194,9 +183,15 @@ class Cp2kEngine:
             np.add.at(weights, atom_of, (root @ orbitals) ** 2)
             weights /= weights.sum(axis=0)
         electrons = Electrons(
-            geometry, levels.energies, np.ascontiguousarray(orbitals[:, kept]), kept.start, occupied, atom_of,
-            basis=self.options.basis, weights=weights,
-        )  # fmt: skip
+            geometry,
+            levels.energies,
+            np.ascontiguousarray(orbitals[:, kept]),
+            kept.start,
+            occupied,
+            atom_of,
+            basis=self.options.basis,
+            weights=weights,
+        )
         return check_gap(electrons, self.temperature)
 
     def overlap(self, left: Electrons, right: Electrons) -> NDArray[np.float64]:
@@ -232,8 +227,14 @@ class Cp2kEngine:
             warnings.simplefilter("ignore")
             cell = gto.Cell()
             cell.build(
-                dump_input=False, parse_arg=False, verbose=0, unit="Angstrom", a=geometry.cell, basis=basis,
+                dump_input=False,
+                parse_arg=False,
+                verbose=0,
+                unit="Angstrom",
+                a=geometry.cell,
+                basis=basis,
                 atom=list(zip(symbols, geometry.positions.tolist(), strict=True)),
-                spin=int(geometry.numbers.sum()) % 2, precision=self.precision,
-            )  # fmt: skip
+                spin=int(geometry.numbers.sum()) % 2,
+                precision=self.precision,
+            )
         return cell

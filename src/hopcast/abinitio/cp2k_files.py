@@ -34,9 +34,7 @@ def data_folder() -> Path:
     for place in places:
         if (place / "BASIS_MOLOPT").is_file():
             return place
-    raise ConfigError(
-        "The basis sets of CP2K are not found. Set CP2K_DATA_DIR to the folder that holds BASIS_MOLOPT."
-    )
+    raise ConfigError("The basis sets of CP2K are not found. Set CP2K_DATA_DIR to the folder that holds BASIS_MOLOPT.")
 
 
 def find_program() -> str | None:
@@ -111,9 +109,7 @@ def output_state(path: str | Path) -> OutputState:
     return OutputState("finished", "")
 
 
-def order_from_cp2k(
-    momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ...], ...],
-) -> NDArray[np.int64]:
+def order_from_cp2k(momenta: Mapping[int, tuple[int, ...]] | tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
     """Return where each function in pyscf's order stands in CP2K's: p is y, z, x there and x, y, z here.
 
     Parameters
@@ -126,9 +122,5 @@ def order_from_cp2k(
     for atom in rows:
         for momentum in atom:
             start = len(index)
-            index += (
-                [start + 2, start, start + 1]
-                if momentum == 1
-                else list(range(start, start + 2 * momentum + 1))
-            )
+            index += [start + 2, start, start + 1] if momentum == 1 else list(range(start, start + 2 * momentum + 1))
     return np.array(index, dtype=np.int64)

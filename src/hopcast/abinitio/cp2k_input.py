@@ -11,10 +11,46 @@ from hopcast.core.errors import InputError
 
 # valence electrons of the GTH pseudopotentials of the elements for which a choice is made here
 VALENCE: Mapping[str, int] = {
-    "H": 1, "Li": 3, "B": 3, "C": 4, "N": 5, "O": 6, "F": 7, "Na": 9, "Mg": 10, "Al": 3, "Si": 4, "P": 5, "S": 6, "Cl": 7,
-    "K": 9, "Ca": 10, "Ti": 12, "Zn": 12, "Ga": 13, "Ge": 4, "As": 5, "Se": 6, "Br": 7, "Rb": 9, "Sr": 10, "Zr": 12, "Mo": 14, "Ag": 11,
-    "Cd": 12, "In": 13, "Sn": 4, "Sb": 5, "Te": 6, "I": 7, "Cs": 9, "Ba": 10, "W": 14, "Pb": 4, "Bi": 5,
-}  # fmt: skip
+    "H": 1,
+    "Li": 3,
+    "B": 3,
+    "C": 4,
+    "N": 5,
+    "O": 6,
+    "F": 7,
+    "Na": 9,
+    "Mg": 10,
+    "Al": 3,
+    "Si": 4,
+    "P": 5,
+    "S": 6,
+    "Cl": 7,
+    "K": 9,
+    "Ca": 10,
+    "Ti": 12,
+    "Zn": 12,
+    "Ga": 13,
+    "Ge": 4,
+    "As": 5,
+    "Se": 6,
+    "Br": 7,
+    "Rb": 9,
+    "Sr": 10,
+    "Zr": 12,
+    "Mo": 14,
+    "Ag": 11,
+    "Cd": 12,
+    "In": 13,
+    "Sn": 4,
+    "Sb": 5,
+    "Te": 6,
+    "I": 7,
+    "Cs": 9,
+    "Ba": 10,
+    "W": 14,
+    "Pb": 4,
+    "Bi": 5,
+}
 
 
 @dataclass(frozen=True)
@@ -94,13 +130,10 @@ def cp2k_input(geometry: Geometry, settings: Cp2kSettings, project: str = "frame
     from ase.data import chemical_symbols
 
     if not geometry.periodic:
-        raise InputError(
-            "The engine cp2k needs a periodic cell, but `pbc` is False. Give the molecule a box."
-        )
+        raise InputError("The engine cp2k needs a periodic cell, but `pbc` is False. Give the molecule a box.")
     symbols = [chemical_symbols[number] for number in geometry.numbers]
     vectors = "\n".join(
-        f"      {name} " + " ".join(f"{x:.12f}" for x in row)
-        for name, row in zip("ABC", geometry.cell, strict=True)
+        f"      {name} " + " ".join(f"{x:.12f}" for x in row) for name, row in zip("ABC", geometry.cell, strict=True)
     )
     atoms = "\n".join(
         f"      {symbol} " + " ".join(f"{x:.12f}" for x in row)

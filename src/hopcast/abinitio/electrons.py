@@ -114,9 +114,7 @@ def band_edges(frames: Sequence[Electrons]) -> BandEdges:
             for electrons, share in zip(frames, _weights(frames), strict=True)
         ]
     )
-    return BandEdges(
-        np.array([electrons.gap for electrons in frames]), edges.mean(axis=0), (edges**2).sum(axis=2)
-    )
+    return BandEdges(np.array([electrons.gap for electrons in frames]), edges.mean(axis=0), (edges**2).sum(axis=2))
 
 
 def plan_electrons(folder: str | Path) -> tuple[dict[int, Electrons], dict[str, Any]]:
@@ -137,9 +135,7 @@ def plan_electrons(folder: str | Path) -> tuple[dict[int, Electrons], dict[str, 
     store = Store(plan.folder, fingerprint(settings))
     found = {frame: one for frame in plan.frames if (one := store.get_electrons(frame)) is not None}
     if not found:
-        raise InputError(
-            f"Plan `{plan.folder}` holds no electrons of a finished frame. Run hopcast compute first."
-        )
+        raise InputError(f"Plan `{plan.folder}` holds no electrons of a finished frame. Run hopcast compute first.")
     return found, settings
 
 

@@ -67,9 +67,11 @@ class Geometry:
                 "Add vacuum and set all three to True."
             )
         return cls(
-            trajectory.numbers, np.asarray(trajectory.positions[frame], float),
-            np.asarray(trajectory.cells()[frame], float), trajectory.pbc[0],
-        )  # fmt: skip
+            trajectory.numbers,
+            np.asarray(trajectory.positions[frame], float),
+            np.asarray(trajectory.cells()[frame], float),
+            trajectory.pbc[0],
+        )
 
 
 @dataclass(frozen=True, eq=False)

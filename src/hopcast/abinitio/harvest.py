@@ -107,16 +107,12 @@ def harvest_pairs(folder: str | Path, *, format: str | None = None, n_occupied: 
             missing[pair] = "there is nothing in its folder"
             continue
         try:
-            found[pair] = read_hamiltonian(
-                place, format=format, timestep=plan.timestep, n_occupied=n_occupied
-            )
+            found[pair] = read_hamiltonian(place, format=format, timestep=plan.timestep, n_occupied=n_occupied)
         except HopcastError as error:
             missing[pair] = str(error)
     if not found:
         reason = missing[plan.pairs[0]]
-        raise InputError(
-            f"Plan `{plan.folder}` holds no pair that can be read (pair {plan.pairs[0]}: {reason})."
-        )
+        raise InputError(f"Plan `{plan.folder}` holds no pair that can be read (pair {plan.pairs[0]}: {reason}).")
     return Harvest(_merge(plan, found), missing)
 
 
@@ -141,10 +137,17 @@ def _merge(plan: Plan, found: dict[int, VibronicHamiltonian]) -> VibronicHamilto
         if overlaps is not None and part.overlaps is not None:
             overlaps[pair] = part.overlaps[0]
     return VibronicHamiltonian(
-        energies, nac, plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=first.state_labels,
+        energies,
+        nac,
+        plan.timestep,
+        overlaps=overlaps,
+        n_occupied=first.n_occupied,
+        state_labels=first.state_labels,
         frame_numbers=plan.frame_numbers,
         provenance={
-            **first.provenance, "harvest": f"{len(found)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
-            "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,
+            **first.provenance,
+            "harvest": f"{len(found)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
+            "trajectory_sha256": plan.fingerprint,
+            "selection": plan.strategy,
         },
-    )  # fmt: skip
+    )

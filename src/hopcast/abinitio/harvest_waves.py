@@ -72,8 +72,11 @@ class Pair:
     def same_bands(self, other: Pair) -> bool:
         """Whether two pairs are of the same window."""
         return (self.first, self.n_occupied, self.n_bands, len(self.overlap)) == (
-            other.first, other.n_occupied, other.n_bands, len(other.overlap),
-        )  # fmt: skip
+            other.first,
+            other.n_occupied,
+            other.n_bands,
+            len(other.overlap),
+        )
 
 
 def harvest_waves(folder: str | Path, *, selection: Selection | None = None) -> Harvest:
@@ -123,9 +126,14 @@ def _kept(store: Store, number: int, source: _Source) -> Pair | None:
     if any(file.stat().st_mtime_ns > written for file in source.files(number)):
         return None
     return Pair(
-        arrays["energies"], arrays["overlap"], arrays["norms"], int(arrays["first"]), int(arrays["n_occupied"]), int(arrays["n_bands"]),
+        arrays["energies"],
+        arrays["overlap"],
+        arrays["norms"],
+        int(arrays["first"]),
+        int(arrays["n_occupied"]),
+        int(arrays["n_bands"]),
         bool(arrays["exact"]),
-    )  # fmt: skip
+    )
 
 
 class _Source:
@@ -229,9 +237,7 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
     first_number, first = next(iter(pairs.items()))
     n = len(first.overlap)
     energies = np.full((plan.n_frames, n), np.nan)
-    overlaps = np.full(
-        (plan.n_frames - 1, n, n), np.nan, np.result_type(*(pair.overlap for pair in pairs.values()))
-    )
+    overlaps = np.full((plan.n_frames - 1, n, n), np.nan, np.result_type(*(pair.overlap for pair in pairs.values())))
     for number, pair in pairs.items():
         if not pair.same_bands(first):
             raise InputError(
@@ -251,13 +257,24 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
     if code == "vasp" or exact < len(pairs):
         lost["norm lost"] = norm_lost(np.concatenate([pair.norms for pair in pairs.values()]), labels)
     hamiltonian = VibronicHamiltonian(
-        energies, np.full(overlaps.shape, np.nan), plan.timestep, overlaps=overlaps, n_occupied=first.n_occupied, state_labels=labels,
-        frame_numbers=plan.frame_numbers, provenance={
-            "format": f"harvested by hopcast from {code}", "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>", "overlaps": said, **lost,
+        energies,
+        np.full(overlaps.shape, np.nan),
+        plan.timestep,
+        overlaps=overlaps,
+        n_occupied=first.n_occupied,
+        state_labels=labels,
+        frame_numbers=plan.frame_numbers,
+        provenance={
+            "format": f"harvested by hopcast from {code}",
+            "units": "eV",
+            "sign": "raw overlaps <i(t)|j(t+dt)>",
+            "overlaps": said,
+            **lost,
             "bands": f"{first.first}:{first.first + n} from 0, {first.first + 1} to {first.first + n} of {first.n_bands} as the code counts",
             "channel": "spin {}, k-point {}".format(*selection.channel),
             "harvest": f"{len(pairs)} of {len(plan.pairs)} pairs; signs unrelated from pair to pair",
-            "trajectory_sha256": plan.fingerprint, "selection": plan.strategy,
+            "trajectory_sha256": plan.fingerprint,
+            "selection": plan.strategy,
         },
-    )  # fmt: skip
+    )
     return derive_couplings(hamiltonian)

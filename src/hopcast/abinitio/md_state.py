@@ -69,10 +69,14 @@ def save_state(path: Path, settings: Mapping[str, Any], state: MdState, frames: 
         hdf5.put_attributes(
             file,
             {
-                "settings": json.dumps(dict(settings), sort_keys=True), "step": state.step, "random_kind": kind,
-                "random_position": position, "random_has_gauss": has_gauss, "random_cached": cached,
+                "settings": json.dumps(dict(settings), sort_keys=True),
+                "step": state.step,
+                "random_kind": kind,
+                "random_position": position,
+                "random_has_gauss": has_gauss,
+                "random_cached": cached,
             },
-        )  # fmt: skip
+        )
         for name, values in (
             ("at", state.positions),
             ("momenta", state.momenta),
@@ -107,10 +111,16 @@ def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[MdState, Frames
                 "or delete it."
             )
         state = MdState(
-            int(file.attrs["step"]), len(file["energies"]), file["at"][()], file["momenta"][()],
+            int(file.attrs["step"]),
+            len(file["energies"]),
+            file["at"][()],
+            file["momenta"][()],
             (
-                str(file.attrs["random_kind"]), file["random"][()], int(file.attrs["random_position"]),
-                int(file.attrs["random_has_gauss"]), float(file.attrs["random_cached"]),
+                str(file.attrs["random_kind"]),
+                file["random"][()],
+                int(file.attrs["random_position"]),
+                int(file.attrs["random_has_gauss"]),
+                float(file.attrs["random_cached"]),
             ),
-        )  # fmt: skip
+        )
         return state, Frames(**{name: list(file[name][()]) for name in vars(Frames())})

@@ -104,7 +104,12 @@ def run_md(
     from ase.md.bussi import Bussi
     from ase.md.verlet import VelocityVerlet
 
-    for name, value in (("temperature", temperature), ("timestep", timestep), ("duration", duration), ("coupling_time", coupling_time)):  # fmt: skip
+    for name, value in (
+        ("temperature", temperature),
+        ("timestep", timestep),
+        ("duration", duration),
+        ("coupling_time", coupling_time),
+    ):
         if not value > 0:
             raise ConfigError(f"Argument `{name}` must be positive, but is {value}.")
     if store_every < 1 or equilibration < 0:
@@ -114,7 +119,7 @@ def run_md(
     if atoms.calc is None:
         raise InputError("Molecular dynamics needs a calculator, but the atoms have none. Set `atoms.calc`.")
     if len(atoms) < 2:
-        raise InputError("Molecular dynamics needs at least two atoms, but the structure has one. Repeat the cell.")  # fmt: skip
+        raise InputError("Molecular dynamics needs at least two atoms, but the structure has one. Repeat the cell.")
     moving = atoms.copy()
     moving.set_constraint(FixCom())  # at rest as a whole: 3N - 3 degrees of freedom share the temperature
     moving.calc = atoms.calc
@@ -125,10 +130,16 @@ def run_md(
     n_steps = n_hot + store_every * round(duration / timestep / store_every)
     file = None if checkpoint is None else Path(checkpoint)
     settings = {
-        "structure": _structure_hash(atoms), "calculator": _calculator_text(atoms.calc), "temperature": temperature,
-        "timestep": timestep, "equilibration": equilibration, "duration": duration, "store_every": store_every,
-        "coupling_time": coupling_time, "random_state": random_state,
-    }  # fmt: skip
+        "structure": _structure_hash(atoms),
+        "calculator": _calculator_text(atoms.calc),
+        "temperature": temperature,
+        "timestep": timestep,
+        "equilibration": equilibration,
+        "duration": duration,
+        "store_every": store_every,
+        "coupling_time": coupling_time,
+        "random_state": random_state,
+    }
 
     def store() -> None:
         frames.positions.append(moving.get_positions())
@@ -202,19 +213,25 @@ def _result(atoms: Any, frames: Frames, spacing: float, temperature: float) -> M
         warnings.warn(
             f"The total energy drifts by {drift * 1e3:.3g} meV an atom over {times[-1]:g} fs: shorten the time step, or converge "
             "the forces further.",
-            QualityWarning, stacklevel=3,
-        )  # fmt: skip
+            QualityWarning,
+            stacklevel=3,
+        )
     mean = float(np.mean(temperatures))
     # NVE keeps the energy that NVT ended with, which fluctuates by kT sqrt(3N): its temperature does by T / sqrt(3N)
     if abs(mean - temperature) > 2.5 * temperature / np.sqrt(3 * len(atoms)):
         warnings.warn(
             f"The mean temperature is {mean:.0f} K instead of {temperature:.0f} K: equilibrate longer.",
-            QualityWarning, stacklevel=3,
-        )  # fmt: skip
+            QualityWarning,
+            stacklevel=3,
+        )
     trajectory = Trajectory(
-        arrays["positions"], atoms.cell.array, atoms.numbers, spacing, velocities=arrays["velocities"],
+        arrays["positions"],
+        atoms.cell.array,
+        atoms.numbers,
+        spacing,
+        velocities=arrays["velocities"],
         pbc=tuple(bool(p) for p in atoms.pbc),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     return MolecularDynamics(trajectory, temperatures, energies, drift)
 
 

@@ -108,12 +108,7 @@ def distinct_frames(pairs: Sequence[int]) -> tuple[int, ...]:
 
 
 def write_plan(
-    folder: str | Path,
-    trajectory: Trajectory,
-    pairs: Sequence[int],
-    *,
-    strategy: str,
-    source: str | None = None,
+    folder: str | Path, trajectory: Trajectory, pairs: Sequence[int], *, strategy: str, source: str | None = None
 ) -> Plan:
     """Write a plan into a new folder; the geometries it needs go with it, so that the folder can be copied to a cluster.
 
@@ -154,10 +149,15 @@ def write_plan(
     frames = distinct_frames(ordered)
     write_native(place / GEOMETRIES, trajectory=trajectory.take(frames))
     record = {
-        "plan_version": PLAN_VERSION, "strategy": strategy, "trajectory": source, "trajectory_sha256": fingerprint,
-        "formula": trajectory.formula, "n_frames": trajectory.n_frames, "timestep_fs": trajectory.timestep,
+        "plan_version": PLAN_VERSION,
+        "strategy": strategy,
+        "trajectory": source,
+        "trajectory_sha256": fingerprint,
+        "formula": trajectory.formula,
+        "n_frames": trajectory.n_frames,
+        "timestep_fs": trajectory.timestep,
         "pairs": list(ordered),
-    }  # fmt: skip
+    }
     write_text(place / PLAN_FILE, json.dumps(record, indent=1) + "\n")
     return read_plan(place)
 
@@ -179,9 +179,16 @@ def read_plan(folder: str | Path) -> Plan:
         pairs = tuple(int(pair) for pair in record["pairs"])
         geometries = read_native(place / GEOMETRIES, "trajectory")
         plan = Plan(
-            place, pairs, int(record["n_frames"]), float(record["timestep_fs"]), str(record["strategy"]),
-            record["trajectory"], str(record["trajectory_sha256"]), distinct_frames(pairs), geometries,
-        )  # fmt: skip
+            place,
+            pairs,
+            int(record["n_frames"]),
+            float(record["timestep_fs"]),
+            str(record["strategy"]),
+            record["trajectory"],
+            str(record["trajectory_sha256"]),
+            distinct_frames(pairs),
+            geometries,
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"File `{file}` is damaged ({error}). Make the plan anew.") from error
     if geometries.n_frames != len(plan.frames):

@@ -55,8 +55,14 @@ def electrons_of(file: Wavefunctions, geometry: Geometry, bands: tuple[int, int]
             orbitals = orbitals @ (vectors / np.sqrt(values)) @ vectors.T
     kind = f"plane waves below {basis.cutoff:.6g} eV{'' if file.orthonormal else ', pseudo-wavefunctions orthonormalised in the window'}"
     return Electrons(
-        geometry, levels.energies, np.ascontiguousarray(orbitals), kept.start, occupied, np.zeros(0, np.int64), basis=f"{kind}, {basis.order}"
-    )  # fmt: skip
+        geometry,
+        levels.energies,
+        np.ascontiguousarray(orbitals),
+        kept.start,
+        occupied,
+        np.zeros(0, np.int64),
+        basis=f"{kind}, {basis.order}",
+    )
 
 
 def overlap_of(left: Electrons, right: Electrons) -> NDArray[np.float64]:

@@ -64,9 +64,12 @@ class QeEngine:
         """Return what decides about the result."""
         decisive = {key: value for key, value in self.options.as_dict().items() if key != "pseudo_dir"}
         return {
-            "engine": self.name, **decisive, "bands": list(self.bands), "temperature": self.temperature,
+            "engine": self.name,
+            **decisive,
+            "bands": list(self.bands),
+            "temperature": self.temperature,
             "overlaps": "plane waves",
-        }  # fmt: skip
+        }
 
     def check(self, numbers: NDArray[np.int64]) -> None:
         """Refuse elements without a pseudopotential, or a missing program.
@@ -105,15 +108,18 @@ class QeEngine:
             environment = {"OMP_NUM_THREADS": "1", **os.environ}
             with (folder / "frame.out").open("wb") as output:
                 done = subprocess.run(
-                    [*(self.command or ("pw.x",)), "-in", "frame.in"], cwd=folder, env=environment, stdout=output, stderr=subprocess.PIPE,
-                    stdin=subprocess.DEVNULL, check=False,
-                )  # fmt: skip
+                    [*(self.command or ("pw.x",)), "-in", "frame.in"],
+                    cwd=folder,
+                    env=environment,
+                    stdout=output,
+                    stderr=subprocess.PIPE,
+                    stdin=subprocess.DEVNULL,
+                    check=False,
+                )
             found = qe_state(folder / "frame.out")
             if found.state != "finished":
                 tail = " ".join(done.stderr.decode(errors="replace").split())[-150:]
-                raise ElectronsError(
-                    f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}"
-                )
+                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
             return check_gap(
                 electrons_of(Save.open(folder / "out" / "frame.save"), geometry, self.bands), self.temperature
             )

@@ -73,11 +73,7 @@ class QeSettings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values."""
-        return {
-            **asdict(self),
-            "kpoints": list(self.kpoints),
-            "pseudopotentials": dict(self.pseudopotentials),
-        }
+        return {**asdict(self), "kpoints": list(self.kpoints), "pseudopotentials": dict(self.pseudopotentials)}
 
     def folder(self) -> Path:
         """Return where the pseudopotentials are."""
@@ -111,16 +107,13 @@ class QeSettings:
         if self.nbnd:
             return self.nbnd
         electrons = sum(
-            valence_of(self.folder() / self.file_of(symbol)) * symbols.count(symbol)
-            for symbol in set(symbols)
+            valence_of(self.folder() / self.file_of(symbol)) * symbols.count(symbol) for symbol in set(symbols)
         )
         if abs(electrons % 2) > 1e-6 and not self.spin_orbit:
             raise ConfigError(
                 f"Closed shells need an even number of electrons, but there are {electrons:g}. Give `nbnd` if that is meant."
             )
-        return round(electrons if self.spin_orbit else electrons / 2) + self.added_bands * (
-            2 if self.spin_orbit else 1
-        )
+        return round(electrons if self.spin_orbit else electrons / 2) + self.added_bands * (2 if self.spin_orbit else 1)
 
 
 def valence_of(path: Path) -> float:
@@ -141,9 +134,7 @@ def valence_of(path: Path) -> float:
     return float(hit.group(1))
 
 
-def qe_input(
-    geometry: Geometry, settings: QeSettings, *, prefix: str = "frame", pseudo_dir: str | None = None
-) -> str:
+def qe_input(geometry: Geometry, settings: QeSettings, *, prefix: str = "frame", pseudo_dir: str | None = None) -> str:
     """Return an input of pw.x that keeps its wavefunctions in ``out/<prefix>.save``.
 
     Occupations are fixed: a frame whose gap closes does not pass for an insulator. Symmetry is left out, so that every frame
@@ -186,9 +177,7 @@ def qe_input(
         system.append(f"input_dft='{settings.functional}'")
     if settings.spin_orbit:
         system.append("noncolin=.true., lspinorb=.true.")
-    grid = (
-        "automatic\n" + " ".join(str(n) for n in settings.kpoints) + " 0 0 0" if settings.kpoints else "gamma"
-    )
+    grid = "automatic\n" + " ".join(str(n) for n in settings.kpoints) + " 0 0 0" if settings.kpoints else "gamma"
     if settings.spin_orbit and not settings.kpoints:
         # the trick for real wavefunctions is not for spinors
         grid = "automatic\n1 1 1 0 0 0"

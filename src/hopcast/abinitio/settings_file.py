@@ -49,9 +49,7 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
         kind: Any = type(known[key])
         kind = {tuple: list}.get(kind, kind)
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
-            raise ConfigError(
-                f"File `{name}`, `{key}` must be like {known[key]!r}, but is {value!r}."
-            )  # fmt: skip
+            raise ConfigError(f"File `{name}`, `{key}` must be like {known[key]!r}, but is {value!r}.")
     if engine == "tblite":
         return values
     own = {"temperature": values.pop("temperature")} if "temperature" in values else {}

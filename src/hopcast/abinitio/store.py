@@ -44,11 +44,17 @@ class Store:
     def put_electrons(self, frame: int, electrons: Electrons) -> None:
         """Keep the electrons of a frame; an earlier failure is forgotten."""
         arrays: dict[str, Any] = {
-            "energies": electrons.energies, "orbitals": electrons.orbitals, "first": electrons.first,
-            "n_occupied": electrons.n_occupied, "atom_of": electrons.atom_of, "basis": electrons.basis,
-            "positions": electrons.geometry.positions, "cell": electrons.geometry.cell,
-            "numbers": electrons.geometry.numbers, "periodic": electrons.geometry.periodic,
-        }  # fmt: skip
+            "energies": electrons.energies,
+            "orbitals": electrons.orbitals,
+            "first": electrons.first,
+            "n_occupied": electrons.n_occupied,
+            "atom_of": electrons.atom_of,
+            "basis": electrons.basis,
+            "positions": electrons.geometry.positions,
+            "cell": electrons.geometry.cell,
+            "numbers": electrons.geometry.numbers,
+            "periodic": electrons.geometry.periodic,
+        }
         if electrons.weights is not None:
             arrays["weights"] = electrons.weights
         self._write(self.frame_file(frame), arrays)
@@ -61,9 +67,14 @@ class Store:
             return None
         return Electrons(
             Geometry(data["numbers"], data["positions"], data["cell"], bool(data["periodic"])),
-            data["energies"], data["orbitals"], int(data["first"]), int(data["n_occupied"]), data["atom_of"],
-            str(data["basis"]), data.get("weights"),
-        )  # fmt: skip
+            data["energies"],
+            data["orbitals"],
+            int(data["first"]),
+            int(data["n_occupied"]),
+            data["atom_of"],
+            str(data["basis"]),
+            data.get("weights"),
+        )
 
     def put_overlap(self, pair: int, overlap: NDArray[np.float64]) -> None:
         """Keep the raw overlaps of a pair."""

@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.engine import (
-    Electrons,
-    ElectronsError,
-    Geometry,
-    check_alike,
-    check_gap,
-    choose_window,
-)
+from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_alike, check_gap, choose_window
 from hopcast.abinitio.matrices import Matrices, loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError, check_choice
@@ -64,9 +57,14 @@ class TbliteEngine:
         from importlib.metadata import version
 
         return {
-            "engine": self.name, "version": version("tblite"), "method": self.method, "accuracy": self.accuracy,
-            "temperature": self.temperature, "bands": list(self.bands), "overlaps": "Löwdin-orthonormalised basis",
-        }  # fmt: skip
+            "engine": self.name,
+            "version": version("tblite"),
+            "method": self.method,
+            "accuracy": self.accuracy,
+            "temperature": self.temperature,
+            "bands": list(self.bands),
+            "overlaps": "Löwdin-orthonormalised basis",
+        }
 
     def check(self, numbers: NDArray[np.int64]) -> None:
         """Refuse elements without parameters.
@@ -100,9 +98,15 @@ class TbliteEngine:
         weights = np.zeros((len(geometry.numbers), energies.size))
         np.add.at(weights, atom_of, orthonormal**2)
         electrons = Electrons(
-            geometry, energies, np.ascontiguousarray(orthonormal[:, kept]), kept.start, occupied, atom_of,
-            basis=f"{self.method}, Löwdin", weights=weights,
-        )  # fmt: skip
+            geometry,
+            energies,
+            np.ascontiguousarray(orthonormal[:, kept]),
+            kept.start,
+            occupied,
+            atom_of,
+            basis=f"{self.method}, Löwdin",
+            weights=weights,
+        )
         return check_gap(electrons, self.temperature)
 
     def overlap(self, left: Electrons, right: Electrons) -> NDArray[np.float64]:
@@ -143,13 +147,14 @@ class TbliteEngine:
             lattice = {"lattice": geometry.cell / BOHR, "periodic": np.array([True] * 3)}
         try:
             with single_threaded_blas():
-                calculator = Calculator(
-                    self.method, np.asarray(geometry.numbers), geometry.positions / BOHR, **lattice
-                )
+                calculator = Calculator(self.method, np.asarray(geometry.numbers), geometry.positions / BOHR, **lattice)
                 for key, value in (
-                    ("verbosity", 0), ("save-integrals", 1), ("accuracy", self.accuracy), ("max-iter", self.max_iterations),
+                    ("verbosity", 0),
+                    ("save-integrals", 1),
+                    ("accuracy", self.accuracy),
+                    ("max-iter", self.max_iterations),
                     ("temperature", self.temperature * KB / HARTREE),
-                ):  # fmt: skip
+                ):
                     calculator.set(key, value)
                 result = calculator.singlepoint()
         except RuntimeError as error:
@@ -163,15 +168,7 @@ class TbliteEngine:
             raise ElectronsError("tblite returned orbitals that are not finite")
         electrons = float(np.sum(result.get("orbital-occupations")))
         if round(electrons) % 2:
-            raise ElectronsError(
-                f"the cell holds {electrons:.0f} electrons, and only closed shells are computed"
-            )
+            raise ElectronsError(f"the cell holds {electrons:.0f} electrons, and only closed shells are computed")
         shells = np.asarray(calculator.get("orbital-map"))
         atoms = np.asarray(calculator.get("shell-map"))
-        return (
-            energies,
-            orbitals,
-            np.asarray(result.get("overlap-matrix")),
-            round(electrons / 2),
-            atoms[shells],
-        )
+        return (energies, orbitals, np.asarray(result.get("overlap-matrix")), round(electrons / 2), atoms[shells])

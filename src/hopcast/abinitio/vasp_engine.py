@@ -75,9 +75,13 @@ class VaspEngine:
             if (self.inputs / name).is_file()
         }
         return {
-            "engine": self.name, "program": self.options.program, **files, "bands": list(self.bands), "temperature": self.temperature,
+            "engine": self.name,
+            "program": self.options.program,
+            **files,
+            "bands": list(self.bands),
+            "temperature": self.temperature,
             "overlaps": "pseudo-wavefunctions, orthonormalised in the window",
-        }  # fmt: skip
+        }
 
     def check(self, numbers: NDArray[np.int64]) -> None:
         """Refuse to go on without INCAR, KPOINTS or POTCAR.
@@ -110,18 +114,18 @@ class VaspEngine:
             (folder / "INCAR").write_text(merged_incar(yours, FRAME_TAGS), encoding="utf-8")
             (folder / "POSCAR").write_text(poscar(geometry, "frame"), encoding="utf-8")
             done = subprocess.run(
-                [*(self.command or (self.options.program,))], cwd=folder, env={"OMP_NUM_THREADS": "1", **os.environ},
-                stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            )  # fmt: skip
+                [*(self.command or (self.options.program,))],
+                cwd=folder,
+                env={"OMP_NUM_THREADS": "1", **os.environ},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
             found = vasp_state(folder / "OUTCAR")
             if found.state != "finished":
                 tail = " ".join((done.stdout + done.stderr).decode(errors="replace").split())[-150:]
-                raise ElectronsError(
-                    f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}"
-                )
-            return check_gap(
-                electrons_of(Wavecar.open(folder / "WAVECAR"), geometry, self.bands), self.temperature
-            )
+                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
+            return check_gap(electrons_of(Wavecar.open(folder / "WAVECAR"), geometry, self.bands), self.temperature)
 
     def overlap(self, left: Electrons, right: Electrons) -> NDArray[np.float64]:
         """Return the overlaps of two sets of bands.

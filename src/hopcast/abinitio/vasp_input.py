@@ -9,13 +9,27 @@ from typing import Any
 from hopcast.abinitio.engine import Geometry, OutputState
 
 FRAME_TAGS = {
-    "ISTART": "0", "ICHARG": "2", "NSW": "0", "IBRION": "-1", "ISYM": "-1", "LWAVE": ".TRUE.", "LCHARG": ".FALSE.",
-}  # fmt: skip
+    "ISTART": "0",
+    "ICHARG": "2",
+    "NSW": "0",
+    "IBRION": "-1",
+    "ISYM": "-1",
+    "LWAVE": ".TRUE.",
+    "LCHARG": ".FALSE.",
+}
 """Of the run that makes the wavefunctions of a frame: the same k-points whatever the symmetry, and a WAVECAR."""
 OVERLAP_TAGS = {
-    "ISTART": "1", "ICHARG": "0", "NSW": "0", "IBRION": "-1", "ISYM": "-1", "NELM": "1", "ALGO": "None", "LWSWQ": ".TRUE.", "LWAVE": ".FALSE.",
+    "ISTART": "1",
+    "ICHARG": "0",
+    "NSW": "0",
+    "IBRION": "-1",
+    "ISYM": "-1",
+    "NELM": "1",
+    "ALGO": "None",
+    "LWSWQ": ".TRUE.",
+    "LWAVE": ".FALSE.",
     "LCHARG": ".FALSE.",
-}  # fmt: skip
+}
 """Of the run after it, which changes nothing and writes WSWQ."""
 
 

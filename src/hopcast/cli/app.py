@@ -66,8 +66,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -79,8 +78,7 @@ def main() -> None:
     threads = os.environ.get("NUMBA_NUM_THREADS", "1")
     if not threads.isdecimal() or int(threads) < 1:
         typer.echo(
-            f"hopcast: NUMBA_NUM_THREADS must be a whole number of at least 1, but is `{threads}`. Unset it.",
-            err=True,
+            f"hopcast: NUMBA_NUM_THREADS must be a whole number of at least 1, but is `{threads}`. Unset it.", err=True
         )
         sys.exit(2)
     printed = Printed(sys.stdout)

@@ -7,18 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli.convert import (
-    Couplings,
-    From,
-    Grid,
-    Molecule,
-    Occupied,
-    Prefix,
-    Scheme,
-    Spin,
-    Timestep,
-    Unit,
-)
+from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Prefix, Scheme, Spin, Timestep, Unit
 from hopcast.cli.options import Cell, Elements, Workers, parse_cell, parse_elements
 from hopcast.cli.wording import in_options
 
@@ -32,8 +21,7 @@ def check(
         ),
     ],
     trajectory: Annotated[
-        Path | None,
-        typer.Option("--trajectory", help="The trajectory of the Hamiltonian.", show_default=False),
+        Path | None, typer.Option("--trajectory", help="The trajectory of the Hamiltonian.", show_default=False)
     ] = None,
     form: From = None,
     timestep: Timestep = None,
@@ -56,13 +44,10 @@ def check(
         ),
     ] = None,
     duration: Annotated[
-        float | None,
-        typer.Option("--duration", help="Planned length of the dynamics, fs.", show_default=False),
+        float | None, typer.Option("--duration", help="Planned length of the dynamics, fs.", show_default=False)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with figures.", show_default=False)
-    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with figures.", show_default=False)] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page of --html.")] = False,
     workers: Workers = None,
 ) -> None:
@@ -108,16 +93,23 @@ def check(
                 )
             with contextlib.redirect_stdout(said), examining():
                 hamiltonian, path = read_source(
-                    source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid,
-                    spin=spin, prefix=prefix, scheme=scheme, n_occupied=occupied, cell=cell, molecule=molecule,
-                    elements=elements, workers=workers,
-                )  # fmt: skip
-            if trajectory is not None:
-                step = (
-                    timestep
-                    if timestep is not None
-                    else (None if hamiltonian is None else hamiltonian.timestep)
+                    source,
+                    format=form,
+                    timestep=timestep,
+                    couplings=couplings,
+                    unit=unit,
+                    energy_grid=energy_grid,
+                    spin=spin,
+                    prefix=prefix,
+                    scheme=scheme,
+                    n_occupied=occupied,
+                    cell=cell,
+                    molecule=molecule,
+                    elements=elements,
+                    workers=workers,
                 )
+            if trajectory is not None:
+                step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
                 path = read_trajectory(
                     trajectory,
                     timestep=step,

@@ -11,9 +11,7 @@ import typer
 def compare(
     first: Annotated[Path, typer.Argument(help="Folder of a run, or its results.json.", show_default=False)],
     second: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Print comma-separated values instead of a table.")
-    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values instead of a table.")] = False,
 ) -> None:
     """Show the numbers of two studies beside each other; intervals that do not overlap are marked."""
     from rich.table import Table

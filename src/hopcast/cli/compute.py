@@ -16,9 +16,7 @@ def compute(
     engine: Annotated[str, typer.Option("--engine", help="tblite, cp2k, qe or vasp.")] = "tblite",
     bands: Annotated[str, typer.Option("--bands", help="Bands to keep below and above the gap.")] = "8,8",
     settings: EngineSettings = None,
-    part: Annotated[
-        str, typer.Option("--part", help="k/n: the k-th (from 0) of n parts, for arrays of jobs.")
-    ] = "0/1",
+    part: Annotated[str, typer.Option("--part", help="k/n: the k-th (from 0) of n parts, for arrays of jobs.")] = "0/1",
     retry: Annotated[bool, typer.Option("--retry", help="Try again the frames that failed.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each pair.")] = False,
 ) -> None:
@@ -34,17 +32,11 @@ def compute(
     chosen = make_engine(engine, bands=(low, high), **options)
     index, parts = (int(number) for number in part.split("/"))
     report = compute_plan(
-        plan,
-        chosen,
-        part=(index, parts),
-        retry=retry,
-        progress=None if quiet else lambda line: typer.echo(line),
+        plan, chosen, part=(index, parts), retry=retry, progress=None if quiet else lambda line: typer.echo(line)
     )
     for frame, reason in report.failed.items():
         typer.echo(f"Frame {frame} is unknown: {reason}", err=True)
-    typer.echo(
-        f"Computed {len(report.computed)} frames; {report.finished} of {report.n_pairs} pairs are finished."
-    )
+    typer.echo(f"Computed {len(report.computed)} frames; {report.finished} of {report.n_pairs} pairs are finished.")
     if report.finished:
         hamiltonian = assemble_plan(plan, chosen)
         write_native(plan / "hamiltonian.h5", hamiltonian=hamiltonian)

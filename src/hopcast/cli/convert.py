@@ -12,20 +12,16 @@ from hopcast.cli.options import Cell, Elements, Overwrite, Workers, parse_cell, 
 from hopcast.cli.overlaps import Derivative, Tracking, derived
 
 From = Annotated[
-    str | None,
-    typer.Option("--from", help="Format of the source; recognised by default.", show_default=False),
+    str | None, typer.Option("--from", help="Format of the source; recognised by default.", show_default=False)
 ]
 Timestep = Annotated[
     float | None,
-    typer.Option(
-        "--timestep", help="Time between frames, fs, where the files do not say it.", show_default=False
-    ),
+    typer.Option("--timestep", help="Time between frames, fs, where the files do not say it.", show_default=False),
 ]
 Couplings = Annotated[
     str,
     typer.Option(
-        "--couplings",
-        help="`overlaps`: derive them from raw overlaps where there are any; `source`: trust the source.",
+        "--couplings", help="`overlaps`: derive them from raw overlaps where there are any; `source`: trust the source."
     ),
 ]
 Unit = Annotated[
@@ -46,9 +42,7 @@ Prefix = Annotated[
 Scheme = Annotated[
     str | None, typer.Option("--scheme", help="3points or levine, for nano-qmflows.", show_default=False)
 ]
-Occupied = Annotated[
-    int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)
-]
+Occupied = Annotated[int | None, typer.Option("--occupied", help="Number of occupied states.", show_default=False)]
 
 Bands = Annotated[
     str | None,
@@ -68,15 +62,12 @@ Kpoint = Annotated[
 ]
 Loewdin = Annotated[
     bool,
-    typer.Option(
-        "--loewdin/--no-loewdin", help="Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window."
-    ),
+    typer.Option("--loewdin/--no-loewdin", help="Orthonormalise pseudo-wavefunctions (PAW, ultrasoft) in the window."),
 ]
 VariableCell = Annotated[
     bool,
     typer.Option(
-        "--variable-cell",
-        help="Frames of wavefunctions may have different cells: plane waves are matched by index.",
+        "--variable-cell", help="Frames of wavefunctions may have different cells: plane waves are matched by index."
     ),
 ]
 
@@ -142,9 +133,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         )
     held = parts_of(path) if form in (None, "hopcast") and path.suffix.lower() in SUFFIXES else ()
     ours = bool(held)
-    wants_hamiltonian = (
-        "hamiltonian" in held if ours else (form in names if form else _any(path, "hamiltonian"))
-    )
+    wants_hamiltonian = "hamiltonian" in held if ours else (form in names if form else _any(path, "hamiltonian"))
     wants_trajectory = "trajectory" in held if ours else (not wants_hamiltonian)
     hamiltonian = trajectory = None
     if wants_hamiltonian:
@@ -152,8 +141,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         rules = [
             f"{key} {value}"
             for key, value in hamiltonian.provenance.items()
-            if key
-            in ("format", "sign", "units", "alignment", "bands", "channel", "overlaps", "norm lost", "cell")
+            if key in ("format", "sign", "units", "alignment", "bands", "channel", "overlaps", "norm lost", "cell")
         ]
         own = " (hopcast)" if ours else ""
         typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
@@ -198,11 +186,7 @@ def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
 
 def _placed(hamiltonian: Any, trajectory: Any, source: Path, name: str | None) -> Any:
     """Return the Hamiltonian of numbered folders, spread over the trajectory that its frames were taken from; any other as it is."""
-    if (
-        hamiltonian is None
-        or hamiltonian.frame_numbers is None
-        or hamiltonian.n_frames == trajectory.n_frames
-    ):
+    if hamiltonian is None or hamiltonian.frame_numbers is None or hamiltonian.n_frames == trajectory.n_frames:
         return hamiltonian
     from hopcast.io.placing import place_in_trajectory
     from hopcast.io.registry import find_format, recognise
@@ -246,9 +230,7 @@ def cut(hamiltonian: Any, trajectory: Any, frames: str | None, first_number: int
     parts = [hamiltonian, trajectory]
     if frames is not None:
         if not re.fullmatch(r"\d*:\d*", frames):
-            raise ConfigError(
-                f"Option --frames must be like 500:800 (the last is left out), but is `{frames}`."
-            )
+            raise ConfigError(f"Option --frames must be like 500:800 (the last is left out), but is `{frames}`.")
         start, stop = (int(end) if end else None for end in frames.split(":"))
         for place, part in enumerate(parts):
             if part is None:
@@ -260,8 +242,7 @@ def cut(hamiltonian: Any, trajectory: Any, frames: str | None, first_number: int
             parts[place] = part[start:stop]
     if first_number is not None:
         parts = [
-            part and dataclasses.replace(part, frame_numbers=first_number + np.arange(part.n_frames))
-            for part in parts
+            part and dataclasses.replace(part, frame_numbers=first_number + np.arange(part.n_frames)) for part in parts
         ]
     return parts[0], parts[1]
 
@@ -270,14 +251,10 @@ def convert(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="IN",
-            help="File or folder to read, or the name of a shipped data set.",
-            show_default=False,
+            metavar="IN", help="File or folder to read, or the name of a shipped data set.", show_default=False
         ),
     ],
-    target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)
-    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)],
     to: Annotated[str, typer.Option("--to", help="Format to write, see `hopcast formats`.")] = "hopcast",
     form: From = None,
     timestep: Timestep = None,
@@ -285,17 +262,12 @@ def convert(
     tracking: Tracking = None,
     derivative: Derivative = None,
     orthonormalise: Annotated[
-        bool,
-        typer.Option(
-            "--orthonormalise", help="Orthonormalise overlaps before a difference (a log always does)."
-        ),
+        bool, typer.Option("--orthonormalise", help="Orthonormalise overlaps before a difference (a log always does).")
     ] = False,
     degenerate: Annotated[
         list[str] | None,
         typer.Option(
-            "--degenerate",
-            help="States degenerate throughout, e.g. 0,1 (again for more).",
-            show_default=False,
+            "--degenerate", help="States degenerate throughout, e.g. 0,1 (again for more).", show_default=False
         ),
     ] = None,
     log: Annotated[
@@ -316,9 +288,7 @@ def convert(
     frames: Annotated[
         str | None,
         typer.Option(
-            "--frames",
-            help="Take these frames of IN only, from 0, e.g. 500:800 (without 800).",
-            show_default=False,
+            "--frames", help="Take these frames of IN only, from 0, e.g. 500:800 (without 800).", show_default=False
         ),
     ] = None,
     first_number: Annotated[
@@ -332,9 +302,7 @@ def convert(
     elements: Elements = None,
     trajectory: Annotated[
         Path | None,
-        typer.Option(
-            "--trajectory", help="A trajectory to store beside the Hamiltonian (ours).", show_default=False
-        ),
+        typer.Option("--trajectory", help="A trajectory to store beside the Hamiltonian (ours).", show_default=False),
     ] = None,
     flavour: Annotated[
         str, typer.Option("--flavour", help="Hefei-NAMD: original, dev or dish (its src/dish).")
@@ -348,9 +316,7 @@ def convert(
         float | None, typer.Option("--duration", help="Length of the dynamics, fs.", show_default=False)
     ] = None,
     temperature: Annotated[float, typer.Option("--temperature", help="K.")] = 300.0,
-    trajectories: Annotated[
-        int, typer.Option("--trajectories", help="Trajectories of each initial time.")
-    ] = 1000,
+    trajectories: Annotated[int, typer.Option("--trajectories", help="Trajectories of each initial time.")] = 1000,
     dephasing: Annotated[
         bool, typer.Option("--dephasing/--no-dephasing", help="Write dephasing times too (DEPHTIME).")
     ] = True,
@@ -385,10 +351,25 @@ def convert(
         if log.resolve() == target.resolve():
             raise OutputError(f"File `{log}` cannot be both OUT and --log. Choose another name for one.")
     hamiltonian, path = read_source(
-        source, format=form, timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin,
-        prefix=prefix, scheme=scheme, n_occupied=occupied, bands=parse_bands(bands), kpoint=parse_kpoint(kpoint), loewdin=loewdin,
-        variable_cell=variable_cell, cell=cell, molecule=molecule, elements=elements, workers=workers,
-    )  # fmt: skip
+        source,
+        format=form,
+        timestep=timestep,
+        couplings=couplings,
+        unit=unit,
+        energy_grid=energy_grid,
+        spin=spin,
+        prefix=prefix,
+        scheme=scheme,
+        n_occupied=occupied,
+        bands=parse_bands(bands),
+        kpoint=parse_kpoint(kpoint),
+        loewdin=loewdin,
+        variable_cell=variable_cell,
+        cell=cell,
+        molecule=molecule,
+        elements=elements,
+        workers=workers,
+    )
     hamiltonian, path = cut(hamiltonian, path, frames, first_number)
     if trajectory is not None:
         step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
@@ -414,11 +395,7 @@ def convert(
             hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log
         )
     elif log is not None or tracking or derivative or orthonormalise or degenerate:
-        why = (
-            "--couplings source trusts the couplings"
-            if couplings == "source"
-            else f"`{source}` has no raw overlaps"
-        )
+        why = "--couplings source trusts the couplings" if couplings == "source" else f"`{source}` has no raw overlaps"
         raise ConfigError(
             f"{why}, so that nothing is done to overlaps. Leave --log, --tracking, --derivative, --orthonormalise and --degenerate out."
         )
@@ -436,9 +413,18 @@ def convert(
         write_native(target, hamiltonian=hamiltonian, trajectory=path)
     else:
         write_hamiltonian(
-            hamiltonian, target, format=to, flavour=flavour, unit=out_unit, initial_state=initial_state, n_samples=samples,
-            duration=duration, temperature=temperature, n_trajectories=trajectories, dephasing=times,
-        )  # fmt: skip
+            hamiltonian,
+            target,
+            format=to,
+            flavour=flavour,
+            unit=out_unit,
+            initial_state=initial_state,
+            n_samples=samples,
+            duration=duration,
+            temperature=temperature,
+            n_trajectories=trajectories,
+            dephasing=times,
+        )
         if path is not None:
             lost.append("The trajectory is left out.")
         if goal.name == "pyxaid" and out_unit != "Ry":

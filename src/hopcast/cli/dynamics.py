@@ -18,28 +18,21 @@ def dynamics(
     hamiltonian: Annotated[
         str,
         typer.Argument(
-            help="Hamiltonian (any format of `hopcast formats`), or the name of a shipped data set.",
-            show_default=False,
+            help="Hamiltonian (any format of `hopcast formats`), or the name of a shipped data set.", show_default=False
         ),
     ],
     method: Annotated[
-        str,
-        typer.Option("--method", "-m", help="dish, fssh, gfsh, mssh, msdm, ida, ehrenfest, bl-lz or exact."),
+        str, typer.Option("--method", "-m", help="dish, fssh, gfsh, mssh, msdm, ida, ehrenfest, bl-lz or exact.")
     ] = "dish",
     rule: Annotated[str, typer.Option("--rule", help="Of DISH: consistent, hefei or pyxaid.")] = "consistent",
-    waiting: Annotated[
-        str, typer.Option("--waiting", help="Of DISH: exponential or deterministic.")
-    ] = "exponential",
+    waiting: Annotated[str, typer.Option("--waiting", help="Of DISH: exponential or deterministic.")] = "exponential",
     decisions: Annotated[
-        str,
-        typer.Option("--decisions", help="Of DISH: each sub-step, or each nuclear step as other engines do."),
+        str, typer.Option("--decisions", help="Of DISH: each sub-step, or each nuclear step as other engines do.")
     ] = "sub-step",
     states: Annotated[
         str | None,
         typer.Option(
-            "--states",
-            help="Names of states, e.g. 62-68 or 68,69; the band edges by default.",
-            show_default=False,
+            "--states", help="Names of states, e.g. 62-68 or 68,69; the band edges by default.", show_default=False
         ),
     ] = None,
     carrier: Annotated[str, typer.Option("--carrier", help="electron or hole.")] = "electron",
@@ -59,14 +52,10 @@ def dynamics(
             show_default=False,
         ),
     ] = None,
-    every: Annotated[
-        int | None, typer.Option("--every", help="Start at every k-th frame.", show_default=False)
-    ] = None,
+    every: Annotated[int | None, typer.Option("--every", help="Start at every k-th frame.", show_default=False)] = None,
     timestep: Timestep = None,
     duration: Annotated[float, typer.Option("--duration", help="fs.")] = 1e6,
-    temperature: Annotated[
-        float, typer.Option("--temperature", help="K; 0 accepts all upward hops.")
-    ] = 300.0,
+    temperature: Annotated[float, typer.Option("--temperature", help="K; 0 accepts all upward hops.")] = 300.0,
     trajectories: Annotated[int, typer.Option("--trajectories", help="For each initial time.")] = 1000,
     dephasing: Annotated[
         str | None,
@@ -78,24 +67,17 @@ def dynamics(
     ] = None,
     convention: Annotated[
         str,
-        typer.Option(
-            "--convention", help="Of dephasing times from the data: gaussian, e-folding, pyxaid or libra."
-        ),
+        typer.Option("--convention", help="Of dephasing times from the data: gaussian, e-folding, pyxaid or libra."),
     ] = "gaussian",
-    scissor: Annotated[
-        float | None, typer.Option("--scissor", help="Mean gap wanted, eV.", show_default=False)
-    ] = None,
-    leave: Annotated[
-        bool, typer.Option("--not-absorbing", help="Let carriers leave the lowest state again.")
-    ] = False,
+    scissor: Annotated[float | None, typer.Option("--scissor", help="Mean gap wanted, eV.", show_default=False)] = None,
+    leave: Annotated[bool, typer.Option("--not-absorbing", help="Let carriers leave the lowest state again.")] = False,
     loop: Annotated[bool, typer.Option("--loop/--no-loop", help="Repeat the trajectory.")] = True,
     substeps: Annotated[
         int | None, typer.Option("--substeps", help="For each step; chosen by default.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 0,
     compare: Annotated[
-        bool,
-        typer.Option("--compare", help="Also run every rule, waiting and convention, and print the spread."),
+        bool, typer.Option("--compare", help="Also run every rule, waiting and convention, and print the spread.")
     ] = False,
     also: Annotated[
         list[Path] | None,
@@ -108,9 +90,7 @@ def dynamics(
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights",
-            help="Of the Hamiltonian and each --also, e.g. 1,3; alike by default.",
-            show_default=False,
+            "--weights", help="Of the Hamiltonian and each --also, e.g. 1,3; alike by default.", show_default=False
         ),
     ] = None,
     output: Output = None,
@@ -134,12 +114,7 @@ def dynamics(
 
     check_number("--seed", seed, whole=True, least=0, most=MAX_SEED)
     folder = output or Path(f"{Path(hamiltonian).stem}-dynamics")
-    check_run(
-        folder,
-        resume=resume,
-        overwrite=overwrite,
-        inputs=(hamiltonian, dephasing, initial_times, *(also or [])),
-    )
+    check_run(folder, resume=resume, overwrite=overwrite, inputs=(hamiltonian, dephasing, initial_times, *(also or [])))
     whole = read_any(hamiltonian, timestep)
     index = read_states(whole, states)
     ham = whole.select(index)
@@ -154,14 +129,27 @@ def dynamics(
         )
     start = read_initial_state(ham, initial_state, carrier) if starts.states is None else starts.states
     options: dict[str, Any] = {
-        "duration": duration, "temperature": temperature if temperature != 0 else None, "carrier": carrier,
+        "duration": duration,
+        "temperature": temperature if temperature != 0 else None,
+        "carrier": carrier,
         "initial_state": start,
-        "absorbing": not leave, "n_trajectories": trajectories, "random_state": seed, "substeps": substeps,
-        "loop": loop, "workers": workers, "initial_times": starts.frames, "initial_weights": starts.weights,
-    }  # fmt: skip
+        "absorbing": not leave,
+        "n_trajectories": trajectories,
+        "random_state": seed,
+        "substeps": substeps,
+        "loop": loop,
+        "workers": workers,
+        "initial_times": starts.frames,
+        "initial_weights": starts.weights,
+    }
     chosen = {
-        "method": method, "rule": rule, "waiting": waiting, "decisions": decisions, "dephasing_time": tau, "tau_convention": convention,
-    }  # fmt: skip
+        "method": method,
+        "rule": rule,
+        "waiting": waiting,
+        "decisions": decisions,
+        "dephasing_time": tau,
+        "tau_convention": convention,
+    }
     with run_folder(folder):
         if overwrite:
             clear_run(folder)
@@ -170,8 +158,13 @@ def dynamics(
 
 
 def _run(
-    channels: list[Any], shares: list[float] | None, folder: Path, options: dict[str, Any], chosen: dict[str, Any], compare: bool
-) -> None:  # fmt: skip
+    channels: list[Any],
+    shares: list[float] | None,
+    folder: Path,
+    options: dict[str, Any],
+    chosen: dict[str, Any],
+    compare: bool,
+) -> None:
     """Run with a bar of progress, print what was found, and write it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -186,13 +179,15 @@ def _run(
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(chosen["method"], total=None)
             result = run_dynamics(
-                ham, progress=lambda now, total: bar.update(task, completed=now, total=total),
-                checkpoint=folder / CHECKPOINT, **chosen, **options,
-            )  # fmt: skip
+                ham,
+                progress=lambda now, total: bar.update(task, completed=now, total=total),
+                checkpoint=folder / CHECKPOINT,
+                **chosen,
+                **options,
+            )
     except KeyboardInterrupt:
         typer.echo(
-            f"hopcast: interrupted. Finished parts are kept: continue with --resume --output {folder}.",
-            err=True,
+            f"hopcast: interrupted. Finished parts are kept: continue with --resume --output {folder}.", err=True
         )
         raise typer.Exit(130) from None
     fits = None
@@ -207,18 +202,24 @@ def _run(
         record["comparison"] = {
             "spread": table.spread,
             "rows": [
-                {"rule": r.rule, "waiting": r.waiting, "tau_convention": r.tau_convention, "tau": r.tau,
-                 "lifetime": r.lifetime.as_dict()}
+                {
+                    "rule": r.rule,
+                    "waiting": r.waiting,
+                    "tau_convention": r.tau_convention,
+                    "tau": r.tau,
+                    "lifetime": r.lifetime.as_dict(),
+                }
                 for r in table.rows
             ],
-        }  # fmt: skip
+        }
     if others:
         found = [run_dynamics(other, **chosen, **options) for other in others]
         together = average_channels(channels, [result, *found], shares, random_state=options["random_state"])
         text += f"\n\n{together}"
         record["channels"] = {
-            "weights": together.weights.tolist(), "rate": together.rate.as_dict(),
+            "weights": together.weights.tolist(),
+            "rate": together.rate.as_dict(),
             "lifetimes": [one.lifetime.as_dict() for one in together.results],
-        }  # fmt: skip
+        }
     write_run(result, folder, text, record)
     typer.echo(text)

@@ -32,18 +32,11 @@ def draw_populations(result: DynamicsResult, stem: Path) -> tuple[Path, Path]:
             left.plot(t, result.populations[:, i], color=name, lw=1.1)
             if result.populations_low is not None and result.populations_high is not None:
                 left.fill_between(
-                    t,
-                    result.populations_low[:, i],
-                    result.populations_high[:, i],
-                    color=name,
-                    alpha=0.2,
-                    lw=0,
+                    t, result.populations_low[:, i], result.populations_high[:, i], color=name, alpha=0.2, lw=0
                 )
         left.set(xlim=(0, t[-1]), ylim=(-0.02, 1.02), xlabel=f"Time ({unit})", ylabel="Population")
         left.set_title("States")
-        label_ends(
-            left, [(s, float(result.populations[-1, i]), names[i]) for i, s in enumerate(result.states)]
-        )
+        label_ends(left, [(s, float(result.populations[-1, i]), names[i]) for i, s in enumerate(result.states)])
         right.plot(t, result.carrier_energy, color=names[0])
         right.set(xlim=(0, t[-1]), xlabel=f"Time ({unit})", ylabel=f"Energy above {result.states[0]} (eV)")
         right.set_ylim(bottom=0)

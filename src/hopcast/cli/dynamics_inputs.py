@@ -93,9 +93,7 @@ def read_channels(
     try:
         shares = None if weights is None else [float(word) for word in weights.split(",")]
     except ValueError:
-        raise ConfigError(
-            f"Option --weights must be numbers separated by commas, but is `{weights}`."
-        ) from None
+        raise ConfigError(f"Option --weights must be numbers separated by commas, but is `{weights}`.") from None
     check_channels([ham, *channels], shares)
     return channels, shares
 
@@ -182,9 +180,7 @@ def read_initial_state(ham: VibronicHamiltonian, text: str | None, carrier: str)
         except ValueError:
             value = -1.0
         if not (np.isfinite(value) and value >= 0):
-            raise InputError(
-                f"Option --initial-state must give weights of at least zero, but has `{part.strip()}`."
-            )
+            raise InputError(f"Option --initial-state must give weights of at least zero, but has `{part.strip()}`.")
         weights[labels.index(names[found])] += value
     if np.count_nonzero(weights) == 1:
         return int(weights.argmax())
@@ -253,9 +249,7 @@ def read_initial_times(
         return _of_inicon(path, ham, index, carrier)
     table = _read_numbers(path, "one frame a line, and its weight,")
     if table.shape[1] > 2:
-        raise InputError(
-            f"File `{text}` must hold one frame a line, and its weight, but has {table.shape[1]} columns."
-        )
+        raise InputError(f"File `{text}` must hold one frame a line, and its weight, but has {table.shape[1]} columns.")
     if table.shape[1] == 1:
         return InitialTimes(table[:, 0])
     if b"." not in path.read_bytes() and (table == np.rint(table)).all() and table.min() >= 1:
@@ -299,9 +293,7 @@ def _of_inicon(path: Path, ham: VibronicHamiltonian, index: list[int], carrier: 
         if state not in index:
             chosen = ", ".join(ham.state_labels[i] for i in index)
             what = (
-                f"is state {ham.state_labels[state]}"
-                if 0 <= state < ham.n_states
-                else "the Hamiltonian does not have"
+                f"is state {ham.state_labels[state]}" if 0 <= state < ham.n_states else "the Hamiltonian does not have"
             )
             raise InputError(
                 f"File `{path}`, line {line_of_row(path, line)} must start in one of the states {chosen}, but names band {band}, which "

@@ -33,15 +33,11 @@ def check_run(folder: Path, *, resume: bool, overwrite: bool, inputs: Iterable[s
     """
     if resume and overwrite:
         raise ConfigError("Options --resume and --overwrite exclude each other: choose one.")
-    check_folder(
-        folder, overwrite=resume or overwrite, leave="continue with --resume, or replace with --overwrite"
-    )
+    check_folder(folder, overwrite=resume or overwrite, leave="continue with --resume, or replace with --overwrite")
     check_outside(folder, inputs)
     is_ours = (folder / RESULT).is_file() or (folder / CHECKPOINT).is_dir()
     if folder.exists() and any(folder.iterdir()) and not is_ours:
-        raise OutputError(
-            f"Folder `{folder}` holds no dynamics of ours. Name another, or remove it yourself."
-        )
+        raise OutputError(f"Folder `{folder}` holds no dynamics of ours. Name another, or remove it yourself.")
 
 
 def clear_run(folder: Path) -> None:

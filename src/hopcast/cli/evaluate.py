@@ -38,6 +38,11 @@ def evaluate(
     folder = output or (name.with_suffix("") if is_file else Path(f"hopcast-{study}"))
     with scheduled(scheduler, scheduler_options, workers):
         conduct(
-            config, folder, resume=resume, overwrite=overwrite, workers=workers, strict=strict,
+            config,
+            folder,
+            resume=resume,
+            overwrite=overwrite,
+            workers=workers,
+            strict=strict,
             tables=(trust_table, claim_table, calibration_table),
-        )  # fmt: skip
+        )

@@ -16,19 +16,13 @@ def fit(
     ],
     hamiltonian: Annotated[
         Path | None,
-        typer.Argument(
-            help="Hamiltonian, all frames or pairs of them (plan/hamiltonian.h5).", show_default=False
-        ),
+        typer.Argument(help="Hamiltonian, all frames or pairs of them (plan/hamiltonian.h5).", show_default=False),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File of the forecaster.")] = Path(
-        "forecaster.h5"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of the forecaster.")] = Path("forecaster.h5"),
     states: Annotated[
         str | None,
         typer.Option(
-            "--states",
-            help="The two states, lower first, by name; the band edges by default.",
-            show_default=False,
+            "--states", help="The two states, lower first, by name; the band edges by default.", show_default=False
         ),
     ] = None,
     timestep: Annotated[
@@ -36,14 +30,12 @@ def fit(
     ] = None,
     cell: Cell = None,
     stride: Annotated[
-        float | None,
-        typer.Option("--stride", help="fs between training samples; all by default.", show_default=False),
+        float | None, typer.Option("--stride", help="fs between training samples; all by default.", show_default=False)
     ] = None,
     model: Annotated[
         str,
         typer.Option(
-            "--model",
-            help="A model by its name, or `chosen`: the best on blocks of time held out, for each target.",
+            "--model", help="A model by its name, or `chosen`: the best on blocks of time held out, for each target."
         ),
     ] = "chosen",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
@@ -74,9 +66,7 @@ def fit(
         data = load(trajectory)
         nuclei, window = data.trajectory, data.hamiltonian
     elif hamiltonian is None:
-        raise ConfigError(
-            f"Give the Hamiltonian after the trajectory: `hopcast fit {trajectory} plan/hamiltonian.h5`."
-        )
+        raise ConfigError(f"Give the Hamiltonian after the trajectory: `hopcast fit {trajectory} plan/hamiltonian.h5`.")
     else:
         window = read_hamiltonian(hamiltonian, timestep=timestep)
         window = (window if window.overlaps is None else derive_couplings(window)).merged()
@@ -84,18 +74,9 @@ def fit(
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
     lower, upper = (window.state_labels.index(one) for one in pair.state_labels)
-    with (
-        scheduled(scheduler, scheduler_options, workers),
-        Reporter(Console(stderr=True)).counted("fit") as advance,
-    ):
+    with scheduled(scheduler, scheduler_options, workers), Reporter(Console(stderr=True)).counted("fit") as advance:
         forecaster = fit_forecaster(
-            nuclei,
-            window,
-            stride=stride,
-            model=model,
-            workers=workers,
-            progress=advance,
-            states=(lower, upper),
+            nuclei, window, stride=stride, model=model, workers=workers, progress=advance, states=(lower, upper)
         )
     save_forecaster(forecaster, output)
     typer.echo(f"Learnt {' and '.join(pair.state_labels)} from {forecaster.provenance['training samples']}.")

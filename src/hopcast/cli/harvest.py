@@ -15,9 +15,7 @@ def harvest(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Folder of a plan.", show_default=False)],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write; PLAN/hamiltonian.h5 by default.", show_default=False
-        ),
+        typer.Option("--output", "-o", help="File to write; PLAN/hamiltonian.h5 by default.", show_default=False),
     ] = None,
     form: From = None,
     occupied: Occupied = None,
@@ -27,10 +25,7 @@ def harvest(
     loewdin: Loewdin = True,
     settings: EngineSettings = None,
     overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace the file of --output; that of the plan is replaced anyway."
-        ),
+        bool, typer.Option("--overwrite", help="Replace the file of --output; that of the plan is replaced anyway.")
     ] = False,
 ) -> None:
     """Collect runs of VASP, pw.x or CP2K (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
@@ -58,11 +53,7 @@ def harvest(
         found = harvest_waves(
             plan,
             selection=Selection(
-                bands=parse_bands(bands),
-                spin=spin,
-                kpoint=parse_kpoint(kpoint),
-                loewdin=loewdin,
-                n_occupied=occupied,
+                bands=parse_bands(bands), spin=spin, kpoint=parse_kpoint(kpoint), loewdin=loewdin, n_occupied=occupied
             ),
         )
     else:

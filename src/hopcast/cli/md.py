@@ -13,7 +13,10 @@ from hopcast.cli.options import Cell, Overwrite, parse_cell
 
 def md(
     structure: Annotated[
-        Path, typer.Argument(metavar="STRUCTURE", help="CIF, POSCAR, xyz, ...; of several frames the last.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="STRUCTURE", help="CIF, POSCAR, xyz, ...; of several frames the last.", show_default=False
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write (our HDF5).")] = Path("md.h5"),
     temperature: Annotated[float, typer.Option("--temperature", help="K.")] = 300.0,
@@ -25,9 +28,7 @@ def md(
     store_every: Annotated[int, typer.Option("--store-every", help="Steps between stored frames.")] = 1,
     coupling_time: Annotated[float, typer.Option("--coupling-time", help="Of the thermostat, fs.")] = 100.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the first velocities and the thermostat.")] = 0,
-    method: Annotated[
-        str, typer.Option("--method", help="GFN1-xTB, IPEA1-xTB; GFN2-xTB for molecules.")
-    ] = "GFN1-xTB",
+    method: Annotated[str, typer.Option("--method", help="GFN1-xTB, IPEA1-xTB; GFN2-xTB for molecules.")] = "GFN1-xTB",
     molecule: Annotated[
         bool, typer.Option("--molecule", help="In vacuum: the file needs no cell, and one it has is not repeated.")
     ] = False,
@@ -35,7 +36,7 @@ def md(
     cell: Cell = None,
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
     from hopcast.abinitio import Geometry, make_engine, run_md
     from hopcast.core.chunks import single_threaded_blas
@@ -60,14 +61,22 @@ def md(
     checkpoint = output.with_name(f"{output.stem}.unfinished{output.suffix}")
     with single_threaded_blas():
         found = run_md(
-            atoms, temperature=temperature, timestep=timestep, equilibration=equilibration, duration=duration,
-            store_every=store_every, coupling_time=coupling_time, random_state=seed, checkpoint=checkpoint,
+            atoms,
+            temperature=temperature,
+            timestep=timestep,
+            equilibration=equilibration,
+            duration=duration,
+            store_every=store_every,
+            coupling_time=coupling_time,
+            random_state=seed,
+            checkpoint=checkpoint,
             progress=None if quiet else typer.echo,
-        )  # fmt: skip
+        )
     write_native(
-        output, trajectory=found.trajectory,
+        output,
+        trajectory=found.trajectory,
         description=f"hopcast md: {method}, {temperature:g} K, NVT {equilibration:g} fs, NVE {duration:g} fs, time step {timestep:g} fs, seed {seed}",
-    )  # fmt: skip
+    )
     checkpoint.unlink(missing_ok=True)
     typer.echo(
         f"Wrote {output}: {found.trajectory!r}; {found.temperatures.mean():.0f} K on average, the total energy drifts by "

@@ -15,41 +15,35 @@ Workers = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option(
-        "--strict", help="Exit with 4 unless every forecast beats the calendar and every verdict is reached."
-    ),
+    typer.Option("--strict", help="Exit with 4 unless every forecast beats the calendar and every verdict is reached."),
 ]
 EngineSettings = Annotated[
     Path | None,
     typer.Option(
         "--settings", help="TOML file with settings of the engine (cp2k: basis, cutoff, ...).", show_default=False
     ),
-]  # fmt: skip
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        "--scheduler", help="Compute elsewhere: tcp://host:port of a Dask scheduler, slurm, or local.", show_default=False
+        "--scheduler",
+        help="Compute elsewhere: tcp://host:port of a Dask scheduler, slurm, or local.",
+        show_default=False,
     ),
-]  # fmt: skip
+]
 SchedulerOptions = Annotated[
     Path | None,
-    typer.Option(
-        "--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False
-    ),
+    typer.Option("--scheduler-options", help="TOML file with the options of the SLURM site.", show_default=False),
 ]
 Cell = Annotated[
     str | None,
-    typer.Option(
-        "--cell", help="Three lengths or nine numbers in Å, separated by commas.", show_default=False
-    ),
+    typer.Option("--cell", help="Three lengths or nine numbers in Å, separated by commas.", show_default=False),
 ]
 
 Elements = Annotated[
     str | None,
     typer.Option(
-        "--elements",
-        help="Elements of types 1, 2, ... of a LAMMPS dump, separated by commas.",
-        show_default=False,
+        "--elements", help="Elements of types 1, 2, ... of a LAMMPS dump, separated by commas.", show_default=False
     ),
 ]
 
@@ -76,7 +70,5 @@ def parse_cell(text: str | None) -> Any:
     except ValueError:
         numbers = []
     if len(numbers) not in (3, 6, 9):
-        raise ConfigError(
-            f"Argument `--cell` must be three, six or nine numbers separated by commas, but is `{text}`."
-        )
+        raise ConfigError(f"Argument `--cell` must be three, six or nine numbers separated by commas, but is `{text}`.")
     return [numbers[0:3], numbers[3:6], numbers[6:9]] if len(numbers) == 9 else numbers

@@ -26,9 +26,14 @@ Derivative = Annotated[
 
 
 def derived(
-    hamiltonian: Any, tracking: str | None, derivative: str | None, *, orthonormalise: bool, degenerate: list[str] | None,
+    hamiltonian: Any,
+    tracking: str | None,
+    derivative: str | None,
+    *,
+    orthonormalise: bool,
+    degenerate: list[str] | None,
     log: Path | None,
-) -> Any:  # fmt: skip
+) -> Any:
     """Return the Hamiltonian with couplings derived from its overlaps, print what was done, and write its log.
 
     Couplings that hopcast derived before are kept where nothing else is asked for.
@@ -40,21 +45,12 @@ def derived(
     """
     from hopcast.core.errors import ConfigError
     from hopcast.core.hdf5 import write_text
-    from hopcast.couplings import (
-        DERIVED,
-        coupling_log,
-        derive_couplings,
-        diagnose_overlaps,
-        log_to_csv,
-        summary,
-    )
+    from hopcast.couplings import DERIVED, coupling_log, derive_couplings, diagnose_overlaps, log_to_csv, summary
 
     before = hamiltonian.provenance.get("couplings", "")
     asked = tracking is not None or derivative is not None or orthonormalise or degenerate or log is not None
     if before.startswith(DERIVED) and not asked:
-        typer.echo(
-            f"Kept the couplings, which are {before}, tracking {hamiltonian.provenance.get('tracking')}."
-        )
+        typer.echo(f"Kept the couplings, which are {before}, tracking {hamiltonian.provenance.get('tracking')}.")
         return hamiltonian
     try:
         groups = [[int(state) for state in group.split(",")] for group in degenerate or []]

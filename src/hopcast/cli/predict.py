@@ -11,15 +11,11 @@ from hopcast.cli.options import Cell, Scheduler, SchedulerOptions, Workers, pars
 
 
 def predict(
-    model: Annotated[
-        Path, typer.Argument(help="Forecaster, as `hopcast fit` writes it.", show_default=False)
-    ],
+    model: Annotated[Path, typer.Argument(help="Forecaster, as `hopcast fit` writes it.", show_default=False)],
     trajectory: Annotated[
         str, typer.Argument(help="Trajectory, or the name of a shipped data set.", show_default=False)
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File of the forecast.")] = Path(
-        "forecast.h5"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="File of the forecast.")] = Path("forecast.h5"),
     plain: Annotated[
         bool, typer.Option("--plain", help="Write the forecast coupling without its posterior variance.")
     ] = False,
@@ -63,9 +59,19 @@ def predict(
         Reporter(Console(stderr=True)).counted("predict") as advance,
     ):
         found = predict_stream(
-            forecaster, source, output, variance=not plain, resume=resume, overwrite=overwrite, timestep=timestep,
-            cell=parse_cell(cell), chunk_frames=chunk, workers=workers, executor=executor, progress=advance,
-        )  # fmt: skip
+            forecaster,
+            source,
+            output,
+            variance=not plain,
+            resume=resume,
+            overwrite=overwrite,
+            timestep=timestep,
+            cell=parse_cell(cell),
+            chunk_frames=chunk,
+            workers=workers,
+            executor=executor,
+            progress=advance,
+        )
     earlier = f" ({found.n_found} of {found.n_chunks} chunks from the earlier run)" if found.n_found else ""
     typer.echo(f"Forecast {found.n_frames} frames{earlier}. {found.extrapolation.verdict}")
     duration = 0.5 * found.n_frames * forecaster.timestep

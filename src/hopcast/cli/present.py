@@ -27,9 +27,7 @@ def output_console() -> Console:
 
 
 @contextmanager
-def scheduled(
-    scheduler: str | None, options_file: Path | None, workers: int | None
-) -> Iterator[Scheduler | None]:
+def scheduled(scheduler: str | None, options_file: Path | None, workers: int | None) -> Iterator[Scheduler | None]:
     """Open what --scheduler names and compute on it what can travel; without it, nothing changes.
 
     Raises
@@ -46,10 +44,7 @@ def scheduled(
             raise ConfigError("Option --scheduler-options needs --scheduler slurm.")
         yield None
         return
-    with (
-        open_scheduler(scheduler, options_file=options_file, workers=workers) as executor,
-        computing_on(executor),
-    ):
+    with open_scheduler(scheduler, options_file=options_file, workers=workers) as executor, computing_on(executor):
         yield executor
 
 
@@ -84,8 +79,7 @@ def conduct(
         )
     except KeyboardInterrupt:
         typer.echo(
-            f"hopcast: interrupted. Finished stages are kept: continue with --resume --output {output}.",
-            err=True,
+            f"hopcast: interrupted. Finished stages are kept: continue with --resume --output {output}.", err=True
         )
         raise typer.Exit(130) from None
     console = output_console()

@@ -15,8 +15,7 @@ def rank(
         str, typer.Argument(help="Study file (TOML), or the name of a shipped data set.", show_default=False)
     ],
     json: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the numbers to this file as well.", show_default=False),
+        Path | None, typer.Option("--json", help="Write the numbers to this file as well.", show_default=False)
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,

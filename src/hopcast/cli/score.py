@@ -10,13 +10,12 @@ import typer
 States = Annotated[
     str | None,
     typer.Option("--states", help="The two states of the truth, e.g. 7,8; VBM and CBM by default.", show_default=False),
-]  # fmt: skip
+]
 
 
 def score(
     forecast: Annotated[
-        str,
-        typer.Argument(help="Forecast Hamiltonian, as `hopcast predict` writes it.", show_default=False),
+        str, typer.Argument(help="Forecast Hamiltonian, as `hopcast predict` writes it.", show_default=False)
     ],
     truth: Annotated[
         str,
@@ -26,7 +25,7 @@ def score(
     timestep: Annotated[
         float | None, typer.Option("--timestep", help="fs, for files that do not say it.", show_default=False)
     ] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Hold a forecast against a known Hamiltonian of the same frames: gap, coupling and local rate."""
     from hopcast.core.errors import ConfigError
     from hopcast.datasets.shipped import DATASETS, load

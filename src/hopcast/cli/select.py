@@ -13,19 +13,13 @@ from hopcast.cli.options import Cell, EngineSettings, parse_cell
 
 def select(
     trajectory: Annotated[Path, typer.Argument(metavar="TRAJ", help="Trajectory.", show_default=False)],
-    budget: Annotated[
-        int, typer.Option("--budget", "-n", help="Pairs of frames to compute.", show_default=False)
-    ],
+    budget: Annotated[int, typer.Option("--budget", "-n", help="Pairs of frames to compute.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the plan.")] = Path("plan"),
-    strategy: Annotated[
-        str, typer.Option("--strategy", help="stride, farthest, blocks or sequential.")
-    ] = "stride",
+    strategy: Annotated[str, typer.Option("--strategy", help="stride, farthest, blocks or sequential.")] = "stride",
     engine: Annotated[str, typer.Option("--engine", help="tblite, cp2k, vasp or qe.")] = "tblite",
     known: Annotated[
         Path | None,
-        typer.Option(
-            "--known", help="What is computed already, for `sequential` (our HDF5).", show_default=False
-        ),
+        typer.Option("--known", help="What is computed already, for `sequential` (our HDF5).", show_default=False),
     ] = None,
     settings: EngineSettings = None,
     form: From = None,
@@ -41,7 +35,9 @@ def select(
 
     check_choice("engine", engine, CODES)
     if settings is not None and engine == "tblite":
-        raise ConfigError("Option --settings belongs to inputs that are written, but tblite needs none. Give it to `hopcast compute`.")  # fmt: skip
+        raise ConfigError(
+            "Option --settings belongs to inputs that are written, but tblite needs none. Give it to `hopcast compute`."
+        )
     options = {} if settings is None else read_engine_options(settings, engine)
     nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
     check_settings(engine, list(nuclei.symbols), options.get("settings"))

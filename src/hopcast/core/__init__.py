@@ -11,6 +11,14 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 
 __all__ = [
-    "ConfigError", "GateError", "HamiltonianForecast", "HamiltonianStd", "HopcastError", "InputError", "OutputError",
-    "QualityWarning", "Trajectory", "VibronicHamiltonian",
-]  # fmt: skip
+    "ConfigError",
+    "GateError",
+    "HamiltonianForecast",
+    "HamiltonianStd",
+    "HopcastError",
+    "InputError",
+    "OutputError",
+    "QualityWarning",
+    "Trajectory",
+    "VibronicHamiltonian",
+]

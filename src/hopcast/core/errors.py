@@ -114,7 +114,5 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
     options = tuple(choices)
     if value not in options:
         listed = ", ".join(f"`{option}`" for option in options)
-        raise ConfigError(
-            f"Argument `{name}` must be one of {listed}, but is `{value}`.{nearest(value, options)}"
-        )
+        raise ConfigError(f"Argument `{name}` must be one of {listed}, but is `{value}`.{nearest(value, options)}")
     return value

@@ -89,15 +89,11 @@ class Estimate:
 
     def times(self, factor: float, unit: str) -> Estimate:
         """Return the estimate times a positive factor that is known exactly, in another unit."""
-        return self._changed(
-            lambda at: Interval(factor * at.low, factor * at.high), factor * self.value, unit
-        )
+        return self._changed(lambda at: Interval(factor * at.low, factor * at.high), factor * self.value, unit)
 
     def inverse(self, unit: str) -> Estimate:
         """Return one over a positive estimate, with every interval inverted: of a rate the lifetime."""
-        return self._changed(
-            lambda at: Interval(_inverse(at.high), _inverse(at.low)), _inverse(self.value), unit
-        )
+        return self._changed(lambda at: Interval(_inverse(at.high), _inverse(at.low)), _inverse(self.value), unit)
 
     def _changed(self, change: Callable[[Interval], Interval], value: float, unit: str) -> Estimate:
         whole = change(Interval(self.low, self.high))
@@ -148,9 +144,7 @@ def combine_parts(value: float, parts: Mapping[str, Interval | None], scale: Sca
             inverse = float(np.sqrt(sum(_inverse(part.low) ** 2 for part in known)))
             return Interval(_inverse(inverse) if known else value, value)
         with np.errstate(divide="ignore", over="ignore"):
-            ends = [
-                (np.log(max(part.low, 0.0) / value), np.log(max(part.high, 0.0) / value)) for part in known
-            ]
+            ends = [(np.log(max(part.low, 0.0) / value), np.log(max(part.high, 0.0) / value)) for part in known]
             below = np.sqrt(sum(min(low, 0.0) ** 2 for low, _ in ends))
             above = np.sqrt(sum(max(high, 0.0) ** 2 for _, high in ends))
             return Interval(float(value * np.exp(-below)), float(value * np.exp(above)))
@@ -170,9 +164,7 @@ def combined(
     return Estimate(float(value), whole.low, whole.high, unit, dict(parts), note, scale)
 
 
-def wilson(
-    counts: ArrayLike, total: float, level: float = 0.95
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson(counts: ArrayLike, total: float, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the Wilson interval of fractions `counts` / `total`; neither need be whole (effective numbers).
 
     References

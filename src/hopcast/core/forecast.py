@@ -75,9 +75,7 @@ class HamiltonianForecast:
         r"""Return the mean forecast with couplings of the size :math:`\sqrt{|\mu|^2 + \sigma^2}`, whose mean square is not shrunk."""
         if self.std is None:
             return self.hamiltonian
-        return dataclasses.replace(
-            self.hamiltonian, nac=enlarged(self.hamiltonian.nac, self.std.nac), overlaps=None
-        )
+        return dataclasses.replace(self.hamiltonian, nac=enlarged(self.hamiltonian.nac, self.std.nac), overlaps=None)
 
 
 def enlarged(nac: NDArray[Any], std: NDArray[np.float64]) -> NDArray[Any]:

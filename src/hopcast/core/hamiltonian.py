@@ -94,9 +94,7 @@ class VibronicHamiltonian(Shown):
                 f"Argument `energies` must have the shape [n_frames, n_states], but has {energies.shape}."
             )
         if self.energy_grid not in ("frame", "midpoint"):
-            raise ArgumentError(
-                f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`."
-            )
+            raise ArgumentError(f"Argument `energy_grid` must be `frame` or `midpoint`, but is `{self.energy_grid}`.")
         n_states = energies.shape[1]
         n_steps = energies.shape[0] - (self.energy_grid == "frame")
         if n_steps < 1:
@@ -107,9 +105,7 @@ class VibronicHamiltonian(Shown):
                 f"{energies.shape[0]} energies, [{n_steps}, {n_states}, {n_states}], but has the shape {nac.shape}."
             )
         if not (np.isfinite(self.timestep) and self.timestep > 0):
-            raise ArgumentError(
-                f"Argument `timestep` must be a positive number of fs, but is {self.timestep}."
-            )
+            raise ArgumentError(f"Argument `timestep` must be a positive number of fs, but is {self.timestep}.")
         overlaps = None if self.overlaps is None else np.asarray(self.overlaps)
         if overlaps is not None and overlaps.shape != nac.shape:
             raise ArgumentError(
@@ -121,9 +117,7 @@ class VibronicHamiltonian(Shown):
             )
         labels = tuple(self.state_labels) or tuple(str(i) for i in range(n_states))
         if len(labels) != n_states:
-            raise ArgumentError(
-                f"Argument `state_labels` must name {n_states} states, but names {len(labels)}."
-            )
+            raise ArgumentError(f"Argument `state_labels` must name {n_states} states, but names {len(labels)}.")
         multiplicities = tuple(int(size) for size in self.multiplicities) or (1,) * n_states
         if sum(multiplicities) != n_states or min(multiplicities) < 1:
             raise ArgumentError(
@@ -135,12 +129,17 @@ class VibronicHamiltonian(Shown):
         nac_known = _known("nac", "mid-point", nac, self.nac_known)
         _check_antihermitian(nac, nac_known)
         for name, value in (
-            ("energies", energies), ("nac", nac), ("timestep", float(self.timestep)), ("overlaps", overlaps),
-            ("state_labels", labels), ("energy_known", energy_known), ("nac_known", nac_known),
+            ("energies", energies),
+            ("nac", nac),
+            ("timestep", float(self.timestep)),
+            ("overlaps", overlaps),
+            ("state_labels", labels),
+            ("energy_known", energy_known),
+            ("nac_known", nac_known),
             ("provenance", dict(self.provenance)),
             ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_steps + 1)),
             ("multiplicities", multiplicities),
-        ):  # fmt: skip
+        ):
             object.__setattr__(self, name, value)
 
     @property
@@ -234,9 +233,7 @@ class VibronicHamiltonian(Shown):
             If `n_occupied` splits a block.
         """
         found = find_multiplicities(self.energies, tolerance)
-        return (
-            dataclasses.replace(self, multiplicities=found) if self.is_degenerate or max(found) > 1 else self
-        )
+        return dataclasses.replace(self, multiplicities=found) if self.is_degenerate or max(found) > 1 else self
 
     def merged(self) -> VibronicHamiltonian:
         r"""Return the Hamiltonian of the blocks as plain states: mean energies, one real coupling between each two.
@@ -271,9 +268,7 @@ class VibronicHamiltonian(Shown):
         """
         index = [self._state(state) for state in states]
         if len(set(index)) != len(index) or not index:
-            raise ArgumentError(
-                f"Argument `states` must name at least one state, each once, but is {list(states)}."
-            )
+            raise ArgumentError(f"Argument `states` must name at least one state, each once, but is {list(states)}.")
         multiplicities = self._multiplicities_of(index)
         block = np.ix_(range(self.n_steps), index, index)
         occupied = None
@@ -328,9 +323,7 @@ class VibronicHamiltonian(Shown):
                 f"The gap between {labels[vbm]} and {labels[cbm]} must stay open, "
                 f"but is {gap.min():.4g} eV at frame {known[gap.argmin()]}."
             )
-        return self.select(
-            [state for edge in (vbm, cbm) for state in range(*self.blocks[edge].indices(self.n_states))]
-        )
+        return self.select([state for edge in (vbm, cbm) for state in range(*self.blocks[edge].indices(self.n_states))])
 
     def __getitem__(self, frames: slice) -> VibronicHamiltonian:
         """Return a contiguous run of frames and the couplings between them."""
@@ -338,9 +331,7 @@ class VibronicHamiltonian(Shown):
             raise ArgumentError("A Hamiltonian is cut by a slice of frames without a step, e.g. `ham[:100]`.")
         start, stop, _ = frames.indices(self.n_frames)
         if stop - start < 2:
-            raise ArgumentError(
-                f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for."
-            )
+            raise ArgumentError(f"A Hamiltonian needs at least two frames, but frames {start}:{stop} were asked for.")
         last = stop - (self.energy_grid == "midpoint")
         return dataclasses.replace(
             self,
@@ -403,9 +394,11 @@ class VibronicHamiltonian(Shown):
     def headline(self) -> str:
         """Return states, frames and what is known of them."""
         kind = "complex" if np.iscomplexobj(self.nac) else "real"
-        known = "" if self.is_complete else (
-            f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known"
-        )  # fmt: skip
+        known = (
+            ""
+            if self.is_complete
+            else (f", {self.energy_known.sum()} energies and {self.nac_known.sum()} couplings known")
+        )
         states = f"{self.n_states} states"
         if self.is_degenerate:
             states += f" in {self.n_blocks} degenerate blocks"
@@ -421,9 +414,7 @@ class VibronicHamiltonian(Shown):
                 else ""
             )
         source = "".join(f"\n  {key}: {value}" for key, value in self.provenance.items())
-        return (
-            f"Vibronic Hamiltonian: {self.headline()}\n  states {', '.join(self.state_labels)}{gap}{source}"
-        )
+        return f"Vibronic Hamiltonian: {self.headline()}\n  states {', '.join(self.state_labels)}{gap}{source}"
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the energies against time; returns the axes."""
@@ -442,14 +433,10 @@ class VibronicHamiltonian(Shown):
         offset = 0.5 if self.energy_grid == "midpoint" else 0.0
         rows = np.flatnonzero(self.energy_known)
         columns = {"time": (rows + offset) * self.timestep}
-        return make_table(
-            columns | {name: self.energies[rows, i] for i, name in enumerate(self.state_labels)}, "time"
-        )
+        return make_table(columns | {name: self.energies[rows, i] for i, name in enumerate(self.state_labels)}, "time")
 
 
-def _check_occupations(
-    n_occupied: int | None, multiplicities: tuple[int, ...], labels: tuple[str, ...]
-) -> None:
+def _check_occupations(n_occupied: int | None, multiplicities: tuple[int, ...], labels: tuple[str, ...]) -> None:
     for block in block_slices(multiplicities):
         if n_occupied is not None and block.start < n_occupied < block.stop:
             raise ArgumentError(

@@ -216,9 +216,7 @@ def open_file(path: str | Path) -> Iterator[Any]:
         ) from error
     with file:
         if get_attribute(file, "format") != FORMAT_NAME:
-            raise InputError(
-                f"File `{name}` is HDF5, but not hopcast's own form. Name its format.", topic="option"
-            )
+            raise InputError(f"File `{name}` is HDF5, but not hopcast's own form. Name its format.", topic="option")
         version = int(get_attribute(file, "format_version") or 0)
         if version > FORMAT_VERSION:
             raise InputError(
@@ -249,9 +247,7 @@ def get_array(group: Any, name: str) -> NDArray[Any]:
         If it is absent.
     """
     if name not in group:
-        raise InputError(
-            f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not. Write it again."
-        )
+        raise InputError(f"File `{group.file.filename}` must hold `{group.name}/{name}`, but does not. Write it again.")
     if group[name].dtype.kind not in "fciub":
         raise InputError(
             f"File `{group.file.filename}` must hold numbers at `{group.name}/{name}`, but holds {group[name].dtype}. It is damaged: write it again."

@@ -16,9 +16,7 @@ ORIGINS = (0, 1)
 """Where codes begin to count: two inputs that begin at one of these each begin with the same frame."""
 
 
-def check_same_frames(
-    trajectory: Trajectory, hamiltonian: VibronicHamiltonian, name: str = "the trajectory"
-) -> None:
+def check_same_frames(trajectory: Trajectory, hamiltonian: VibronicHamiltonian, name: str = "the trajectory") -> None:
     """Refuse a trajectory and a Hamiltonian that do not belong together.
 
     Parameters
@@ -38,9 +36,7 @@ def check_same_frames(
         raise InputError(finding)
 
 
-def frames_differ(
-    trajectory: Trajectory, hamiltonian: VibronicHamiltonian, name: str = "the trajectory"
-) -> str:
+def frames_differ(trajectory: Trajectory, hamiltonian: VibronicHamiltonian, name: str = "the trajectory") -> str:
     """Return why a trajectory and a Hamiltonian do not hold the same frames and how to cut which, or an empty string.
 
     Where both carry numbers that count evenly, these decide; counts that begin at 0 and at 1 begin with the same frame. Else only the
@@ -88,9 +84,7 @@ def frames_differ(
     )
 
 
-def in_one_count(
-    one: NDArray[np.int64], other: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def in_one_count(one: NDArray[np.int64], other: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of frames of two inputs in one count, as `frames_differ` compares them; broken counts as they are."""
     first, second = _count(one), _count(other)
     if first is None or second is None:

@@ -59,9 +59,7 @@ def check_file(
     if target.is_dir():
         raise OutputError(f"`{target}` must be a file to write, but is a folder. Choose another name.")
     if not target.is_file():
-        raise OutputError(
-            f"`{target}` must be a file to write, but is a device or a pipe. Choose another name."
-        )
+        raise OutputError(f"`{target}` must be a file to write, but is a device or a pipe. Choose another name.")
     for source in _existing(inputs):
         inside = source.is_dir() and source.resolve() in target.resolve().parents
         if target.samefile(source) or (inside and target.suffix.lower() not in NEVER_READ):
@@ -104,9 +102,7 @@ def check_folder(
                 f"Folder `{target}` holds what is read here (`{source}`), and its files would be lost. Choose another folder."
             )
     if not overwrite and any(target.iterdir()):
-        raise OutputError(
-            f"`{target}` exists and is not empty. Choose another name{f', or {leave}' if leave else ''}."
-        )
+        raise OutputError(f"`{target}` exists and is not empty. Choose another name{f', or {leave}' if leave else ''}.")
 
 
 def _exists(target: Path) -> bool:

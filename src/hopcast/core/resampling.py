@@ -153,7 +153,5 @@ def memory_widening(series: Floats, block: int) -> float:
     if block < 1 or 4 * block > n:
         return 1.0
     sums = np.cumsum(np.concatenate([[0.0], series, series[: 2 * block]]))
-    short, long = (
-        float(np.var(sums[length : length + n] - sums[:n])) / length for length in (block, 2 * block)
-    )
+    short, long = (float(np.var(sums[length : length + n] - sums[:n])) / length for length in (block, 2 * block))
     return float(np.sqrt(np.clip(2.0 * long / short - 1.0, 1.0, 4.0))) if short > 0 else 1.0

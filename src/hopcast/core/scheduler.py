@@ -41,9 +41,25 @@ _KEEP_MEMORY = {
 _INSTALL = 'Schedulers need Dask: install it with `pip install "hopcast[dask]"`.'
 # what `open_scheduler` decides itself, and old names that Dask-Jobqueue warns about
 _NOT_OPTIONS = {
-    "self", "n_workers", "job_cls", "loop", "asynchronous", "silence_logs", "scheduler", "scheduler_cls", "security",
-    "config_name", "name", "job_kwargs", "base_class_kwargs", "extra", "env_extra", "header_skip", "job_extra", "project",
-}  # fmt: skip
+    "self",
+    "n_workers",
+    "job_cls",
+    "loop",
+    "asynchronous",
+    "silence_logs",
+    "scheduler",
+    "scheduler_cls",
+    "security",
+    "config_name",
+    "name",
+    "job_kwargs",
+    "base_class_kwargs",
+    "extra",
+    "env_extra",
+    "header_skip",
+    "job_extra",
+    "project",
+}
 
 
 class SchedulerError(HopcastError, ConnectionError):
@@ -154,11 +170,7 @@ class Scheduler:
 
 @contextmanager
 def open_scheduler(
-    address: str,
-    *,
-    options_file: str | Path | None = None,
-    workers: int | None = None,
-    patience: float = PATIENCE,
+    address: str, *, options_file: str | Path | None = None, workers: int | None = None, patience: float = PATIENCE
 ) -> Iterator[Scheduler]:
     """Connect to a Dask scheduler, or start one, for as long as the context lasts.
 
@@ -215,10 +227,13 @@ def open_scheduler(
         if address == "local":
             target = stack.enter_context(
                 LocalCluster(
-                    n_workers=resolve_workers(workers), threads_per_worker=1, processes=True, dashboard_address=":0",
+                    n_workers=resolve_workers(workers),
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=":0",
                     silence_logs=logging.CRITICAL,
                 )
-            )  # fmt: skip
+            )
         elif address == "slurm":
             target = stack.enter_context(slurm_cluster(options_file))
             n_workers = 1 if workers is None else resolve_workers(workers)
@@ -274,10 +289,7 @@ def slurm_cluster(options_file: str | Path | None) -> Any:
             raise ConfigError(
                 f"File `{name}` has the unknown key `{key}` for the scheduler slurm.{nearest(key, known)}"
             )
-    for key, kind, words in (
-        ("cores", int, "the cores of a job"),
-        ("memory", str, 'the memory of a job, like "8GB"'),
-    ):
+    for key, kind, words in (("cores", int, "the cores of a job"), ("memory", str, 'the memory of a job, like "8GB"')):
         if not isinstance(options.get(key), kind):
             found = f"it is {options[key]!r}" if key in options else "does not"
             raise ConfigError(f"File `{name}` must have the key `{key}`, {words}, but {found}.")

@@ -40,9 +40,7 @@ def make_table(columns: Mapping[str, Any], index: str) -> Any:
     try:
         import pandas
     except ImportError:
-        raise InputError(
-            "Tables need pandas, which is not installed. Type: pip install 'hopcast[tables]'"
-        ) from None
+        raise InputError("Tables need pandas, which is not installed. Type: pip install 'hopcast[tables]'") from None
     return pandas.DataFrame(dict(columns)).set_index(index)
 
 

@@ -62,12 +62,7 @@ class Trajectory(Shown):
 
     def __post_init__(self) -> None:
         positions = _as_float(self.positions)
-        if (
-            positions.ndim != 3
-            or positions.shape[2] != 3
-            or positions.shape[0] == 0
-            or positions.shape[1] == 0
-        ):
+        if positions.ndim != 3 or positions.shape[2] != 3 or positions.shape[0] == 0 or positions.shape[1] == 0:
             raise ArgumentError(
                 f"Argument `positions` must have the shape [n_frames, n_atoms, 3], but has {positions.shape}."
             )
@@ -92,9 +87,7 @@ class Trajectory(Shown):
                 "vectors are zero, linearly dependent or not finite. Give the cell, or set `pbc` to False."
             )
         if not (np.isfinite(self.timestep) and self.timestep > 0):
-            raise ArgumentError(
-                f"Argument `timestep` must be a positive number of fs, but is {self.timestep}."
-            )
+            raise ArgumentError(f"Argument `timestep` must be a positive number of fs, but is {self.timestep}.")
         velocities = self.velocities
         if velocities is not None:
             velocities = _as_float(velocities)
@@ -113,10 +106,15 @@ class Trajectory(Shown):
                     f"{energies.shape})."
                 )
         for name, value in (
-            ("positions", positions), ("cell", cell), ("numbers", numbers), ("velocities", velocities), ("pbc", pbc),
-            ("timestep", float(self.timestep)), ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_frames)),
+            ("positions", positions),
+            ("cell", cell),
+            ("numbers", numbers),
+            ("velocities", velocities),
+            ("pbc", pbc),
+            ("timestep", float(self.timestep)),
+            ("frame_numbers", checked_frame_numbers(self.frame_numbers, n_frames)),
             ("potential_energies", energies),
-        ):  # fmt: skip
+        ):
             object.__setattr__(self, name, value)
 
     @property
@@ -196,9 +194,7 @@ class Trajectory(Shown):
             raise ArgumentError("A trajectory is indexed by a slice of frames, e.g. `trajectory[:100]`.")
         stride = frames.step or 1
         if stride < 0:
-            raise ArgumentError(
-                f"A slice of a trajectory must run forward in time, but its step is {stride}."
-            )
+            raise ArgumentError(f"A slice of a trajectory must run forward in time, but its step is {stride}.")
         return self._taken(frames, self.timestep * stride)
 
     def take(self, frames: ArrayLike) -> Trajectory:

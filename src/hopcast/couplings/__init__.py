@@ -18,6 +18,13 @@ from hopcast.couplings.diagnosis import Crossing, OverlapDiagnosis, diagnose_ove
 from hopcast.couplings.log import StepLog, coupling_log, log_to_csv, summary
 
 __all__ = [
-    "DERIVED", "Crossing", "OverlapDiagnosis", "StepLog", "coupling_log", "derive_couplings", "diagnose_overlaps", "log_to_csv",
+    "DERIVED",
+    "Crossing",
+    "OverlapDiagnosis",
+    "StepLog",
+    "coupling_log",
+    "derive_couplings",
+    "diagnose_overlaps",
+    "log_to_csv",
     "summary",
-]  # fmt: skip
+]

@@ -12,13 +12,7 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.couplings.derivative import difference, has_logarithm, orthonormalised, unitary_logarithm
-from hopcast.couplings.phases import (
-    accumulate_phases,
-    align_degenerate,
-    apply_phases,
-    consistent_gauge,
-    step_phases,
-)
+from hopcast.couplings.phases import accumulate_phases, align_degenerate, apply_phases, consistent_gauge, step_phases
 from hopcast.couplings.tracking import reordered, tracked_order
 
 TRACKINGS = ("energy", "trivial")

@@ -95,11 +95,7 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     for step, partner in match_weights(weights).items():
         moved = np.flatnonzero(partner != np.arange(len(partner)))
         crossings.append(
-            Crossing(
-                int(steps[step]),
-                tuple(labels[block] for block in moved),
-                float(np.sqrt(kept[step, moved].min())),
-            )
+            Crossing(int(steps[step]), tuple(labels[block] for block in moved), float(np.sqrt(kept[step, moved].min())))
         )
     norms = kept_norms(np.sqrt(weights.sum(axis=2)), steps)
     before = after = None
@@ -107,8 +103,7 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
     if occupied is not None and 0 < occupied < hamiltonian.n_states:
         edge = next(number for number, block in enumerate(blocks) if block.start == occupied)
         before, after = (
-            _lag_one(steps, _edge_coupling(s, blocks[edge - 1], blocks[edge]))
-            for s in (overlaps, gauge.overlaps)
+            _lag_one(steps, _edge_coupling(s, blocks[edge - 1], blocks[edge])) for s in (overlaps, gauge.overlaps)
         )
     return OverlapDiagnosis(
         n_steps=len(overlaps),
@@ -116,9 +111,7 @@ def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:
         flips=int(gauge.turned.any(axis=1).sum()),
         crossings=tuple(crossings),
         weak=int((kept < WEAK_DIAGONAL).any(axis=1).sum()),
-        doubtful=tuple(
-            int(step) for step in np.flatnonzero(np.abs(np.abs(angles) - np.pi).min(axis=1) < 1e-3)
-        ),
+        doubtful=tuple(int(step) for step in np.flatnonzero(np.abs(np.abs(angles) - np.pi).min(axis=1) < 1e-3)),
         leaking={labels[block]: float(norms[block]) for block in np.flatnonzero(norms < LEAK_THRESHOLD)},
         autocorrelation_raw=before,
         autocorrelation=after,

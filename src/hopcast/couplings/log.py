@@ -122,9 +122,7 @@ def log_to_csv(log: tuple[StepLog, ...], *, first: int = 0, timestep: float | No
     lines = ["step,frame,time_fs,deviation,swapped,moved,turned,negative,weak,derivative,doubtful"]
     for entry in log:
         time = "" if timestep is None else f"{(entry.step + 0.5) * timestep:.10g}"
-        states = ",".join(
-            " ".join(part) for part in (entry.swapped, entry.moved, entry.turned, entry.negative)
-        )
+        states = ",".join(" ".join(part) for part in (entry.swapped, entry.moved, entry.turned, entry.negative))
         lines.append(
             f"{entry.step},{first + entry.step},{time},{entry.deviation:.3e},{states},{int(entry.weak)},{entry.derivative},"
             f"{int(entry.doubtful)}"
@@ -141,7 +139,10 @@ def summary(log: tuple[StepLog, ...]) -> str:
     doubtful = sum(entry.doubtful for entry in log)
     largest = max((entry.deviation for entry in log), default=0.0)
     parts = [
-        f"signs turned at {turned} of {count} steps", f"states swap at {swapped}", f"labels out of the order of energy at {moved}",
-        f"rotation not determined at {doubtful}", f"S deviates from unitary by up to {largest:.2g}",
-    ]  # fmt: skip
+        f"signs turned at {turned} of {count} steps",
+        f"states swap at {swapped}",
+        f"labels out of the order of energy at {moved}",
+        f"rotation not determined at {doubtful}",
+        f"S deviates from unitary by up to {largest:.2g}",
+    ]
     return ", ".join(parts) + "."

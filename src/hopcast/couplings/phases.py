@@ -98,8 +98,7 @@ def parallel_rotations(overlaps: NDArray[Any], groups: Sequence[Sequence[int]]) 
     """Return the rotation of each group at each frame that `align_degenerate` applies [n_frames, m, m]."""
     index = [np.asarray(group) for group in groups]
     kept = np.stack(
-        [(np.abs(overlaps[:, each[:, None], each]) ** 2).sum(axis=(1, 2)) / each.size for each in index],
-        axis=1,
+        [(np.abs(overlaps[:, each[:, None], each]) ** 2).sum(axis=(1, 2)) / each.size for each in index], axis=1
     )
     weak = (kept < WEAK_DIAGONAL).any(axis=1)
     steady = np.array(overlaps)
@@ -163,19 +162,11 @@ def consistent_gauge(overlaps: NDArray[Any], blocks: Sequence[slice]) -> Gauge:
     if len(blocks) == overlaps.shape[1]:
         phases = step_phases(overlaps)
         followed = accumulate_phases(phases)
-        return Gauge(
-            apply_phases(overlaps, followed),
-            np.abs(phases - 1.0) > 1e-8,
-            np.abs(followed[1:] - 1.0) > 1e-8,
-        )
+        return Gauge(apply_phases(overlaps, followed), np.abs(phases - 1.0) > 1e-8, np.abs(followed[1:] - 1.0) > 1e-8)
     # the polar factor of a block of one is its phase: nothing is left to make consistent
     groups = [list(range(block.start, block.stop)) for block in blocks]
     rotations = parallel_rotations(overlaps, groups)
-    away = np.stack(
-        [np.abs(turn - np.eye(turn.shape[1])).max(axis=(1, 2)) > 1e-8 for turn in rotations], axis=1
-    )
+    away = np.stack([np.abs(turn - np.eye(turn.shape[1])).max(axis=(1, 2)) > 1e-8 for turn in rotations], axis=1)
     steps = [turn[1:] @ turn[:-1].conj().swapaxes(1, 2) for turn in rotations]
-    turned = np.stack(
-        [np.abs(step - np.eye(step.shape[1])).max(axis=(1, 2)) > 1e-8 for step in steps], axis=1
-    )
+    turned = np.stack([np.abs(step - np.eye(step.shape[1])).max(axis=(1, 2)) > 1e-8 for step in steps], axis=1)
     return Gauge(rotate_groups(overlaps, groups, rotations), turned, away[1:])

@@ -54,10 +54,7 @@ def load(name: str) -> Dataset:
         If there is no data set of this name.
     """
     check_choice("name", name, DATASETS)
-    with (
-        resources.as_file(resources.files("hopcast.datasets") / f"{name}.h5") as path,
-        hdf5.open_file(path) as file,
-    ):
+    with resources.as_file(resources.files("hopcast.datasets") / f"{name}.h5") as path, hdf5.open_file(path) as file:
         trajectory = get_trajectory(file["trajectory"])
         raw = get_hamiltonian(file["hamiltonian"])
         description = str(file.attrs["description"])

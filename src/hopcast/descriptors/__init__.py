@@ -59,6 +59,15 @@ from hopcast.descriptors.structure import Bond, StructuralNumbers
 from hopcast.descriptors.symmetry_functions import SymmetryFunctions
 
 __all__ = [
-    "Bond", "RadialFunctions", "Shells", "StructuralNumbers", "SymmetryFunctions", "element_columns", "find_shells",
-    "flatten", "midpoint_functions", "pool_elements", "take_frames",
-]  # fmt: skip
+    "Bond",
+    "RadialFunctions",
+    "Shells",
+    "StructuralNumbers",
+    "SymmetryFunctions",
+    "element_columns",
+    "find_shells",
+    "flatten",
+    "midpoint_functions",
+    "pool_elements",
+    "take_frames",
+]

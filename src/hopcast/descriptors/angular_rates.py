@@ -127,15 +127,7 @@ def factored_rates(
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
 def _offset_rates(
-    blocks: int,
-    offset: int,
-    share: float,
-    factor: float,
-    s: int,
-    n_r: int,
-    work: Any,
-    weights: Any,
-    sums: Any,
+    blocks: int, offset: int, share: float, factor: float, s: int, n_r: int, work: Any, weights: Any, sums: Any
 ) -> None:  # pragma: no cover - compiled
     x, y, z, u = work[UX], work[UY], work[UZ], work[U]
     dx, dy, dz, du = work[VX], work[VY], work[VZ], work[DU]

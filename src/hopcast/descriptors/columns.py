@@ -19,9 +19,7 @@ def flatten(G: NDArray[np.float64]) -> NDArray[np.float64]:
         If `G` has not three axes.
     """
     if G.ndim != 3:
-        raise InputError(
-            f"Argument `G` must have the shape [n_frames, n_atoms, n_functions], but has {G.shape}."
-        )
+        raise InputError(f"Argument `G` must have the shape [n_frames, n_atoms, n_functions], but has {G.shape}.")
     return G.reshape(len(G), -1)
 
 
@@ -53,14 +51,10 @@ def element_columns(
         If `function` is not one of the functions.
     """
     symbols = atoms.symbols if isinstance(atoms, Trajectory) else tuple(atoms)
-    chosen = np.array(
-        [i for i, symbol in enumerate(symbols) if element is None or symbol == element], dtype=np.int64
-    )
+    chosen = np.array([i for i, symbol in enumerate(symbols) if element is None or symbol == element], dtype=np.int64)
     if chosen.size == 0:
         known = ", ".join(dict.fromkeys(symbols))
-        raise InputError(
-            f"Argument `element` must be in the trajectory, but `{element}` is not; it has {known}."
-        )
+        raise InputError(f"Argument `element` must be in the trajectory, but `{element}` is not; it has {known}.")
     if function is not None and not 0 <= function < n_functions:
         raise ConfigError(
             f"Argument `function` must lie between 0 and {n_functions - 1}, the functions of an atom, but is {function}."

@@ -65,9 +65,22 @@ def chunk_functions(
         for i in range(n_atoms):
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
-                    n_bins, place, start, order, candidates, index, near,
-                )  # fmt: skip
+                    i,
+                    wrapped,
+                    wraps,
+                    cells[c],
+                    widths[c],
+                    periodic,
+                    r_cut,
+                    shortest,
+                    n_bins,
+                    place,
+                    start,
+                    order,
+                    candidates,
+                    index,
+                    near,
+                )
                 if n <= capacity:
                     break
                 capacity = 2 * n
@@ -91,14 +104,7 @@ def chunk_functions(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def chunk_counts(
-    positions: Any,
-    cells: Any,
-    inverses: Any,
-    widths: Any,
-    periodic: Any,
-    shortest: bool,
-    r_cut: float,
-    out: Any,
+    positions: Any, cells: Any, inverses: Any, widths: Any, periodic: Any, shortest: bool, r_cut: float, out: Any
 ) -> Any:  # pragma: no cover - compiled
     """Write the number of neighbours of each atom of a chunk of frames to `out`; returns as `chunk_functions`."""
     n_frames, n_atoms, _ = positions.shape
@@ -111,9 +117,22 @@ def chunk_counts(
         bin_frame(wrapped, widths[c], periodic, r_cut, n_bins, place, start, order)
         for i in range(n_atoms):
             n = gather(
-                i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
-                n_bins, place, start, order, candidates, index, near,
-            )  # fmt: skip
+                i,
+                wrapped,
+                wraps,
+                cells[c],
+                widths[c],
+                periodic,
+                r_cut,
+                shortest,
+                n_bins,
+                place,
+                start,
+                order,
+                candidates,
+                index,
+                near,
+            )
             if n < 0:
                 return f, i, -1 - n
             out[f, i] = n

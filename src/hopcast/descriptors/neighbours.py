@@ -76,11 +76,7 @@ def wrap_frame(
     """Write fractional coordinates of one frame, in [0, 1) along periodic directions, and the cells taken off."""
     for i in range(positions.shape[0]):
         for a in range(3):
-            f = (
-                positions[i, 0] * inverse[0, a]
-                + positions[i, 1] * inverse[1, a]
-                + positions[i, 2] * inverse[2, a]
-            )
+            f = positions[i, 0] * inverse[0, a] + positions[i, 1] * inverse[1, a] + positions[i, 2] * inverse[2, a]
             n = math.floor(f) if periodic[a] else 0
             wraps[i, a] = n
             wrapped[i, a] = f - n
@@ -191,9 +187,7 @@ def gather(
     for b0 in range(first[0], last[0] + 1):
         for b1 in range(first[1], last[1] + 1):
             for b2 in range(first[2], last[2] + 1):
-                b = (_around(b0, n_bins[0]) * n_bins[1] + _around(b1, n_bins[1])) * n_bins[2] + _around(
-                    b2, n_bins[2]
-                )
+                b = (_around(b0, n_bins[0]) * n_bins[1] + _around(b1, n_bins[1])) * n_bins[2] + _around(b2, n_bins[2])
                 for slot in range(start[b], start[b + 1]):
                     j = order[slot]
                     if shortest and j == i:
@@ -207,9 +201,8 @@ def gather(
     for slot in range(n_candidates):
         j = candidates[slot]
         found = _images(
-            i, j, wrapped, wraps, cell, reach0, reach1, reach2, periodic, radius, shortest,
-            count, capacity, index, near,
-        )  # fmt: skip
+            i, j, wrapped, wraps, cell, reach0, reach1, reach2, periodic, radius, shortest, count, capacity, index, near
+        )
         if found < 0:
             return -1 - j
         count += found
@@ -332,13 +325,7 @@ def frame_neighbours(
     positions = np.array(trajectory.positions[frame], dtype=np.float64, order="C")
     cell = complete_cells(trajectory.cells()[frame], trajectory.pbc)
     centre, index, near = all_pairs(
-        positions,
-        cell[0],
-        np.linalg.inv(cell[0]),
-        widths(cell)[0],
-        np.array(trajectory.pbc),
-        radius,
-        images == "mic",
+        positions, cell[0], np.linalg.inv(cell[0]), widths(cell)[0], np.array(trajectory.pbc), radius, images == "mic"
     )
     if near.shape[1] == 0 and index.size:
         raise InputError(coincident_message(trajectory, frame, int(centre[0]), int(index[0])))
@@ -360,9 +347,22 @@ def all_pairs(
     capacity = 0
     for i in range(n_atoms):
         count = gather(
-            i, wrapped, wraps, cell, width, periodic, radius, shortest,
-            n_bins, place, start, order, candidates, nothing, no_near,
-        )  # fmt: skip
+            i,
+            wrapped,
+            wraps,
+            cell,
+            width,
+            periodic,
+            radius,
+            shortest,
+            n_bins,
+            place,
+            start,
+            order,
+            candidates,
+            nothing,
+            no_near,
+        )
         if count < 0:
             total[0] = i
             total[1] = -1 - count
@@ -376,9 +376,22 @@ def all_pairs(
     some_near = np.empty((N_ROWS, capacity))
     for i in range(n_atoms):
         count = gather(
-            i, wrapped, wraps, cell, width, periodic, radius, shortest,
-            n_bins, place, start, order, candidates, some, some_near,
-        )  # fmt: skip
+            i,
+            wrapped,
+            wraps,
+            cell,
+            width,
+            periodic,
+            radius,
+            shortest,
+            n_bins,
+            place,
+            start,
+            order,
+            candidates,
+            some,
+            some_near,
+        )
         for k in range(count):
             centre[total[i] + k] = i
             index[total[i] + k] = some[k]

@@ -64,9 +64,7 @@ class RadialFunctions:
 
     def __post_init__(self) -> None:
         if not self.elements or len(set(self.elements)) != len(self.elements):
-            raise ConfigError(
-                f"Argument `elements` must name each element once, but is {list(self.elements)}."
-            )
+            raise ConfigError(f"Argument `elements` must name each element once, but is {list(self.elements)}.")
         centres = tuple(float(r) for r in self.r_s)
         if not centres or not all(math.isfinite(r) and r >= 0 for r in centres):
             raise ConfigError(f"Argument `r_s` must hold distances in Å, but is {list(self.r_s)}.")
@@ -129,9 +127,7 @@ class RadialFunctions:
         """
         return self._run(trajectory, False, workers)
 
-    def transform_derivative(
-        self, trajectory: Trajectory, *, workers: int | None = None
-    ) -> NDArray[np.float64]:
+    def transform_derivative(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.float64]:
         """Return dG/dt per fs from the velocities of the trajectory (or differences of its positions), as `transform`."""
         return self._run(trajectory.with_velocities(), True, workers)
 
@@ -171,9 +167,21 @@ class RadialFunctions:
             if rate:
                 velocities = np.array(trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
             found = _chunk_radial(
-                positions, velocities, cells, inverses, width, cell_velocities, geometry.periodic,
-                self.images == "mic", kind, r_s, self.r_cut, self.eta, rate, out[frames],
-            )  # fmt: skip
+                positions,
+                velocities,
+                cells,
+                inverses,
+                width,
+                cell_velocities,
+                geometry.periodic,
+                self.images == "mic",
+                kind,
+                r_s,
+                self.r_cut,
+                self.eta,
+                rate,
+                out[frames],
+            )
             geometry.check(frames, found)
 
         map_chunks(run, chunk_slices(trajectory.n_frames, frames_per_chunk(trajectory)), workers=workers)
@@ -211,9 +219,22 @@ def _chunk_radial(
         for i in range(n_atoms):
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], widths[c], periodic, r_cut, shortest,
-                    n_bins, place, start, order, candidates, index, near,
-                )  # fmt: skip
+                    i,
+                    wrapped,
+                    wraps,
+                    cells[c],
+                    widths[c],
+                    periodic,
+                    r_cut,
+                    shortest,
+                    n_bins,
+                    place,
+                    start,
+                    order,
+                    candidates,
+                    index,
+                    near,
+                )
                 if n <= capacity:
                     break
                 capacity = 2 * n

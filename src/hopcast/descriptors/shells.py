@@ -110,9 +110,7 @@ def find_shells(trajectory: Trajectory, *, workers: int | None = None) -> Shells
     pairs = [(0, 0)] if like else list(itertools.combinations(indices, 2))
     distance = 0.5 * (nearest + nearest.T)
     if not all(math.isfinite(distance[pair]) for pair in pairs):
-        raise InputError(
-            "R_s needs neighbours, but the trajectory is one isolated atom. Give `r_s` and `theta_s`."
-        )
+        raise InputError("R_s needs neighbours, but the trajectory is one isolated atom. Give `r_s` and `theta_s`.")
     largest = over_frames(trajectory, _angle_chunk, (kind, distance), workers).sum(axis=0)
     angles, labels = [], []
     for a, b in [(0, 0)] if like else list(itertools.permutations(indices, 2)):
@@ -121,16 +119,10 @@ def find_shells(trajectory: Trajectory, *, workers: int | None = None) -> Shells
         shell = f"two {elements[a]} within {SHELL * distance[a, b]:.3g} Å"
         if extended:
             logger.info(
-                "%s: %d of %d centres had fewer than %s; they took the next shell.",
-                label,
-                extended,
-                centres,
-                shell,
+                "%s: %d of %d centres had fewer than %s; they took the next shell.", label, extended, centres, shell
             )
         if missing:
-            logger.info(
-                "%s: %d centres have fewer than two %s at all; left out.", label, missing, elements[a]
-            )
+            logger.info("%s: %d centres have fewer than two %s at all; left out.", label, missing, elements[a])
         if centres:
             angles.append(float(total / centres))
             labels.append(label)
@@ -166,9 +158,7 @@ def over_frames(
                 positions, cells[part], inverses[part], width[part], periodic, radius, False, final, *extra
             )
             if at[0] >= 0:
-                raise InputError(
-                    coincident_message(trajectory, frames.start + int(at[0]), int(at[1]), int(at[2]))
-                )
+                raise InputError(coincident_message(trajectory, frames.start + int(at[0]), int(at[1]), int(at[2])))
             if enough or final:
                 return np.asarray(result)
             radius = min(1.5 * radius, largest)
@@ -207,9 +197,22 @@ def _nearest_chunk(
         for i in range(n_atoms):
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
-                    n_bins, place, start, order, candidates, index, near,
-                )  # fmt: skip
+                    i,
+                    wrapped,
+                    wraps,
+                    cells[c],
+                    width[c],
+                    periodic,
+                    radius,
+                    shortest,
+                    n_bins,
+                    place,
+                    start,
+                    order,
+                    candidates,
+                    index,
+                    near,
+                )
                 if n <= capacity:
                     break
                 capacity = 2 * n
@@ -256,9 +259,22 @@ def _angle_chunk(
             b = kind[i]
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
-                    n_bins, place, start, order, candidates, index, near,
-                )  # fmt: skip
+                    i,
+                    wrapped,
+                    wraps,
+                    cells[c],
+                    width[c],
+                    periodic,
+                    radius,
+                    shortest,
+                    n_bins,
+                    place,
+                    start,
+                    order,
+                    candidates,
+                    index,
+                    near,
+                )
                 if n <= capacity:
                     break
                 capacity = 2 * n

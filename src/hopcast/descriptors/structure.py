@@ -12,16 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, Trajectory
-from hopcast.descriptors.neighbours import (
-    N_ROWS,
-    R,
-    X,
-    bin_frame,
-    frame_buffers,
-    frame_neighbours,
-    gather,
-    wrap_frame,
-)
+from hopcast.descriptors.neighbours import N_ROWS, R, X, bin_frame, frame_buffers, frame_neighbours, gather, wrap_frame
 from hopcast.descriptors.shells import SHELL, find_shells, over_frames
 
 # frames that are looked at to find which atoms are bonded
@@ -79,9 +70,7 @@ class StructuralNumbers:
         """
         looked_at = trajectory[:: max(1, trajectory.n_frames // FRAMES_LOOKED_AT)]
         shells = find_shells(looked_at)
-        distance = {
-            frozenset(label.split("-")): r for label, r in zip(shells.r_s_labels, shells.r_s, strict=True)
-        }
+        distance = {frozenset(label.split("-")): r for label, r in zip(shells.r_s_labels, shells.r_s, strict=True)}
         near = {
             element: min((pair for pair in distance if element in pair), key=lambda pair: distance[pair])
             for element in trajectory.elements
@@ -145,9 +134,7 @@ class StructuralNumbers:
             flat = lengths.reshape(len(lengths), -1)
             columns += [flat.mean(axis=1), flat.std(axis=1), flat.min(axis=1), flat.max(axis=1)]
             if bond.n_bridged >= 2:
-                vectors = nearest_vectors(
-                    trajectory, bond.bridge, bond.centre, bond.n_bridged, workers=workers
-                )
+                vectors = nearest_vectors(trajectory, bond.bridge, bond.centre, bond.n_bridged, workers=workers)
                 reach = np.linalg.norm(vectors, axis=3)
                 units = vectors / reach[..., None]
                 cosines = [
@@ -243,9 +230,22 @@ def _nearest_vectors_chunk(
             i = centres[a]
             while True:
                 n = gather(
-                    i, wrapped, wraps, cells[c], width[c], periodic, radius, shortest,
-                    n_bins, place, start, order, candidates, index, near,
-                )  # fmt: skip
+                    i,
+                    wrapped,
+                    wraps,
+                    cells[c],
+                    width[c],
+                    periodic,
+                    radius,
+                    shortest,
+                    n_bins,
+                    place,
+                    start,
+                    order,
+                    candidates,
+                    index,
+                    near,
+                )
                 if n <= capacity:
                     break
                 capacity = 2 * n

@@ -99,19 +99,18 @@ class SymmetryFunctions:
         check_choice("images", self.images, ("all", "mic"))
         r_s_labels = tuple(self.r_s_labels) or tuple(f"{r:.4g} Å" for r in r_s)
         theta_s_labels = tuple(self.theta_s_labels) or tuple(f"{math.degrees(t):.4g}°" for t in theta_s)
-        for name, labels, values in (
-            ("r_s_labels", r_s_labels, r_s),
-            ("theta_s_labels", theta_s_labels, theta_s),
-        ):
+        for name, labels, values in (("r_s_labels", r_s_labels, r_s), ("theta_s_labels", theta_s_labels, theta_s)):
             if len(labels) != len(values):
-                raise ConfigError(
-                    f"Argument `{name}` must name {len(values)} values, but names {len(labels)}."
-                )
+                raise ConfigError(f"Argument `{name}` must name {len(values)} values, but names {len(labels)}.")
         checked: tuple[tuple[str, Any], ...] = (
-            ("r_s", r_s), ("theta_s", tuple(min(t, math.pi) for t in theta_s)), ("r_cut", float(self.r_cut)),
-            ("eta", float(self.eta)), ("zeta", float(self.zeta)),
-            ("r_s_labels", r_s_labels), ("theta_s_labels", theta_s_labels),
-        )  # fmt: skip
+            ("r_s", r_s),
+            ("theta_s", tuple(min(t, math.pi) for t in theta_s)),
+            ("r_cut", float(self.r_cut)),
+            ("eta", float(self.eta)),
+            ("zeta", float(self.zeta)),
+            ("r_s_labels", r_s_labels),
+            ("theta_s_labels", theta_s_labels),
+        )
         for name, final in checked:
             object.__setattr__(self, name, final)
 
@@ -299,14 +298,7 @@ class SymmetryFunctions:
             geometry.check(
                 frames,
                 chunk_counts(
-                    positions,
-                    cells,
-                    inverses,
-                    width,
-                    geometry.periodic,
-                    self.images == "mic",
-                    self.r_cut,
-                    out[frames],
+                    positions, cells, inverses, width, geometry.periodic, self.images == "mic", self.r_cut, out[frames]
                 ),
             )
 
@@ -366,12 +358,7 @@ class SymmetryFunctions:
         return out
 
     def _chunks(
-        self,
-        trajectory: Trajectory,
-        rate: bool,
-        workers: int | None,
-        chunk_frames: int | None,
-        executor: Mapper | None,
+        self, trajectory: Trajectory, rate: bool, workers: int | None, chunk_frames: int | None, executor: Mapper | None
     ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         if chunk_frames is not None and chunk_frames < 1:
             raise ConfigError(f"Argument `chunk_frames` must be at least 1, but is {chunk_frames}.")
@@ -412,10 +399,23 @@ def _functions_of(
     """Return what the kernel found (coincident atoms) and the functions of some frames."""
     out = np.empty((*part.positions.shape[:2], functions.n_functions))
     found = chunk_functions(
-        part.positions, part.velocities, part.cells, part.inverses, part.widths, part.cell_velocities, periodic,
-        functions.images == "mic", np.array(functions.r_s), np.array(functions.theta_s), functions.r_cut, functions.eta,
-        functions.zeta, functions._is_factored, rate, out,
-    )  # fmt: skip
+        part.positions,
+        part.velocities,
+        part.cells,
+        part.inverses,
+        part.widths,
+        part.cell_velocities,
+        periodic,
+        functions.images == "mic",
+        np.array(functions.r_s),
+        np.array(functions.theta_s),
+        functions.r_cut,
+        functions.eta,
+        functions.zeta,
+        functions._is_factored,
+        rate,
+        out,
+    )
     return found, out
 
 
@@ -436,9 +436,7 @@ class Geometry:
         else:
             self.cell_velocities = np.zeros_like(self.cells)
 
-    def part(
-        self, frames: slice
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def part(self, frames: slice) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Positions and cells of some frames."""
         part = slice(None) if len(self.cells) == 1 else frames
         positions = np.array(self.trajectory.positions[frames], dtype=np.float64, order="C")
@@ -450,9 +448,7 @@ class Geometry:
             return np.empty((0, 0, 3))
         return np.array(self.trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
 
-    def checked(
-        self, frames: slice, found: tuple[int, int, int], values: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def checked(self, frames: slice, found: tuple[int, int, int], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values unless a kernel found two atoms at one place."""
         self.check(frames, found)
         return values

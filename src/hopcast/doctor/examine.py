@@ -21,9 +21,22 @@ from hopcast.doctor.verdict import Diagnosis, Verdict
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function
 
 CHECKS: tuple[Callable[[VibronicHamiltonian, Context], Verdict], ...] = (
-    scales.units, signs.phases, signs.flips, signs.autocorrelation, states.swaps, states.spikes, scales.closed_gap, seams.frames,
-    seams.missing_energies, seams.numbering_of_states, scales.gap_drift, scales.length, scales.dephasing, scales.decay, scales.substeps,
-)  # fmt: skip
+    scales.units,
+    signs.phases,
+    signs.flips,
+    signs.autocorrelation,
+    states.swaps,
+    states.spikes,
+    scales.closed_gap,
+    seams.frames,
+    seams.missing_energies,
+    seams.numbering_of_states,
+    scales.gap_drift,
+    scales.length,
+    scales.dephasing,
+    scales.decay,
+    scales.substeps,
+)
 
 
 def check(
@@ -81,18 +94,16 @@ def check(
             verdicts.append(each(raw if each is signs.phases else usable, context))
         names.append(given)
         series |= {
-            "gap": usable.gap(pair), "coupling": np.abs(usable.coupling(pair)), "timestep": np.array(usable.timestep),
-        }  # fmt: skip
+            "gap": usable.gap(pair),
+            "coupling": np.abs(usable.coupling(pair)),
+            "timestep": np.array(usable.timestep),
+        }
     if trajectory is not None:
         for look in nuclei.CHECKS:
             verdicts.append(look(trajectory))
+        verdicts.append(seams.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64)))
         verdicts.append(
-            seams.numbering(None if frame_numbers is None else np.asarray(frame_numbers, dtype=np.int64))
-        )
-        verdicts.append(
-            nuclei.potential_energy(
-                None if potential_energies is None else np.asarray(potential_energies, dtype=float)
-            )
+            nuclei.potential_energy(None if potential_energies is None else np.asarray(potential_energies, dtype=float))
         )
         names.append(repr(trajectory))
         if trajectory.n_frames >= 3:

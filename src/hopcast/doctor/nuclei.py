@@ -38,9 +38,13 @@ def wraps(trajectory: Trajectory) -> Verdict:
     evidence = {"jumps": float(len(jumps))}
     if len(jumps):
         return Verdict(
-            "wrap jumps", "bad", f"Atoms jump across the cell {len(jumps)} times (first atom {int(jumps[0, 1])}).",
-            "Coordinates were wrapped into the cell. Read the source anew: readers unwrap unless told otherwise.", evidence, at(np.unique(jumps[:, 0] + 1)),
-        )  # fmt: skip
+            "wrap jumps",
+            "bad",
+            f"Atoms jump across the cell {len(jumps)} times (first atom {int(jumps[0, 1])}).",
+            "Coordinates were wrapped into the cell. Read the source anew: readers unwrap unless told otherwise.",
+            evidence,
+            at(np.unique(jumps[:, 0] + 1)),
+        )
     return Verdict("wrap jumps", "good", "No atom jumps across the cell.", "", evidence)
 
 
@@ -56,12 +60,14 @@ def order(trajectory: Trajectory) -> Verdict:
     if suspects:
         atoms = np.flatnonzero(far[suspects[0]])
         return Verdict(
-            "order of atoms", "bad", f"Atoms {', '.join(str(a) for a in atoms[:6])} take each other's places at frame {suspects[0] + 1}: their order changes.",
-            "Sort the atoms alike in all frames (restarts and supercell tools reorder them).", evidence, at(np.array(suspects) + 1),
-        )  # fmt: skip
-    return Verdict(
-        "order of atoms", "good", f"Every atom moves by about {typical:.2g} Å a frame.", "", evidence
-    )
+            "order of atoms",
+            "bad",
+            f"Atoms {', '.join(str(a) for a in atoms[:6])} take each other's places at frame {suspects[0] + 1}: their order changes.",
+            "Sort the atoms alike in all frames (restarts and supercell tools reorder them).",
+            evidence,
+            at(np.array(suspects) + 1),
+        )
+    return Verdict("order of atoms", "good", f"Every atom moves by about {typical:.2g} Å a frame.", "", evidence)
 
 
 def _exchanged(trajectory: Trajectory, step: int, far: NDArray[np.bool_], typical: float) -> bool:
@@ -110,9 +116,13 @@ def duplicates(trajectory: Trajectory) -> Verdict:
     if len(same) and np.any(places != places[0]):
         earlier = int(np.argmax(np.abs(places - places[same[0]]).reshape(len(places), -1).max(axis=1) < 1e-5))
         return Verdict(
-            "duplicate geometries", "bad", f"{len(same)} frames have exactly the positions of an earlier frame ({same[0]} those of {earlier}).",
-            "Remove repeated frames: restarts write the last frames twice.", {"repeated": float(len(same))}, at(same),
-        )  # fmt: skip
+            "duplicate geometries",
+            "bad",
+            f"{len(same)} frames have exactly the positions of an earlier frame ({same[0]} those of {earlier}).",
+            "Remove repeated frames: restarts write the last frames twice.",
+            {"repeated": float(len(same))},
+            at(same),
+        )
     return Verdict("duplicate geometries", "good", "No frame is repeated.")
 
 
@@ -125,10 +135,14 @@ def missing(trajectory: Trajectory) -> Verdict:
     seams = long_steps(length)
     if len(seams):
         return Verdict(
-            name, "bad", f"{len(seams)} steps go up to {length[seams].max() / np.median(length):.2g} times as far as the typical one, all atoms together (the "
+            name,
+            "bad",
+            f"{len(seams)} steps go up to {length[seams].max() / np.median(length):.2g} times as far as the typical one, all atoms together (the "
             f"first from frame {seams[0]} to {seams[0] + 1}): frames are missing, or runs are joined that do not continue each other.",
-            "Add the missing frames, or cut the data there.", {"typical_step_A": float(np.median(length))}, at(seams),
-        )  # fmt: skip
+            "Add the missing frames, or cut the data there.",
+            {"typical_step_A": float(np.median(length))},
+            at(seams),
+        )
     found = missing_of(trajectory.positions, "positions")
     return Verdict(name, found.level, found.finding, found.fix, found.evidence, found.frames)
 
@@ -172,14 +186,8 @@ def freedom(trajectory: Trajectory) -> int:
     inertia = np.einsum("a,tax,tax->t", m, arms, arms)[:, None, None] * np.eye(3) - np.einsum(
         "a,tax,tay->txy", m, arms, arms
     )
-    axes = (
-        3
-        if float(np.linalg.eigvalsh(inertia[0])[0]) > 1e-3 * float(np.linalg.eigvalsh(inertia[0])[-1])
-        else 2
-    )
-    spin = 0.5 * np.einsum(
-        "tx,txy,ty->t", turning, np.linalg.pinv(inertia, rcond=1e-6, hermitian=True), turning
-    )
+    axes = 3 if float(np.linalg.eigvalsh(inertia[0])[0]) > 1e-3 * float(np.linalg.eigvalsh(inertia[0])[-1]) else 2
+    spin = 0.5 * np.einsum("tx,txy,ty->t", turning, np.linalg.pinv(inertia, rcond=1e-6, hermitian=True), turning)
     if float(spin.mean()) < 0.1 * axes / max(3 * n, 1) * kinetic:
         free -= axes
     return max(free, 1)
@@ -196,10 +204,7 @@ def temperature(trajectory: Trajectory) -> Verdict:
     # neighbouring frames are not independent: errors from blocks of a third's fifths
     blocks = (
         np.concatenate(
-            [
-                part.reshape(5, -1).mean(axis=1)
-                for part in (values[: third // 5 * 5], values[-(third // 5 * 5) :])
-            ]
+            [part.reshape(5, -1).mean(axis=1) for part in (values[: third // 5 * 5], values[-(third // 5 * 5) :])]
         )
         if third >= 5
         else values
@@ -209,14 +214,20 @@ def temperature(trajectory: Trajectory) -> Verdict:
     low, high = TEMPERATURES
     if not low <= mean <= high:
         return Verdict(
-            "temperature", "bad", f"The mean temperature is {mean:.3g} K.",
-            "Check the time step and the unit of the velocities (CP2K prints atomic units).", evidence,
-        )  # fmt: skip
+            "temperature",
+            "bad",
+            f"The mean temperature is {mean:.3g} K.",
+            "Check the time step and the unit of the velocities (CP2K prints atomic units).",
+            evidence,
+        )
     if abs(shift) > MAX_DRIFT * mean and abs(shift) > 4 * error:
         return Verdict(
-            "temperature", "bad", f"The temperature drifts by {shift:.3g} K around {mean:.3g} K.",
-            "Use the equilibrated part, or a thermostat that holds.", evidence,
-        )  # fmt: skip
+            "temperature",
+            "bad",
+            f"The temperature drifts by {shift:.3g} K around {mean:.3g} K.",
+            "Use the equilibrated part, or a thermostat that holds.",
+            evidence,
+        )
     return Verdict("temperature", "good", f"{mean:.3g} K, shift {shift:.3g} K.", "", evidence)
 
 
@@ -230,30 +241,29 @@ def timestep(trajectory: Trajectory) -> Verdict:
     given = trajectory.velocities[1:-1]
     power = float((given * given).sum())
     if power == 0:
-        return Verdict(
-            "time step of velocities", "bad", "All velocities are zero.", "Leave them out, or print them."
-        )
+        return Verdict("time step of velocities", "bad", "All velocities are zero.", "Leave them out, or print them.")
     slope = float((difference * given).sum()) / power
     noise = float(((difference - slope * given) ** 2).sum()) / max(float((difference**2).sum()), 1e-300)
     evidence = {"ratio": slope, "unexplained": noise, "implied_timestep_fs": trajectory.timestep * slope}
     if noise > 0.5:
         return Verdict(
-            "time step of velocities", "bad", f"Velocities do not follow the positions ({noise:.0%} of the motion is not theirs).",
-            "Check that velocities and positions are of the same frames and atoms.", evidence,
-        )  # fmt: skip
+            "time step of velocities",
+            "bad",
+            f"Velocities do not follow the positions ({noise:.0%} of the motion is not theirs).",
+            "Check that velocities and positions are of the same frames and atoms.",
+            evidence,
+        )
     if abs(slope - 1) > 0.15:
         return Verdict(
-            "time step of velocities", "bad",
+            "time step of velocities",
+            "bad",
             f"Positions move {slope:.3g} times as far a frame as the velocities say: the frames are {trajectory.timestep * slope:.3g} fs apart, not "
             f"{trajectory.timestep:g} fs, or the velocities have another unit.",
-            "Give the time between the frames of the file (the MD step times the stride), and check the unit of the velocities.", evidence,
-        )  # fmt: skip
+            "Give the time between the frames of the file (the MD step times the stride), and check the unit of the velocities.",
+            evidence,
+        )
     return Verdict(
-        "time step of velocities",
-        "good",
-        f"Positions move {slope:.3g} times as far as velocities say.",
-        "",
-        evidence,
+        "time step of velocities", "good", f"Positions move {slope:.3g} times as far as velocities say.", "", evidence
     )
 
 
@@ -264,11 +274,4 @@ def potential_energy(energies: NDArray[np.float64] | None) -> Verdict:
     return drift_of(energies, "potential energy", "The potential energy")
 
 
-CHECKS: tuple[Callable[[Trajectory], Verdict], ...] = (
-    wraps,
-    order,
-    duplicates,
-    missing,
-    temperature,
-    timestep,
-)
+CHECKS: tuple[Callable[[Trajectory], Verdict], ...] = (wraps, order, duplicates, missing, temperature, timestep)

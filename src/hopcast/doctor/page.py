@@ -45,9 +45,7 @@ def render(diagnosis: Diagnosis) -> str:
     ]
     template = Environment(autoescape=True).from_string(_PAGE)
     return template.render(
-        title=diagnosis.title,
-        verdicts=sorted(diagnosis.verdicts, key=lambda v: order[v.level]),
-        figures=drawn,
+        title=diagnosis.title, verdicts=sorted(diagnosis.verdicts, key=lambda v: order[v.level]), figures=drawn
     )
 
 
@@ -69,11 +67,7 @@ def figures(diagnosis: Diagnosis) -> list[tuple[str, Figure]]:
     drawn = []
     panels = [
         ("gap", "Gap (eV)", "Gap along the trajectory; frames named by a verdict are marked."),
-        (
-            "coupling",
-            "|Coupling| (eV)",
-            "Size of the coupling; a jumping line means inconsistent phases or spikes.",
-        ),
+        ("coupling", "|Coupling| (eV)", "Size of the coupling; a jumping line means inconsistent phases or spikes."),
         ("temperature", "Temperature (K)", "Kinetic temperature of the nuclei."),
     ]
     marked = sorted({frame for v in diagnosis.verdicts if v.level in ("bad", "warn") for frame in v.frames})
@@ -85,9 +79,7 @@ def figures(diagnosis: Diagnosis) -> list[tuple[str, Figure]]:
             stride = max(1, len(values) // 4000)
             figure = Figure(figsize=(WIDE, 1.8), layout="constrained")
             axes = figure.subplots()
-            axes.plot(
-                np.arange(len(values))[::stride] * step / 1000, values[::stride], color=AB_INITIO, lw=0.8
-            )
+            axes.plot(np.arange(len(values))[::stride] * step / 1000, values[::stride], color=AB_INITIO, lw=0.8)
             inside = [frame for frame in marked if frame < len(values)]
             if inside and name != "temperature":
                 axes.plot(np.array(inside) * step / 1000, values[inside], "o", ms=4, mfc="none", mec=ALL)

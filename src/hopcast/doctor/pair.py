@@ -41,9 +41,7 @@ class Context:
     dephasing: Dephasing | str
 
 
-def choose_pair(
-    ham: VibronicHamiltonian, pair: tuple[int, int] | None
-) -> tuple[tuple[int, int], bool, Verdict]:
+def choose_pair(ham: VibronicHamiltonian, pair: tuple[int, int] | None) -> tuple[tuple[int, int], bool, Verdict]:
     """Return the pair to judge, whether it is the band gap, and the verdict that says so.
 
     The pair that is given; else the band edges where the number of occupied states is known; else the neighbours with the largest mean gap.
@@ -105,9 +103,7 @@ def _largest_gap(ham: VibronicHamiltonian) -> _Guess:
     gaps = np.diff(means[order])
     largest = int(gaps.argmax())
     following = float(np.delete(gaps, largest).max(initial=0.0))
-    return _Guess(
-        (int(order[largest]), int(order[largest + 1])), float(gaps[largest]), following, largest + 1
-    )
+    return _Guess((int(order[largest]), int(order[largest + 1])), float(gaps[largest]), following, largest + 1)
 
 
 def named(ham: VibronicHamiltonian, pair: tuple[int, int]) -> str:

@@ -48,27 +48,34 @@ def partners(ham: VibronicHamiltonian) -> Verdict | None:
             else f"{missing} do not have one energy like all other pairs, but split at every frame."
         )
         return Verdict(
-            NAME, "bad", finding,
+            NAME,
+            "bad",
+            finding,
             "Look at these single points: time reversal (or another symmetry) was lost, e.g. by magnetic moments, or bands of two k-points are mixed.",
-            evidence, at(frames[lifted]),
-        )  # fmt: skip
+            evidence,
+            at(frames[lifted]),
+        )
     matrices = ham.nac if ham.overlaps is None else ham.overlaps
     if are_copies(matrices, ham.multiplicities):
         return Verdict(
-            NAME, "warn", f"Every state is there twice, and the two never mix: {ham.n_blocks} alpha states and their beta copies (a closed shell).",
-            "Read one spin (`--spin`) or every second state: the results are the same, at a fraction of the cost.", evidence,
-        )  # fmt: skip
+            NAME,
+            "warn",
+            f"Every state is there twice, and the two never mix: {ham.n_blocks} alpha states and their beta copies (a closed shell).",
+            "Read one spin (`--spin`) or every second state: the results are the same, at a fraction of the cost.",
+            evidence,
+        )
     alike = orientation(ham.nac, ham.multiplicities)
     if alike is not None:
         evidence["orientation_from_step_to_step"] = alike
     if alike is not None and alike < COHERENT and ham.overlaps is None:
         return Verdict(
-            NAME, "warn", "The couplings of degenerate states have another basis at every step: only their norms mean something, and these are used.",
-            "Read raw overlaps, from which hopcast aligns the bases; the norms leave out how spins turn between the pairs.", evidence,
-        )  # fmt: skip
-    gaps = np.abs(
-        np.diff(np.stack([energies[:, block].mean(axis=1) for block in ham.blocks], axis=1), axis=1)
-    )
+            NAME,
+            "warn",
+            "The couplings of degenerate states have another basis at every step: only their norms mean something, and these are used.",
+            "Read raw overlaps, from which hopcast aligns the bases; the norms leave out how spins turn between the pairs.",
+            evidence,
+        )
+    gaps = np.abs(np.diff(np.stack([energies[:, block].mean(axis=1) for block in ham.blocks], axis=1), axis=1))
     meeting = gaps <= TOLERANCE
     kinds = _listed(list(ham.block_labels))
     if meeting.any():
@@ -76,13 +83,15 @@ def partners(ham: VibronicHamiltonian) -> Verdict | None:
         names = ham.block_labels
         pairs = [f"{names[i]} and {names[i + 1]}" for i in np.flatnonzero(meeting.any(axis=0))]
         return Verdict(
-            NAME, "warn", f"Degenerate states grow together at {int(evidence['meetings'])} frames (crossings): {_listed(pairs)}. They are followed as "
-            "blocks of their usual size.", "Shorten the time step there if the lifetime depends on them.", evidence,
+            NAME,
+            "warn",
+            f"Degenerate states grow together at {int(evidence['meetings'])} frames (crossings): {_listed(pairs)}. They are followed as "
+            "blocks of their usual size.",
+            "Shorten the time step there if the lifetime depends on them.",
+            evidence,
             at(frames[meeting.any(axis=1)]),
-        )  # fmt: skip
-    finding = (
-        f"{ham.n_states} states are {ham.n_blocks} degenerate blocks ({kinds}), each counted as one state."
-    )
+        )
+    finding = f"{ham.n_states} states are {ham.n_blocks} degenerate blocks ({kinds}), each counted as one state."
     return Verdict(NAME, "good", finding, "", evidence)
 
 
@@ -115,10 +124,13 @@ def _nearly_pairs(energies: NDArray[np.float64]) -> Verdict | None:
         return None
     size = 1e3 * float(np.median(within))
     return Verdict(
-        NAME, "warn", f"The {n} states come two by two, {size:.3g} meV apart in the median: they look like Kramers pairs that are split.",
+        NAME,
+        "warn",
+        f"The {n} states come two by two, {size:.3g} meV apart in the median: they look like Kramers pairs that are split.",
         "At k-points that time reversal leaves as they are (Γ, X, R, ...) pairs have one energy: look for magnetic moments, another k-point, or bands of "
-        "two k-points mixed. If the splitting is meant, nothing.", {"median_splitting_meV": size},
-    )  # fmt: skip
+        "two k-points mixed. If the splitting is meant, nothing.",
+        {"median_splitting_meV": size},
+    )
 
 
 def _copies_apart(ham: VibronicHamiltonian) -> Verdict | None:
@@ -128,6 +140,9 @@ def _copies_apart(ham: VibronicHamiltonian) -> Verdict | None:
     if odd or half < 1 or not np.allclose(known[:, :half], known[:, half:], rtol=0, atol=1e-6):
         return None
     return Verdict(
-        NAME, "bad", f"States {half} to {ham.n_states - 1} are copies of states 0 to {half - 1}: alpha and beta of a closed shell, one after the other.",
-        f"Read one spin (`--spin`), or take the first {half} states.", {"copies": float(half)},
-    )  # fmt: skip
+        NAME,
+        "bad",
+        f"States {half} to {ham.n_states - 1} are copies of states 0 to {half - 1}: alpha and beta of a closed shell, one after the other.",
+        f"Read one spin (`--spin`), or take the first {half} states.",
+        {"copies": float(half)},
+    )

@@ -34,9 +34,7 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
     if context.is_gap and not low <= middle <= high:
         factors = (("Ha", HARTREE), ("Ry", RYDBERG))
         guesses = [name for name, factor in factors if low <= middle * factor <= high]
-        guesses += [
-            f"eV, multiplied by 1 {name}" for name, factor in factors if low <= middle / factor <= high
-        ]
+        guesses += [f"eV, multiplied by 1 {name}" for name, factor in factors if low <= middle / factor <= high]
         likely = f" It would be plausible if the energies were in {' or '.join(guesses)}." if guesses else ""
         finding = f"The gap of {context.names} is {middle:.4g} eV in the median, outside {low:g}-{high:g} eV.{likely}"
         return Verdict("units", "bad", finding, fix, evidence)
@@ -58,9 +56,12 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
             )
         if coupling.any() and evidence["rms_coupling_meV"] < 1e-6:
             return Verdict(
-                "units", "bad", f"The coupling of {context.names} is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little.",
-                "Check the unit of the couplings.", evidence,
-            )  # fmt: skip
+                "units",
+                "bad",
+                f"The coupling of {context.names} is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little.",
+                "Check the unit of the couplings.",
+                evidence,
+            )
         if not coupling.any():
             return Verdict(
                 "units",
@@ -74,11 +75,13 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
             evidence["coupling_against_gap"] = mixing
             if not MIXING_RANGE[0] <= mixing <= MIXING_RANGE[1]:
                 return Verdict(
-                    "units", "warn",
+                    "units",
+                    "warn",
                     f"Couplings and energies do not fit each other: coupling times gap is {mixing:.2g} of hbar times the gap's rate of change, "
                     f"and {MIXING_RANGE[0]:g} to {MIXING_RANGE[1]:g} is plausible (the same motion of the nuclei makes both).",
-                    "Check the units of both, and that they belong to the same states.", evidence,
-                )  # fmt: skip
+                    "Check the units of both, and that they belong to the same states.",
+                    evidence,
+                )
     return Verdict(
         "units",
         "good",
@@ -119,13 +122,14 @@ def closed_gap(ham: VibronicHamiltonian, context: Context) -> Verdict:
     closed = np.flatnonzero(known & (gap <= 0.02))
     if context.is_gap and len(closed):
         return Verdict(
-            "closed gap", "bad", f"The gap of {context.names} closes ({least:.4g} eV at frame {int(np.nanargmin(gap))}).",
+            "closed gap",
+            "bad",
+            f"The gap of {context.names} closes ({least:.4g} eV at frame {int(np.nanargmin(gap))}).",
             "The pair is no two-state problem there: check occupations, the bands chosen and whether states were swapped.",
-            evidence, at(closed),
-        )  # fmt: skip
-    return Verdict(
-        "closed gap", "good", f"The gap of {context.names} stays open (least {least:.4g} eV).", "", evidence
-    )
+            evidence,
+            at(closed),
+        )
+    return Verdict("closed gap", "good", f"The gap of {context.names} stays open (least {least:.4g} eV).", "", evidence)
 
 
 def gap_drift(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -146,22 +150,23 @@ def drift_of(series: NDArray[np.float64], name: str, what: str) -> Verdict:
     evidence = {"shift_meV": 1e3 * shift, "fluctuation_meV": 1e3 * within, "error_meV": 1e3 * error}
     if abs(shift) > 3 * within and abs(shift) <= 4 * error:
         return Verdict(
-            name, "skipped",
+            name,
+            "skipped",
             f"{what} shifts by {1e3 * shift:.3g} meV, with a standard error of {1e3 * error:.3g} meV by its slow motions alone: the data are too "
             "short to tell a drift.",
-            "", evidence,
-        )  # fmt: skip
+            "",
+            evidence,
+        )
     if abs(shift) > 3 * within and abs(shift) > 5e-3:
         return Verdict(
-            name, "bad", f"{what} drifts by {1e3 * shift:.3g} meV, {abs(shift) / max(within, 1e-12):.2g} times its fluctuation.",
-            "Equilibrate longer and use the stationary part: rates need a stationary trajectory.", evidence,
-        )  # fmt: skip
+            name,
+            "bad",
+            f"{what} drifts by {1e3 * shift:.3g} meV, {abs(shift) / max(within, 1e-12):.2g} times its fluctuation.",
+            "Equilibrate longer and use the stationary part: rates need a stationary trajectory.",
+            evidence,
+        )
     return Verdict(
-        name,
-        "good",
-        f"{what} shifts by {1e3 * shift:.3g} meV (fluctuation {1e3 * within:.3g} meV).",
-        "",
-        evidence,
+        name, "good", f"{what} shifts by {1e3 * shift:.3g} meV (fluctuation {1e3 * within:.3g} meV).", "", evidence
     )
 
 
@@ -178,13 +183,20 @@ def length(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"independent_values": independent}
     if independent < FEWEST_VALUES:
         return Verdict(
-            "length", "warn", f"The {len(gap)} frames hold about {independent:.2g} independent values of the gap of {context.names}: an average over them, and a "
+            "length",
+            "warn",
+            f"The {len(gap)} frames hold about {independent:.2g} independent values of the gap of {context.names}: an average over them, and a "
             "lifetime, may be off by far more than the intervals of a run say, which repeat these frames.",
-            "Use a longer trajectory: tens of independent values.", evidence,
-        )  # fmt: skip
+            "Use a longer trajectory: tens of independent values.",
+            evidence,
+        )
     return Verdict(
-        "length", "good", f"The data hold about {independent:.2g} independent values of the gap of {context.names}.", "", evidence
-    )  # fmt: skip
+        "length",
+        "good",
+        f"The data hold about {independent:.2g} independent values of the gap of {context.names}.",
+        "",
+        evidence,
+    )
 
 
 def dephasing(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -197,9 +209,12 @@ def dephasing(ham: VibronicHamiltonian, context: Context) -> Verdict:
     low, high = TAU_RANGE
     if not low <= tau <= high and context.is_gap:
         return Verdict(
-            "dephasing", "bad", f"The dephasing time of {context.names} is {tau:.3g} fs (gap fluctuation {1e3 * found.sigma:.3g} meV), outside {low:g}-{high:g} fs.",
-            "Check the unit of the energies, outliers, and whether the pair is the one that is meant.", evidence,
-        )  # fmt: skip
+            "dephasing",
+            "bad",
+            f"The dephasing time of {context.names} is {tau:.3g} fs (gap fluctuation {1e3 * found.sigma:.3g} meV), outside {low:g}-{high:g} fs.",
+            "Check the unit of the energies, outliers, and whether the pair is the one that is meant.",
+            evidence,
+        )
     return Verdict(
         "dephasing",
         "good",
@@ -221,18 +236,17 @@ def decay(ham: VibronicHamiltonian, context: Context) -> Verdict:
     # a Rabi oscillation between two decoherence events leaves 2 V^2 / gap^2 on the other state
     probability = 2.0 * float((np.abs(coupling) ** 2).mean()) / max(float((gap**2).mean()), 1e-12)
     lifetime = tau / max(min(probability, 1.0), 1e-300)
-    evidence = {
-        "expected_lifetime_ns": lifetime / FS_PER_NS,
-        "tau_fs": tau,
-        "transfer_per_event": probability,
-    }
+    evidence = {"expected_lifetime_ns": lifetime / FS_PER_NS, "tau_fs": tau, "transfer_per_event": probability}
     shown = f"{lifetime / FS_PER_NS:.3g} ns" if lifetime > 1e4 else f"{lifetime:.3g} fs"
     if context.duration is not None and context.duration < 0.1 * lifetime:
         expected = 100 * (1 - np.exp(-context.duration / lifetime))
         return Verdict(
-            "decay", "bad", f"The population will not decay: the expected lifetime of {context.names} is {shown}, and in {context.duration:g} fs only {expected:.2g} % recombine.",
-            "Ask for a longer dynamics (the Hamiltonian is repeated), or fit the rate to the small decay with its error.", evidence,
-        )  # fmt: skip
+            "decay",
+            "bad",
+            f"The population will not decay: the expected lifetime of {context.names} is {shown}, and in {context.duration:g} fs only {expected:.2g} % recombine.",
+            "Ask for a longer dynamics (the Hamiltonian is repeated), or fit the rate to the small decay with its error.",
+            evidence,
+        )
     return Verdict(
         "decay",
         "good",
@@ -250,13 +264,12 @@ def substeps(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"phase_a_step_rad": phase, "substeps_at_least": float(max(1, needed))}
     if phase > np.pi / 2:
         return Verdict(
-            "time step", "warn", f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step, more than a quarter period.",
-            f"Propagate with at least {needed} electronic sub-steps (hopcast does it by itself; set NELM or elec_dt elsewhere).", evidence,
-        )  # fmt: skip
+            "time step",
+            "warn",
+            f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step, more than a quarter period.",
+            f"Propagate with at least {needed} electronic sub-steps (hopcast does it by itself; set NELM or elec_dt elsewhere).",
+            evidence,
+        )
     return Verdict(
-        "time step",
-        "good",
-        f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step.",
-        "",
-        evidence,
+        "time step", "good", f"The phase of the gap of {context.names} turns by {phase:.3g} rad a step.", "", evidence
     )

@@ -28,28 +28,43 @@ def frames(ham: VibronicHamiltonian, context: Context) -> Verdict:
     if len(same) and moving:
         earlier = _first_like(ham.energies, int(same[0]))
         return Verdict(
-            name, "bad", f"{len(same)} frames have exactly the energies of an earlier frame ({same[0]} those of {earlier}).",
-            "Remove the repeated frames (restarts write frames twice) before couplings are calculated.", {**evidence, "repeated": float(len(same))},
+            name,
+            "bad",
+            f"{len(same)} frames have exactly the energies of an earlier frame ({same[0]} those of {earlier}).",
+            "Remove the repeated frames (restarts write frames twice) before couplings are calculated.",
+            {**evidence, "repeated": float(len(same))},
             at(same),
-        )  # fmt: skip
+        )
     if known.all():
         return Verdict(name, "good", "Every frame is known and none is repeated.", "", evidence)
     n_known = int(known.sum())
     if n_known > 0.5 * len(known):
         return Verdict(
-            name, "warn", f"{len(known) - n_known} frames have no energies.",
-            "Calculate them, or forecast them (`hopcast run`).", evidence, at(np.flatnonzero(~known)),
-        )  # fmt: skip
+            name,
+            "warn",
+            f"{len(known) - n_known} frames have no energies.",
+            "Calculate them, or forecast them (`hopcast run`).",
+            evidence,
+            at(np.flatnonzero(~known)),
+        )
     paired = _paired(ham)
     alone = np.flatnonzero(known & ~paired)
     if len(alone):
         return Verdict(
-            name, "warn", f"Of {len(known)} frames {n_known} are computed, {len(alone)} of them without a coupling to the next or the last one.",
-            "Finish the plan (`hopcast compute`, `hopcast harvest`): each frame needs its partner.", evidence, at(alone),
-        )  # fmt: skip
+            name,
+            "warn",
+            f"Of {len(known)} frames {n_known} are computed, {len(alone)} of them without a coupling to the next or the last one.",
+            "Finish the plan (`hopcast compute`, `hopcast harvest`): each frame needs its partner.",
+            evidence,
+            at(alone),
+        )
     return Verdict(
-        name, "good", f"{int(ham.nac_known.sum())} pairs of neighbouring frames are computed, of {len(known)} frames; none is repeated.", "", evidence
-    )  # fmt: skip
+        name,
+        "good",
+        f"{int(ham.nac_known.sum())} pairs of neighbouring frames are computed, of {len(known)} frames; none is repeated.",
+        "",
+        evidence,
+    )
 
 
 def _paired(ham: VibronicHamiltonian) -> NDArray[np.bool_]:
@@ -74,12 +89,14 @@ def missing_energies(ham: VibronicHamiltonian, context: Context) -> Verdict:
     seams = _long_steps(length, LONG_STEP_OF_STATES)
     if len(seams):
         return Verdict(
-            "missing frames", "warn",
+            "missing frames",
+            "warn",
             f"All states together jump {length[seams[0]] / np.median(length):.2g} times as far as they typically do, between frames {seams[0]} and "
             f"{seams[0] + 1}: runs may be joined there, with frames missing between them.",
             "Look whether frames are missing there, and cut the data if so: a coupling across a gap has no meaning.",
-            {"typical_step_meV": 1e3 * float(np.median(length))}, at(seams),
-        )  # fmt: skip
+            {"typical_step_meV": 1e3 * float(np.median(length))},
+            at(seams),
+        )
     return found
 
 
@@ -107,18 +124,24 @@ def numbering(numbers: NDArray[np.int64] | None, name: str = "numbering") -> Ver
         if after < before:
             finding += f": {(before - after) // max(stride, 1) + 1} numbers come twice, as after a restart"
         return Verdict(
-            name, "bad", finding + ".", "Restore the missing frames, or remove those that are repeated.", evidence, at(wrong + 1)
-        )  # fmt: skip
+            name,
+            "bad",
+            finding + ".",
+            "Restore the missing frames, or remove those that are repeated.",
+            evidence,
+            at(wrong + 1),
+        )
     if len(anew):
         ends = ", ".join(f"{numbers[end]} (frame {end})" for end in anew[:5])
         return Verdict(
-            name, "warn", f"Numbers begin anew after {ends}: {len(anew) + 1} runs are joined.",
+            name,
+            "warn",
+            f"Numbers begin anew after {ends}: {len(anew) + 1} runs are joined.",
             "If no check of the frames below finds a seam, time goes on there; else cut the runs apart, or remove what is repeated.",
-            evidence, at(anew + 1),
-        )  # fmt: skip
-    return Verdict(
-        name, "good", f"Frames are numbered {numbers[0]} to {numbers[-1]} without a gap.", "", evidence
-    )
+            evidence,
+            at(anew + 1),
+        )
+    return Verdict(name, "good", f"Frames are numbered {numbers[0]} to {numbers[-1]} without a gap.", "", evidence)
 
 
 def repeated_places(places: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -180,9 +203,7 @@ def missing_of(series: NDArray[np.float64], what: str) -> Verdict:
     expected = 0.5 * (steps[:-2] + steps[2:])
     size = (expected**2).sum(axis=1)
     ratio = (steps[1:-1] * expected).sum(axis=1) / np.where(size > 0, size, np.inf)
-    rest = np.sqrt(
-        ((steps[1:-1] - ratio[:, None] * expected) ** 2).sum(axis=1) / np.where(size > 0, size, np.inf)
-    )
+    rest = np.sqrt(((steps[1:-1] - ratio[:, None] * expected) ** 2).sum(axis=1) / np.where(size > 0, size, np.inf))
     smooth = float(np.median(np.abs(ratio - 1)))
     evidence = {"typical_deviation": smooth}
     if smooth > 0.08 or flat.shape[1] < 6:
@@ -196,7 +217,11 @@ def missing_of(series: NDArray[np.float64], what: str) -> Verdict:
     gaps = np.flatnonzero((ratio > 1.6) & (rest < 0.5)) + 1
     if len(gaps):
         return Verdict(
-            "missing frames", "bad", f"{len(gaps)} steps go {ratio[gaps[0] - 1]:.2g} times as far as those around them: frames are missing.",
-            "Add the missing frames, or cut the data there; a coupling across a gap has no meaning.", evidence, at(gaps),
-        )  # fmt: skip
+            "missing frames",
+            "bad",
+            f"{len(gaps)} steps go {ratio[gaps[0] - 1]:.2g} times as far as those around them: frames are missing.",
+            "Add the missing frames, or cut the data there; a coupling across a gap has no meaning.",
+            evidence,
+            at(gaps),
+        )
     return Verdict("missing frames", "good", f"The {what} move evenly from frame to frame.", "", evidence)

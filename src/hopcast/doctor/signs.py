@@ -29,7 +29,9 @@ def phases(ham: VibronicHamiltonian, context: Context) -> Verdict:
     turned = np.flatnonzero((np.einsum("tii->ti", ham.overlaps).real < 0).any(axis=1))
     finding = f"Raw overlaps change signs at {found.flips} of {found.n_steps} steps ({found.flipped:.0%} of diagonals are negative)."
     if ham.is_degenerate:
-        finding = f"The bases of degenerate states turn at {found.flips} of {found.n_steps} steps, as programs hand them out."
+        finding = (
+            f"The bases of degenerate states turn at {found.flips} of {found.n_steps} steps, as programs hand them out."
+        )
     derived = derive_couplings(ham)
     both = ham.nac_known & derived.nac_known
     if both.any():
@@ -39,24 +41,31 @@ def phases(ham: VibronicHamiltonian, context: Context) -> Verdict:
         evidence["largest_error_of_magnitudes_eV"] = difference
         if difference > 0.05 * scale:
             return Verdict(
-                "phases", "bad", f"{finding} The couplings that came with them are wrong in magnitude too.",
+                "phases",
+                "bad",
+                f"{finding} The couplings that came with them are wrong in magnitude too.",
                 "Derive couplings from the overlaps (`--couplings overlaps`, `hopcast.derive_couplings`), not from S - S^T as it comes.",
-                evidence, at(turned),
-            )  # fmt: skip
-        if ham.provenance.get("couplings", "").startswith(DERIVED) or _same_signs(
-            ham.nac[both], derived.nac[both]
-        ):
-            return Verdict(
-                "phases", "good", f"{finding} The couplings were made with consistent signs.", "", evidence
+                evidence,
+                at(turned),
             )
+        if ham.provenance.get("couplings", "").startswith(DERIVED) or _same_signs(ham.nac[both], derived.nac[both]):
+            return Verdict("phases", "good", f"{finding} The couplings were made with consistent signs.", "", evidence)
         return Verdict(
-            "phases", "bad", f"{finding} The couplings that came with them change signs, too.",
-            "Derive couplings from the overlaps (`--couplings overlaps`, `hopcast.derive_couplings`).", evidence, at(turned),
-        )  # fmt: skip
+            "phases",
+            "bad",
+            f"{finding} The couplings that came with them change signs, too.",
+            "Derive couplings from the overlaps (`--couplings overlaps`, `hopcast.derive_couplings`).",
+            evidence,
+            at(turned),
+        )
     return Verdict(
-        "phases", "warn", f"{finding} `derive_couplings` repairs this.",
-        "Nothing, if couplings are derived by hopcast; other codes must correct the phases first.", evidence, at(turned),
-    )  # fmt: skip
+        "phases",
+        "warn",
+        f"{finding} `derive_couplings` repairs this.",
+        "Nothing, if couplings are derived by hopcast; other codes must correct the phases first.",
+        evidence,
+        at(turned),
+    )
 
 
 def _same_signs(one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -84,10 +93,13 @@ def flips(ham: VibronicHamiltonian, context: Context) -> Verdict:
         first = min(found)
         names = " and ".join(f"{i}-{j}" for i, j in [pair for pair in pairs if first in hits[pair]][:4])
         return Verdict(
-            "flips", "bad", f"Couplings turn their sign at {len(found)} steps while their size goes on smoothly (first at step {first}: states {names}).",
+            "flips",
+            "bad",
+            f"Couplings turn their sign at {len(found)} steps while their size goes on smoothly (first at step {first}: states {names}).",
             "Make the phases consistent: derive couplings from raw overlaps; without overlaps the signs cannot be repaired safely.",
-            evidence, at(np.array(sorted(found))),
-        )  # fmt: skip
+            evidence,
+            at(np.array(sorted(found))),
+        )
     return Verdict("flips", "good", "No coupling jumps to its negative.", "", evidence)
 
 
@@ -118,9 +130,7 @@ def _flips(series: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def crossing_steps(ham: VibronicHamiltonian) -> set[int]:
     """Return the steps at and beside which some state turns by more than an eighth of pi: couplings peak there by nature."""
-    rotation = (
-        np.abs(np.where(ham.nac_known[:, None, None], ham.nac, 0.0)).max(axis=(1, 2)) * ham.timestep / HBAR
-    )
+    rotation = np.abs(np.where(ham.nac_known[:, None, None], ham.nac, 0.0)).max(axis=(1, 2)) * ham.timestep / HBAR
     steps = np.flatnonzero(rotation > np.pi / 8)
     return {int(step) + offset for step in steps for offset in (-2, -1, 0, 1, 2)}
 
@@ -134,9 +144,12 @@ def autocorrelation(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"lag_1": value}
     if value < LEAST_AUTOCORRELATION and ham.timestep <= SHORT_STEP:
         return Verdict(
-            "autocorrelation", "bad", f"The coupling of {context.names} has a lag-1 autocorrelation of {value:.2f} at {ham.timestep:g} fs: nuclei do not move so fast.",
-            "Its signs are random, or frames are shuffled: derive it from phase-corrected overlaps.", evidence,
-        )  # fmt: skip
+            "autocorrelation",
+            "bad",
+            f"The coupling of {context.names} has a lag-1 autocorrelation of {value:.2f} at {ham.timestep:g} fs: nuclei do not move so fast.",
+            "Its signs are random, or frames are shuffled: derive it from phase-corrected overlaps.",
+            evidence,
+        )
     return Verdict(
         "autocorrelation",
         "good",

@@ -21,31 +21,32 @@ def swaps(ham: VibronicHamiltonian, context: Context) -> Verdict:
     evidence = {"frames_out_of_order": float(len(disordered))}
     if len(disordered):
         return Verdict(
-            "swaps", "bad" if context.is_gap else "warn",
+            "swaps",
+            "bad" if context.is_gap else "warn",
             f"States are not in order of energy at {len(disordered)} frames, from frame {disordered[0]} on: labels were swapped or follow character.",
             "Use adiabatic states (energy order, `--tracking energy`), or make sure that every code reads the labels alike.",
-            evidence, at(disordered),
-        )  # fmt: skip
+            evidence,
+            at(disordered),
+        )
     crossings: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
     if ham.overlaps is not None:
         crossings = np.array([crossing.step for crossing in diagnose_overlaps(ham).crossings], dtype=np.int64)
     elif ham.nac_known.any():
         rotation = np.where(
-            ham.nac_known,
-            np.nanmax(np.abs(np.where(ham.nac_known[:, None, None], ham.nac, 0.0)), axis=(1, 2)),
-            0.0,
+            ham.nac_known, np.nanmax(np.abs(np.where(ham.nac_known[:, None, None], ham.nac, 0.0)), axis=(1, 2)), 0.0
         )
         crossings = np.flatnonzero(rotation * ham.timestep / HBAR > np.pi / 4)
     evidence["crossings"] = float(len(crossings))
     if len(crossings):
         return Verdict(
-            "swaps", "warn", f"States exchange their characters within {len(crossings)} steps (trivial crossings).",
+            "swaps",
+            "warn",
+            f"States exchange their characters within {len(crossings)} steps (trivial crossings).",
             "Shorten the nuclear step there, or follow the character (`--tracking trivial`) if the gap does not need energy order.",
-            evidence, at(crossings),
-        )  # fmt: skip
-    return Verdict(
-        "swaps", "good", "States stay in order, none exchanges its character within a step.", "", evidence
-    )
+            evidence,
+            at(crossings),
+        )
+    return Verdict("swaps", "good", "States stay in order, none exchanges its character within a step.", "", evidence)
 
 
 def spikes(ham: VibronicHamiltonian, context: Context) -> Verdict:
@@ -64,20 +65,14 @@ def spikes(ham: VibronicHamiltonian, context: Context) -> Verdict:
             residual, scale = residual_of(energies[:, state], 2e-3)
             for frame in set(spikes_of(energies[:, state], 2e-3).tolist()) - crossing:
                 off = float(residual[frame - 2])
-                add(
-                    frame,
-                    abs(off) / scale,
-                    f"energy of state {ham.state_labels[state]} by {1e3 * off:+.3g} meV",
-                )
+                add(frame, abs(off) / scale, f"energy of state {ham.state_labels[state]} by {1e3 * off:+.3g} meV")
     # a turn by more than a quarter of a circle is no crossing: nothing but a fault is so large
     pairs = [(i, j) for i in range(ham.n_states) for j in range(i + 1, ham.n_states)]
     for pair in pairs:
         series = np.abs(ham.coupling(pair))
         near_gap = set(pair) == set(context.pair)
         if len(series) >= 8 and np.isfinite(series).all():
-            neighbours = np.maximum(
-                np.maximum(series[:-4], series[1:-3]), np.maximum(series[3:-1], series[4:])
-            )
+            neighbours = np.maximum(np.maximum(series[:-4], series[1:-3]), np.maximum(series[3:-1], series[4:]))
             lonely = (series[2:-2] > 8 * neighbours) & (
                 series[2:-2] > 6 * np.sqrt(np.mean(np.sort(series)[: int(0.98 * len(series))] ** 2))
             )
@@ -90,10 +85,13 @@ def spikes(ham: VibronicHamiltonian, context: Context) -> Verdict:
     if found:
         listed = "; ".join(f"frame {frame}, {found[frame]}" for frame in sorted(found)[:5])
         return Verdict(
-            "spikes", "bad", f"{len(found)} frames stand out of both their neighbours: {listed}{'; ...' if len(found) > 5 else ''}.",
-            "Look at these single points (convergence, another spin state or k-point) and calculate them again.", evidence,
+            "spikes",
+            "bad",
+            f"{len(found)} frames stand out of both their neighbours: {listed}{'; ...' if len(found) > 5 else ''}.",
+            "Look at these single points (convergence, another spin state or k-point) and calculate them again.",
+            evidence,
             at(np.array(sorted(found))),
-        )  # fmt: skip
+        )
     return Verdict("spikes", "good", "No frame stands out of its neighbours.", "", evidence)
 
 

@@ -35,9 +35,7 @@ def lag_scan(
     by each lag (half-steps: averages of neighbours), with the penalty that learns most at its best lag. The
     error [n_lags, n_blocks] is the sum of squares in each held-out block of time, relative to that of the gap in all.
     """
-    n_frames = min(
-        ham.n_frames if ham.energy_grid == "frame" else ham.n_steps, trajectory.n_frames, MAX_FRAMES
-    )
+    n_frames = min(ham.n_frames if ham.energy_grid == "frame" else ham.n_steps, trajectory.n_frames, MAX_FRAMES)
     gap = ham.gap(pair)[:n_frames]
     most = max(NEAR, n_frames // 4)
     far = np.array([lag for lag in FAR if lag <= most], dtype=np.int64)
@@ -94,17 +92,16 @@ def alignment(
     independent = trajectory.n_frames / (2 * memory_of(ham.gap(pair))[0])
     if independent < INDEPENDENT:
         return Verdict(
-            name, "skipped", f"The gap of {names} is so slow that the data hold {independent:.2g} independent values of it, and {INDEPENDENT:g} are needed to tell a lag.",
-            "", {"independent_values": independent},
-        ), {}  # fmt: skip
+            name,
+            "skipped",
+            f"The gap of {names} is so slow that the data hold {independent:.2g} independent values of it, and {INDEPENDENT:g} are needed to tell a lag.",
+            "",
+            {"independent_values": independent},
+        ), {}
     lags, blocks = lag_scan(trajectory, ham, pair)
     errors = blocks.sum(axis=1)
     best = float(lags[errors.argmin()])
-    evidence = {
-        "best_lag_steps": best,
-        "R2": 1 - float(errors.min()),
-        "R2_at_0": 1 - float(errors[lags == 0][0]),
-    }
+    evidence = {"best_lag_steps": best, "R2": 1 - float(errors.min()), "R2_at_0": 1 - float(errors[lags == 0][0])}
     series = {"lags": lags, "lag_errors": errors}
     if errors.min() > 1 - LEARNABLE or errors.max() < CLEAR * errors.min():
         return Verdict(
@@ -120,15 +117,24 @@ def alignment(
     # where the error is flat around its minimum the lag is not determined
     if best in expected or (errors[allowed] <= 1.15 * errors.min() + 0.002 and abs(best) <= NEAR / 2):
         return Verdict(
-            name, "good", f"The gap of {names} fits the positions of its own frame best, or as well (least error at lag {best:+g} steps).", "", evidence,
-        ), series  # fmt: skip
-    if errors[allowed] <= 1.15 * errors.min() + 0.002 or not np.all(
-        blocks[errors.argmin()] < blocks[allowed]
-    ):
+            name,
+            "good",
+            f"The gap of {names} fits the positions of its own frame best, or as well (least error at lag {best:+g} steps).",
+            "",
+            evidence,
+        ), series
+    if errors[allowed] <= 1.15 * errors.min() + 0.002 or not np.all(blocks[errors.argmin()] < blocks[allowed]):
         return Verdict(
-            name, "skipped", f"The gap of {names} fits positions {best:+g} steps away best, but not clearly or not in every part of the data: it cannot be told.", "", evidence,
-        ), series  # fmt: skip
+            name,
+            "skipped",
+            f"The gap of {names} fits positions {best:+g} steps away best, but not clearly or not in every part of the data: it cannot be told.",
+            "",
+            evidence,
+        ), series
     return Verdict(
-        name, "bad", f"The gap of {names} fits positions {best:+g} steps away best: frames of trajectory and Hamiltonian are shifted against each other.",
-        f"Drop the first {abs(round(best)) or 1} frames of the {'trajectory' if best > 0 else 'Hamiltonian'}, and check where numbering begins.", evidence,
-    ), series  # fmt: skip
+        name,
+        "bad",
+        f"The gap of {names} fits positions {best:+g} steps away best: frames of trajectory and Hamiltonian are shifted against each other.",
+        f"Drop the first {abs(round(best)) or 1} frames of the {'trajectory' if best > 0 else 'Hamiltonian'}, and check where numbering begins.",
+        evidence,
+    ), series

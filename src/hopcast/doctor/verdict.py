@@ -68,11 +68,7 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all verdicts as plain numbers and text."""
-        return {
-            "title": self.title,
-            "bad": self.is_bad,
-            "verdicts": [asdict(verdict) for verdict in self.verdicts],
-        }
+        return {"title": self.title, "bad": self.is_bad, "verdicts": [asdict(verdict) for verdict in self.verdicts]}
 
     def to_text(self) -> str:
         """Return one page: what was found first, then what is in order."""

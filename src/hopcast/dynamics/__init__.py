@@ -76,20 +76,10 @@ Künsch, Ann. Stat. 17, 1217 (1989), 10.1214/aos/1176347265.
 from hopcast.core.estimates import Estimate, Interval, combine_parts, combined
 from hopcast.dynamics.carriers import hole_hamiltonian, warn_leaking
 from hopcast.dynamics.channels import Channels, average_channels, check_channels, run_channels
-from hopcast.dynamics.comparison import (
-    Comparison,
-    ComparisonTable,
-    compare_methods,
-    lifetime_against_gap,
-    scissor,
-)
+from hopcast.dynamics.comparison import Comparison, ComparisonTable, compare_methods, lifetime_against_gap, scissor
 from hopcast.dynamics.decays import DecayFits, DecayModel, active_transitions, fit_decays, transition_rates
 from hopcast.dynamics.dephasing import Dephasing, dephasing_function, dephasing_matrix, dephasing_time
-from hopcast.dynamics.determinants import (
-    determinant_hamiltonian,
-    electron_hole_hamiltonian,
-    read_determinants,
-)
+from hopcast.dynamics.determinants import determinant_hamiltonian, electron_hole_hamiltonian, read_determinants
 from hopcast.dynamics.master import influence_spectrum, master_equation, rate_matrices, redfield_rate
 from hopcast.dynamics.methods.method import Dish
 from hopcast.dynamics.propagation import SubstepGrid, choose_substeps, propagators, substep_grid
@@ -106,12 +96,51 @@ from hopcast.dynamics.run import run_dynamics
 from hopcast.dynamics.storage import result_record, write_result
 
 __all__ = [
-    "Channels", "Comparison", "ComparisonTable", "DecayFits", "DecayModel", "Dephasing", "Dish", "DynamicsResult", "Estimate",
-    "Interval", "Seam", "SubstepGrid", "active_transitions", "average_channels", "bootstrap_rate", "check_channels", "choose_substeps",
-    "combine_parts", "combined", "compare_methods", "cumulant_rate", "dephasing_function",
-    "dephasing_matrix", "dephasing_time", "determinant_hamiltonian", "electron_hole_hamiltonian", "fit_decays", "hole_hamiltonian",
-    "influence_spectrum", "lifetime_against_gap", "local_rate", "master_equation", "plain_average_rate",
-    "propagators", "rate_matrices", "ratio_of_rates", "read_determinants", "redfield_rate", "result_record",
-    "run_channels", "run_dynamics", "scissor", "second_order_rate", "substep_grid", "transition_rates", "warn_leaking",
+    "Channels",
+    "Comparison",
+    "ComparisonTable",
+    "DecayFits",
+    "DecayModel",
+    "Dephasing",
+    "Dish",
+    "DynamicsResult",
+    "Estimate",
+    "Interval",
+    "Seam",
+    "SubstepGrid",
+    "active_transitions",
+    "average_channels",
+    "bootstrap_rate",
+    "check_channels",
+    "choose_substeps",
+    "combine_parts",
+    "combined",
+    "compare_methods",
+    "cumulant_rate",
+    "dephasing_function",
+    "dephasing_matrix",
+    "dephasing_time",
+    "determinant_hamiltonian",
+    "electron_hole_hamiltonian",
+    "fit_decays",
+    "hole_hamiltonian",
+    "influence_spectrum",
+    "lifetime_against_gap",
+    "local_rate",
+    "master_equation",
+    "plain_average_rate",
+    "propagators",
+    "rate_matrices",
+    "ratio_of_rates",
+    "read_determinants",
+    "redfield_rate",
+    "result_record",
+    "run_channels",
+    "run_dynamics",
+    "scissor",
+    "second_order_rate",
+    "substep_grid",
+    "transition_rates",
+    "warn_leaking",
     "write_result",
-]  # fmt: skip
+]

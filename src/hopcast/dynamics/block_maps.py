@@ -110,15 +110,12 @@ def block_ensemble(
                 back = lost * (1.0 - up[:, s, None, None]) * (reset @ second)
                 falls = lost * np.where(in_lower[:, None], first, 0.0)
                 now = np.concatenate(
-                    [stays_upper[:, None] * first + hops, stays_lower[:, None] * second + falls + back],
-                    axis=1,
+                    [stays_upper[:, None] * first + hops, stays_lower[:, None] * second + falls + back], axis=1
                 )
         maps[steps] = now
 
     map_chunks(work, chunk_slices(grid.n_steps, _CHUNK), workers=workers)
-    unpolarised = np.stack(
-        [np.where(in_lower, trace, 0.0) / lower, np.where(in_upper, trace, 0.0) / multiplicities[1]]
-    )
+    unpolarised = np.stack([np.where(in_lower, trace, 0.0) / lower, np.where(in_upper, trace, 0.0) / multiplicities[1]])
     nothing = np.zeros(d)
     if absorbing:
         return BlockEnsemble(maps, trace, np.stack([nothing, unpolarised[1]]), between)

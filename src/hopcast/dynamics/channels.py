@@ -58,9 +58,7 @@ class Channels:
         return "\n".join([*lines, f"mean rate of all: {self.rate}"])
 
 
-def run_channels(
-    channels: Sequence[VibronicHamiltonian], weights: ArrayLike | None = None, **options: Any
-) -> Channels:
+def run_channels(channels: Sequence[VibronicHamiltonian], weights: ArrayLike | None = None, **options: Any) -> Channels:
     r"""Run dynamics in each of several channels and average: :math:`P(t) = \sum_kw_kP_k(t)`, :math:`k(t) = \sum_kw_kk_k(t)`.
 
     Vertical transitions only: momentum and collinear spin are conserved, so that a carrier stays in its channel.
@@ -107,9 +105,10 @@ def check_channels(
     labels = tuple(ham.provenance.get("channel", f"channel {number}") for number, ham in enumerate(channels))
     for label, ham in zip(labels, channels, strict=True):
         for what, own, first in (
-            ("frames", ham.n_frames, channels[0].n_frames), ("fs from frame to frame", ham.timestep, channels[0].timestep),
+            ("frames", ham.n_frames, channels[0].n_frames),
+            ("fs from frame to frame", ham.timestep, channels[0].timestep),
             ("states (degenerate ones count as one)", ham.n_blocks, channels[0].n_blocks),
-        ):  # fmt: skip
+        ):
             if own != first:
                 raise InputError(
                     f"Channels must lie along one trajectory with the same states, but `{labels[0]}` has {first:g} {what} and `{label}` has "

@@ -39,10 +39,20 @@ def fingerprint(problem: Problem, method: str) -> str:
         digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(repr((array.shape, array.dtype.str)).encode())
     settings = (
-        method, grid.timestep, grid.n_substeps, grid.linear, grid.closed, problem.temperature, problem.rule,
-        problem.waiting, problem.decisions, problem.absorbing, problem.loop,
-        problem.random_state, problem.chunk_trajectories,
-    )  # fmt: skip
+        method,
+        grid.timestep,
+        grid.n_substeps,
+        grid.linear,
+        grid.closed,
+        problem.temperature,
+        problem.rule,
+        problem.waiting,
+        problem.decisions,
+        problem.absorbing,
+        problem.loop,
+        problem.random_state,
+        problem.chunk_trajectories,
+    )
     digest.update(repr(settings).encode())
     digest.update(repr(problem.multiplicities).encode() if problem.is_degenerate else b"")
     return digest.hexdigest()
@@ -77,10 +87,7 @@ def open_checkpoint(problem: Problem, method: str) -> None:
 
 
 def map_units(
-    problem: Problem,
-    work: Callable[[Unit], Counted],
-    units: Sequence[Unit],
-    finished: Callable[[], None] | None = None,
+    problem: Problem, work: Callable[[Unit], Counted], units: Sequence[Unit], finished: Callable[[], None] | None = None
 ) -> list[Counted]:
     """Return ``[work(unit) for unit in units]`` by threads; units that are on disk are read instead.
 

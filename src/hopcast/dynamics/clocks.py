@@ -91,9 +91,27 @@ def clocks(
                     c0, c1 = (now, clock[1]) if me == 0 else (clock[0], now)
                     group = (first + k) % n_groups
                     hops += _follow(
-                        pa, pb, boltzmann, start, end, outputs, group, state[k], increment[k], now, me, other, c0, c1,
-                        absorbing, rule, x, bounds, window, steps,
-                    )  # fmt: skip
+                        pa,
+                        pb,
+                        boltzmann,
+                        start,
+                        end,
+                        outputs,
+                        group,
+                        state[k],
+                        increment[k],
+                        now,
+                        me,
+                        other,
+                        c0,
+                        c1,
+                        absorbing,
+                        rule,
+                        x,
+                        bounds,
+                        window,
+                        steps,
+                    )
                 stop = left + n_kept
                 if n_apart > 0:
                     order[stop : stop + n_apart] = scratch[:n_apart]
@@ -131,9 +149,27 @@ def clocks(
                     if absorbing and active == 0:
                         continue
                 hops += _follow(
-                    pa, pb, boltzmann, start, end, outputs, group, state[k], increment[k], now, active, pure, c0, c1,
-                    absorbing, rule, x, bounds, window, steps,
-                )  # fmt: skip
+                    pa,
+                    pb,
+                    boltzmann,
+                    start,
+                    end,
+                    outputs,
+                    group,
+                    state[k],
+                    increment[k],
+                    now,
+                    active,
+                    pure,
+                    c0,
+                    c1,
+                    absorbing,
+                    rule,
+                    x,
+                    bounds,
+                    window,
+                    steps,
+                )
             collapsed = now
             if due_other and (rule == 0 or by_other):
                 clock[other] = now
@@ -228,15 +264,7 @@ def _follow(
 
 @njit(cache=True, nogil=True)
 def _next_look(
-    now: int,
-    end: int,
-    clock_other: int,
-    clock_pure: int,
-    collapsed: int,
-    x: float,
-    bounds: Floats,
-    window: int,
-    n: int,
+    now: int, end: int, clock_other: int, clock_pure: int, collapsed: int, x: float, bounds: Floats, window: int, n: int
 ) -> int:
     """Return the next sub-step at which a clock can be due, or one beyond `end`.
 

@@ -50,11 +50,7 @@ class ComparisonTable:
     @property
     def spread(self) -> float:
         """Longest over shortest finite lifetime."""
-        times = [
-            row.lifetime.value
-            for row in self.rows
-            if np.isfinite(row.lifetime.value) and row.lifetime.value > 0
-        ]
+        times = [row.lifetime.value for row in self.rows if np.isfinite(row.lifetime.value) and row.lifetime.value > 0]
         return max(times) / min(times) if times else float("nan")
 
     def __str__(self) -> str:
@@ -109,10 +105,7 @@ def compare_methods(
     # the two states on which the carrier ends
     low, high = (-1, -2) if options.get("carrier") == "hole" else (0, 1)
     choices: list[tuple[str, str, str, str]] = [
-        ("dish", rule, waiting, convention)
-        for convention in conventions
-        for rule in rules
-        for waiting in waitings
+        ("dish", rule, waiting, convention) for convention in conventions for rule in rules for waiting in waitings
     ]
     choices += [(method, RULES[0], WAITINGS[0], conventions[0]) for method in methods]
     rows = []
@@ -132,8 +125,9 @@ def compare_methods(
     return ComparisonTable(tuple(rows))
 
 
-def scissor(ham: VibronicHamiltonian, shift: float | None = None, *, target_gap: float | None = None,
-            n_lower: int | None = None) -> VibronicHamiltonian:  # fmt: skip
+def scissor(
+    ham: VibronicHamiltonian, shift: float | None = None, *, target_gap: float | None = None, n_lower: int | None = None
+) -> VibronicHamiltonian:
     r"""Return the Hamiltonian with its upper states shifted, as a scissor operator does.
 
     Couplings across the gap are scaled at each mid-point by :math:`E_{old}/E_{new}` of their pair, so that the matrix element

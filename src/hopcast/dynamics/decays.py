@@ -145,18 +145,14 @@ def fit_decays(
     """
     t, p = np.asarray(times, dtype=np.float64), np.asarray(population, dtype=np.float64)
     if t.ndim != 1 or t.shape != p.shape or t.size < 6:
-        raise InputError(
-            f"A decay needs at least six times and as many values, but has {t.shape} and {p.shape}."
-        )
+        raise InputError(f"A decay needs at least six times and as many values, but has {t.shape} and {p.shape}.")
     if not (np.isfinite(t).all() and np.isfinite(p).all()):
         raise InputError("A decay must be finite at every time, but has values that are not.")
     if n_samples is not None and n_samples < 1:
         raise InputError(f"Argument `n_samples` must be at least 1, but is {n_samples}.")
     y = (p - equilibrium) / (1.0 - equilibrium)
     if y[-1] >= y[0] or (y >= 1.0 - 1e-12).all():
-        raise InputError(
-            f"A population must decay to have a lifetime, but goes from {p[0]:.4g} to {p[-1]:.4g}."
-        )
+        raise InputError(f"A population must decay to have a lifetime, but goes from {p[0]:.4g} to {p[-1]:.4g}.")
     n = _count_samples(p) if n_samples is None else n_samples
     survival = n is not None and equilibrium == 0.0 and bool((np.diff(p) <= 1e-9).all())
     models = [
@@ -246,16 +242,18 @@ def _fitted(model: _Model, t: Floats, y: Floats, fit: _Fit, n: int | None) -> De
     most = np.log(LONGEST * window) if model.name != "exponential" else guess + 10.0
     least = min(np.log(0.1 * float(t[t > 0].min())), most - 1e-3)
     bounds = [(float(least), float(most))] * model.n_times + list(model.limits)
-    starts = [
-        np.array([guess] * model.n_times + [0.0] * len(model.limits)) + np.array(s) for s in model.starts
-    ]
+    starts = [np.array([guess] * model.n_times + [0.0] * len(model.limits)) + np.array(s) for s in model.starts]
     inner = [np.array([np.clip(v, a, b) for v, (a, b) in zip(s, bounds, strict=True)]) for s in starts]
     x, misfit = min((fit(model, t, y, s, bounds, n) for s in inner), key=lambda found: found[1])
     parameters, lifetime, beyond = _meaning(model.name, x, window)
     return DecayModel(
-        model.name, parameters, lifetime, beyond / lifetime, float(np.abs(model.curve(t, x) - y).max()),
+        model.name,
+        parameters,
+        lifetime,
+        beyond / lifetime,
+        float(np.abs(model.curve(t, x) - y).max()),
         None if n is None else misfit + len(x) * math.log(n),
-    )  # fmt: skip
+    )
 
 
 def _meaning(name: str, x: Floats, window: float) -> tuple[tuple[float, ...], float, float]:

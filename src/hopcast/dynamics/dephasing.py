@@ -127,14 +127,22 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
         raws = np.array([raw, np.sqrt(2.0) * raw, own, np.sqrt(12.0 / 5.0) * HBAR / np.float64(sigma)])
     taus = np.clip(raws, TAU_FLOOR, TAU_CAP)
     return Dephasing(
-        (int(pair[0]), int(pair[1])), times, np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
-        g, function, sigma, float(taus[0]), float(taus[1]), float(taus[2]), float(taus[3]), bool((taus != raws).any()), _excess(gap),
-    )  # fmt: skip
+        (int(pair[0]), int(pair[1])),
+        times,
+        np.interp(times, np.arange(covariance.size) * ham.timestep, covariance),
+        g,
+        function,
+        sigma,
+        float(taus[0]),
+        float(taus[1]),
+        float(taus[2]),
+        float(taus[3]),
+        bool((taus != raws).any()),
+        _excess(gap),
+    )
 
 
-def dephasing_time(
-    ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), convention: str = "gaussian"
-) -> float:
+def dephasing_time(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), convention: str = "gaussian") -> float:
     r"""Return the pure-dephasing time of a pair of states, fs.
 
     Conventions differ by constant factors for a gap that moves slowly against its own dephasing:

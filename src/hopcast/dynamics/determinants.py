@@ -130,10 +130,16 @@ def determinant_hamiltonian(
                 nac[:, i, j] = sign * ham.nac[:, left[0][1], right[0][1]]
     labels = tuple("|" + " ".join(str(orbital) for orbital in each) + ">" for each in listed)
     return VibronicHamiltonian(
-        energies=energies, nac=nac, timestep=ham.timestep, state_labels=labels, energy_grid=ham.energy_grid,
-        energy_known=ham.energy_known, nac_known=ham.nac_known, frame_numbers=ham.frame_numbers,
+        energies=energies,
+        nac=nac,
+        timestep=ham.timestep,
+        state_labels=labels,
+        energy_grid=ham.energy_grid,
+        energy_known=ham.energy_known,
+        nac_known=ham.nac_known,
+        frame_numbers=ham.frame_numbers,
         provenance={**ham.provenance, "basis": f"{n} Slater determinants of {ham.n_states} orbitals"},
-    )  # fmt: skip
+    )
 
 
 def electron_hole_hamiltonian(
@@ -173,9 +179,7 @@ def electron_hole_hamiltonian(
         )
     numbered = dataclasses.replace(ham, state_labels=tuple(str(i + 1) for i in range(ham.n_states)))
     ground = [h + 1 for h in holes]
-    excited = [
-        [*(h + 1 for h in holes if h != hole), electron + 1] for hole in holes for electron in electrons
-    ]
+    excited = [[*(h + 1 for h in holes if h != hole), electron + 1] for hole in holes for electron in electrons]
     names = ham.state_labels
     labels = [f"{names[hole]} → {names[electron]}" for hole in holes for electron in electrons]
     found = determinant_hamiltonian(numbered, [ground, *excited])

@@ -42,9 +42,7 @@ def solve(problem: Problem) -> Populations:
     if stride > 1:  # between decisions nothing is looked at
         pa, pb, gap = pa[::stride].copy(), pb[::stride].copy(), gap.reshape(-1, stride).mean(axis=1)
     boltzmann = boltzmann_factors(gap, problem.temperature)
-    x = max(
-        stride * grid.substep / float(problem.tau[0, 1]), 1e-300
-    )  # infinite tau: no event, no division by zero
+    x = max(stride * grid.substep / float(problem.tau[0, 1]), 1e-300)  # infinite tau: no event, no division by zero
     rule = RULES.index(problem.rule)
     exponential = problem.waiting == "exponential"
     event = -np.expm1(-x)
@@ -63,24 +61,30 @@ def solve(problem: Problem) -> Populations:
         frame, initial, key = start_of(problem, i)
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         arguments = (
-            pa, pb, boltzmann, frame * problem.decisions_a_step, outputs, problem.random_state, key, first, last,
-            initial, problem.absorbing, rule,
-        )  # fmt: skip
+            pa,
+            pb,
+            boltzmann,
+            frame * problem.decisions_a_step,
+            outputs,
+            problem.random_state,
+            key,
+            first,
+            last,
+            initial,
+            problem.absorbing,
+            rule,
+        )
         if exponential:
             hops = _memoryless(*arguments, event, bound, steps)
         else:
             hops = clocks(*arguments, x, clock_bounds, clock_window, steps)
         report()
-        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(
-            hops, dtype=np.int64
-        )
+        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
 
-def marked_bound(
-    pa: NDArray[np.complex128], pb: NDArray[np.complex128], x: float, factor: float, loop: bool
-) -> float:
+def marked_bound(pa: NDArray[np.complex128], pb: NDArray[np.complex128], x: float, factor: float, loop: bool) -> float:
     r"""Return the probability with which events are marked: `factor` times a bound of the hop probability.
 
     The bound holds for all waits between unmarked events that the random numbers can draw; 1 where that is too long
@@ -89,18 +93,14 @@ def marked_bound(
     bound, event, n = 0.5, -np.expm1(-x), pa.size - 1
     for _ in range(2):
         unmarked = event * (1.0 - bound) / (1.0 - event * bound)
-        longest = (
-            _LONGEST_WAIT / -np.log1p(-unmarked) if 0 < unmarked < 1 else (np.inf if unmarked <= 0 else 2.0)
-        )
+        longest = _LONGEST_WAIT / -np.log1p(-unmarked) if 0 < unmarked < 1 else (np.inf if unmarked <= 0 else 2.0)
         if longest > _MOST_POSITIONS:
             return 1.0
         block = int(np.ceil(longest)) + 1
         found = factor * (hop_bound(pa, pb, block, n + block if loop else n) * (1 + 1e-9) + 1e-15)
         if found >= 0.5:
             return 1.0
-        bound = float(
-            found
-        )  # below the bound that `longest` was made with, so `longest` shrinks: still valid
+        bound = float(found)  # below the bound that `longest` was made with, so `longest` shrinks: still valid
     return bound
 
 

@@ -15,14 +15,16 @@ def solve(problem: Problem) -> Populations:
     blocks = None
     if problem.is_degenerate:
         blocks = block_ensemble(
-            problem.grid, problem.multiplicities, tau, temperature=temperature, absorbing=absorbing,
+            problem.grid,
+            problem.multiplicities,
+            tau,
+            temperature=temperature,
+            absorbing=absorbing,
             workers=problem.workers,
-        )  # fmt: skip
+        )
         maps = blocks.maps
     else:
-        maps = step_maps(
-            problem.grid, tau, temperature=temperature, absorbing=absorbing, workers=problem.workers
-        )
+        maps = step_maps(problem.grid, tau, temperature=temperature, absorbing=absorbing, workers=problem.workers)
     excited = np.zeros(problem.output_steps.size)
     moments = np.zeros((problem.initial_steps.size, 2))
     starts = problem.starts
@@ -30,10 +32,17 @@ def solve(problem: Problem) -> Populations:
         mine = starts.state == state
         times, shares = starts.time[mine], starts.share[mine]
         found, each = average_populations(
-            maps, int(state), starts.frame[mine], problem.output_steps, problem.weights,
-            loop=problem.loop, workers=problem.workers, shares=shares,
-            row=None if blocks is None else blocks.row, column=None if blocks is None else blocks.starts[int(state)],
-        )  # fmt: skip
+            maps,
+            int(state),
+            starts.frame[mine],
+            problem.output_steps,
+            problem.weights,
+            loop=problem.loop,
+            workers=problem.workers,
+            shares=shares,
+            row=None if blocks is None else blocks.row,
+            column=None if blocks is None else blocks.starts[int(state)],
+        )
         excited += found
         moments[times] += each * (shares / starts.time_shares[times])[:, None]
     if problem.progress is not None:

@@ -38,13 +38,20 @@ def solve(problem: Problem) -> Populations:
         frame, initial, key = start_of(problem, unit[0])
         steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
         hops = _fewest_switches(
-            a, b, boltzmann, frame * grid.n_substeps, outputs, problem.random_state, key, unit[2],
-            initial, problem.absorbing, steps,
-        )  # fmt: skip
-        report()
-        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(
-            hops, dtype=np.int64
+            a,
+            b,
+            boltzmann,
+            frame * grid.n_substeps,
+            outputs,
+            problem.random_state,
+            key,
+            unit[2],
+            initial,
+            problem.absorbing,
+            steps,
         )
+        report()
+        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
 
     return gather(problem, units, map_units(problem, work, units, report))
 

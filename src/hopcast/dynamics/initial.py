@@ -127,9 +127,7 @@ def time_weights(initial_weights: ArrayLike | None, n_initial: int) -> NDArray[n
     if initial_weights is None:
         return np.full(n_initial, 1.0 / n_initial)
     given = np.asarray(initial_weights, dtype=np.float64)
-    if given.shape != (n_initial,) or not (
-        np.isfinite(given).all() and (given >= 0).all() and given.sum() > 0
-    ):
+    if given.shape != (n_initial,) or not (np.isfinite(given).all() and (given >= 0).all() and given.sum() > 0):
         raise InputError(
             f"Argument `initial_weights` must hold a weight of at least zero for each of the {n_initial} initial times, "
             f"but is {initial_weights!r}."
@@ -167,4 +165,4 @@ def make_starts(
     time, state = np.nonzero(shares)
     return Starts(
         time, frames[time], state, shares[time, state], numbers[time, state], frames[time] + n_steps * rank[state]
-    )  # fmt: skip
+    )

@@ -124,9 +124,13 @@ class Kept(Generic[Piece]):
     """
 
     def __init__(
-        self, compute: Callable[[int], Piece], n_pieces: int, n_bytes: float, workers: int | None = None,
+        self,
+        compute: Callable[[int], Piece],
+        n_pieces: int,
+        n_bytes: float,
+        workers: int | None = None,
         most_bytes: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.compute = compute
         self.kept: list[Piece] | None = None
         if n_bytes <= (MOST_BYTES if most_bytes is None else most_bytes):

@@ -9,9 +9,7 @@ from hopcast.dynamics.arrays import Complexes, Floats, Ints
 
 
 @njit(cache=True, nogil=True)
-def multiply_substeps(
-    a: Complexes, b: Complexes, boltzmann: Floats, keep: float, n_sub: int, maps: Floats
-) -> None:
+def multiply_substeps(a: Complexes, b: Complexes, boltzmann: Floats, keep: float, n_sub: int, maps: Floats) -> None:
     """Fill `maps` with the product of each step's sub-steps: propagate, measure, route."""
     d = maps.shape[1]
     lost = 1.0 - keep
@@ -117,9 +115,7 @@ def matrix_power(matrix: Floats, exponent: int) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def block_products(
-    maps: Floats, length: int, row: Floats, column: Floats, prefix: Floats, suffix: Floats
-) -> None:
+def block_products(maps: Floats, length: int, row: Floats, column: Floats, prefix: Floats, suffix: Floats) -> None:
     """Blocks of `length` steps. prefix[e]: row . M_{e-1} ... M_B; suffix[f]: M_{B'-1} ... M_f . column.
 
     B is the start of the block that holds step e-1, B' the end of the block that holds step f (suffix[B'] = column).

@@ -61,9 +61,7 @@ def step_maps(
 
     def work(part: slice) -> None:
         a, b, gap = two_state_substeps(grid, part.start, part.stop)
-        kernels.multiply_substeps(
-            a, b, boltzmann_factors(gap, temperature), keep, grid.n_substeps, maps[part]
-        )
+        kernels.multiply_substeps(a, b, boltzmann_factors(gap, temperature), keep, grid.n_substeps, maps[part])
 
     map_chunks(work, chunk_slices(grid.n_steps, _CHUNK), workers=workers)
     return maps
@@ -148,8 +146,19 @@ def average_populations(
         found = np.zeros(part.stop - part.start)
         sums = np.zeros((initial_steps.size, moments.shape[1]))
         kernels.windows(
-            maps, whole, row, column, prefix, suffix, initial_steps, shares, output_steps[part], moments[part], found, sums
-        )  # fmt: skip
+            maps,
+            whole,
+            row,
+            column,
+            prefix,
+            suffix,
+            initial_steps,
+            shares,
+            output_steps[part],
+            moments[part],
+            found,
+            sums,
+        )
         return found, sums
 
     parts: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] = map_chunks(

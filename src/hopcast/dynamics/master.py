@@ -50,11 +50,7 @@ def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> f
             f"states {pair[0]} and {pair[1]} is still {found.function[-1]:.2g} there. Give a longer trajectory."
         )
     mean_gap = abs(float(ham.gap(pair).mean()))
-    faded = (
-        int(np.flatnonzero(found.function < 1e-8)[0])
-        if (found.function < 1e-8).any()
-        else found.times.size - 1
-    )
+    faded = int(np.flatnonzero(found.function < 1e-8)[0]) if (found.function < 1e-8).any() else found.times.size - 1
     stop = found.times[faded]
     spacing = min(found.times[1], 0.02 * 2 * np.pi * HBAR / max(mean_gap, 1e-12))
     t = np.linspace(0.0, stop, int(np.ceil(stop / spacing)) + 1)

@@ -77,9 +77,7 @@ def line_of_exponential(
     return np.asarray(-np.expm1(-rate[..., None] * times) @ weights)
 
 
-def grouped_interval(
-    read: Reader, counts: NDArray[np.int64], totals: NDArray[np.int64]
-) -> tuple[float, float, float]:
+def grouped_interval(read: Reader, counts: NDArray[np.int64], totals: NDArray[np.int64]) -> tuple[float, float, float]:
     r"""Return a reading of sampled populations, and its 95 % interval by the delete-one-group jackknife.
 
     Parameters
@@ -104,9 +102,9 @@ def grouped_interval(
     n = len(counts)
     if n < 2 or not np.isfinite(value):
         return value, float("nan"), float("nan")
-    without = np.array([
-        read((everything - mine) / (everyone - total)) for mine, total in zip(counts, totals, strict=True)
-    ])  # fmt: skip
+    without = np.array(
+        [read((everything - mine) / (everyone - total)) for mine, total in zip(counts, totals, strict=True)]
+    )
     if not np.isfinite(without).all():
         return value, float("nan"), float("nan")
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))

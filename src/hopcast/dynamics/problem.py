@@ -319,9 +319,7 @@ def dephasing_times(
     wrong = np.argwhere(~(tau > 0))
     if wrong.size:
         i, j = wrong[0]
-        raise InputError(
-            f"Argument `dephasing_time` must be positive, but is {given[i, j]} fs for states {i} and {j}."
-        )
+        raise InputError(f"Argument `dephasing_time` must be positive, but is {given[i, j]} fs for states {i} and {j}.")
     if not np.array_equal(tau, tau.T):
         i, j = np.argwhere(tau != tau.T)[0]
         raise InputError(
@@ -372,9 +370,7 @@ def prepare(
     ):  # fmt: skip
         # a study repeats runs with seeds beyond its own; the streams take 63 bits
         check_number(name, value, whole=True, least=least, most=2**63 - 1)
-    grid = substep_grid(
-        balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop
-    )
+    grid = substep_grid(balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
             f"The gap turns the phase by {grid.max_phase:.2g} rad in a sub-step (at most {MAX_PHASE} is advised): "
@@ -385,17 +381,31 @@ def prepare(
     tau = dephasing_times(ham, dephasing_time, tau_convention)
     output = _output_steps(grid, duration, n_times, loop)
     window = _window(np.asarray(output * grid.timestep, dtype=np.float64), fit_window)
-    frames = _initial_steps(
-        grid, initial_times, int(output[-1]), loop, everything=find_method(method).all_starts
-    )
+    frames = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=find_method(method).all_starts)
     states = state_weights(ham, initial_state, frames, temperature, absorbing)
     times = time_weights(initial_weights, frames.size)
     starts = make_starts(frames, times, states, int(n_trajectories), grid.n_steps)
     return Problem(
-        grid, tau, temperature, rule, waiting, starts, absorbing, loop, frames, output, window,
-        int(n_trajectories), int(random_state), workers, int(chunk_trajectories), progress,
-        None if checkpoint is None else Path(checkpoint), ham.multiplicities, decisions,
-    )  # fmt: skip
+        grid,
+        tau,
+        temperature,
+        rule,
+        waiting,
+        starts,
+        absorbing,
+        loop,
+        frames,
+        output,
+        window,
+        int(n_trajectories),
+        int(random_state),
+        workers,
+        int(chunk_trajectories),
+        progress,
+        None if checkpoint is None else Path(checkpoint),
+        ham.multiplicities,
+        decisions,
+    )
 
 
 def _output_steps(grid: SubstepGrid, duration: float, n_times: int, loop: bool) -> NDArray[np.int64]:
@@ -438,13 +448,9 @@ def _initial_steps(
     numeric = given.size > 0 and given.dtype.kind in "iuf" and bool(np.isfinite(given).all())
     frames = given.astype(np.int64).ravel() if numeric else np.zeros(0, dtype=np.int64)
     if not (numeric and np.array_equal(frames, given.ravel()) and np.unique(frames).size == frames.size):
-        raise InputError(
-            "Argument `initial_times` must hold frame indices (whole numbers), each once, at least one."
-        )
+        raise InputError("Argument `initial_times` must hold frame indices (whole numbers), each once, at least one.")
     outside = frames[(frames < 0) | (frames > last)]
     if outside.size:
         why = "" if loop else f" (a run of {total} steps without `loop` must end inside the data)"
-        raise InputError(
-            f"Argument `initial_times` must lie between frames 0 and {last}{why}, but holds {outside[0]}."
-        )
+        raise InputError(f"Argument `initial_times` must lie between frames 0 and {last}{why}, but holds {outside[0]}.")
     return frames

@@ -108,9 +108,7 @@ class SubstepGrid:
         shape = (stop - start, self.n_substeps, self.left.shape[1])
         energies = np.empty(shape)
         nac = np.empty((*shape, shape[2]), dtype=self.nac.dtype)
-        _interpolate(
-            self.left, self.right, self.nac, start, *self.neighbours(start, stop), self.linear, energies, nac
-        )
+        _interpolate(self.left, self.right, self.nac, start, *self.neighbours(start, stop), self.linear, energies, nac)
         return energies, nac
 
 
@@ -149,11 +147,7 @@ def balanced(ham: VibronicHamiltonian) -> VibronicHamiltonian:
 
 
 def substep_grid(
-    ham: VibronicHamiltonian,
-    *,
-    substeps: int | None = None,
-    coupling_interpolation: str = "linear",
-    loop: bool = True,
+    ham: VibronicHamiltonian, *, substeps: int | None = None, coupling_interpolation: str = "linear", loop: bool = True
 ) -> SubstepGrid:
     r"""Return the sub-steps of a Hamiltonian.
 
@@ -205,12 +199,7 @@ def substep_grid(
 
 
 def propagators(
-    grid: SubstepGrid,
-    start: int = 0,
-    stop: int | None = None,
-    *,
-    fraction: float = 1.0,
-    split: bool = False,
+    grid: SubstepGrid, start: int = 0, stop: int | None = None, *, fraction: float = 1.0, split: bool = False
 ) -> NDArray[np.complex128]:
     r"""Return the propagators of sub-steps, :math:`U = e^{-iH\,\delta t/\hbar}` with `H` at the sub-step's middle.
 
@@ -321,9 +310,7 @@ def two_state_substeps(
     here, before, after = (
         coupling[index].astype(np.complex128) for index in (slice(start, stop), *grid.neighbours(start, stop))
     )
-    _fill_substeps(
-        left, right, here, before, after, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap
-    )  # fmt: skip
+    _fill_substeps(left, right, here, before, after, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap)
     return a, b, gap
 
 

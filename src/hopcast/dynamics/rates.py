@@ -52,9 +52,7 @@ def second_order_rate(gap: ArrayLike, coupling: ArrayLike, dephasing_time: float
     return 2.0 * (v / HBAR) ** 2 * dephasing_time / (1.0 + (e * dephasing_time / HBAR) ** 2)
 
 
-def cumulant_rate(
-    mean_gap: float, coupling: float, times: NDArray[np.float64], exponent: NDArray[np.float64]
-) -> float:
+def cumulant_rate(mean_gap: float, coupling: float, times: NDArray[np.float64], exponent: NDArray[np.float64]) -> float:
     r"""Return the golden-rule rate of a fluctuating gap, 1/fs.
 
     .. math:: k = \frac{2V^2}{\hbar^2}\int_0^\infty \cos(\bar E t/\hbar)\,e^{-g(t)}\,dt
@@ -115,9 +113,7 @@ def local_rate(
     """
     check_choice("kind", kind, ("exact", "second_order"))
     if ham.n_blocks != 2:
-        raise InputError(
-            f"The local rate needs two states, but the Hamiltonian has {ham.n_blocks}: use `select`."
-        )
+        raise InputError(f"The local rate needs two states, but the Hamiltonian has {ham.n_blocks}: use `select`.")
     tau = time_of_dephasing(ham, (0, 1), tau_convention) if dephasing_time is None else float(dephasing_time)
     if kind == "second_order":
         return second_order_rate(_midpoint_gap(ham), ham.coupling(), tau)
@@ -130,11 +126,7 @@ def local_rate(
 
 
 def plain_average_rate(
-    ham: VibronicHamiltonian,
-    dephasing_time: float | None = None,
-    *,
-    n_draws: int = 2000,
-    random_state: int = 0,
+    ham: VibronicHamiltonian, dephasing_time: float | None = None, *, n_draws: int = 2000, random_state: int = 0
 ) -> Estimate:
     r"""Return the rate as the plain average of :math:`k_2 \sim v^2/E^4` over the sampled frames: no model at all.
 
@@ -208,13 +200,16 @@ def bootstrap_rate(
     series = _series("rates", rates)
     added = 0.0 if dephasing is None else series.mean() * np.asarray(dephasing, dtype=np.float64)
     part, short = finite_interval(
-        series + added, timestep, memory_of=[series, series + added], block=block, level=level, n_draws=n_draws,
+        series + added,
+        timestep,
+        memory_of=[series, series + added],
+        block=block,
+        level=level,
+        n_draws=n_draws,
         random_state=random_state,
-    )  # fmt: skip
-    note = TOO_SHORT if short else ""
-    return combined(float(series.mean()), "1/fs", {"finite_trajectory": part}, note, "log").times(
-        FS_PER_NS, "1/ns"
     )
+    note = TOO_SHORT if short else ""
+    return combined(float(series.mean()), "1/fs", {"finite_trajectory": part}, note, "log").times(FS_PER_NS, "1/ns")
 
 
 def ratio_of_rates(
@@ -263,9 +258,14 @@ def ratio_of_rates(
     value = float(top.mean() / bottom.mean())
     change = top / top.mean() - bottom / bottom.mean() if value > 0 else np.zeros_like(top)
     part, short = finite_interval(
-        value * (1.0 + change), timestep, memory_of=[top, bottom], block=block, level=level, n_draws=n_draws,
+        value * (1.0 + change),
+        timestep,
+        memory_of=[top, bottom],
+        block=block,
+        level=level,
+        n_draws=n_draws,
         random_state=random_state,
-    )  # fmt: skip
+    )
     return combined(value, "", {"finite_trajectory": part}, TOO_SHORT if short else "", "log")
 
 
@@ -309,9 +309,13 @@ def finite_interval(
     means = cut_into_blocks(series, cut)[0]
     unseen = min(1.0 + _UNSEEN * length / (BLOCK * series.size), 2.0) if block is None else 1.0
     found = mean_interval(
-        float(series.mean()) + means - means.mean(), level, positive=True,
-        widening=unseen * memory_widening(series, series.size // cut), n_draws=n_draws, random_state=random_state,
-    )  # fmt: skip
+        float(series.mean()) + means - means.mean(),
+        level,
+        positive=True,
+        widening=unseen * memory_widening(series, series.size // cut),
+        n_draws=n_draws,
+        random_state=random_state,
+    )
     return found, n_blocks < MIN_BLOCKS
 
 

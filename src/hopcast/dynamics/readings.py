@@ -62,9 +62,7 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     times, weights = problem.times, problem.weights
     excited = populations.mean[:, 1:].sum(axis=1)
     start = float(1.0 - problem.initial_populations[0])
-    equilibrium = (
-        reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else float(round(1.0 - start))
-    )
+    equilibrium = reference.equilibrium if abs(start - reference.equilibrium) > 1e-6 else float(round(1.0 - start))
     swing = start - equilibrium
 
     def fit(population: NDArray[np.float64]) -> float:
@@ -77,22 +75,18 @@ def read(problem: Problem, populations: Populations, reference: Reference) -> Re
     spread, n_starts = _starts(problem, populations, reference, sampled["gradient"])
     finite, too_short = _finite(problem, reference, rate, slope, crossing, swing)
 
-    def estimate(
-        name: str, value: float, unit: str, starts: Interval, note: str, scale: Scale = "linear"
-    ) -> Estimate:
+    def estimate(name: str, value: float, unit: str, starts: Interval, note: str, scale: Scale = "linear") -> Estimate:
         parts = {
-            "finite_trajectory": finite.get(name), "model": None, "initial_time": starts if n_starts > 1 else None,
+            "finite_trajectory": finite.get(name),
+            "model": None,
+            "initial_time": starts if n_starts > 1 else None,
             "monte_carlo": Interval(value, value) if populations.counts is None else sampled[name],
-        }  # fmt: skip
+        }
         return combined(value, unit, parts, note, scale)
 
     short = TOO_SHORT if too_short else ""
     decay = 1.0 - (excited[-1] - equilibrium) / swing
-    few = (
-        ""
-        if decay >= LITTLE_DECAY
-        else f"only {100 * max(decay, 0.0):.2g} % decays in the window: quote the rate"
-    )
+    few = "" if decay >= LITTLE_DECAY else f"only {100 * max(decay, 0.0):.2g} % decays in the window: quote the rate"
     none = "nothing decays in the window" if rate == 0 else few
     relative = spread[0] / abs(slope) if slope != 0 else 0.0
     value = rate * FS_PER_NS
@@ -154,9 +148,7 @@ def _finite(
         return {}, local.size < MIN_BLOCKS * block_length([local], timestep, None)
     relative = local / local.mean()
     moving = relative if reference.dephasing is None else relative + reference.dephasing
-    ends, too_short = finite_interval(
-        moving, timestep, memory_of=[relative, moving], random_state=problem.random_state
-    )
+    ends, too_short = finite_interval(moving, timestep, memory_of=[relative, moving], random_state=problem.random_state)
     value = rate * FS_PER_NS
     centre = line_of_exponential(np.array(rate), problem.times, problem.weights)
     # neither slope nor intercept is monotonic in the rate

@@ -192,14 +192,10 @@ class DynamicsResult(Shown):
         if self.decisions == "nuclear step":
             how.append("decisions each nuclear step")
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
-        mixed = [
-            f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 0 < p < 1
-        ]
+        mixed = [f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 0 < p < 1]
         starts = f"{self.initial_times.size} initial time{'s' if self.initial_times.size != 1 else ''}"
         sampled = (
-            f"{self.n_trajectories} trajectories each, {self.n_hops} hops"
-            if self.n_trajectories
-            else "no sampling"
+            f"{self.n_trajectories} trajectories each, {self.n_hops} hops" if self.n_trajectories else "no sampling"
         )
         if mixed:
             starts += f", starting in {' + '.join(mixed)}"

@@ -158,14 +158,31 @@ def run_dynamics(
     labels = ham.block_labels[::-1] if carrier == "hole" else ham.block_labels
     ham = with_common_bases(carrier_hamiltonian(ham, carrier))
     problem = prepare(
-        ham, method=method, rule=rule, waiting=waiting, duration=duration, temperature=temperature,
-        dephasing_time=carrier_dephasing(dephasing_time, carrier), initial_state=initial_state, initial_times=initial_times,
-        absorbing=absorbing, n_trajectories=n_trajectories, n_times=n_times, random_state=random_state,
-        tau_convention=tau_convention, coupling_interpolation=coupling_interpolation, substeps=substeps,
-        loop=loop, workers=workers, fit_window=fit_window, chunk_trajectories=chunk_trajectories,
-        progress=progress, checkpoint=checkpoint, initial_weights=initial_weights,
+        ham,
+        method=method,
+        rule=rule,
+        waiting=waiting,
+        duration=duration,
+        temperature=temperature,
+        dephasing_time=carrier_dephasing(dephasing_time, carrier),
+        initial_state=initial_state,
+        initial_times=initial_times,
+        absorbing=absorbing,
+        n_trajectories=n_trajectories,
+        n_times=n_times,
+        random_state=random_state,
+        tau_convention=tau_convention,
+        coupling_interpolation=coupling_interpolation,
+        substeps=substeps,
+        loop=loop,
+        workers=workers,
+        fit_window=fit_window,
+        chunk_trajectories=chunk_trajectories,
+        progress=progress,
+        checkpoint=checkpoint,
+        initial_weights=initial_weights,
         decisions=decisions,
-    )  # fmt: skip
+    )
     open_checkpoint(problem, method)
     if problem.n_states == 2:
         reference, seam = _reference(problem)
@@ -184,19 +201,41 @@ def run_dynamics(
     has_rule = facts.has_rule
     mean_energies = ham.block_energies.mean(axis=0)
     return DynamicsResult(
-        times=problem.times, populations=populations.mean, populations_low=low, populations_high=high,
-        lifetime=readings.lifetime, rate=readings.rate, gradient=readings.gradient, intercept=readings.intercept,
-        asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS), local_rate=reference.local_rate,
-        method=method, rule=rule if has_rule else None, waiting=waiting if has_rule else None, decisions=decisions if has_rule else None,
-        tau=problem.tau, tau_convention=tau_convention if dephasing_time is None else "given",
-        temperature=temperature, substeps=problem.grid.n_substeps, substep=problem.grid.substep,
-        max_phase=problem.grid.max_phase, coupling_interpolation=coupling_interpolation,
-        initial_populations=problem.initial_populations, initial_times=problem.initial_steps, absorbing=absorbing, loop=loop,
-        n_trajectories=0 if populations.counts is None else problem.n_trajectories, n_hops=populations.n_hops,
-        seam=seam if loop else None, fit_window=(float(inside[0]), float(inside[-1])), random_state=random_state,
-        carrier=carrier, states=labels, mean_energies=mean_energies - mean_energies[0],
+        times=problem.times,
+        populations=populations.mean,
+        populations_low=low,
+        populations_high=high,
+        lifetime=readings.lifetime,
+        rate=readings.rate,
+        gradient=readings.gradient,
+        intercept=readings.intercept,
+        asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS),
+        local_rate=reference.local_rate,
+        method=method,
+        rule=rule if has_rule else None,
+        waiting=waiting if has_rule else None,
+        decisions=decisions if has_rule else None,
+        tau=problem.tau,
+        tau_convention=tau_convention if dephasing_time is None else "given",
+        temperature=temperature,
+        substeps=problem.grid.n_substeps,
+        substep=problem.grid.substep,
+        max_phase=problem.grid.max_phase,
+        coupling_interpolation=coupling_interpolation,
+        initial_populations=problem.initial_populations,
+        initial_times=problem.initial_steps,
+        absorbing=absorbing,
+        loop=loop,
+        n_trajectories=0 if populations.counts is None else problem.n_trajectories,
+        n_hops=populations.n_hops,
+        seam=seam if loop else None,
+        fit_window=(float(inside[0]), float(inside[-1])),
+        random_state=random_state,
+        carrier=carrier,
+        states=labels,
+        mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
-    )  # fmt: skip
+    )
 
 
 def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[Reference, Seam]:
@@ -214,9 +253,12 @@ def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[R
     first, last = left[:, worst + 1], right[:, worst + 1]
     steps = np.concatenate([last - first, first[1:] - last[:-1]])
     seam = Seam(
-        float(jumps[worst]), _usual_step(first, steps, problem.grid.n_steps), problem.grid.closed,
-        float("nan"), float("nan"),
-    )  # fmt: skip
+        float(jumps[worst]),
+        _usual_step(first, steps, problem.grid.n_steps),
+        problem.grid.closed,
+        float("nan"),
+        float("nan"),
+    )
     return Reference(slowest_mode(rates), equilibrium), seam
 
 
@@ -234,9 +276,12 @@ def _reference(problem: Problem) -> tuple[Reference, Seam]:
     steps = np.concatenate([right - left, left[1:] - right[:-1]])
     loop_time = grid.n_steps * grid.timestep / FS_PER_NS
     seam = Seam(
-        float(left[0] - right[-1]), _usual_step(left, steps, grid.n_steps), grid.closed,
-        float(-np.log(kept) / loop_time), float(-np.log(zeroed) / loop_time),
-    )  # fmt: skip
+        float(left[0] - right[-1]),
+        _usual_step(left, steps, grid.n_steps),
+        grid.closed,
+        float(-np.log(kept) / loop_time),
+        float(-np.log(zeroed) / loop_time),
+    )
     return Reference(losses / grid.timestep, equilibrium), seam
 
 
@@ -257,12 +302,7 @@ def _equilibrium(problem: Problem) -> float:
     grid, tau, temperature = problem.grid, float(problem.tau[0, 1]), problem.temperature
     if problem.is_degenerate:
         blocks = block_ensemble(
-            grid,
-            problem.multiplicities,
-            tau,
-            temperature=temperature,
-            absorbing=False,
-            workers=problem.workers,
+            grid, problem.multiplicities, tau, temperature=temperature, absorbing=False, workers=problem.workers
         )
         return block_loop_mean(blocks, block_stationary(blocks)[2])
     maps = step_maps(grid, tau, temperature=temperature, absorbing=False, workers=problem.workers)

@@ -22,25 +22,42 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
         return None if array.dtype.kind == "f" and not np.isfinite(array) else array.item()
 
     record: dict[str, Any] = {
-        "method": result.method, "rule": result.rule, "waiting": result.waiting, "decisions": result.decisions, "carrier": result.carrier,
-        "states": list(result.states), "initial_state": result.states[result.initial_state],
+        "method": result.method,
+        "rule": result.rule,
+        "waiting": result.waiting,
+        "decisions": result.decisions,
+        "carrier": result.carrier,
+        "states": list(result.states),
+        "initial_state": result.states[result.initial_state],
         "initial_populations": plain(result.initial_populations),
-        "temperature": result.temperature, "tau": plain(result.tau), "tau_convention": result.tau_convention,
-        "duration": float(result.times[-1]), "substeps": result.substeps, "substep": result.substep,
-        "max_phase": result.max_phase, "coupling_interpolation": result.coupling_interpolation,
-        "absorbing": result.absorbing, "loop": result.loop, "n_trajectories": result.n_trajectories,
-        "initial_times": plain(result.initial_times), "n_hops": result.n_hops, "random_state": result.random_state,
-        "fit_window": list(result.fit_window), "final_populations": plain(result.populations[-1]),
+        "temperature": result.temperature,
+        "tau": plain(result.tau),
+        "tau_convention": result.tau_convention,
+        "duration": float(result.times[-1]),
+        "substeps": result.substeps,
+        "substep": result.substep,
+        "max_phase": result.max_phase,
+        "coupling_interpolation": result.coupling_interpolation,
+        "absorbing": result.absorbing,
+        "loop": result.loop,
+        "n_trajectories": result.n_trajectories,
+        "initial_times": plain(result.initial_times),
+        "n_hops": result.n_hops,
+        "random_state": result.random_state,
+        "fit_window": list(result.fit_window),
+        "final_populations": plain(result.populations[-1]),
         "asymptotic_rate": plain(result.asymptotic_rate),
-    }  # fmt: skip
+    }
     for name in ("lifetime", "rate", "gradient", "intercept"):
         record[name] = getattr(result, name).as_dict()
     if result.seam is not None:
         record["seam"] = {
-            "energy_jump": result.seam.energy_jump, "usual_step": result.seam.usual_step,
-            "closed": result.seam.closed, "rate_kept": plain(result.seam.rate_kept),
+            "energy_jump": result.seam.energy_jump,
+            "usual_step": result.seam.usual_step,
+            "closed": result.seam.closed,
+            "rate_kept": plain(result.seam.rate_kept),
             "rate_zeroed": plain(result.seam.rate_zeroed),
-        }  # fmt: skip
+        }
     if result.flows is not None:
         record["hops"] = plain(result.flows)
     if fits is not None:
@@ -70,10 +87,19 @@ def write_result(result: DynamicsResult, path: str | Path) -> None:
 
     def fill(file: Any) -> None:
         group = file.create_group("dynamics")
-        put_attributes(group, {
-            "method": result.method, "rule": result.rule, "waiting": result.waiting, "decisions": result.decisions, "carrier": result.carrier,
-            "states": ", ".join(result.states), "temperature": result.temperature, "random_state": result.random_state,
-        })  # fmt: skip
+        put_attributes(
+            group,
+            {
+                "method": result.method,
+                "rule": result.rule,
+                "waiting": result.waiting,
+                "decisions": result.decisions,
+                "carrier": result.carrier,
+                "states": ", ".join(result.states),
+                "temperature": result.temperature,
+                "random_state": result.random_state,
+            },
+        )
         put_array(group, "times", result.times, unit="fs", axes=["time"])
         put_array(group, "populations", result.populations, unit="1", axes=["time", "state"])
         for name in ("populations_low", "populations_high"):

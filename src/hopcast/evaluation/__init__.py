@@ -65,13 +65,7 @@ Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++,
 
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.calibration import Calibration, calibrate
-from hopcast.evaluation.candidates import (
-    Candidate,
-    CandidateScore,
-    NestedSelection,
-    nested_selection,
-    time_blocks,
-)
+from hopcast.evaluation.candidates import Candidate, CandidateScore, NestedSelection, nested_selection, time_blocks
 from hopcast.evaluation.evaluate import Evaluation, evaluate_model, evaluate_series
 from hopcast.evaluation.extrapolation import Extrapolation, TrainingDomain, extrapolation, training_domain
 from hopcast.evaluation.observables import HamiltonianScores, score_hamiltonian
@@ -87,9 +81,32 @@ from hopcast.evaluation.splits import (
 )
 
 __all__ = [
-    "BlockedSplit", "CalendarSplit", "Calibration", "Candidate", "CandidateScore", "Evaluation",
-    "Extrapolation", "HamiltonianScores", "InterleavedSplit", "NeighbourSplit", "NestedSelection", "PoweredMean", "Score",
-    "TrainingDomain", "TrajectorySplit", "calibrate", "evaluate_model", "evaluate_series", "extrapolation", "interpolate_in_time",
-    "mean_prediction", "nested_selection", "prediction_powered_mean", "score", "score_hamiltonian", "stretches_of_time", "time_blocks",
+    "BlockedSplit",
+    "CalendarSplit",
+    "Calibration",
+    "Candidate",
+    "CandidateScore",
+    "Evaluation",
+    "Extrapolation",
+    "HamiltonianScores",
+    "InterleavedSplit",
+    "NeighbourSplit",
+    "NestedSelection",
+    "PoweredMean",
+    "Score",
+    "TrainingDomain",
+    "TrajectorySplit",
+    "calibrate",
+    "evaluate_model",
+    "evaluate_series",
+    "extrapolation",
+    "interpolate_in_time",
+    "mean_prediction",
+    "nested_selection",
+    "prediction_powered_mean",
+    "score",
+    "score_hamiltonian",
+    "stretches_of_time",
+    "time_blocks",
     "training_domain",
-]  # fmt: skip
+]

@@ -193,15 +193,21 @@ def calibrate(
     low, high = coverage_interval(float(better[:, judged].mean()), n_effective)
     raw_low, raw_high = coverage_interval(float(raw[:, judged].mean()), n_effective)
     return Calibration(
-        levels=nominal, coverage=raw.mean(axis=0), recalibrated=better.mean(axis=0),
-        factors=np.median(factors, axis=0), variance_scale=float(np.mean(scales)), n_test=len(raw),
-        n_effective=n_effective, low=low, high=high, raw_low=raw_low, raw_high=raw_high,
-    )  # fmt: skip
+        levels=nominal,
+        coverage=raw.mean(axis=0),
+        recalibrated=better.mean(axis=0),
+        factors=np.median(factors, axis=0),
+        variance_scale=float(np.mean(scales)),
+        n_test=len(raw),
+        n_effective=n_effective,
+        low=low,
+        high=high,
+        raw_low=raw_low,
+        raw_high=raw_high,
+    )
 
 
-def inner_scores(
-    fitted: LaplacianRidge, train: NDArray[np.intp], timestep: float, correlation_time: float
-) -> Floats:
+def inner_scores(fitted: LaplacianRidge, train: NDArray[np.intp], timestep: float, correlation_time: float) -> Floats:
     """Return |residual| / sigma of a fitted model on blocks of its own training frames, each left out with a margin.
 
     Blocks are at least a correlation time long and at most `INNER_BLOCKS` in number; the margin is a correlation

@@ -226,9 +226,7 @@ def nested_selection(
         for place, candidate in enumerate(candidates):
             learner = _serial(candidate.learner)
 
-            def work(
-                fold: int, X: Floats = candidate.features, learner: Any = learner
-            ) -> tuple[float, Floats]:
+            def work(fold: int, X: Floats = candidate.features, learner: Any = learner) -> tuple[float, Floats]:
                 if fold == len(folds):
                     return _inner_error(learner, X, target, labels, inner_folds), targets[:0]
                 train, test = folds[fold]
@@ -274,9 +272,7 @@ def nested_selection(
     )
 
 
-def _fold(
-    labels: NDArray[np.intp], at: Floats, label: Any, purge: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _fold(labels: NDArray[np.intp], at: Floats, label: Any, purge: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return training and test samples of the fold that holds a block out."""
     test = np.flatnonzero(labels == label)
     apart = (at < at[test].min() - purge) | (at > at[test].max() + purge)
@@ -329,9 +325,7 @@ def _checked(
         raise ConfigError("Argument `candidates` must hold at least one candidate, but is empty.")
     repeated = [name for name, count in Counter(one.name for one in candidates).items() if count > 1]
     if repeated:
-        raise ConfigError(
-            f"Argument `candidates` must have different names, but `{repeated[0]}` is repeated."
-        )
+        raise ConfigError(f"Argument `candidates` must have different names, but `{repeated[0]}` is repeated.")
     target, at = np.asarray(y, dtype=np.float64), np.asarray(times, dtype=np.float64)
     labels = np.unique(np.asarray(blocks), return_inverse=True)[1].astype(np.intp)
     if target.ndim != 1 or at.shape != target.shape or labels.shape != target.shape:

@@ -125,9 +125,13 @@ class Evaluation:
             else "none possible"
         )
         lines = [
-            f"model    {self.model}", f"mean     {self.mean}", f"linear   {self.linear}", f"cubic    {self.cubic}",
-            f"shifted  {shifted}", f"verdict  {self.beats_the_calendar}",
-        ]  # fmt: skip
+            f"model    {self.model}",
+            f"mean     {self.mean}",
+            f"linear   {self.linear}",
+            f"cubic    {self.cubic}",
+            f"shifted  {shifted}",
+            f"verdict  {self.beats_the_calendar}",
+        ]
         return "\n".join([*lines, *(f"note     {note}" for note in self.notes)])
 
 
@@ -307,10 +311,17 @@ def evaluate_series(
         mean=score(target[tested], baselines["mean"][tested]),
         linear=score(target[tested], baselines["linear"][tested]),
         cubic=score(target[tested], baselines["cubic"][tested]),
-        shifted_scores=tuple(scores), shifts=shifts, n_shifts_wanted=n_shifts, predictions=said, shifted_predictions=twins,
-        test_frames=tested, training_frames=tuple(train for train, _ in pairs), min_shift=min_shift, timestep=timestep,
+        shifted_scores=tuple(scores),
+        shifts=shifts,
+        n_shifts_wanted=n_shifts,
+        predictions=said,
+        shifted_predictions=twins,
+        test_frames=tested,
+        training_frames=tuple(train for train, _ in pairs),
+        min_shift=min_shift,
+        timestep=timestep,
         notes=_notes(len(shifts), n_shifts, n_frames, min_frames, timestep),
-    )  # fmt: skip
+    )
 
 
 def _interpolated(
@@ -331,9 +342,7 @@ def _interpolated(
     return whole[frames]
 
 
-def _calendar(
-    times: ArrayLike | None, trajectories: list[NDArray[np.intp]], n_frames: int
-) -> NDArray[np.float64]:
+def _calendar(times: ArrayLike | None, trajectories: list[NDArray[np.intp]], n_frames: int) -> NDArray[np.float64]:
     """Return the time of every frame: as given, or its number within its trajectory."""
     if times is None:
         calendar = np.empty(n_frames)

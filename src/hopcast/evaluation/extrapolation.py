@@ -72,8 +72,10 @@ class Extrapolation:
             distance=np.concatenate([part.distance for part in parts]),
             relative_std=np.concatenate(stds) if len(stds) == len(parts) else None,
             outside=np.concatenate([part.outside for part in parts]),
-            distance_limit=parts[0].distance_limit, std_limit=parts[0].std_limit, level=parts[0].level,
-        )  # fmt: skip
+            distance_limit=parts[0].distance_limit,
+            std_limit=parts[0].std_limit,
+            level=parts[0].level,
+        )
 
     @property
     def share(self) -> float:
@@ -95,9 +97,7 @@ class Extrapolation:
         if self.relative_std is not None and len(self.relative_std):
             blind = int((self.relative_std.reshape(len(self.outside), -1) > UNINFORMED).any(axis=1).sum())
             text += f"; posterior over prior standard deviation {float(np.median(self.relative_std)):.2f} in the median"
-            text += (
-                f", over {UNINFORMED:g} on {blind}, of which the model knows next to nothing" if blind else ""
-            )
+            text += f", over {UNINFORMED:g} on {blind}, of which the model knows next to nothing" if blind else ""
         return text + (": the forecast extrapolates." if self.extrapolates else ".")
 
 
@@ -198,9 +198,7 @@ def training_domain(
         if isinstance(model, FrameRidge):
             _, std = model.block_out_forecast(groups, block_length=block_length)
             # the deviation of a measured target holds the noise alpha s2, that of the function does not
-            latent = np.maximum(
-                std.reshape(len(std), len(signal)) ** 2 / signal - np.atleast_1d(model.alpha_), 0.0
-            )
+            latent = np.maximum(std.reshape(len(std), len(signal)) ** 2 / signal - np.atleast_1d(model.alpha_), 0.0)
             std_limit = np.minimum(np.quantile(np.sqrt(latent), level, axis=0), std_limit)
     labels = np.empty(len(features), dtype=np.intp)
     for label, block in enumerate(blocks_of(len(features), block_length, groups)):
@@ -246,9 +244,7 @@ def extrapolation(
     """
     if isinstance(reference, FixedOrder) and std is None:
         std = reference.predict(X, return_std=True)[1]
-    domain = (
-        reference if isinstance(reference, TrainingDomain) else training_domain(reference, workers=workers)
-    )
+    domain = reference if isinstance(reference, TrainingDomain) else training_domain(reference, workers=workers)
     frames = np.asarray(X)
     frames = frames if frames.dtype == np.float32 else frames.astype(np.float64, copy=False)
     if frames.ndim != 2 or frames.shape[1] != len(domain.mean):

@@ -116,9 +116,7 @@ def score_hamiltonian(
     )
 
 
-def common_frames(
-    one: VibronicHamiltonian, other: VibronicHamiltonian
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def common_frames(one: VibronicHamiltonian, other: VibronicHamiltonian) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the frames of each that are the same, in order.
 
     Raises
@@ -134,9 +132,7 @@ def common_frames(
             )
         frames = np.arange(one.n_frames)
         return frames, frames
-    _, ours, theirs = np.intersect1d(
-        *in_one_count(one.frame_numbers, other.frame_numbers), return_indices=True
-    )
+    _, ours, theirs = np.intersect1d(*in_one_count(one.frame_numbers, other.frame_numbers), return_indices=True)
     if not ours.size:
         raise InputError(
             f"Forecast and truth must share frames, but one is numbered {one.frame_numbers[0]} to {one.frame_numbers[-1]} and the other "

@@ -186,10 +186,7 @@ def prediction_powered_mean(
         weight = 0.0
     plain = float(truth.mean())
     value = plain + weight * shift
-    variance, own = (
-        _residual_variance(truth, sampled, weight, codes),
-        _residual_variance(truth, sampled, 0.0, codes),
-    )
+    variance, own = (_residual_variance(truth, sampled, weight, codes), _residual_variance(truth, sampled, 0.0, codes))
     if frames is not None:
         variance *= _sampled_share(_Memory.of(truth - weight * sampled, cautious=True), at, n_all)
     freedom = float(n_blocks - 1)
@@ -201,17 +198,29 @@ def prediction_powered_mean(
     # rare values that few samples lack are missing from residuals and truths alike: the shape is that of the truths
     wider = float(np.sqrt(variance / own)) if own > 0 else 1.0
     found = mean_interval(
-        plain + _block_sums(truth - plain, codes) * n_blocks / n, level, positive=positive, widening=max(wider, 1.0),
-        freedom=freedom, n_draws=n_bootstrap, random_state=random_state,
-    )  # fmt: skip
+        plain + _block_sums(truth - plain, codes) * n_blocks / n,
+        level,
+        positive=positive,
+        widening=max(wider, 1.0),
+        freedom=freedom,
+        n_draws=n_bootstrap,
+        random_state=random_state,
+    )
     part = min(wider, 1.0)
     low = value - part * (plain - found.low)
     if positive:
         low = value * (found.low / plain) ** (part * plain / value)
     return PoweredMean(
-        value=value, low=low, high=value + part * (found.high - plain), weight=weight, plain=plain, level=level, n_samples=n,
-        n_blocks=max(1, int(independent)), target=target,
-    )  # fmt: skip
+        value=value,
+        low=low,
+        high=value + part * (found.high - plain),
+        weight=weight,
+        plain=plain,
+        level=level,
+        n_samples=n,
+        n_blocks=max(1, int(independent)),
+        target=target,
+    )
 
 
 def _block_sums(values: Floats, codes: NDArray[np.intp]) -> Floats:
@@ -287,9 +296,7 @@ class _Memory:
             return cls(0.0, 0.0)
         second = float(away[2:] @ away[:-2]) / squares
         kept = (
-            corrected
-            if second <= 0
-            else min(1.0, max(corrected, corrected**2 / max(second + 5.0 / n, corrected**2)))
+            corrected if second <= 0 else min(1.0, max(corrected, corrected**2 / max(second + 5.0 / n, corrected**2)))
         )
         rho = min(corrected / kept, 0.98)
         return cls(rho if not cautious else max(min(rho, first / kept), 1e-6), 1.0 - kept)
@@ -308,9 +315,7 @@ def _long_run_variance(series: Floats) -> float:
     """Return the variance of the mean of a dense series about that of ever longer ones, by ten blocks."""
     block = max(1, len(series) // _N_BLOCKS)
     means = cut_into_blocks(series, min(_N_BLOCKS, len(series)))[0]
-    return (
-        float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
-    )
+    return float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
 
 
 def _sampled_share(memory: _Memory, at: NDArray[np.intp], n_all: int) -> float:
@@ -352,9 +357,7 @@ def _frames(frames: ArrayLike, n: int, n_all: int) -> NDArray[np.intp]:
 def _series(name: str, values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or len(array) == 0:
-        raise InputError(
-            f"Argument `{name}` must be a series of at least one value, but has shape {array.shape}."
-        )
+        raise InputError(f"Argument `{name}` must be a series of at least one value, but has shape {array.shape}.")
     if not np.isfinite(array).all():
         raise InputError(
             f"Argument `{name}` must be finite, but value {np.flatnonzero(~np.isfinite(array))[0]} is not."

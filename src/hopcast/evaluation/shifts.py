@@ -53,9 +53,7 @@ def fit_and_predict_all(
     training, wanted = X[train], X[frames]
 
     def refit(column: int) -> NDArray[np.float64]:
-        fitted = fit_learner(
-            model, training, targets[train, column], None if groups is None else groups[train]
-        )
+        fitted = fit_learner(model, training, targets[train, column], None if groups is None else groups[train])
         return np.asarray(fitted.predict(wanted), dtype=np.float64)
 
     return np.stack(map_chunks(refit, range(targets.shape[1]), workers=workers, portable=True), axis=1)
@@ -70,10 +68,7 @@ def fit_learner(
 
 
 def near_seam(
-    test: NDArray[np.intp],
-    train: NDArray[np.intp],
-    shift: int,
-    trajectories: Sequence[NDArray[np.intp]],
+    test: NDArray[np.intp], train: NDArray[np.intp], shift: int, trajectories: Sequence[NDArray[np.intp]]
 ) -> NDArray[np.bool_]:
     """Return which test frames lie within a training spacing of where the shifted target jumps from end to start.
 

@@ -74,9 +74,7 @@ class InterleavedSplit:
     `evaluate_model` for what such a score is worth. With groups, the stride starts anew in every trajectory.
     """
 
-    def __init__(
-        self, stride_fs: float, timestep: float, *, offset: int = 0, test_ends: bool = False
-    ) -> None:
+    def __init__(self, stride_fs: float, timestep: float, *, offset: int = 0, test_ends: bool = False) -> None:
         _check_positive(stride_fs=stride_fs, timestep=timestep)
         self.stride_frames = round(stride_fs / timestep)
         if self.stride_frames < 2:
@@ -85,9 +83,7 @@ class InterleavedSplit:
                 f"with frames every {timestep:g} fs: no frame would be left to test."
             )
         if not 0 <= offset < self.stride_frames:
-            raise ConfigError(
-                f"Argument `offset` must lie in 0 ... {self.stride_frames - 1}, but is {offset}."
-            )
+            raise ConfigError(f"Argument `offset` must lie in 0 ... {self.stride_frames - 1}, but is {offset}.")
         self.timestep = timestep
         self.stride = self.stride_frames * timestep
         self.offset = offset
@@ -96,9 +92,7 @@ class InterleavedSplit:
     def __repr__(self) -> str:
         return f"InterleavedSplit(stride={self.stride:g} fs, every {self.stride_frames} frames)"
 
-    def split(
-        self, X: Any, y: Any = None, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[Frames, Frames]]:
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Frames, Frames]]:
         """Yield (training frames, test frames)."""
         trains, tests = [], []
         for frames in _trajectories(X, y, groups):
@@ -170,9 +164,7 @@ class BlockedSplit:
     def __repr__(self) -> str:
         return f"BlockedSplit({self.n_blocks} blocks, purge={self.purge:g} fs, every {self.train_stride_frames} frames)"
 
-    def split(
-        self, X: Any, y: Any = None, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[Frames, Frames]]:
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Frames, Frames]]:
         """Yield (training frames, test frames) of every fold, in the order of time."""
         trajectories = _trajectories(X, y, groups)
         for fold in range(self.n_blocks):
@@ -186,10 +178,12 @@ class BlockedSplit:
                 tests.append(frames[first:last])
             train, test = np.sort(np.concatenate(trains)), np.sort(np.concatenate(tests))
             _check_fold(
-                fold, train, test,
+                fold,
+                train,
+                test,
                 f"{self.n_blocks} blocks of {_num_samples(X)} frames with a purge of {self.purge_frames} frames "
                 f"({self.purge:g} fs) on both sides",
-            )  # fmt: skip
+            )
             yield train, test
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
@@ -226,9 +220,7 @@ class NeighbourSplit:
     def __repr__(self) -> str:
         return f"NeighbourSplit({self.n_folds} folds)"
 
-    def split(
-        self, X: Any, y: Any = None, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[Frames, Frames]]:
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Frames, Frames]]:
         """Yield (training samples, test samples)."""
         trajectories = _trajectories(X, y, groups)
         position = np.empty(_num_samples(X), dtype=np.intp)
@@ -296,9 +288,7 @@ class CalendarSplit:
         """Yield (training samples, test samples) of every stretch, in the order of time."""
         for fold, stretch in enumerate(np.unique(self.labels)):
             train, test = self.training(int(stretch)), np.flatnonzero(self.labels == stretch)
-            _check_fold(
-                fold, train, test, f"stretches of {self.block_fs:g} fs with a purge of {self.purge_fs:g} fs"
-            )
+            _check_fold(fold, train, test, f"stretches of {self.block_fs:g} fs with a purge of {self.purge_fs:g} fs")
             yield train, test
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
@@ -325,17 +315,13 @@ class TrajectorySplit:
 
     def __init__(self, train_stride_frames: int = 1) -> None:
         if train_stride_frames < 1:
-            raise ConfigError(
-                f"Argument `train_stride_frames` must be at least 1, but is {train_stride_frames}."
-            )
+            raise ConfigError(f"Argument `train_stride_frames` must be at least 1, but is {train_stride_frames}.")
         self.train_stride_frames = train_stride_frames
 
     def __repr__(self) -> str:
         return f"TrajectorySplit(every {self.train_stride_frames} frames)"
 
-    def split(
-        self, X: Any, y: Any = None, groups: ArrayLike | None = None
-    ) -> Iterator[tuple[Frames, Frames]]:
+    def split(self, X: Any, y: Any = None, groups: ArrayLike | None = None) -> Iterator[tuple[Frames, Frames]]:
         """Yield (training frames, test frames), in the order of the trajectories' labels."""
         parts = _trajectories(X, y, self._required(groups))
         n_frames = _num_samples(X)

@@ -36,9 +36,21 @@ SIGNIFICANCE: Final = 0.05
 
 Usefulness = Literal["useful", "not useful", "inconclusive"]
 Label = Literal[
-    "useful", "not useful", "inconclusive", "significant", "not significant", "agrees", "differs", "passed", "failed",
-    "survives", "does not survive", "not reproduced", "calibrated", "not calibrated",
-]  # fmt: skip
+    "useful",
+    "not useful",
+    "inconclusive",
+    "significant",
+    "not significant",
+    "agrees",
+    "differs",
+    "passed",
+    "failed",
+    "survives",
+    "does not survive",
+    "not reproduced",
+    "calibrated",
+    "not calibrated",
+]
 
 
 @dataclass(frozen=True)
@@ -93,9 +105,7 @@ def surely_off(low: float, high: float) -> bool:
     return not low <= 1 <= high
 
 
-def coverage(
-    low: float, high: float, level: float = 0.9
-) -> Literal["calibrated", "not calibrated", "inconclusive"]:
+def coverage(low: float, high: float, level: float = 0.9) -> Literal["calibrated", "not calibrated", "inconclusive"]:
     """Judge intervals of a nominal level by the interval of the share they hold."""
     if not low <= level <= high:
         return "not calibrated"

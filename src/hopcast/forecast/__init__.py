@@ -33,6 +33,17 @@ from hopcast.forecast.storage import load_forecaster, save_forecaster
 from hopcast.forecast.stream import StreamedForecast, predict_stream
 
 __all__ = [
-    "FittedForecaster", "FittedPair", "Forecaster", "ForecasterKind", "PairForecaster", "Representation", "StreamedForecast",
-    "TargetModel", "fit_forecaster", "list_kinds", "load_forecaster", "predict_stream", "save_forecaster",
-]  # fmt: skip
+    "FittedForecaster",
+    "FittedPair",
+    "Forecaster",
+    "ForecasterKind",
+    "PairForecaster",
+    "Representation",
+    "StreamedForecast",
+    "TargetModel",
+    "fit_forecaster",
+    "list_kinds",
+    "load_forecaster",
+    "predict_stream",
+    "save_forecaster",
+]

@@ -66,9 +66,7 @@ def fit_forecaster(
     ConfigError
         If the stride is not positive, or the model unknown or unable to learn from these data.
     """
-    hamiltonian = (
-        hamiltonian.merged()
-    )  # degenerate states count as one: their gap and the norm of their coupling
+    hamiltonian = hamiltonian.merged()  # degenerate states count as one: their gap and the norm of their coupling
     pair = hamiltonian.frontier() if states is None else hamiltonian.select(list(states))
     lower = hamiltonian.state_labels.index(pair.state_labels[0])
     steps = _thinned(known_steps(pair), stride, hamiltonian.timestep)

@@ -128,14 +128,8 @@ class PairForecaster:
         times = np.asarray((steps + 0.5) * trajectory.timestep, dtype=np.float64)
         models: dict[str, TargetModel] = {}
         stretches: dict[str, _Stretches] = {}
-        for target, values in (
-            ("gap", gap),
-            ("nac", physics.learnt(np.abs(known.coupling()[steps]), gap)),
-        ):
-            X = {
-                one.name: target_columns(target, *ends[one.representation], trajectory.timestep)
-                for one in wanted
-            }
+        for target, values in (("gap", gap), ("nac", physics.learnt(np.abs(known.coupling()[steps]), gap))):
+            X = {one.name: target_columns(target, *ends[one.representation], trajectory.timestep) for one in wanted}
             stretches[target] = _stretches(values, times)
             models[target] = _learn(wanted, X, values, times, stretches[target], workers)
             if self.progress is not None:
@@ -144,10 +138,16 @@ class PairForecaster:
         seen = target_columns("gap", *ends[models["gap"].representation], trajectory.timestep)
         spacing = float(np.median(np.diff(times)))
         return FittedPair(
-            gap=models["gap"], coupling=models["nac"], mean_gap=physics.mean_gap,
+            gap=models["gap"],
+            coupling=models["nac"],
+            mean_gap=physics.mean_gap,
             domain=_domain(models["gap"], seen, stretches["gap"].labels, symbols, workers),
-            symbols=symbols, cell=mean_cell(trajectory), timestep=trajectory.timestep, n_samples=len(steps),
-            state_labels=known.state_labels, dephasing_time=tau,
+            symbols=symbols,
+            cell=mean_cell(trajectory),
+            timestep=trajectory.timestep,
+            n_samples=len(steps),
+            state_labels=known.state_labels,
+            dephasing_time=tau,
             provenance={
                 "training samples": f"{len(steps)} pairs of frames, typically {spacing:g} fs apart",
                 "coupling": "modulus, learnt as |hbar d| times gap over mean gap",
@@ -155,7 +155,7 @@ class PairForecaster:
                 "model of the coupling": models["nac"].name,
                 DEPHASING: source,
             },
-        )  # fmt: skip
+        )
 
 
 def _dephasing(known: VibronicHamiltonian, samples: Array) -> tuple[float, str]:
@@ -221,9 +221,14 @@ def _learn(
             f"two of them, but {elsewhere} do. Compute pairs elsewhere on the trajectory."
         )
     found = nested_selection(
-        [Candidate(one.name, X[one.name][some], one.learner) for one in wanted], values[some], times[some],
-        groups[some], n_shifts=0, purge=purge, workers=workers,
-    )  # fmt: skip
+        [Candidate(one.name, X[one.name][some], one.learner) for one in wanted],
+        values[some],
+        times[some],
+        groups[some],
+        n_shifts=0,
+        purge=purge,
+        workers=workers,
+    )
     option = next(one for one in wanted if one.name == found.final)
     learner, scale = _fitted(option.learner, X[option.name], values, groups)
     r2 = found.selected.r2
@@ -246,9 +251,7 @@ def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, pur
     return float(1.0 - missed @ missed / np.sum((values - values.mean()) ** 2))
 
 
-def _fitted(
-    learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]
-) -> tuple[FrameModel, float]:
+def _fitted(learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]) -> tuple[FrameModel, float]:
     """Return the learner fitted to all samples, in the way that so many allow, and the scale of its variance."""
     if len(values) <= EXACT or isinstance(learner, LinearRidge):
         some = _spread(len(values), EXACT)  # more of them do not move a line
@@ -256,9 +259,7 @@ def _fitted(
         return exact, leave_one_out_scale(exact)
     some = _spread(len(values), SEARCHED)
     found = clone(learner).fit(X[some], values[some], groups[some])
-    many = LowRankRidge(
-        N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers
-    )
+    many = LowRankRidge(N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers)
     return many.fit(X, values), _refitted_scale(many, X, values)
 
 
@@ -271,11 +272,7 @@ def _refitted_scale(learner: LowRankRidge, X: Array, values: Array) -> float:
 
 
 def _domain(
-    model: TargetModel,
-    columns: Array,
-    groups: NDArray[np.intp],
-    symbols: tuple[str, ...],
-    workers: int | None,
+    model: TargetModel, columns: Array, groups: NDArray[np.intp], symbols: tuple[str, ...], workers: int | None
 ) -> TrainingDomain:
     seen = model.domain_columns(columns, symbols)
     some = _spread(len(seen), EXACT)

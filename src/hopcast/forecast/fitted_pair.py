@@ -196,8 +196,7 @@ class FittedPair:
         cell = mean_cell(trajectory)
         if not same_size:
             volumes = [
-                abs(np.linalg.det(one)) / n
-                for one, n in ((cell, trajectory.n_atoms), (self.cell, len(self.symbols)))
+                abs(np.linalg.det(one)) / n for one, n in ((cell, trajectory.n_atoms), (self.cell, len(self.symbols)))
             ]
             if abs(volumes[0] / volumes[1] - 1) > 3 * LENGTH_TOLERANCE:
                 raise InputError(
@@ -214,14 +213,10 @@ class FittedPair:
                 f"angles within {ANGLE_TOLERANCE:g} degrees), but the trajectory has {_shown(found)}. Fit one for this cell."
             )
 
-    def judged(
-        self, distance: Array, relative_std: Array | None, outside: NDArray[np.bool_]
-    ) -> Extrapolation:
+    def judged(self, distance: Array, relative_std: Array | None, outside: NDArray[np.bool_]) -> Extrapolation:
         """Return the judgement of frames with the limits of the training set."""
         domain = self.domain
-        return Extrapolation(
-            distance, relative_std, outside, domain.distance_limit, domain.std_limit, domain.level
-        )
+        return Extrapolation(distance, relative_std, outside, domain.distance_limit, domain.std_limit, domain.level)
 
     def forecast(self, geometries: Trajectory, *, workers: int | None = None) -> HamiltonianForecast:
         """Return the forecast of consecutive frames: gaps there, moduli of couplings at the mid-points between them."""
@@ -278,8 +273,4 @@ def _composition(symbols: Sequence[str]) -> dict[str, int]:
 
 
 def _shown(parameters: Array) -> str:
-    return (
-        " × ".join(f"{x:.2f}" for x in parameters[:3])
-        + " Å, "
-        + ", ".join(f"{x:.0f}°" for x in parameters[3:])
-    )
+    return " × ".join(f"{x:.2f}" for x in parameters[:3]) + " Å, " + ", ".join(f"{x:.0f}°" for x in parameters[3:])

@@ -58,9 +58,7 @@ def held_out_series(
     found = PairSeries(np.full(len(steps), np.nan), np.full(len(steps), np.nan))
     for train, test in split.split(np.empty((len(steps), 1))):
         fitted = forecaster.fit(trajectory, known, steps[train])
-        for series, values in zip(
-            found, forecast_steps(fitted, trajectory, steps[test], states, workers), strict=True
-        ):
+        for series, values in zip(found, forecast_steps(fitted, trajectory, steps[test], states, workers), strict=True):
             series[test] = values
     return found
 

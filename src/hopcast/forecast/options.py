@@ -36,9 +36,7 @@ class Option:
     learner: Any
 
 
-def options(
-    trajectory: Trajectory, angular: SymmetryFunctions, workers: int | None = None
-) -> tuple[Option, ...]:
+def options(trajectory: Trajectory, angular: SymmetryFunctions, workers: int | None = None) -> tuple[Option, ...]:
     """Return the candidates, from the published representation to plain numbers of the structure.
 
     All of their learners are Gaussian processes of ours, with deviations, and go into a file.
@@ -69,6 +67,4 @@ def trees(trajectory: Trajectory) -> Option:
     from sklearn.ensemble import ExtraTreesRegressor
 
     means = Representation("radial means", RadialFunctions.from_trajectory(trajectory), "mean")
-    return Option(
-        "radial means, trees", means, ExtraTreesRegressor(N_TREES, min_samples_leaf=3, random_state=0)
-    )
+    return Option("radial means, trees", means, ExtraTreesRegressor(N_TREES, min_samples_leaf=3, random_state=0))

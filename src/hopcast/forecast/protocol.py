@@ -83,10 +83,7 @@ class FittedForecaster(Protocol):
         """Return what a user must know where the cell has another number of atoms than the training set's, or nothing."""
 
     def judged(
-        self,
-        distance: NDArray[np.float64],
-        relative_std: NDArray[np.float64] | None,
-        outside: NDArray[np.bool_],
+        self, distance: NDArray[np.float64], relative_std: NDArray[np.float64] | None, outside: NDArray[np.bool_]
     ) -> Extrapolation:
         """Return the judgement of all frames, with its limits."""
 

@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
-from hopcast.descriptors import (
-    RadialFunctions,
-    StructuralNumbers,
-    SymmetryFunctions,
-    pool_elements,
-    take_frames,
-)
+from hopcast.descriptors import RadialFunctions, StructuralNumbers, SymmetryFunctions, pool_elements, take_frames
 
 Array = NDArray[np.float64]
 
@@ -61,9 +55,11 @@ class Representation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for a file."""
         return {
-            "name": self.name, "kind": type(self.functions).__name__, "pool": self.pool,
+            "name": self.name,
+            "kind": type(self.functions).__name__,
+            "pool": self.pool,
             "functions": self.functions.to_dict(),
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Representation:

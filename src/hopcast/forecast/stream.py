@@ -31,8 +31,13 @@ CHUNK_FRAMES = 2048
 """Frames of a chunk; results do not depend on it."""
 
 FRAMES: Final = {
-    "energies": "eV", "energies_std": "eV", "outside": "1", "distance": "1", "relative_std": "1", "frame_numbers": "1",
-}  # fmt: skip
+    "energies": "eV",
+    "energies_std": "eV",
+    "outside": "1",
+    "distance": "1",
+    "relative_std": "1",
+    "frame_numbers": "1",
+}
 """What a chunk holds of its frames, and the units of it."""
 
 STEPS: Final = {"nac": "eV", "nac_std": "eV", "overlaps": "1"}
@@ -204,9 +209,15 @@ def _computed(
             except InputError as error:
                 raise InputError(f"Frames {start} to {stop - 1}: {error}") from error
             key = fingerprint(
-                made_of, part.start, part.stop, geometries.timestep, geometries.positions, geometries.cell,
-                geometries.numbers, geometries.frame_numbers,
-            )  # fmt: skip
+                made_of,
+                part.start,
+                part.stop,
+                geometries.timestep,
+                geometries.positions,
+                geometries.cell,
+                geometries.numbers,
+                geometries.frame_numbers,
+            )
             name = parts / f"{part.start:012d}-{key[:16]}.h5"
             wanted = slice(part.start - start, part.stop - start)
             yield (name, None, wanted) if _is_whole(name) else (name, geometries, wanted)
@@ -229,10 +240,15 @@ def _arrays(found: HamiltonianForecast, wanted: slice) -> Arrays:
     """Return what is kept of some of the frames, and of the mid-points that begin at them."""
     ham, std = found.hamiltonian, found.std
     everything = {
-        "energies": ham.energies, "energies_std": None if std is None else std.energies, "outside": found.outside,
-        "distance": found.distance, "relative_std": found.relative_std, "nac": ham.nac,
-        "nac_std": None if std is None else std.nac, "overlaps": ham.overlaps,
-    }  # fmt: skip
+        "energies": ham.energies,
+        "energies_std": None if std is None else std.energies,
+        "outside": found.outside,
+        "distance": found.distance,
+        "relative_std": found.relative_std,
+        "nac": ham.nac,
+        "nac_std": None if std is None else std.nac,
+        "overlaps": ham.overlaps,
+    }
     return {key: values[wanted] for key, values in everything.items() if values is not None}
 
 
@@ -264,17 +280,15 @@ def _is_whole(name: Path) -> bool:
     return True
 
 
-def _write(
-    path: Path, forecaster: FittedForecaster, joined: Arrays, timestep: float, *, variance: bool
-) -> None:
+def _write(path: Path, forecaster: FittedForecaster, joined: Arrays, timestep: float, *, variance: bool) -> None:
     energies, nac, overlaps, std = (joined.get(key) for key in ("energies", "nac", "overlaps", "nac_std"))
     assert energies is not None
     assert nac is not None
     labels, n_occupied = forecaster.state_labels, forecaster.n_occupied
     said = "of the forecast" if overlaps is not None else "forecast modulus"
     mean = VibronicHamiltonian(
-        energies=energies, nac=nac, timestep=timestep, overlaps=overlaps, n_occupied=n_occupied, state_labels=labels,
-    )  # fmt: skip
+        energies=energies, nac=nac, timestep=timestep, overlaps=overlaps, n_occupied=n_occupied, state_labels=labels
+    )
     nac = mean.nac if overlaps is None else derive_couplings(mean).nac
     lower, upper = n_occupied - 1, n_occupied
     gap, coupling = mean.gap((lower, upper)), np.abs(nac[:, lower, upper])
@@ -286,9 +300,14 @@ def _write(
     if variance and std is not None:
         nac, said = enlarged(nac, std), "sqrt(mu^2 + var) of the modulus"
     hamiltonian = VibronicHamiltonian(
-        energies=energies, nac=nac, timestep=timestep, n_occupied=n_occupied, state_labels=labels,
-        frame_numbers=joined.get("frame_numbers"), provenance={"source": "forecast by hopcast", "couplings": said, **forecaster.provenance},
-    )  # fmt: skip
+        energies=energies,
+        nac=nac,
+        timestep=timestep,
+        n_occupied=n_occupied,
+        state_labels=labels,
+        frame_numbers=joined.get("frame_numbers"),
+        provenance={"source": "forecast by hopcast", "couplings": said, **forecaster.provenance},
+    )
     shown = {"gap": (gap, "eV"), "coupling": (coupling, "eV")}
     if std is not None:
         spread = joined["energies_std"]

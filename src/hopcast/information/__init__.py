@@ -84,10 +84,25 @@ from hopcast.information.timescales import (
 )
 
 __all__ = [
-    "CorrelationTime", "ElementInformation", "ElementRanking", "Information", "InformationInterval", "Selection",
-    "adjust", "autocorrelation", "bootstrap_information", "circular_shifts", "conditional_information", "correlation_time",
-    "first_zero_crossing", "information", "memory_time", "mutual_information", "rank_elements", "select_features",
-]  # fmt: skip
+    "CorrelationTime",
+    "ElementInformation",
+    "ElementRanking",
+    "Information",
+    "InformationInterval",
+    "Selection",
+    "adjust",
+    "autocorrelation",
+    "bootstrap_information",
+    "circular_shifts",
+    "conditional_information",
+    "correlation_time",
+    "first_zero_crossing",
+    "information",
+    "memory_time",
+    "mutual_information",
+    "rank_elements",
+    "select_features",
+]
 
 
 class _CallablePackage(ModuleType):

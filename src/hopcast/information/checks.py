@@ -16,9 +16,7 @@ def admissible_others(n_samples: int, theiler_window: int) -> Ints:
     return np.maximum(i - window + 1, 0) + np.maximum(n_samples - i - window, 0)
 
 
-def check_series(
-    X: ArrayLike, y: ArrayLike, n_neighbors: int, theiler_window: int = 0
-) -> tuple[Floats, Floats]:
+def check_series(X: ArrayLike, y: ArrayLike, n_neighbors: int, theiler_window: int = 0) -> tuple[Floats, Floats]:
     """Return features [n_samples, n_features] and target [n_samples] as float64.
 
     Raises
@@ -38,8 +36,7 @@ def check_series(
     n_samples = len(target)
     if len(features) != n_samples:
         raise InputError(
-            "Arguments `X` and `y` must have the same number of samples, "
-            f"but have {len(features)} and {n_samples}."
+            f"Arguments `X` and `y` must have the same number of samples, but have {len(features)} and {n_samples}."
         )
     if n_neighbors < 1:
         raise InputError(f"Argument `n_neighbors` must be at least 1, but is {n_neighbors}.")
@@ -47,9 +44,7 @@ def check_series(
         raise InputError(f"Argument `theiler_window` must be 0 or more samples, but is {theiler_window}.")
     needed = n_neighbors + 1
     if n_samples < needed:
-        raise InputError(
-            f"Argument `y` must hold at least n_neighbors + 1 = {needed} samples, but holds {n_samples}."
-        )
+        raise InputError(f"Argument `y` must hold at least n_neighbors + 1 = {needed} samples, but holds {n_samples}.")
     _check_finite(features, target)
     if np.all(target == target[0]):
         raise InputError(
@@ -74,6 +69,5 @@ def _check_finite(features: Floats, target: Floats) -> None:
     if not np.isfinite(features).all():
         sample, feature = (int(index) for index in np.argwhere(~np.isfinite(features))[0])
         raise InputError(
-            f"Argument `X` must be finite, but sample {sample} of feature {feature} is "
-            f"{features[sample, feature]}."
+            f"Argument `X` must be finite, but sample {sample} of feature {feature} is {features[sample, feature]}."
         )

@@ -88,9 +88,13 @@ def _local(
         for row, start in enumerate(offsets):
             part = slice(start, start + length * step, step)
             local_terms(
-                np.ascontiguousarray(scaled[feature, part]), np.ascontiguousarray(target[part]),
-                np.ascontiguousarray(conditions[:, part]), k, psi, out[row],
-            )  # fmt: skip
+                np.ascontiguousarray(scaled[feature, part]),
+                np.ascontiguousarray(target[part]),
+                np.ascontiguousarray(conditions[:, part]),
+                k,
+                psi,
+                out[row],
+            )
         return out.ravel() + digamma(k)
 
     return np.stack(map_chunks(terms, range(n_features), workers=workers, portable=True)), times
@@ -144,11 +148,7 @@ def conditional_information(
         held, _ = check_series(conditions, y, n_neighbors, 0)
     _check_step(step, len(target), n_neighbors)
     scaled, scaled_y = scale_series(features, target, random_state, workers)
-    known = (
-        scale_series(held, target, random_state + 1, workers)[0]
-        if held.shape[1]
-        else np.zeros((0, len(target)))
-    )
+    known = scale_series(held, target, random_state + 1, workers)[0] if held.shape[1] else np.zeros((0, len(target)))
     return _local(scaled, scaled_y, known, n_neighbors, step, workers)[0].mean(axis=1)
 
 
@@ -224,9 +224,7 @@ def bootstrap_information(
     block = int(np.clip(math.ceil(1.5 * info.correlation_time.value * per_fs), 1, n))
     cut = int(min(max(n / block, 10), n))
     found = [
-        mean_interval(
-            means, widening=memory_widening(one, n // cut), n_draws=n_draws, random_state=random_state
-        )
+        mean_interval(means, widening=memory_widening(one, n // cut), n_draws=n_draws, random_state=random_state)
         for one, means in zip(series, cut_into_blocks(series, cut), strict=True)
     ]
     low, high = (np.array([getattr(one, end) for one in found]) for end in ("low", "high"))
@@ -317,9 +315,7 @@ def select_features(
     for turn in range(n_select):
         conditional = relevance
         if turn and method == "cmi":
-            conditional = _local(scaled, scaled_y, scaled[chosen[-3:]], n_neighbors, step, workers)[0].mean(
-                axis=1
-            )
+            conditional = _local(scaled, scaled_y, scaled[chosen[-3:]], n_neighbors, step, workers)[0].mean(axis=1)
         score = conditional.copy() if method == "cmi" else relevance - redundancies / max(turn, 1)
         score[chosen] = -np.inf
         pick = int(np.argmax(score))
@@ -333,9 +329,13 @@ def select_features(
             # a feature's information with itself is not asked for, and infinite
             others = np.setdiff1d(np.arange(len(scaled)), chosen)
             redundancies[others] += ksg(
-                scaled[others], scaled[pick], n_neighbors=n_neighbors, step=step, workers=workers,
+                scaled[others],
+                scaled[pick],
+                n_neighbors=n_neighbors,
+                step=step,
+                workers=workers,
                 n_offsets=max(1, round(step * min(1.0, 2000 / len(target)))),
-            )[:, 0]  # fmt: skip
+            )[:, 0]
     largest = info.null.max(axis=0) if info.null.shape[1] else np.zeros(0)
     p_first = (1 + np.sum(largest >= relevance.max())) / (1 + len(largest)) if len(largest) else math.nan
     redundancy, score, conditional = np.array(kept).T

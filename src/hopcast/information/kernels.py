@@ -33,10 +33,22 @@ def _insert(nearest: Floats, distance: float) -> float:
 
 @njit(**_JIT)
 def _radii(
-    xs: Floats, x_order: Ints, ys: Floats, y_rank: Ints, shift: int, window: int, strip_bits: int,
-    strips: Floats, frame: Ints, slot_of: Ints, rank_of: Ints, front: Ints, nearest: Floats,
-    radius_x: Floats, radius_y: Floats,
-) -> None:  # fmt: skip
+    xs: Floats,
+    x_order: Ints,
+    ys: Floats,
+    y_rank: Ints,
+    shift: int,
+    window: int,
+    strip_bits: int,
+    strips: Floats,
+    frame: Ints,
+    slot_of: Ints,
+    rank_of: Ints,
+    front: Ints,
+    nearest: Floats,
+    radius_x: Floats,
+    radius_y: Floats,
+) -> None:
     """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), by rank of x and by rank of y.
 
     `strips` [n, 2] holds the points strip by strip, `frame` their times, `slot_of` and `rank_of` the place in
@@ -198,9 +210,21 @@ def _count_window(values: Floats, i: int, r: float, window: int) -> int:
 
 @njit(**_JIT)
 def ksg_block(
-    x_time: Floats, xs: Floats, x_order: Ints, y_time: Floats, ys: Floats, y_rank: Ints,
-    y_first: Ints, y_scale: float, shifts: Ints, k: int, window: int, strip_bits: int, psi: Floats, out: Floats,
-) -> None:  # fmt: skip
+    x_time: Floats,
+    xs: Floats,
+    x_order: Ints,
+    y_time: Floats,
+    ys: Floats,
+    y_rank: Ints,
+    y_first: Ints,
+    y_scale: float,
+    shifts: Ints,
+    k: int,
+    window: int,
+    strip_bits: int,
+    psi: Floats,
+    out: Floats,
+) -> None:
     """Write <psi(n_x+1) + psi(n_y+1)> for each feature and shift of y into `out` [n_features, n_shifts].
 
     Parameters
@@ -237,9 +261,22 @@ def ksg_block(
         padded_x[:n] = xs[f]
         for m in range(shifts.size):
             _radii(
-                xs[f], x_order[f], ys, y_rank, shifts[m], window, strip_bits, strips, frame, slot_of, rank_of,
-                front, nearest, radius_x, radius_y,
-            )  # fmt: skip
+                xs[f],
+                x_order[f],
+                ys,
+                y_rank,
+                shifts[m],
+                window,
+                strip_bits,
+                strips,
+                frame,
+                slot_of,
+                rank_of,
+                front,
+                nearest,
+                radius_x,
+                radius_y,
+            )
             _counts(padded_x, radius_x, x_first, x_scale, counts_x)
             _counts(padded_y, radius_y, y_first, y_scale, counts_y)
             total = 0.0

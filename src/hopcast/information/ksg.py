@@ -148,9 +148,21 @@ def ksg(
             order = np.argsort(series, axis=1)
             ordered = np.take_along_axis(series, order, axis=1)
             ksg_block(
-                series, ordered, order, target.time, target.sorted, target.rank, target.first, target.scale,
-                offsets, n_neighbors, theiler_window, strip_bits, psi, marginals,
-            )  # fmt: skip
+                series,
+                ordered,
+                order,
+                target.time,
+                target.sorted,
+                target.rank,
+                target.first,
+                target.scale,
+                offsets,
+                n_neighbors,
+                theiler_window,
+                strip_bits,
+                psi,
+                marginals,
+            )
             total += marginals
         return total / count
 
@@ -211,7 +223,5 @@ def mutual_information(
     """
     features, target = check_series(X, y, n_neighbors, theiler_window)
     scaled, scaled_y = scale_series(features, target, random_state, workers)
-    estimate = ksg(
-        scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=theiler_window, workers=workers
-    )[:, 0]  # fmt: skip
+    estimate = ksg(scaled, scaled_y, n_neighbors=n_neighbors, theiler_window=theiler_window, workers=workers)[:, 0]
     return np.maximum(estimate, 0.0) if theiler_window == 0 else estimate

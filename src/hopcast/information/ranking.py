@@ -134,24 +134,25 @@ def rank_elements(
     """
     features = np.asarray(G, dtype=np.float64)
     if features.ndim != 3:
-        raise InputError(
-            f"Argument `G` must be [n_frames, n_atoms, n_functions], but has shape {features.shape}."
-        )
+        raise InputError(f"Argument `G` must be [n_frames, n_atoms, n_functions], but has shape {features.shape}.")
     n_frames, n_atoms, n_functions = features.shape
     if len(symbols) != n_atoms:
-        raise InputError(
-            f"Argument `symbols` must have one entry for each of {n_atoms} atoms, but has {len(symbols)}."
-        )
+        raise InputError(f"Argument `symbols` must have one entry for each of {n_atoms} atoms, but has {len(symbols)}.")
     info = information(
-        features.reshape(n_frames, n_atoms * n_functions), y, timestep,
-        n_neighbors=n_neighbors, n_shifts=n_shifts, groups=np.repeat(symbols, n_functions).tolist(),
-        decimate=decimate, theiler_window=theiler_window, shift_spacing=shift_spacing,
-        random_state=random_state, workers=workers,
-    )  # fmt: skip
+        features.reshape(n_frames, n_atoms * n_functions),
+        y,
+        timestep,
+        n_neighbors=n_neighbors,
+        n_shifts=n_shifts,
+        groups=np.repeat(symbols, n_functions).tolist(),
+        decimate=decimate,
+        theiler_window=theiler_window,
+        shift_spacing=shift_spacing,
+        random_state=random_state,
+        workers=workers,
+    )
     labels = np.asarray(symbols)
-    elements = [
-        _element(info, str(e), np.flatnonzero(labels == e), n_functions) for e in dict.fromkeys(symbols)
-    ]
+    elements = [_element(info, str(e), np.flatnonzero(labels == e), n_functions) for e in dict.fromkeys(symbols)]
     return ElementRanking(tuple(elements), info)
 
 

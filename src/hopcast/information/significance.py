@@ -194,9 +194,7 @@ def information(
     window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
     wanted = _MAX_SHIFTS if n_shifts is None else n_shifts
     as_they_are = scale_series(features, target, random_state, workers)
-    scores = scale_series(
-        normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers
-    )
+    scores = scale_series(normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers)
     reasons = []
 
     share = min(1.0, _LONG / n_samples)
@@ -205,9 +203,14 @@ def information(
 
     def estimate(series: tuple[Floats, Floats], shifts: Ints, window: int = 0, step: int = 1) -> Floats:
         return ksg(
-            *series, n_neighbors=n_neighbors, theiler_window=window, step=step, n_offsets=n_offsets,
-            shifts=np.concatenate([[0], shifts]), workers=workers,
-        )  # fmt: skip
+            *series,
+            n_neighbors=n_neighbors,
+            theiler_window=window,
+            step=step,
+            n_offsets=n_offsets,
+            shifts=np.concatenate([[0], shifts]),
+            workers=workers,
+        )
 
     few = circular_shifts(n_samples, min(wanted, n_raw), spacing, random_state, guard=guard)
     raw = np.maximum(estimate(as_they_are, few), 0.0)
@@ -219,9 +222,7 @@ def information(
         reasons.append(f"a Theiler window of {window} samples leaves too few of {n_samples}")
 
     length = n_samples // step
-    shifts = circular_shifts(
-        length, wanted, math.ceil(spacing / step), random_state, guard=math.ceil(guard / step)
-    )
+    shifts = circular_shifts(length, wanted, math.ceil(spacing / step), random_state, guard=math.ceil(guard / step))
     decimated = np.full((n_features, len(shifts) + 1), np.nan)
     if length > n_neighbors:
         decimated = estimate(scores, shifts, step=step)
@@ -326,9 +327,7 @@ def _mean(values: Floats) -> Floats:
     return values.mean(axis=1) if values.shape[1] else np.full(len(values), np.nan)
 
 
-def _pooled(
-    corrected: Floats, null: Floats, labels: NDArray[np.character]
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _pooled(corrected: Floats, null: Floats, labels: NDArray[np.character]) -> tuple[Floats, Floats, Floats, Floats]:
     """Return mean and deviation of the pooled null, p, and the smallest p of each feature's group."""
     mean, deviation, p = (np.full(len(corrected), np.nan) for _ in range(3))
     smallest = np.ones(len(corrected))

@@ -105,9 +105,7 @@ class CorrelationTime:
         return f"{sign}{self.value:.4g} fs ({self.duration / self.value:.1f} times in {self.duration:.4g} fs)"
 
 
-def correlation_time(
-    series: ArrayLike, timestep: float = 1.0, *, workers: int | None = None
-) -> CorrelationTime:
+def correlation_time(series: ArrayLike, timestep: float = 1.0, *, workers: int | None = None) -> CorrelationTime:
     """Return the first lag after which the envelope of the autocorrelation stays below 1/e.
 
     The envelope is the magnitude of the autocorrelation's analytic signal (Hilbert transform), so that a
@@ -215,8 +213,7 @@ def _columns(series: ArrayLike) -> Floats:
     if not np.isfinite(columns).all():
         sample, column = (int(index) for index in np.argwhere(~np.isfinite(columns))[0])
         raise InputError(
-            f"Argument `series` must be finite, but sample {sample} of column {column} is "
-            f"{columns[sample, column]}."
+            f"Argument `series` must be finite, but sample {sample} of column {column} is {columns[sample, column]}."
         )
     return columns
 

@@ -19,18 +19,32 @@ from hopcast.io.hefei_inputs import (
 )
 from hopcast.io.hefei_outputs import HefeiOutput, read_psict, read_recomb, read_shprop
 from hopcast.io.native import write_native
-from hopcast.io.pyxaid_outputs import (
-    PyxaidOutput,
-    read_pyxaid_energies,
-    read_pyxaid_populations,
-    read_pyxaid_rates,
-)
+from hopcast.io.pyxaid_outputs import PyxaidOutput, read_pyxaid_energies, read_pyxaid_populations, read_pyxaid_rates
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions, list_formats, losses
 from hopcast.io.trajectories import read_trajectory, write_trajectory
 
 __all__ = [
-    "Format", "HefeiOutput", "Holds", "PyxaidOutput", "ReadOptions", "WriteOptions", "list_formats", "losses", "read_dephasing_times",
-    "read_hamiltonian", "read_initial_conditions", "read_psict", "read_pyxaid_energies", "read_pyxaid_populations",
-    "read_pyxaid_rates", "read_recomb", "read_shprop", "read_trajectory", "write_dephasing_times", "write_hamiltonian",
-    "write_initial_conditions", "write_native", "write_trajectory",
-]  # fmt: skip
+    "Format",
+    "HefeiOutput",
+    "Holds",
+    "PyxaidOutput",
+    "ReadOptions",
+    "WriteOptions",
+    "list_formats",
+    "losses",
+    "read_dephasing_times",
+    "read_hamiltonian",
+    "read_initial_conditions",
+    "read_psict",
+    "read_pyxaid_energies",
+    "read_pyxaid_populations",
+    "read_pyxaid_rates",
+    "read_recomb",
+    "read_shprop",
+    "read_trajectory",
+    "write_dephasing_times",
+    "write_hamiltonian",
+    "write_initial_conditions",
+    "write_native",
+    "write_trajectory",
+]

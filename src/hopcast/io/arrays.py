@@ -82,17 +82,13 @@ def load_sparse(path: Path) -> NDArray[Any]:
             kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
             shape = tuple(int(n) for n in content["shape"])
             if len(shape) != 2 or not all(1 <= n <= 100_000 for n in shape):
-                raise InputError(
-                    f"File `{path}` must hold a matrix, but its shape is {shape[:4]}. Write it again."
-                )
+                raise InputError(f"File `{path}` must hold a matrix, but its shape is {shape[:4]}. Write it again.")
             data = _numbers("data", content["data"], path).ravel()
             if kind in ("csc", "csr"):
                 pointers, minor = content["indptr"].ravel(), content["indices"].ravel()
                 counts = np.diff(pointers)
                 if len(pointers) != shape[kind == "csc"] + 1 or (counts < 0).any() or pointers[0] != 0:
-                    raise InputError(
-                        f"File `{path}` is damaged: its columns do not fit its shape. Write it again."
-                    )
+                    raise InputError(f"File `{path}` is damaged: its columns do not fit its shape. Write it again.")
                 if not len(data) == len(minor) == pointers[-1]:
                     raise InputError(
                         f"File `{path}` is damaged: it has {len(data)} numbers for {pointers[-1]} places. Write it again."
@@ -106,15 +102,11 @@ def load_sparse(path: Path) -> NDArray[Any]:
                     f"File `{path}` must be a csc, csr or coo matrix, but is `{kind[:20]}`. Write it as csc."
                 )
             if not len(rows) == len(columns) == len(data):
-                raise InputError(
-                    f"File `{path}` is damaged: its indices and numbers differ in length. Write it again."
-                )
+                raise InputError(f"File `{path}` is damaged: its indices and numbers differ in length. Write it again.")
             if len(data) and not (
                 rows.min() >= 0 and rows.max() < shape[0] and columns.min() >= 0 and columns.max() < shape[1]
             ):
-                raise InputError(
-                    f"File `{path}` is damaged: an index lies outside its matrix. Write it again."
-                )
+                raise InputError(f"File `{path}` is damaged: an index lies outside its matrix. Write it again.")
             if shape[0] * shape[1] * 16 > 64 * size + (1 << 24):
                 raise InputError(
                     f"File `{path}` claims a matrix of {shape[0]} x {shape[1]}, more than its content. It is damaged: write it again."
@@ -181,23 +173,17 @@ def dataset(group: Any, name: str) -> NDArray[Any]:
                 f"File `{path}` keeps `{where}` in another file, which hopcast does not follow. Copy it in."
             )
         if link is None or isinstance(link, h5py.SoftLink):
-            raise InputError(
-                f"File `{path}` must hold `{where}`, but does not. Check that the run was complete."
-            )
+            raise InputError(f"File `{path}` must hold `{where}`, but does not. Check that the run was complete.")
         here = here[part]
     if not isinstance(here, h5py.Dataset):
         raise InputError(f"File `{path}` must hold an array at `{where}`, but holds a group. Write it again.")
     if here.external or here.is_virtual:
-        raise InputError(
-            f"File `{path}` keeps `{where}` in another file, which hopcast does not follow. Copy it in."
-        )
+        raise InputError(f"File `{path}` keeps `{where}` in another file, which hopcast does not follow. Copy it in.")
     if here.dtype.kind not in "fciu":
         raise InputError(
             f"File `{path}` must hold numbers at `{where}`, but holds {here.dtype}. Write it again as numbers."
         )
     if here.size * here.dtype.itemsize > MAX_RATIO * path.stat().st_size:
-        raise InputError(
-            f"File `{path}` claims more at `{where}` than its size allows. It is damaged: write it again."
-        )
+        raise InputError(f"File `{path}` claims more at `{where}` than its size allows. It is damaged: write it again.")
     array: NDArray[Any] = here[()]
     return _numbers(where, np.asarray(array), path)

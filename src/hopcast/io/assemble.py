@@ -192,14 +192,10 @@ def assemble(
             f"{nac.shape[1]}. Check that the files belong together."
         )
     expected = n_energies - 1 if grid == "frame" else n_energies
-    alignment = (
-        "energies at t, couplings at t + dt/2" if grid == "frame" else "energies and couplings at t + dt/2"
-    )
+    alignment = "energies at t, couplings at t + dt/2" if grid == "frame" else "energies and couplings at t + dt/2"
     alignment += f", from number {first or 0}"
     if n_couplings == expected + 1 and expected > 0:
-        alignment += (
-            f"; the last coupling (number {(first or 0) + expected}) has no last energy and was dropped"
-        )
+        alignment += f"; the last coupling (number {(first or 0) + expected}) has no last energy and was dropped"
         nac = nac[:expected]
         overlaps = None if overlaps is None else overlaps[:expected]
     elif n_couplings != expected:
@@ -214,11 +210,7 @@ def assemble(
     nac = antisymmetric(name, nac, first or 0, place)
     if np.iscomplexobj(nac) and not np.any(nac.imag[np.isfinite(nac)]):
         nac = nac.real.copy()
-    if (
-        overlaps is not None
-        and np.iscomplexobj(overlaps)
-        and not np.any(overlaps.imag[np.isfinite(overlaps)])
-    ):
+    if overlaps is not None and np.iscomplexobj(overlaps) and not np.any(overlaps.imag[np.isfinite(overlaps)]):
         overlaps = overlaps.real.copy()
     if overlaps is not None and options.couplings == "source":
         overlaps = None
@@ -263,14 +255,29 @@ def from_overlaps(
     if options.couplings == "source":
         nac = differences_to_nac(overlaps - overlaps.conj().swapaxes(1, 2), timestep)
         return assemble(
-            name, energies, nac, timestep=timestep, grid=grid, options=options, place=place, first=first,
+            name,
+            energies,
+            nac,
+            timestep=timestep,
+            grid=grid,
+            options=options,
+            place=place,
+            first=first,
             provenance={**provenance, "phases": "none: differences of overlaps as they come"},
-        )  # fmt: skip
+        )
     unknown = np.full(overlaps.shape, np.nan)
     return assemble(
-        name, energies, unknown, timestep=timestep, grid=grid, options=options, place=place, overlaps=overlaps, first=first,
+        name,
+        energies,
+        unknown,
+        timestep=timestep,
+        grid=grid,
+        options=options,
+        place=place,
+        overlaps=overlaps,
+        first=first,
         provenance=provenance,
-    )  # fmt: skip
+    )
 
 
 def orthogonal_pair(left: NDArray[Any], overlap: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:

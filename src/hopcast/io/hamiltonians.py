@@ -97,10 +97,20 @@ def read_hamiltonian(
         raise InputError(f"File `{name}` does not exist. Check the path.")
     found = recognise(name, "hamiltonian") if format is None else find_format(format, "hamiltonian", name)
     options = ReadOptions(
-        timestep=timestep, couplings=couplings, unit=unit, energy_grid=energy_grid, spin=spin, prefix=prefix, scheme=scheme,
-        n_occupied=n_occupied, bands=None if bands is None else (int(bands[0]), int(bands[1])), kpoint=kpoint, loewdin=loewdin,
-        variable_cell=variable_cell, workers=workers,
-    )  # fmt: skip
+        timestep=timestep,
+        couplings=couplings,
+        unit=unit,
+        energy_grid=energy_grid,
+        spin=spin,
+        prefix=prefix,
+        scheme=scheme,
+        n_occupied=n_occupied,
+        bands=None if bands is None else (int(bands[0]), int(bands[1])),
+        kpoint=kpoint,
+        loewdin=loewdin,
+        variable_cell=variable_cell,
+        workers=workers,
+    )
     check_heeded(found, options)
     with reading(name, found):
         hamiltonian: VibronicHamiltonian = found.read(name, options)

@@ -71,9 +71,7 @@ def write_inputs(hamiltonian: VibronicHamiltonian, folder: Path, options: WriteO
         If the duration or the initial state does not fit the data, or DISH has no dephasing times.
     """
     if options.flavour not in FLAVOURS:
-        raise ConfigError(
-            f"Argument `flavour` must be `original`, `dev` or `dish`, but is `{options.flavour}`."
-        )
+        raise ConfigError(f"Argument `flavour` must be `original`, `dev` or `dish`, but is `{options.flavour}`.")
     if options.flavour == "dish" and options.dephasing is None:
         raise ConfigError(
             "Flavour `dish` needs dephasing times of all pairs (argument `dephasing`), but there are none."
@@ -90,20 +88,23 @@ def write_inputs(hamiltonian: VibronicHamiltonian, folder: Path, options: WriteO
         raise ConfigError(f"Argument `initial_state` must lie between 0 and {n_states - 1}, but is {state}.")
     write_initial_conditions(folder / "INICON", starts, np.full(len(starts), state + bmin))
     lines = {
-        "BMIN": bmin, "BMAX": bmin + n_states - 1, "NSW": nsw, "POTIM": f"{dt:.10g}", "TEMP": f"{options.temperature:.10g}",
-        "NSAMPLE": len(starts), "NAMDTIME": namdtime, "NELM": 1000 if options.flavour == "original" else 10,
-        "NTRAJ": options.n_trajectories, "LHOLE": hamiltonian.provenance.get("LHOLE", ".FALSE."),
-    }  # fmt: skip
+        "BMIN": bmin,
+        "BMAX": bmin + n_states - 1,
+        "NSW": nsw,
+        "POTIM": f"{dt:.10g}",
+        "TEMP": f"{options.temperature:.10g}",
+        "NSAMPLE": len(starts),
+        "NAMDTIME": namdtime,
+        "NELM": 1000 if options.flavour == "original" else 10,
+        "NTRAJ": options.n_trajectories,
+        "LHOLE": hamiltonian.provenance.get("LHOLE", ".FALSE."),
+    }
     if options.flavour == "dev":
         algorithm = "FSSH" if options.dephasing is None else "DISH"
         lines |= {"ALGO": f"'{algorithm}'", "ALGO_INT": 0, "LCPTXT": ".TRUE."}
     else:
         lines |= {"NBANDS": bmin + n_states - 1, "LCPEXT": ".TRUE.", "RUNDIR": "'.'", "TBINIT": "'INICON'"}
-        lines |= (
-            {"REALTIME": namdtime, "DIINIT": "'DEPHTIME'"}
-            if options.flavour == "dish"
-            else {"LSHP": ".TRUE."}
-        )
+        lines |= {"REALTIME": namdtime, "DIINIT": "'DEPHTIME'"} if options.flavour == "dish" else {"LSHP": ".TRUE."}
     body = "".join(f"  {key:<9}= {value}\n" for key, value in lines.items())
     write_text(folder / "inp", f"&NAMDPARA\n{body}/\n")
     write_text(folder / "COUPCAR", "")
@@ -136,9 +137,7 @@ def _rows(hamiltonian: VibronicHamiltonian, flavour: str) -> int:
     return len(hamiltonian.energies) - (hamiltonian.energy_grid == "midpoint")
 
 
-def _sampling(
-    hamiltonian: VibronicHamiltonian, nsw: int, options: WriteOptions
-) -> tuple[int, NDArray[np.int64]]:
+def _sampling(hamiltonian: VibronicHamiltonian, nsw: int, options: WriteOptions) -> tuple[int, NDArray[np.int64]]:
     """Return NAMDTIME and the steps to start at."""
     n_steps, dt = hamiltonian.n_steps, hamiltonian.timestep
     duration = 0.5 * n_steps * dt if options.duration is None else options.duration

@@ -227,9 +227,7 @@ def _long_number(data: Any, start: int, n: int) -> tuple[float, int, int]:
         i += 1
     if not seen:
         return 0.0, i, 2
-    if i < n and (
-        data[i] == 101 or data[i] == 69 or data[i] == 100 or data[i] == 68 or data[i] == 43 or data[i] == 45
-    ):
+    if i < n and (data[i] == 101 or data[i] == 69 or data[i] == 100 or data[i] == 68 or data[i] == 43 or data[i] == 45):
         bare = data[i] == 43 or data[i] == 45
         if not bare:
             i += 1
@@ -329,11 +327,7 @@ def parse_fixed_kernel(data: Any, first: int, width: int, decimals: int, out: An
             minus = (word >> _FORTY) & _BYTE
             fine = (lead <= _LAST_DIGIT) & (data[end - before + _ONE] == 46)
             fine &= (sign == 32) | (sign == 45) | (sign == 43)
-            fine &= (
-                (((word >> _THIRTY_TWO) & _CAPITAL) == _LETTER_E)
-                & (power <= _LAST_DIGIT)
-                & (units <= _LAST_DIGIT)
-            )
+            fine &= (((word >> _THIRTY_TWO) & _CAPITAL) == _LETTER_E) & (power <= _LAST_DIGIT) & (units <= _LAST_DIGIT)
             fine &= (minus == _MINUS) | (minus == _PLUS)
             word = (_eight_bytes(data, end - _TWELVE) ^ _ZEROS) & low_mask
             strange = (word | (word + _TO_HIGH_BITS)) & _HIGH_BITS

@@ -75,8 +75,7 @@ class Dump:
                     number, time = None, None
                 else:
                     raise self._broken(
-                        "an item of a dump (TIMESTEP, NUMBER OF ATOMS, BOX BOUNDS, then ATOMS)",
-                        b" ".join(words),
+                        "an item of a dump (TIMESTEP, NUMBER OF ATOMS, BOX BOUNDS, then ATOMS)", b" ".join(words)
                     )
         if number is not None:
             raise self._broken("the atoms of its last frame", b"nothing")
@@ -116,9 +115,7 @@ class Dump:
         words = self._words(file)
         # an atom and the end of its line take two bytes
         if len(words) != 1 or not words[0].isdigit() or not 0 < int(words[0][:20]) <= self.size // 2:
-            raise self._broken(
-                f"a number of atoms that fits into the file ({self.size} bytes)", b" ".join(words)
-            )
+            raise self._broken(f"a number of atoms that fits into the file ({self.size} bytes)", b" ".join(words))
         return int(words[0])
 
     def _box(
@@ -127,14 +124,10 @@ class Dump:
         """Return lattice vectors, origin and periodicity of bounds: orthogonal, tilted (xy xz yz), or vectors (abc origin)."""
         pbc = flags([word == b"pp" for word in words[-3:]]) if len(words) >= 3 else flags(True)
         if words[:2] == [b"abc", b"origin"]:
-            rows = np.array(
-                [self._numbers(self._words(file), 4, "a lattice vector and an origin") for _ in range(3)]
-            )
+            rows = np.array([self._numbers(self._words(file), 4, "a lattice vector and an origin") for _ in range(3)])
             return rows[:, :3].copy(), rows[:, 3].copy(), pbc
         tilted = words[:3] == [b"xy", b"xz", b"yz"]
-        rows = np.array(
-            [self._numbers(self._words(file), 3 if tilted else 2, "bounds of the box") for _ in range(3)]
-        )
+        rows = np.array([self._numbers(self._words(file), 3 if tilted else 2, "bounds of the box") for _ in range(3)])
         low, high = rows[:, 0].copy(), rows[:, 1].copy()
         xy, xz, yz = rows[:, 2] if tilted else np.zeros(3)
         # what is written of a tilted box are the bounds of all of it
@@ -150,8 +143,7 @@ class Dump:
             self.line += wrong + 1
             found = b" ".join(lines[wrong]) if wrong < len(lines) else b""
             raise self._broken(
-                f"the {len(names)} columns of atom {wrong} ({b' '.join(names).decode('ascii', 'replace')})",
-                found,
+                f"the {len(names)} columns of atom {wrong} ({b' '.join(names).decode('ascii', 'replace')})", found
             )
         self.line += n_atoms
         table = np.array(lines)

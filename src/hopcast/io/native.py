@@ -55,12 +55,8 @@ def put_trajectory(group: Any, trajectory: Trajectory) -> None:
     if trajectory.frame_numbers is not None:
         hdf5.put_array(group, "frame_numbers", trajectory.frame_numbers, unit="1", axes=("n_frames",))
     if trajectory.potential_energies is not None:
-        hdf5.put_array(
-            group, "potential_energies", trajectory.potential_energies, unit="eV", axes=("n_frames",)
-        )
-    hdf5.put_attributes(
-        group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc}
-    )
+        hdf5.put_array(group, "potential_energies", trajectory.potential_energies, unit="eV", axes=("n_frames",))
+    hdf5.put_attributes(group, {"timestep": trajectory.timestep, "timestep_unit": "fs", "pbc": trajectory.pbc})
 
 
 def get_trajectory(group: Any) -> Trajectory:
@@ -119,9 +115,7 @@ def get_hamiltonian(group: Any) -> VibronicHamiltonian:
         energy_known=hdf5.get_array(group, "energy_known"),
         nac_known=hdf5.get_array(group, "nac_known"),
         frame_numbers=hdf5.get_optional_array(group, "frame_numbers"),
-        provenance={
-            key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs
-        },
+        provenance={key: str(hdf5.get_attribute(group["provenance"], key)) for key in group["provenance"].attrs},
         multiplicities=() if multiplicities is None else tuple(int(size) for size in multiplicities),
     )
 
@@ -153,9 +147,7 @@ def read_native(path: str | Path, part: str) -> Any:
 def _check_members(path: str | Path, file: Any, part: str) -> None:
     """Refuse what lies in another file, and arrays that claim more than the file can hold."""
     if type(file.get(part, getlink=True)).__name__ != "HardLink":
-        raise InputError(
-            f"File `{path}` keeps its {part} elsewhere, which hopcast does not follow. Copy it in."
-        )
+        raise InputError(f"File `{path}` keeps its {part} elsewhere, which hopcast does not follow. Copy it in.")
     for name in file[part].keys():  # noqa: SIM118
         is_own = type(file[part].get(name, getlink=True)).__name__ == "HardLink"
         member = file[part][name] if is_own else None

@@ -96,9 +96,7 @@ def consecutive(folder: Path, files: dict[int, Path], what: str) -> list[int]:
     """
     numbers = sorted(files)
     if not numbers:
-        raise InputError(
-            f"Folder `{folder}` must hold {what}, but holds none. Check the path and the prefix."
-        )
+        raise InputError(f"Folder `{folder}` must hold {what}, but holds none. Check the path and the prefix.")
     if numbers[-1] - numbers[0] + 1 != len(numbers):
         missing = next(a + 1 for a, b in itertools.pairwise(numbers) if b != a + 1)
         raise InputError(
@@ -189,26 +187,18 @@ def _check_hermitian(
     """Name the file whose matrix is not that of a Hermitian one, beyond what rounding does to the largest coupling."""
     off = re_parts * ~np.eye(re_parts.shape[1], dtype=bool)
     scale = max(float(np.abs(off).max(initial=0.0)), float(np.abs(im_parts).max(initial=0.0)))
-    for files, parts, sign, word in (
-        (real, off, -1.0, "symmetric"),
-        (imaginary, im_parts, 1.0, "antisymmetric"),
-    ):
+    for files, parts, sign, word in ((real, off, -1.0, "symmetric"), (imaginary, im_parts, 1.0, "antisymmetric")):
         residual = np.abs(parts + sign * parts.swapaxes(1, 2)).max(axis=(1, 2))
         worst = int(residual.argmax())
         if residual[worst] > ASYMMETRY * scale:
-            i, j = (
-                int(k)
-                for k in np.argwhere(np.abs(parts[worst] + sign * parts[worst].T) == residual[worst])[0]
-            )
+            i, j = (int(k) for k in np.argwhere(np.abs(parts[worst] + sign * parts[worst].T) == residual[worst])[0])
             raise InputError(
                 f"File `{files[numbers[worst]]}` must hold a matrix that is {word} (H is Hermitian), but holds {parts[worst, i, j]:g} in line "
                 f"{i + 1}, column {j + 1} and {parts[worst, j, i]:g} across the diagonal. Calculate this step again."
             )
 
 
-def split_vibronic(
-    re_parts: NDArray[np.float64], im_parts: NDArray[np.float64]
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def split_vibronic(re_parts: NDArray[np.float64], im_parts: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return energies and hbar d, in the unit of the file, of ``H = E - i hbar d``.
 
     Elements off the diagonal that are rounding beside the imaginary parts do not make d complex.
@@ -223,9 +213,7 @@ def split_vibronic(
     return energies, nac
 
 
-def join_vibronic(
-    energies: NDArray[np.float64], nac: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def join_vibronic(energies: NDArray[np.float64], nac: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the real and imaginary parts of ``H = E - i hbar d`` (without the diagonal of d)."""
     states = np.arange(energies.shape[1])
     re_parts = nac.imag.copy() if np.iscomplexobj(nac) else np.zeros(nac.shape)

@@ -19,29 +19,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.errors import (
-    ArgumentError,
-    ConfigError,
-    InputError,
-    OutputError,
-    check_choice,
-    check_number,
-)
+from hopcast.core.errors import ArgumentError, ConfigError, InputError, OutputError, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 Kind = Literal["hamiltonian", "trajectory"]
-HEEDED = (
-    "unit",
-    "energy_grid",
-    "spin",
-    "prefix",
-    "elements",
-    "scheme",
-    "bands",
-    "kpoint",
-    "loewdin",
-    "variable_cell",
-)
+HEEDED = ("unit", "energy_grid", "spin", "prefix", "elements", "scheme", "bands", "kpoint", "loewdin", "variable_cell")
 """Options of reading that are for some formats only."""
 
 
@@ -389,23 +371,17 @@ def losses(hamiltonian: VibronicHamiltonian, target: Format) -> list[str]:
     holds = target.holds
     lost = []
     if holds.grid == "midpoint" and hamiltonian.energy_grid == "frame":
-        lost.append(
-            "Energies of frames become averages of neighbours (mid-points); the frames cannot be had back."
-        )
+        lost.append("Energies of frames become averages of neighbours (mid-points); the frames cannot be had back.")
     if holds.grid == "frame" and hamiltonian.energy_grid == "midpoint":
         lost.append(
             "Energies live on mid-points and are written as rows of the same number: half a step later than the "
             "format says. They are not un-averaged."
         )
         if holds.last:
-            lost.append(
-                "The last coupling has no energy after it then, and is dropped when the files are read."
-            )
+            lost.append("The last coupling has no energy after it then, and is dropped when the files are read.")
     if np.iscomplexobj(hamiltonian.nac):
         if not holds.complex:
-            lost.append(
-                "Complex couplings become |nac| times the sign of their real part; the phase is lost."
-            )
+            lost.append("Complex couplings become |nac| times the sign of their real part; the phase is lost.")
         elif not holds.diagonal and np.any(np.einsum("tii->ti", hamiltonian.nac)):
             lost.append("The imaginary diagonal of the couplings is left out.")
     if hamiltonian.overlaps is not None and not holds.overlaps:
@@ -444,7 +420,5 @@ def writable(name: str, kind: Kind, argument: str = "format") -> Format:
     found = find_format(name, kind, argument=argument)
     if found.write is None:
         able = ", ".join(f"`{each.name}`" for each in list_formats(kind) if each.write is not None)
-        raise ConfigError(
-            f"Argument `{argument}` must be one that can be written ({able}), but `{name}` is only read."
-        )
+        raise ConfigError(f"Argument `{argument}` must be one that can be written ({able}), but `{name}` is only read.")
     return found

@@ -43,19 +43,14 @@ class SpinChannel:
         n_states = matrix.shape[0] // 2
         self.is_spinor = matrix.shape[0] % 2 == 1 or self._couples(matrix)
         if self.is_spinor and spin is not None:
-            raise InputError(
-                f"File `{path}` holds spinors, which have no channels of spin. Leave `spin` out."
-            )
-        self._part = (
-            slice(None) if self.is_spinor else slice((spin or 0) * n_states, ((spin or 0) + 1) * n_states)
-        )
+            raise InputError(f"File `{path}` holds spinors, which have no channels of spin. Leave `spin` out.")
+        self._part = slice(None) if self.is_spinor else slice((spin or 0) * n_states, ((spin or 0) + 1) * n_states)
         self.name = "spinors" if self.is_spinor else f"spin {'beta' if spin else 'alpha'}"
 
     def _couples(self, matrix: NDArray[Any]) -> bool:
         n_states = matrix.shape[0] // 2
         across = max(
-            np.abs(matrix[:n_states, n_states:]).max(initial=0.0),
-            np.abs(matrix[n_states:, :n_states]).max(initial=0.0),
+            np.abs(matrix[:n_states, n_states:]).max(initial=0.0), np.abs(matrix[n_states:, :n_states]).max(initial=0.0)
         )
         return bool(across > COUPLED * np.abs(matrix).max(initial=0.0))
 
@@ -79,9 +74,7 @@ class SpinChannel:
         """Return the states of the channel [n_files, n_states, n_states]."""
         return np.array([matrix[self._part, self._part] for matrix in self.matrices(files, numbers)])
 
-    def energies(
-        self, path: Path, files: dict[int, Path], numbers: list[int], spin: int | None
-    ) -> NDArray[np.float64]:
+    def energies(self, path: Path, files: dict[int, Path], numbers: list[int], spin: int | None) -> NDArray[np.float64]:
         """Return the energies of the channel [n_files, n_states], eV; another one that differs is announced."""
         both = np.array([np.diagonal(matrix).real for matrix in self.matrices(files, numbers)]) * HARTREE
         n_states = both.shape[1] // 2
@@ -89,8 +82,7 @@ class SpinChannel:
             alpha, beta = both[:, :n_states], both[:, n_states:]
             if spin == 1 and not np.any(beta):
                 raise InputError(
-                    f"Folder `{path}` has no beta states (all energies are zero). Give `spin` 0.",
-                    topic="option",
+                    f"Folder `{path}` has no beta states (all energies are zero). Give `spin` 0.", topic="option"
                 )
             apart = float(np.abs(alpha - beta).max(initial=0.0))
             if spin is None and np.any(beta) and apart > 1e-6:

@@ -186,10 +186,7 @@ def open_trajectory(
         return
     path = refuse_pipe(trajectory)
     if is_compressed(path):
-        with (
-            unpacked(path) as copy,
-            open_trajectory(copy, timestep=timestep, cell=cell, format=format) as source,
-        ):
+        with unpacked(path) as copy, open_trajectory(copy, timestep=timestep, cell=cell, format=format) as source:
             yield source
         return
     if path.suffix.lower() in SUFFIXES:

@@ -17,9 +17,7 @@ POSCAR_NAMES = ("POSCAR", "CONTCAR")
 """How VASP's structures begin; they have no ending."""
 
 
-def read_structure(
-    path: str | Path, *, format: str | None = None, cell: Any = None, pbc: Any = None
-) -> Trajectory:
+def read_structure(path: str | Path, *, format: str | None = None, cell: Any = None, pbc: Any = None) -> Trajectory:
     """Read one structure, as a trajectory of one frame.
 
     Parameters

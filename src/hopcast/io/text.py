@@ -52,10 +52,7 @@ def join_rows(data: bytes, columns: int | None = None) -> bytes:
         n_lines = 1 if short is None else short + 1
         columns = sum(counts[:n_lines])
         # a line ends early only where the next number would not fit; one row alone tells nothing
-        if (
-            len(counts) < 2 * n_lines
-            or min(len(lines[k]) for k in filled[: n_lines - 1] or filled[:1]) < 80 - 27
-        ):
+        if len(counts) < 2 * n_lines or min(len(lines[k]) for k in filled[: n_lines - 1] or filled[:1]) < 80 - 27:
             return data
     else:
         n_lines = int(np.searchsorted(np.cumsum(counts), columns)) + 1
@@ -88,9 +85,7 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
         with path.open("rb") as file:
             return (file.read() if limit is None else file.read(limit)).removeprefix(BOM)
     except OSError as error:
-        raise InputError(
-            f"File `{path}` cannot be read ({error.strerror or error}). Check the path."
-        ) from error
+        raise InputError(f"File `{path}` cannot be read ({error.strerror or error}). Check the path.") from error
 
 
 def head(path: Path, size: int = 1 << 16) -> bytes:
@@ -124,17 +119,13 @@ def read_table(path: Path, *, columns: int | None = None, workers: int | None = 
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise InputError(
-            f"File `{path}` cannot be read ({error.strerror or error}). Check the path."
-        ) from error
+        raise InputError(f"File `{path}` cannot be read ({error.strerror or error}). Check the path.") from error
     if size < SMALL:
         return parse_table(read_bytes(path), str(path), columns=columns)
     return _read_large(path, size, columns, workers)
 
 
-def parse_table(
-    data: bytes, name: str, *, columns: int | None = None, first_line: int = 1
-) -> NDArray[np.float64]:
+def parse_table(data: bytes, name: str, *, columns: int | None = None, first_line: int = 1) -> NDArray[np.float64]:
     """Return the numbers of a piece of text (the plain twin of the compiled parser).
 
     Raises
@@ -171,13 +162,7 @@ def python_number(token: bytes) -> float:
     if token.translate(None, _ALLOWED):
         raise ValueError
     text = token.translate(_D_TO_E)
-    if (
-        b"e" not in text
-        and b"E" not in text
-        and len(text) > 5
-        and text[-4:-3] in (b"+", b"-")
-        and text[-3:].isdigit()
-    ):
+    if b"e" not in text and b"E" not in text and len(text) > 5 and text[-4:-3] in (b"+", b"-") and text[-3:].isdigit():
         text = text[:-4] + b"e" + text[-4:]
     return float(text)
 
@@ -266,9 +251,7 @@ def _fill(path: Path, start: int, stop: int) -> bytearray:
         while filled < stop - start:
             got = file.readinto(memoryview(buffer)[filled : stop - start])
             if not got:
-                raise InputError(
-                    f"File `{path}` became shorter while it was read. Read it again when it is complete."
-                )
+                raise InputError(f"File `{path}` became shorter while it was read. Read it again when it is complete.")
             filled += got
     return buffer
 

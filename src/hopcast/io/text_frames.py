@@ -57,16 +57,12 @@ def parse_frames(
         if bad < 0:
             return -1
         first += bad + 1
-        if not _parse_parted(
-            data[int(starts[first - 1]) :][: 200 * (out.shape[1] + 4)], out[first - 1], names
-        ):
+        if not _parse_parted(data[int(starts[first - 1]) :][: 200 * (out.shape[1] + 4)], out[first - 1], names):
             return first - 1
     return -1
 
 
-def _parse_frames(
-    data: bytes, starts: NDArray[np.int64], out: NDArray[np.float64], names: NDArray[np.uint8]
-) -> int:
+def _parse_frames(data: bytes, starts: NDArray[np.int64], out: NDArray[np.float64], names: NDArray[np.uint8]) -> int:
     from hopcast.io.kernels import parse_frames_kernel
 
     pending = np.empty((64, 4), dtype=np.int64)

@@ -12,15 +12,7 @@ from hopcast.core.inputs import refuse_pipe
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.compressed import is_compressed, unpacked
 from hopcast.io.native import SUFFIXES, write_native
-from hopcast.io.registry import (
-    Format,
-    ReadOptions,
-    check_heeded,
-    find_format,
-    list_formats,
-    reading,
-    recognise,
-)
+from hopcast.io.registry import Format, ReadOptions, check_heeded, find_format, list_formats, reading, recognise
 
 HEAD = 1 << 18
 """Bytes of a compressed file that are unpacked to recognise it."""
@@ -80,9 +72,16 @@ def read_trajectory(
     if is_compressed(name):
         with unpacked(name) as copy:
             return read_trajectory(
-                copy, timestep=timestep, cell=cell, format=format, unwrap=unwrap, pbc=pbc, velocities=velocities, elements=elements,
+                copy,
+                timestep=timestep,
+                cell=cell,
+                format=format,
+                unwrap=unwrap,
+                pbc=pbc,
+                velocities=velocities,
+                elements=elements,
                 workers=workers,
-            )  # fmt: skip
+            )
     ase_format = None
     if format is None:
         found = recognise_trajectory(name)
@@ -91,9 +90,15 @@ def read_trajectory(
     else:
         found, ase_format = find_format("ase", "trajectory"), format
     options = ReadOptions(
-        timestep=timestep, cell=cell, unwrap=unwrap, pbc=pbc, ase_format=ase_format, workers=workers,
-        velocities=None if velocities is None else Path(velocities), elements=None if elements is None else tuple(elements),
-    )  # fmt: skip
+        timestep=timestep,
+        cell=cell,
+        unwrap=unwrap,
+        pbc=pbc,
+        ase_format=ase_format,
+        workers=workers,
+        velocities=None if velocities is None else Path(velocities),
+        elements=None if elements is None else tuple(elements),
+    )
     check_heeded(found, options)
     with reading(name, found):
         trajectory: Trajectory = found.read(name, options)

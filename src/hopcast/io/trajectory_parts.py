@@ -68,9 +68,7 @@ def warn_of_numbering(name: object, numbers: NDArray[np.int64]) -> None:
     """Warn where numbers of frames jump or repeat (they may begin anew, as after a restart)."""
     finding = numbering_fault(numbers)
     if finding:
-        warnings.warn(
-            f"File `{name}`: {finding} Check it with `hopcast check`.", QualityWarning, stacklevel=4
-        )
+        warnings.warn(f"File `{name}`: {finding} Check it with `hopcast check`.", QualityWarning, stacklevel=4)
 
 
 def numbering_fault(numbers: NDArray[np.int64]) -> str:
@@ -180,8 +178,14 @@ def from_cartesian(
     if options.unwrap and any(pbc):
         unwrap_positions(positions, cell, pbc)
     return Trajectory(
-        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc, frame_numbers=frame_numbers,
-    )  # fmt: skip
+        positions=positions,
+        cell=cell,
+        numbers=numbers,
+        timestep=timestep,
+        velocities=velocities,
+        pbc=pbc,
+        frame_numbers=frame_numbers,
+    )
 
 
 def from_fractional(
@@ -213,10 +217,5 @@ def from_fractional(
         unwrap_fractional(fractional, pbc)
     to_cartesian(fractional, cells)
     return Trajectory(
-        positions=fractional,
-        cell=cells,
-        numbers=numbers,
-        timestep=timestep,
-        pbc=pbc,
-        frame_numbers=frame_numbers,
+        positions=fractional, cell=cells, numbers=numbers, timestep=timestep, pbc=pbc, frame_numbers=frame_numbers
     )

@@ -90,6 +90,13 @@ from hopcast.regression.low_rank import LowRankRidge
 from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
-    "BlockOutSearch", "CouplingRidge", "ExchangeableRidge", "LaplacianRidge", "LinearRidge", "LowRankRidge",
-    "TimeGeometryProcess", "distances", "kernel_matrix",
-]  # fmt: skip
+    "BlockOutSearch",
+    "CouplingRidge",
+    "ExchangeableRidge",
+    "LaplacianRidge",
+    "LinearRidge",
+    "LowRankRidge",
+    "TimeGeometryProcess",
+    "distances",
+    "kernel_matrix",
+]

@@ -46,9 +46,7 @@ def blocks_of(n_frames: int, block_length: int | None, groups: ArrayLike | None)
         return [np.flatnonzero(codes == code) for code in range(len(names))]
     length = -(-n_frames // 10) if block_length is None else block_length
     if length != int(length) or length < 1:
-        raise ConfigError(
-            f"Argument `block_length` must be a whole number of frames of at least 1, but is {length}."
-        )
+        raise ConfigError(f"Argument `block_length` must be a whole number of frames of at least 1, but is {length}.")
     if length >= n_frames:
         raise ConfigError(
             f"Argument `block_length` must leave at least two blocks, but is {length} with {n_frames} training frames."
@@ -84,17 +82,13 @@ def inverse_of(lower: FloatArray) -> FloatArray:
     # LAPACK fills one triangle in the columns' order; the other is mirrored.
     inverse, info = dpotri(lower, lower=1)
     if info != 0:
-        raise InputError(
-            "Argument `alpha` must make the kernel matrix invertible, but it is singular; raise it."
-        )
+        raise InputError("Argument `alpha` must make the kernel matrix invertible, but it is singular; raise it.")
     result = np.tril(inverse)
     result += np.tril(inverse, -1).T
     return result
 
 
-def block_out_residuals(
-    inverse: FloatArray, dual: FloatArray, blocks: Sequence[NDArray[np.intp]]
-) -> FloatArray:
+def block_out_residuals(inverse: FloatArray, dual: FloatArray, blocks: Sequence[NDArray[np.intp]]) -> FloatArray:
     """Return ``e_B = [(K + alpha)^-1]_BB^-1 c_B`` of every block, [n_frames, n_targets].
 
     What the frames of a block would miss their targets by, were the model fitted to the other blocks with
@@ -179,10 +173,7 @@ class BlockOutSearch:
                 "training frames have the same features. Remove the repeated frames or raise `alpha`."
             )
         picks = np.argmin(flat, axis=0)
-        return [
-            (float(self.gammas[p // len(self.alphas)]), float(self.alphas[p % len(self.alphas)]))
-            for p in picks
-        ]
+        return [(float(self.gammas[p // len(self.alphas)]), float(self.alphas[p % len(self.alphas)])) for p in picks]
 
 
 def search(

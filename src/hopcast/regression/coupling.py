@@ -146,9 +146,7 @@ class CouplingRidge(ExchangeableRidge):
                 if self.loss == "signs":
                     forecast, variances = self._forecast_without(blocks, gamma, alpha, int(columns[0]))
                 else:
-                    residuals, variances = block_out_posterior(
-                        inverse_of(lower), self._dual[:, columns], blocks
-                    )
+                    residuals, variances = block_out_posterior(inverse_of(lower), self._dual[:, columns], blocks)
                     forecast = self._regressed[:, columns] - residuals
                     variances = np.maximum(variances - alpha, 0.0)
                 std = np.sqrt(variances[:, None] * self._signal[columns])
@@ -216,8 +214,7 @@ class CouplingRidge(ExchangeableRidge):
 
         tables = map_chunks(of_gamma, [float(gamma) for gamma in gammas], workers=self.workers)
         best = [
-            max((one for table in tables for one in table[t]), key=lambda one: one.density)
-            for t in range(n_targets)
+            max((one for table in tables for one in table[t]), key=lambda one: one.density) for t in range(n_targets)
         ]
         self._site_noise = np.stack([one.sites.noise for one in best], axis=1)
         self._regressed = np.stack([one.sites.targets * np.sqrt(one.signal) for one in best], axis=1)

@@ -180,9 +180,7 @@ class ExchangeableRidge(FrameRidge):
         if self.parity is not None:
             odd[np.asarray(self.odd_columns)] = True
         parts = self._by_element(frames, columns)
-        scaling = [
-            centre_and_scale(part.reshape(-1, self.n_functions_), self.standardize, odd) for part in parts
-        ]
+        scaling = [centre_and_scale(part.reshape(-1, self.n_functions_), self.standardize, odd) for part in parts]
         self.x_mean_ = np.array([mean for mean, _ in scaling])
         self.x_scale_ = np.array([scale for _, scale in scaling])
 
@@ -208,10 +206,7 @@ class ExchangeableRidge(FrameRidge):
     def _grouped(self, X: NDArray[np.floating], columns: Sequence[NDArray[np.intp]]) -> list[FloatArray]:
         """Return standardised atoms, element by element."""
         parts = self._by_element(X, columns)
-        return [
-            (part - mean) / scale
-            for part, mean, scale in zip(parts, self.x_mean_, self.x_scale_, strict=True)
-        ]
+        return [(part - mean) / scale for part, mean, scale in zip(parts, self.x_mean_, self.x_scale_, strict=True)]
 
     def _standardise(self, X: NDArray[np.floating]) -> FloatArray:
         edges = np.cumsum((0, *self.counts_))

@@ -24,6 +24,4 @@ def require_finite(name: str, array: NDArray[np.floating]) -> None:
     if len(bad):
         frame, column = bad[0]
         found = "NaN" if np.isnan(array[frame, column]) else "inf"
-        raise InputError(
-            f"Argument `{name}` must be finite, but frame {frame}, column {column} holds {found}."
-        )
+        raise InputError(f"Argument `{name}` must be finite, but frame {frame}, column {column} holds {found}.")

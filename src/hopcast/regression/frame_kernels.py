@@ -78,9 +78,7 @@ class FrameKernel:
 
     def own(self, frames: Atoms) -> OfGamma:
         """Return every frame's kernel with itself [n_frames], of gamma."""
-        return self._both(
-            frames, lambda others: _own(frames, frames if others is None else others, self.shape)
-        )
+        return self._both(frames, lambda others: _own(frames, frames if others is None else others, self.shape))
 
     @property
     def _sign(self) -> float:
@@ -153,15 +151,7 @@ def _block(training: Atoms, shape: str) -> Callable[[Atoms], OfGamma]:
         def of_gamma(gamma: float) -> FloatArray:
             out = np.zeros((len(frames[0]), n_training))
             for distance, part, own in zip(atoms, frames, training, strict=True):
-                _add_means(
-                    distance,
-                    part.shape[1],
-                    own.shape[1],
-                    gamma,
-                    KERNELS.index(shape),
-                    1.0 / len(training),
-                    out,
-                )
+                _add_means(distance, part.shape[1], own.shape[1], gamma, KERNELS.index(shape), 1.0 / len(training), out)
             return out
 
         return of_gamma
@@ -184,9 +174,7 @@ def _own(frames: Atoms, others: Atoms, shape: str) -> OfGamma:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_means(
-    distance: FloatArray, p: int, q: int, gamma: float, shape: int, share: float, out: FloatArray
-) -> None:
+def _add_means(distance: FloatArray, p: int, q: int, gamma: float, shape: int, share: float, out: FloatArray) -> None:
     """``out[i, j] += share * mean of k over distance[p i : p (i + 1), q j : q (j + 1)]``; `shape` numbers the kernels."""
     factor = share / (p * q)
     n_columns = distance.shape[1]

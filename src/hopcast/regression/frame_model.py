@@ -76,15 +76,10 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         mean, std : numpy.ndarray
             [n_frames], or [n_frames, n_targets] if y was two-dimensional.
         """
-        return self._forecast(
-            self._validated(X), return_std, lambda part: self._atoms(self._standardise(part))
-        )
+        return self._forecast(self._validated(X), return_std, lambda part: self._atoms(self._standardise(part)))
 
     def _forecast(
-        self,
-        frames: NDArray[np.floating],
-        return_std: bool,
-        atoms_of: Callable[[NDArray[np.floating]], Atoms],
+        self, frames: NDArray[np.floating], return_std: bool, atoms_of: Callable[[NDArray[np.floating]], Atoms]
     ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return mean and deviation on frames, chunk by chunk; `atoms_of` prepares a chunk for the kernel."""
         dual = np.atleast_2d(self.dual_coef_.T).T
@@ -111,10 +106,7 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
         length = chunk_length(training, atoms_of(frames[:1]))
         found = map_chunks(
-            work,
-            [frames[part] for part in chunk_slices(len(frames), length)],
-            workers=self.workers,
-            portable=True,
+            work, [frames[part] for part in chunk_slices(len(frames), length)], workers=self.workers, portable=True
         )
         mean, std = (np.concatenate(one) for one in zip(*found, strict=True))
         if self._one_dimensional:
@@ -171,9 +163,16 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if isinstance(y, np.ndarray) and y.dtype.kind == "f" and y.ndim in (1, 2):
             require_finite("y", y.reshape(len(y), -1))
         checked, y = validate_data(
-            self, X, y, dtype=np.float64, order="C", multi_output=True, y_numeric=True,
-            ensure_min_samples=0, ensure_all_finite=False,
-        )  # fmt: skip
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            order="C",
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=0,
+            ensure_all_finite=False,
+        )
         frames: FloatArray = checked
         y = np.asarray(y, dtype=np.float64)
         targets = y[:, None] if y.ndim == 1 else y
@@ -210,9 +209,7 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         check_choice("kernel", self.kernel, KERNELS)
         if self.alpha is not None and not (isinstance(self.alpha, Real) and 0.0 <= self.alpha < np.inf):
-            raise ConfigError(
-                f"Argument `alpha` must be a number of at least 0, or None, but is {self.alpha!r}."
-            )
+            raise ConfigError(f"Argument `alpha` must be a number of at least 0, or None, but is {self.alpha!r}.")
         if isinstance(self.gamma, str):
             check_choice("gamma", self.gamma, ("1/n_features",))
         elif self.gamma is not None and not (isinstance(self.gamma, Real) and 0.0 < self.gamma < np.inf):
@@ -227,9 +224,7 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     f'"{self.parity}", but names none: add time derivatives of the features.'
                 )
         if self.block_length is not None and not isinstance(self.block_length, Integral):
-            raise ConfigError(
-                f"Argument `block_length` must be a whole number or None, but is {self.block_length!r}."
-            )
+            raise ConfigError(f"Argument `block_length` must be a whole number or None, but is {self.block_length!r}.")
 
     def _grid(self) -> tuple[FloatArray, FloatArray]:
         """Return the values of gamma and of alpha to choose from; one each where both are given."""
@@ -287,9 +282,7 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return frames
 
 
-def centre_and_scale(
-    X: FloatArray, standardize: bool, odd: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
+def centre_and_scale(X: FloatArray, standardize: bool, odd: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     """Return mean and standard deviation of every column; `odd` columns keep their zero and take the root mean square.
 
     Columns that do not vary get the scale 1.

@@ -208,12 +208,7 @@ def distances(
 
 
 def kernel_matrix(
-    X: FloatArray,
-    Y: FloatArray | None = None,
-    *,
-    gamma: float,
-    kernel: str = "laplacian",
-    workers: int | None = None,
+    X: FloatArray, Y: FloatArray | None = None, *, gamma: float, kernel: str = "laplacian", workers: int | None = None
 ) -> FloatArray:
     """Return the kernel matrix [n_frames, n_others]; `scikit-learn`'s ``laplacian_kernel``, faster.
 

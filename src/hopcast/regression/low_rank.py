@@ -185,9 +185,7 @@ class LowRankRidge(FixedOrder):
                     raise
         return lower, solve_triangular(lower, K.T, lower=True, overwrite_b=True, check_finite=False)
 
-    def _choose(
-        self, parts: list[OfGamma], centred: FloatArray, groups: ArrayLike | None
-    ) -> list[tuple[float, float]]:
+    def _choose(self, parts: list[OfGamma], centred: FloatArray, groups: ArrayLike | None) -> list[tuple[float, float]]:
         """Return (gamma, alpha) for every target by leave-one-block-out error, and keep the search."""
         gammas, alphas = self._grid()
         if len(gammas) == len(alphas) == 1:

@@ -75,9 +75,7 @@ def infer_signs(K: FloatArray, magnitudes: FloatArray, noise: float) -> Sites:
         # A doubtful sign can widen f beyond the cavity; a site cannot.
         wanted = np.maximum(1.0 / tilted_variance - 1.0 / cavity_variance, _SILENT)
         wanted_linear = tilted_mean * (1.0 / cavity_variance + wanted) - cavity_mean / cavity_variance
-        change = float(
-            np.max(np.abs(wanted - precision)) * noise + np.max(np.abs(wanted_linear - linear)) * noise
-        )
+        change = float(np.max(np.abs(wanted - precision)) * noise + np.max(np.abs(wanted_linear - linear)) * noise)
         precision += _DAMPING * (wanted - precision)
         linear += _DAMPING * (wanted_linear - linear)
         if change < CONVERGED:

@@ -139,7 +139,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
             raise InputError(TOO_FEW.format(0))
         frames, target = validate_data(
             self, X, y, dtype=np.float64, order="C", y_numeric=True, ensure_min_samples=0, ensure_all_finite=False
-        )  # fmt: skip
+        )
         target = column_or_1d(target, warn=True).astype(np.float64)
         if len(frames) < 2:
             raise InputError(TOO_FEW.format(len(frames)))
@@ -203,9 +203,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
                 left = np.maximum(prior - explained_variance(K, self.lower_), 0.0)
                 std[part] = self.scale_ * np.sqrt(left)
 
-        map_chunks(
-            forecast, chunk_slices(len(frames), frames_per_chunk(len(self.X_fit_))), workers=self.workers
-        )
+        map_chunks(forecast, chunk_slices(len(frames), frames_per_chunk(len(self.X_fit_))), workers=self.workers)
         return (mean, std) if return_std else mean
 
     def posterior_covariance(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -246,9 +244,7 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
         """Return the values to hold, by index, checked."""
         check_choice("kernel", self.kernel, GEOMETRY_KERNELS)
         if not (isinstance(self.time_scale, Real) and 0.0 < self.time_scale < math.inf):
-            raise ConfigError(
-                f"Argument `time_scale` must be a positive time in fs, but is {self.time_scale!r}."
-            )
+            raise ConfigError(f"Argument `time_scale` must be a positive time in fs, but is {self.time_scale!r}.")
         held = {}
         for name, value in (self.hyperparameters or {}).items():
             if name not in HYPERPARAMETERS:
@@ -287,9 +283,13 @@ class TimeGeometryProcess(RegressorMixin, BaseEstimator):
 
         def climb(start: FloatArray) -> tuple[float, FloatArray]:
             found = minimize(
-                objective, np.clip(start[free], *bounds.T), jac=True, method="L-BFGS-B", bounds=bounds,
+                objective,
+                np.clip(start[free], *bounds.T),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=bounds,
                 options={"maxiter": _MOST_STEPS, "ftol": 1e-7},
-            )  # fmt: skip
+            )
             return float(found.fun), found.x
 
         spacing = float(np.median(np.diff(np.sort(self.time_fit_))))

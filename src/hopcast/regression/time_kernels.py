@@ -12,9 +12,16 @@ from hopcast.regression.kernels import FloatArray, kernel_of_distance
 GEOMETRY_KERNELS = ("laplacian", "matern32")
 
 HYPERPARAMETERS = (
-    "rough_variance", "rough_length", "smooth_variance", "smooth_length", "geometry_variance", "gamma",
-    "product_variance", "product_length", "noise_variance",
-)  # fmt: skip
+    "rough_variance",
+    "rough_length",
+    "smooth_variance",
+    "smooth_length",
+    "geometry_variance",
+    "gamma",
+    "product_variance",
+    "product_length",
+    "noise_variance",
+)
 """Variances in units of the training target's, lengths in fs, gamma as in `LaplacianRidge`."""
 
 _VARIANCE, _LENGTH, _GAMMA, _NOISE = (1e-8, 1e2), (1.0, 1e6), (1e-6, 1e3), (1e-9, 1.0)
@@ -82,17 +89,16 @@ def derivatives(
     """Yield (index, derivative of `covariance` by the logarithm of that hyperparameter); noise is left to the caller."""
     rough, rough_length, smooth, smooth_length, geometry, gamma, product, product_length, _ = theta
     for first, variance, (value, slope) in (
-        (0, rough, _matern32(lag, rough_length)), (2, smooth, _matern52(lag, smooth_length)),
-    ):  # fmt: skip
+        (0, rough, _matern32(lag, rough_length)),
+        (2, smooth, _matern52(lag, smooth_length)),
+    ):
         yield first, variance * value
         yield first + 1, variance * slope
     if geometry > 0.0 or product > 0.0:
         near = kernel_of_distance(distance.copy(), gamma, kernel)
         # d/dlog gamma: -gamma r exp(-gamma r), or -s^2 exp(-s) with s^2 = 3 gamma^2 r^2
         steepness = gamma * distance if kernel == "laplacian" else 3.0 * gamma**2 * distance
-        by_gamma = -steepness * (
-            near if kernel == "laplacian" else np.exp(-math.sqrt(3.0) * gamma * np.sqrt(distance))
-        )
+        by_gamma = -steepness * (near if kernel == "laplacian" else np.exp(-math.sqrt(3.0) * gamma * np.sqrt(distance)))
         value, slope = _matern52(lag, product_length)
         yield 4, geometry * near
         yield 5, (geometry + product * value) * by_gamma

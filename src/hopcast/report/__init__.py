@@ -38,21 +38,47 @@ if TYPE_CHECKING:
     """All figures in the order of the report."""
 
 __all__ = [
-    "CHOSEN", "FIGURES", "Cell", "Column", "Dephasing", "ElectronHole", "FigureSpec", "Forecast", "InformationMap",
-    "Populations", "Relaxation", "Section", "Series", "Structure", "StudyReport", "Table", "list_sections",
-    "render_html", "save_figure", "study_tables", "write_report",
-]  # fmt: skip
+    "CHOSEN",
+    "FIGURES",
+    "Cell",
+    "Column",
+    "Dephasing",
+    "ElectronHole",
+    "FigureSpec",
+    "Forecast",
+    "InformationMap",
+    "Populations",
+    "Relaxation",
+    "Section",
+    "Series",
+    "Structure",
+    "StudyReport",
+    "Table",
+    "list_sections",
+    "render_html",
+    "save_figure",
+    "study_tables",
+    "write_report",
+]
 
 _PLACES = {
     "html": ("render_html", "write_report"),
     "section": ("FigureSpec", "Section", "list_sections", "study_tables"),
     "study_report": (
-        "CHOSEN", "Dephasing", "ElectronHole", "Forecast", "InformationMap", "Populations", "Relaxation", "Series", "Structure",
+        "CHOSEN",
+        "Dephasing",
+        "ElectronHole",
+        "Forecast",
+        "InformationMap",
+        "Populations",
+        "Relaxation",
+        "Series",
+        "Structure",
         "StudyReport",
     ),
     "style": ("save_figure",),
     "table": ("Cell", "Column", "Table"),
-}  # fmt: skip
+}
 
 
 def __getattr__(name: str) -> Any:

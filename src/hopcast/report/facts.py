@@ -13,14 +13,8 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
     """Return the line under the report's title: label and value."""
     data = report.data
     lines = [
-        (
-            "cell",
-            f"{data.formula.translate(_SUBSCRIPT)}, {data.n_atoms} atom{'s' if data.n_atoms > 1 else ''}",
-        ),
-        (
-            "trajectory",
-            f"{shown_length(data.duration)}, {data.n_frames} frames every {data.timestep:g} fs",
-        ),
+        ("cell", f"{data.formula.translate(_SUBSCRIPT)}, {data.n_atoms} atom{'s' if data.n_atoms > 1 else ''}"),
+        ("trajectory", f"{shown_length(data.duration)}, {data.n_frames} frames every {data.timestep:g} fs"),
     ]
     if data.states:
         lines.append(("states", " and ".join(data.states)))
@@ -37,10 +31,7 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
     if samples is not None:
         share = f"{100 * samples.share:.2g} % of all"
         lines.append(
-            (
-                "computed pairs",
-                f"{samples.n_pairs}, typically {shown_length(samples.spacing)} apart ({share})",
-            )
+            ("computed pairs", f"{samples.n_pairs}, typically {shown_length(samples.spacing)} apart ({share})")
         )
     elif stride is not None:
         lines.append(("training frames", f"every {stride.fs:g} fs ({stride.frames} frames)"))

@@ -166,10 +166,5 @@ def list_figures() -> Iterator[FigureSpec]:
 
 def study_tables(report: StudyReport) -> dict[str, Table]:
     """Return all tables of the report by name, in its order."""
-    tables = (
-        one.make(report)
-        for section in list_sections()
-        for one in section.content
-        if isinstance(one, TableSpec)
-    )
+    tables = (one.make(report) for section in list_sections() for one in section.content if isinstance(one, TableSpec))
     return {table.name: table for table in tables}

@@ -32,9 +32,7 @@ CHOSEN = "chosen"
 
 def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...]) -> None:
     if array is not None and np.shape(array) != shape:
-        raise InputError(
-            f"Argument `{name}` must have the shape {list(shape)}, but has {list(np.shape(array))}."
-        )
+        raise InputError(f"Argument `{name}` must have the shape {list(shape)}, but has {list(np.shape(array))}.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -36,16 +36,45 @@ ELEMENT_COLOURS: Final = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 """Okabe and Ito's palette without blue (all elements), black (ab initio) and yellow (too pale for a line)."""
 
 STYLE: Final[dict[str, Any]] = {
-    "font.family": "DejaVu Sans", "font.size": 8.0, "axes.titlesize": 8.0, "axes.labelsize": 8.0, "legend.fontsize": 7.0,
-    "xtick.labelsize": 7.0, "ytick.labelsize": 7.0, "axes.titleweight": "bold", "axes.titlelocation": "left",
-    "axes.titlepad": 5.0, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
-    "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-    "xtick.major.width": 0.7, "ytick.major.width": 0.7, "xtick.major.size": 3.0, "ytick.major.size": 3.0,
-    "lines.linewidth": 1.2, "lines.solid_capstyle": "round", "legend.frameon": False, "legend.handlelength": 1.6,
-    "hatch.linewidth": 0.6, "mathtext.default": "regular", "axes.axisbelow": True, "figure.facecolor": "white",
-    "savefig.facecolor": "white", "axes.unicode_minus": True, "svg.fonttype": "path", "svg.hashsalt": "hopcast",
-    "path.simplify": True, "axes.formatter.useoffset": False, "axes.formatter.limits": (-5, 6), "text.parse_math": False,
-}  # fmt: skip
+    "font.family": "DejaVu Sans",
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "lines.linewidth": 1.2,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "hatch.linewidth": 0.6,
+    "mathtext.default": "regular",
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.unicode_minus": True,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "hopcast",
+    "path.simplify": True,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-5, 6),
+    "text.parse_math": False,
+}
 
 
 @contextmanager
@@ -82,8 +111,7 @@ def is_small(name: str, report: StudyReport) -> bool:
     """Whether a model uses fewer features than the largest of its elements does (drawn dashed)."""
     used = set(report.elements_of(name))
     most = max(
-        (report.features_of(other) for other in report.model_names if set(report.elements_of(other)) == used),
-        default=0,
+        (report.features_of(other) for other in report.model_names if set(report.elements_of(other)) == used), default=0
     )
     return 0 < report.features_of(name) < most
 
@@ -115,9 +143,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return [float(position) for position in result]
 
 
-def label_ends(
-    ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: float = 8.5, size: float = 7.0
-) -> None:
+def label_ends(ax: Axes, ends: Sequence[tuple[str, float, str]], *, gap_points: float = 8.5, size: float = 7.0) -> None:
     """Write the name of each line beside its right end, (name, y, colour), moved apart where they would overlap."""
     if not ends:
         return
@@ -128,15 +154,27 @@ def label_ends(
     places = spread([y for _, y, _ in ends], gap_points * (high - low) / height, low, high)
     for (name, y, colour), place in zip(ends, places, strict=True):
         ax.annotate(
-            name, xy=(1, y), xycoords=("axes fraction", "data"), xytext=(1.09, place), textcoords=("axes fraction", "data"),
-            color=colour, fontsize=size, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "shrinkA": 0.5, "shrinkB": 0.5, "relpos": (0.0, 0.5)},
-        )  # fmt: skip
+            name,
+            xy=(1, y),
+            xycoords=("axes fraction", "data"),
+            xytext=(1.09, place),
+            textcoords=("axes fraction", "data"),
+            color=colour,
+            fontsize=size,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.5,
+                "shrinkA": 0.5,
+                "shrinkB": 0.5,
+                "relpos": (0.0, 0.5),
+            },
+        )
 
 
-def thin(
-    times: NDArray[Any], values: NDArray[Any], n_points: int = 1500
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def thin(times: NDArray[Any], values: NDArray[Any], n_points: int = 1500) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return a long series with the smallest and largest value of each of its stretches: the picture stays, the file shrinks."""
     if len(times) <= n_points:
         return times, values
@@ -158,18 +196,14 @@ def panel_label(ax: Axes, text: str) -> None:
 
 def note(ax: Axes, text: str) -> None:
     """Write into an empty panel why it is empty."""
-    ax.text(
-        0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=7, wrap=True
-    )
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=MUTED, fontsize=7, wrap=True)
 
 
 def svg_text(fig: Figure) -> str:
     """Return a figure as an SVG document: the same bytes for the same figure, no date, no metadata."""
     buffer = io.StringIO()
     with style():
-        fig.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", buffer.getvalue(), flags=re.DOTALL)
     return re.sub(r"[ \t]+\n", "\n", text)
 
@@ -187,9 +221,7 @@ def inline_svg(svg: str, prefix: str, label: str) -> str:
     return f'{head} role="img" aria-label="{escape(label)}">{rest}'.strip()
 
 
-def save_figure(
-    fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | None = None
-) -> tuple[Path, Path]:
+def save_figure(fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | None = None) -> tuple[Path, Path]:
     """Write a figure as ``stem.svg`` and ``stem.png`` atomically and return both paths.
 
     Parameters

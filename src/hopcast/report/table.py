@@ -123,9 +123,7 @@ class Table:
     def reasons(self) -> tuple[str, ...]:
         """Why values are missing, each reason once, in the order of the rows."""
         return tuple(
-            dict.fromkeys(
-                cell.reason for row in self.rows for cell in row if cell.value is None and cell.reason
-            )
+            dict.fromkeys(cell.reason for row in self.rows for cell in row if cell.value is None and cell.reason)
         )
 
     def text_of(self, column: Column, cell: Cell) -> str:
@@ -175,19 +173,14 @@ class Table:
             line: list[str] = []
             for column, cell in zip(self.columns, row, strict=True):
                 values = (cell.value, cell.low, cell.high) if column.style == "interval" else (cell.value,)
-                line += [
-                    "" if value is None else value if isinstance(value, str) else repr(value)
-                    for value in values
-                ]
+                line += ["" if value is None else value if isinstance(value, str) else repr(value) for value in values]
             writer.writerow(line)
         return buffer.getvalue()
 
     def to_text(self) -> str:
         """Return the table as aligned plain text (for logs and files)."""
         heads = [column.heading for column in self.columns]
-        body = [
-            [self.text_of(c, cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows
-        ]
+        body = [[self.text_of(c, cell) for c, cell in zip(self.columns, row, strict=True)] for row in self.rows]
         widths = [max(map(len, texts)) for texts in zip(heads, *body, strict=True)]
         rule = "  ".join("-" * width for width in widths)
         lines = [self.title, "", self._line(heads, widths), rule]
@@ -213,10 +206,15 @@ class Table:
         from rich.text import Text
 
         table = RichTable(
-            title=Text(self.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+            title=Text(self.title),
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
             caption=Text("\n".join([*self.notes, *(f"{MISSING} {reason}" for reason in self.reasons)])),
-            caption_justify="left", pad_edge=False, collapse_padding=True,
-        )  # fmt: skip
+            caption_justify="left",
+            pad_edge=False,
+            collapse_padding=True,
+        )
         for column in self.columns:
             unit = f"\n({column.unit})" if column.unit else ""
             table.add_column(Text(column.label + unit), justify="left" if column.style == "text" else "right")
@@ -225,9 +223,6 @@ class Table:
                 table.add_section()
             cells = zip(self.columns, row, strict=True)
             table.add_row(
-                *(
-                    Text(f"{self.value_text(c, cell)}\n{self.interval_text(c, cell)}".rstrip())
-                    for c, cell in cells
-                )
+                *(Text(f"{self.value_text(c, cell)}\n{self.interval_text(c, cell)}".rstrip()) for c, cell in cells)
             )
         return table

@@ -20,6 +20,15 @@ from hopcast.results.study import SCHEMA_VERSION, StudyResults
 from hopcast.results.summary import gate, with_verdicts
 
 __all__ = [
-    "SCHEMA_VERSION", "EstimateRecord", "Record", "StudyResults", "claims", "estimate", "gate", "results_schema", "to_json",
-    "validate_results", "with_verdicts",
-]  # fmt: skip
+    "SCHEMA_VERSION",
+    "EstimateRecord",
+    "Record",
+    "StudyResults",
+    "claims",
+    "estimate",
+    "gate",
+    "results_schema",
+    "to_json",
+    "validate_results",
+    "with_verdicts",
+]

@@ -60,7 +60,9 @@ def _headline(results: StudyResults) -> str:
     if needed is None:
         return f"{said}; how long a trajectory a conclusion needs could not be found."
     if length < needed:
-        return f"{said}; the trajectory is {shown_length(length)} of the {shown_length(needed)} that a conclusion needs."
+        return (
+            f"{said}; the trajectory is {shown_length(length)} of the {shown_length(needed)} that a conclusion needs."
+        )
     return f"{said}."
 
 
@@ -85,9 +87,7 @@ def _verdicts(results: StudyResults) -> list[tuple[str, Verdict]]:
         ]
     subjects = {line.subject: line for line in results.verdicts}
     forecasts = [
-        subjects[f"Forecast of the {name}"]
-        for name in TARGET_NAMES.values()
-        if f"Forecast of the {name}" in subjects
+        subjects[f"Forecast of the {name}"] for name in TARGET_NAMES.values() if f"Forecast of the {name}" in subjects
     ]
     if forecasts:
         worst = next((one for one in forecasts if one.label != "useful"), forecasts[0])

@@ -100,13 +100,7 @@ def _best_rival(model: ModelRecord) -> tuple[str, float] | None:
     return max(found, key=lambda item: item[1]) if found else None
 
 
-def _judge_models(
-    key: str,
-    claim: str,
-    chosen: Models,
-    wholes: Models,
-    data: DataRecord,
-) -> Claim | None:
+def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: DataRecord) -> Claim | None:
     """Judge that the chosen model of each target does as well as the whole one, by scores and by its controls."""
     if not chosen:
         return None
@@ -123,20 +117,32 @@ def _judge_models(
     said, beside = "; ".join(protocol), "; ".join(control) or "no control could be computed"
     if not all(shown):
         return _record(
-            key, claim, said, beside, "not reproduced",
+            key,
+            claim,
+            said,
+            beside,
+            "not reproduced",
             "On our data the smaller model does not reach the larger one even by the paper's protocol.",
-        )  # fmt: skip
+        )
     if all(known(whole.r2) <= 0 for whole in wholes.values()):
         return _record(
-            key, claim, said, beside, "not reproduced",
+            key,
+            claim,
+            said,
+            beside,
+            "not reproduced",
             "Neither the smaller nor the larger model does better than the mean.",
-        )  # fmt: skip
+        )
     if "not useful" in judged:
         return _record(
-            key, claim, said, beside, "does not survive",
+            key,
+            claim,
+            said,
+            beside,
+            "does not survive",
             "The smaller model scores like the larger one, and what knows only the time scores like both: the agreement "
             "is that of two clocks.",
-        )  # fmt: skip
+        )
     if all(label == "useful" for label in judged):
         return _record(
             key,
@@ -148,9 +154,13 @@ def _judge_models(
         )
     short = too_short(data)
     return _record(
-        key, claim, said, beside, "inconclusive",
+        key,
+        claim,
+        said,
+        beside,
+        "inconclusive",
         f"The smaller model scores like the larger one; whether that is physics cannot be said{': ' + short if short else ''}.",
-    )  # fmt: skip
+    )
 
 
 def _environment(results: StudyResults, *, least: bool) -> Claim | None:
@@ -176,12 +186,13 @@ def _environment(results: StudyResults, *, least: bool) -> Claim | None:
     if least:
         element = next(iter(chosen.values())).elements[0] if chosen else ""
         return _judge_models(
-            "least_environment", f"Even the least informative element's environment ({element}) suffices", chosen, wholes,
+            "least_environment",
+            f"Even the least informative element's environment ({element}) suffices",
+            chosen,
+            wholes,
             results.data,
-        )  # fmt: skip
-    return _judge_models(
-        "one_environment", "The environment of one element suffices", chosen, wholes, results.data
-    )
+        )
+    return _judge_models("one_environment", "The environment of one element suffices", chosen, wholes, results.data)
 
 
 def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None:
@@ -204,16 +215,15 @@ def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None
     if one_element:
         few, many = model.n_features or "few", whole.n_features or "all"
         return _judge_models(
-            "few_parameters",
-            f"{few} numbers a frame instead of {many} suffice",
-            chosen,
-            wholes,
-            results.data,
+            "few_parameters", f"{few} numbers a frame instead of {many} suffice", chosen, wholes, results.data
         )
     return _judge_models(
-        "one_feature", f"One symmetry function an atom instead of {whole.features} suffices", chosen, wholes,
+        "one_feature",
+        f"One symmetry function an atom instead of {whole.features} suffices",
+        chosen,
+        wholes,
         results.data,
-    )  # fmt: skip
+    )
 
 
 class _Pair(NamedTuple):
@@ -225,8 +235,7 @@ class _Pair(NamedTuple):
 
 def _pairs(results: StudyResults) -> dict[str, _Pair]:
     by_target = {
-        target: {one.element: one for one in results.information if one.target == target}
-        for target in TARGET_NAMES
+        target: {one.element: one for one in results.information if one.target == target} for target in TARGET_NAMES
     }
     gap, nac = (by_target[target] for target in TARGET_NAMES)
     return {element: _Pair(gap[element], nac[element]) for element in gap if element in nac}
@@ -245,35 +254,49 @@ def _coupling_below_gap(results: StudyResults) -> Claim | None:
     if not pairs:
         return None
     claim = "Structure knows less of the coupling than of the gap"
-    protocol = "raw, nat: " + ", ".join(
-        f"{e} {_nat(p.nac.raw)} < {_nat(p.gap.raw)}" for e, p in pairs.items()
-    )
+    protocol = "raw, nat: " + ", ".join(f"{e} {_nat(p.nac.raw)} < {_nat(p.gap.raw)}" for e, p in pairs.items())
     control = "corrected, nat: " + ", ".join(
         f"{e} {_nat(p.nac.corrected)} and {_nat(p.gap.corrected)}" for e, p in pairs.items()
     )
     if not all(_less(p.nac.raw, p.gap.raw) for p in pairs.values()):
         protocol = protocol.replace(" < ", " and ")
         return _record(
-            "coupling_below_gap", claim, protocol, control, "not reproduced",
+            "coupling_below_gap",
+            claim,
+            protocol,
+            control,
+            "not reproduced",
             "On our data raw information on the coupling is not below that on the gap for every element.",
-        )  # fmt: skip
+        )
     in_null = all(_less(p.nac.null_mean, p.gap.null_mean) for p in pairs.values())
     if all(p.gap.label == "significant" and _surely_above(p.gap, p.nac) for p in pairs.values()):
         return _record(
-            "coupling_below_gap", claim, protocol, control, "survives",
+            "coupling_below_gap",
+            claim,
+            protocol,
+            control,
+            "survives",
             "Corrected values show the same order, beyond their intervals.",
-        )  # fmt: skip
+        )
     if in_null:
         return _record(
-            "coupling_below_gap", claim, protocol, control, "does not survive",
+            "coupling_below_gap",
+            claim,
+            protocol,
+            control,
+            "does not survive",
             "Features of another time, which know nothing, show the same order: the coupling only moves faster, and the "
             "artefact of dense sampling is smaller for it.",
-        )  # fmt: skip
+        )
     short = too_short(results.data)
     return _record(
-        "coupling_below_gap", claim, protocol, control, "inconclusive",
+        "coupling_below_gap",
+        claim,
+        protocol,
+        control,
+        "inconclusive",
         f"The order of corrected values cannot be told{': ' + short if short else ''}.",
-    )  # fmt: skip
+    )
 
 
 def _ranking(results: StudyResults) -> Claim | None:
@@ -284,16 +307,18 @@ def _ranking(results: StudyResults) -> Claim | None:
     order = sorted(entries, key=lambda e: -known(e.raw))
     protocol = "raw, nat on the gap: " + " > ".join(f"{e.element} {_nat(e.raw)}" for e in order)
     corrected = sorted((e for e in entries if e.corrected is not None), key=lambda e: -known(e.corrected))
-    control = "corrected, nat: " + (
-        ", ".join(f"{e.element} {_nat(e.corrected)}" for e in corrected) or "none"
-    )
+    control = "corrected, nat: " + (", ".join(f"{e.element} {_nat(e.corrected)}" for e in corrected) or "none")
     control += "; raw of shifted features: " + ", ".join(f"{e.element} {_nat(e.null_mean)}" for e in order)
     states = PAPER_STATES.get(frozenset(e.element for e in entries))
     if states is None:
         return _record(
-            "ranking", claim, protocol, control, "inconclusive",
+            "ranking",
+            claim,
+            protocol,
+            control,
+            "inconclusive",
             "Which elements carry the two states is not part of the study: the order is shown, not judged.",
-        )  # fmt: skip
+        )
 
     def as_states(listed: Sequence[InformationRecord]) -> bool:
         return {e.element for e in listed[: len(states)]} == set(states)
@@ -315,23 +340,35 @@ def _ranking(results: StudyResults) -> Claim | None:
     others = [e for e in corrected if e.element not in states]
     if len(corrected) == len(entries) and all(
         one.label == "significant" and _surely_above(one, other) for one in carrying for other in others
-    ):  # fmt: skip
+    ):
         return _record(
-            "ranking", claim, protocol, control, "survives",
+            "ranking",
+            claim,
+            protocol,
+            control,
+            "survives",
             f"Corrected information puts {carriers} first as well, beyond the intervals.",
-        )  # fmt: skip
+        )
     if excess and min(excess) < spread / 2 and not significant:
         return _record(
-            "ranking", claim, protocol, control, "does not survive",
+            "ranking",
+            claim,
+            protocol,
+            control,
+            "does not survive",
             f"Elements differ by {_nat(spread)} nat, and features of another time reach the same size: no element's "
             "information stands above its null.",
-        )  # fmt: skip
+        )
     short = too_short(results.data)
     return _record(
-        "ranking", claim, protocol, control, "inconclusive",
+        "ranking",
+        claim,
+        protocol,
+        control,
+        "inconclusive",
         f"Not every element that carries a state stands above its null at {100 * SIGNIFICANCE:g} % and above the others beyond the "
         f"intervals{': ' + short if short else ''}.",
-    )  # fmt: skip
+    )
 
 
 def _rates(results: StudyResults) -> Claim | None:
@@ -356,21 +393,27 @@ def _rates(results: StudyResults) -> Claim | None:
     typical = median(abs(r - 1) for r in ratios)  # the best of many is near by chance
     if nearest is not None and abs(nearest[1] - 1) <= typical / (1 - CALENDAR_MARGIN):
         return _record(
-            "rates", claim, protocol, control, "does not survive",
+            "rates",
+            claim,
+            protocol,
+            control,
+            "does not survive",
             f"True, but no result of the learning: {nearest[0]} is as near ({nearest[1]:.3f}) and knows no geometry.",
-        )  # fmt: skip
+        )
     near = [c.name for c in kept if not _surely_off(c)]
     if nearest is None or near or too_short(results.data):
         why = too_short(results.data) or (
             f"the interval of {near[0]} holds 1 as well" if near else "there is no control"
         )
-        return _record(
-            "rates", claim, protocol, control, "inconclusive", f"Nearer than every control, but {why}."
-        )
+        return _record("rates", claim, protocol, control, "inconclusive", f"Nearer than every control, but {why}.")
     return _record(
-        "rates", claim, protocol, control, "survives",
+        "rates",
+        claim,
+        protocol,
+        control,
+        "survives",
         "Nearer to ab initio than every control, and the interval of each control excludes ab initio.",
-    )  # fmt: skip
+    )
 
 
 def _surely_above(one: InformationRecord, other: InformationRecord) -> bool:

@@ -79,19 +79,13 @@ def compare_results(first: StudyResults, second: StudyResults) -> list[ComparedL
             _estimates(f"lifetime, {ours.name}", ours.lifetime, other.lifetime if other else None),
             _estimates(f"ratio to the first, {ours.name}", ours.ratio, other.ratio if other else None),
             _numbers(f"dephasing time, fs, {ours.name}", ours.tau, other.tau if other else None),
-            _words(
-                f"method, {ours.name}",
-                label,
-                f"{other.method}, {other.rule}, {other.waiting}" if other else "-",
-            ),
+            _words(f"method, {ours.name}", label, f"{other.method}, {other.rule}, {other.waiting}" if other else "-"),
         ]
     for model in first.models:
         other_model = second.model(model.name, model.target, model.split)
         lines.append(
             _numbers(
-                f"R2 of {model.target}, {model.split}, {model.name}",
-                model.r2,
-                other_model.r2 if other_model else None,
+                f"R2 of {model.target}, {model.split}, {model.name}", model.r2, other_model.r2 if other_model else None
             )
         )
     verdicts = {line.subject: line for line in second.verdicts}

@@ -41,9 +41,7 @@ class ShiftedRates(Record):
     median: Number = Field(None, description="Median.")
     low: Number = Field(None, description="2.5 % quantile.")
     high: Number = Field(None, description="97.5 % quantile.")
-    z: Number = Field(
-        None, description="Distance of the rate from 1 in standard deviations among the shifted ones."
-    )
+    z: Number = Field(None, description="Distance of the rate from 1 in standard deviations among the shifted ones.")
     rank: Rank = Field(None, description="Shifts at least as near to 1.")
 
 
@@ -56,9 +54,7 @@ class WeightedEstimate(EstimateRecord):
 class HamiltonianRecord(Judged):
     """Dynamics on one Hamiltonian."""
 
-    name: Text = Field(
-        description="`ab initio`, `computed pairs`, or the name of the model that forecast it."
-    )
+    name: Text = Field(description="`ab initio`, `computed pairs`, or the name of the model that forecast it.")
     gradient: EstimateRecord
     intercept: EstimateRecord
     lifetime: EstimateRecord
@@ -199,9 +195,7 @@ class CarrierCooling(Record):
     bands: list[Text] = Field(description="The edge first.")
     initial_state: Text = Field(description="Band it starts in.")
     cooling_time: Size = Field(description="When its mean energy above the edge has fallen to 1/e, fs.")
-    cooling_time_low: Size = Field(
-        description="Lower end of the 95 % interval that the sampling leaves it, fs."
-    )
+    cooling_time_low: Size = Field(description="Lower end of the 95 % interval that the sampling leaves it, fs.")
     cooling_time_high: Size = Field(description="Upper end, fs.")
     initial_energy: NotNegative = Field(description="Mean energy above the edge at the start, eV.")
     final_energy: NotNegative = Field(description="At the end, eV.")

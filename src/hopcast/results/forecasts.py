@@ -31,12 +31,8 @@ class InformationRecord(Judged):
 
     element: Text = Field(description="Chemical symbol.")
     target: Target
-    raw: Number = Field(
-        description="KSG over all frames (carries the artefact of dense sampling; never read alone)."
-    )
-    null_mean: Number = Field(
-        description="Mean of the same estimate as `raw` on circularly shifted features."
-    )
+    raw: Number = Field(description="KSG over all frames (carries the artefact of dense sampling; never read alone).")
+    null_mean: Number = Field(description="Mean of the same estimate as `raw` on circularly shifted features.")
     corrected: Number = Field(description="KSG on decimated series, averaged over offsets; may be negative.")
     corrected_null_mean: Number = Field(None, description="Mean of `corrected` on shifted features.")
     corrected_low: Number = Field(None, description="Lower end of its 95 % interval (block bootstrap).")
@@ -133,9 +129,7 @@ class CalibrationRecord(Judged):
     recalibrated: list[NotNegative] = Field(
         description="The same after conformal recalibration on blocks disjoint from the test."
     )
-    factors: list[NotNegative] | None = Field(
-        None, description="Median conformal factor on the interval's half-width."
-    )
+    factors: list[NotNegative] | None = Field(None, description="Median conformal factor on the interval's half-width.")
     variance_scale: NotNegative | None = Field(
         None, description="Mean squared error over variance on the calibration blocks."
     )
@@ -157,9 +151,7 @@ class ModelRecord(ScoreRecord, Judged):
     split: Split = Field(description="How test frames are held out.")
     baselines: Baselines
     n_features: Several | None = Field(None, description="Length of the feature vector.")
-    n_train: Count | None = Field(
-        None, description="Training frames (interleaved) or their mean number (blocked)."
-    )
+    n_train: Count | None = Field(None, description="Training frames (interleaved) or their mean number (blocked).")
     n_test: Count | None = Field(None, description="Test frames.")
     stride: Stride | None = None
     estimator: Text | None = Field(None, description="Learner and its parameters.")

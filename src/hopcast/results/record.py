@@ -207,9 +207,15 @@ def estimate(
     ends = {end: why.get(end, interval) for end in ("low", "high")}
     values = {"value": why["value"]} if "value" in why else {}
     return EstimateRecord(
-        value=value, low=low, high=high, unit=unit, level=level, note=note, parts=Parts(**given, reasons=said),
+        value=value,
+        low=low,
+        high=high,
+        unit=unit,
+        level=level,
+        note=note,
+        parts=Parts(**given, reasons=said),
         reasons=ends | values,
-    )  # fmt: skip
+    )
 
 
 def known(value: float | None) -> float:

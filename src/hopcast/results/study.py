@@ -94,9 +94,7 @@ class SamplesRecord(Record):
     spacing: Positive = Field(description="Median time between them, fs.")
     share: Fraction = Field(description="Of all mid-points.")
     block: Positive | None = Field(None, description="Length of the stretches of time held out, fs.")
-    purge: NotNegative | None = Field(
-        None, description="Time on both sides of a stretch that does not train, fs."
-    )
+    purge: NotNegative | None = Field(None, description="Time on both sides of a stretch that does not train, fs.")
 
 
 class Crossing(Record):
@@ -110,9 +108,7 @@ class Crossing(Record):
 class CorrectionsRecord(Record):
     """What was corrected in the couplings."""
 
-    phase_flips: Count | None = Field(
-        None, description="Signs flipped (raw overlaps with a negative diagonal)."
-    )
+    phase_flips: Count | None = Field(None, description="Signs flipped (raw overlaps with a negative diagonal).")
     n_overlaps: Count | None = Field(None, description="Diagonal overlaps looked at.")
     swaps: list[Crossing] | None = Field(None, description="Trivial crossings where labels were exchanged.")
     crossings: list[Crossing] = Field(
@@ -120,9 +116,7 @@ class CorrectionsRecord(Record):
     )
     leaking_bands: list[BandNorm] = Field(default_factory=list, description="Bands that leave the window.")
     doubtful_steps: Count | None = Field(None, description="Steps masked as doubtful.")
-    nac_autocorrelation_raw: Correlation = Field(
-        None, description="Lag-1 autocorrelation of the coupling before."
-    )
+    nac_autocorrelation_raw: Correlation = Field(None, description="Lag-1 autocorrelation of the coupling before.")
     nac_autocorrelation: Correlation = Field(None, description="Lag-1 autocorrelation of the coupling after.")
     notes: list[Text] = Field(default_factory=list, description="Further remarks.")
 
@@ -143,9 +137,7 @@ class EdgeState(Record):
     )
     participation_std: NotNegative = Field(description="Standard deviation over frames.")
     elements: list[ElementShare] = Field(description="Share of each element.")
-    atoms: list[float] = Field(
-        description="Mean share of each atom, in the order of the trajectory (Löwdin)."
-    )
+    atoms: list[float] = Field(description="Mean share of each atom, in the order of the trajectory (Löwdin).")
 
 
 class ElectronsRecord(Record):
@@ -218,8 +210,7 @@ class StudyResults(Record):
     )
     samples: SamplesRecord | None = None
     rates: list[SampledRate] | None = Field(
-        None,
-        description="Sparse Hamiltonians: the mean rate over the trajectory, without and with forecasts.",
+        None, description="Sparse Hamiltonians: the mean rate over the trajectory, without and with forecasts."
     )
     rate_controls: list[RateControl] | None = Field(
         None, description="Hamiltonians made from the same computed frames without a model of the geometry."
@@ -232,12 +223,8 @@ class StudyResults(Record):
     checks: list[CheckRecord] = Field(default_factory=list, description="Exact solver against Monte Carlo.")
     notes: list[Text] = Field(default_factory=list, description="Remarks of the run (quality warnings).")
     timings: list[Timing] = Field(default_factory=list, description="Wall time of the stages.")
-    verdicts: list[SummaryLine] = Field(
-        default_factory=list, description="Summary, computed from the verdicts above."
-    )
-    claims: list[Claim] = Field(
-        default_factory=list, description="Published claims, computed from the numbers above."
-    )
+    verdicts: list[SummaryLine] = Field(default_factory=list, description="Summary, computed from the verdicts above.")
+    claims: list[Claim] = Field(default_factory=list, description="Published claims, computed from the numbers above.")
 
     @property
     def elements(self) -> tuple[str, ...]:

@@ -37,17 +37,21 @@ def with_verdicts(results: StudyResults) -> StudyResults:
         for model in reversed(results.models)  # `blocked` is listed before `trajectory` and wins
         if model.split != "interleaved"
     }
-    judged = results.model_copy(update={
-        "models": [_judged(one, held_out.get((one.name, one.target)), data) for one in results.models],
-        "information": [
-            one.model_copy(update={"verdict": information_verdict(one, data)}) for one in results.information
-        ],
-        "hamiltonians": [
-            row.model_copy(update={"verdict": hamiltonian_verdict(row, data, results.rate_controls or ()) if index else None})
-            for index, row in enumerate(results.hamiltonians)
-        ],
-        "checks": [one.model_copy(update={"verdict": check_verdict(one)}) for one in results.checks],
-    })  # fmt: skip
+    judged = results.model_copy(
+        update={
+            "models": [_judged(one, held_out.get((one.name, one.target)), data) for one in results.models],
+            "information": [
+                one.model_copy(update={"verdict": information_verdict(one, data)}) for one in results.information
+            ],
+            "hamiltonians": [
+                row.model_copy(
+                    update={"verdict": hamiltonian_verdict(row, data, results.rate_controls or ()) if index else None}
+                )
+                for index, row in enumerate(results.hamiltonians)
+            ],
+            "checks": [one.model_copy(update={"verdict": check_verdict(one)}) for one in results.checks],
+        }
+    )
     summed = judged.model_copy(update={"verdicts": _summary(judged)})
     return summed.model_copy(update={"claims": claims(summed)})
 
@@ -144,11 +148,7 @@ def _models_line(models: Sequence[ModelRecord]) -> Verdict:
     scores = [m.r2 for m in models if m.r2 is not None]
     best = f" The best R² on interleaved frames is {shown_r2(max(scores))}" if scores else ""
     spline = [r2 for m in models for r2 in [m.baselines.cubic.r2] if r2 is not None]
-    best += (
-        f"; a cubic spline in time reaches {shown_r2(max(spline))}."
-        if best and spline
-        else ("." if best else "")
-    )
+    best += f"; a cubic spline in time reaches {shown_r2(max(spline))}." if best and spline else ("." if best else "")
     sentence = f"{'; '.join(pieces)}.{best}"
     return Verdict(label, sentence[0].upper() + sentence[1:])
 
@@ -176,9 +176,7 @@ def _rates_line(rows: Sequence[HamiltonianRecord]) -> Verdict:
     labels = [row.label for row in rows]
     ratios = [row.ratio.value for row in rows if row.ratio.value is not None]
     spread = (
-        f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one"
-        if ratios
-        else "No rates"
+        f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one" if ratios else "No rates"
     )
     if labels.count("inconclusive") == len(labels):
         short = all("blocks of trajectory" in row.sentence for row in rows)
@@ -193,9 +191,7 @@ def _rates_line(rows: Sequence[HamiltonianRecord]) -> Verdict:
 
 def _checks_line(checks: Sequence[CheckRecord]) -> Verdict:
     labels = [check.label for check in checks]
-    label: Label = (
-        "failed" if "failed" in labels else ("inconclusive" if "inconclusive" in labels else "passed")
-    )
+    label: Label = "failed" if "failed" in labels else ("inconclusive" if "inconclusive" in labels else "passed")
     return Verdict(label, f"{labels.count('passed')} of {len(labels)} comparisons passed.")
 
 

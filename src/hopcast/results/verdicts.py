@@ -28,9 +28,7 @@ from hopcast.results.record import known
 from hopcast.results.study import DataRecord, StudyResults
 
 TARGET_NAMES: Final = {"gap": "gap", "nac": "coupling"}
-_BASELINE_NAMES: Final = {
-    "mean": "the mean", "linear": "a straight line in time", "cubic": "a cubic spline in time",
-}  # fmt: skip
+_BASELINE_NAMES: Final = {"mean": "the mean", "linear": "a straight line in time", "cubic": "a cubic spline in time"}
 
 
 def needed_length(data: DataRecord) -> float | None:
@@ -93,9 +91,7 @@ def model_verdict(model: ModelRecord, blocked: ModelRecord | None, data: DataRec
             f"(R² {shown_r2(r2)} against {shown_r2(model.r2)}): the score measures the calendar. {unseen}",
         )
     if missing:
-        return Verdict(
-            "inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}."
-        )
+        return Verdict("inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}.")
     if blocked is None or blocked.r2 is None or (short and not _wins_blocked(blocked)):
         return Verdict("inconclusive", f"Beats every interpolation in time for the {name}. {unseen}")
     if not _wins_blocked(blocked):
@@ -144,9 +140,7 @@ def information_verdict(entry: InformationRecord, data: DataRecord) -> Verdict:
         return Verdict("inconclusive", f"{name}: no test, {reason.rstrip('.')}{tail}")
     smallest = entry.smallest_p
     if smallest is not None and smallest > SIGNIFICANCE:
-        return Verdict(
-            "inconclusive", f"{name}: so few shifts fit that p cannot fall below {smallest:.2g}{tail}"
-        )
+        return Verdict("inconclusive", f"{name}: so few shifts fit that p cannot fall below {smallest:.2g}{tail}")
     if p < SIGNIFICANCE:
         if short:
             return Verdict("inconclusive", f"{name}: above its shifted null (p = {p:.2g}), but {short}.")
@@ -156,9 +150,7 @@ def information_verdict(entry: InformationRecord, data: DataRecord) -> Verdict:
     return Verdict("not significant", f"{name}: no information above its shifted null (p = {p:.2g}).")
 
 
-def hamiltonian_verdict(
-    row: HamiltonianRecord, data: DataRecord, controls: Sequence[RateControl] = ()
-) -> Verdict:
+def hamiltonian_verdict(row: HamiltonianRecord, data: DataRecord, controls: Sequence[RateControl] = ()) -> Verdict:
     """Judge whether a forecast's rate agrees with the ab initio one within its 95 % interval (`agreement`).
 
     Where it does, the controls that agree as well are named: the plain average of the computed frames and interpolations in
@@ -194,10 +186,13 @@ def hamiltonian_verdict(
         f"{WIDEST_AGREEMENT:g} from end to end is allowed)",
     }
     alike = [
-        f"{one.name} ({one.ratio.value:.3g})" for one in controls
-        if one.ratio.value is not None and one.ratio.low is not None and one.ratio.high is not None
+        f"{one.name} ({one.ratio.value:.3g})"
+        for one in controls
+        if one.ratio.value is not None
+        and one.ratio.low is not None
+        and one.ratio.high is not None
         and agreement(one.ratio.low, one.ratio.high, blocks) == "agrees"
-    ]  # fmt: skip
+    ]
     as_well = ""
     if label == "agrees" and alike:
         as_well = f" What knows no geometry agrees as well: {', '.join(alike)}."
@@ -298,11 +293,7 @@ def sampled_rate_verdict(results: StudyResults) -> Verdict:
     rates = results.rates or []
     rate = next(row.rate for row in rates if row.kind == "plain average")
     said = f"The computed pairs alone give {rate.value:.3g} /ns ({rate.low:.3g} to {rate.high:.3g})"
-    scores = {
-        m.name: m.r2
-        for m in results.models
-        if m.target == "gap" and m.split == "blocked" and m.r2 is not None
-    }
+    scores = {m.name: m.r2 for m in results.models if m.target == "gap" and m.split == "blocked" and m.r2 is not None}
     powered = {
         row.name: row
         for row in rates

@@ -18,14 +18,15 @@ A sample is a pair (t, t + dt): two single points give two energies and one coup
 
 from hopcast.selection.folders import check_settings, write_folders
 from hopcast.selection.sequential import choose_sequential
-from hopcast.selection.strategies import (
-    STRATEGIES,
-    choose_blocks,
-    choose_farthest,
-    choose_stride,
-    select_pairs,
-)
+from hopcast.selection.strategies import STRATEGIES, choose_blocks, choose_farthest, choose_stride, select_pairs
 
 __all__ = [
-    "STRATEGIES", "check_settings", "choose_blocks", "choose_farthest", "choose_sequential", "choose_stride", "select_pairs", "write_folders",
-]  # fmt: skip
+    "STRATEGIES",
+    "check_settings",
+    "choose_blocks",
+    "choose_farthest",
+    "choose_sequential",
+    "choose_stride",
+    "select_pairs",
+    "write_folders",
+]

@@ -59,7 +59,10 @@ def write_folders(plan: Plan, code: str, *, settings: Any = None) -> tuple[Path,
             name, text = "POSCAR", poscar(geometry, f"frame {frame}")
         else:
             chosen = settings or QeSettings()
-            name, text = "frame.in", qe_input(geometry, chosen, pseudo_dir=None if chosen.folder().is_dir() else "../../pseudo")  # fmt: skip
+            name, text = (
+                "frame.in",
+                qe_input(geometry, chosen, pseudo_dir=None if chosen.folder().is_dir() else "../../pseudo"),
+            )
         if not (folder / name).exists():
             write_text(folder / name, text)
         written.append(folder / name)
@@ -71,7 +74,9 @@ def write_folders(plan: Plan, code: str, *, settings: Any = None) -> tuple[Path,
         write_text(plan.folder / "overlaps.slurm", _vasp_overlaps(plan, program))
         write_text(plan.folder / "submit.sh", _SUBMIT)
     else:
-        run = {"cp2k": "srun cp2k.psmp -i frame.inp -o frame.out", "qe": "srun pw.x -in frame.in > frame.out"}.get(code, "")  # fmt: skip
+        run = {"cp2k": "srun cp2k.psmp -i frame.inp -o frame.out", "qe": "srun pw.x -in frame.in > frame.out"}.get(
+            code, ""
+        )
         write_text(plan.folder / "array.slurm", slurm_script(plan, code, run))
     return tuple(written)
 

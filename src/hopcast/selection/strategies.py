@@ -145,6 +145,4 @@ def _check_budget(n_steps: int, budget: int) -> None:
     if budget < 1:
         raise ConfigError(f"Argument `budget` must be at least 1 pair, but is {budget}.")
     if budget > n_steps:
-        raise InputError(
-            f"Argument `budget` must not exceed the {n_steps} steps of the trajectory, but is {budget}."
-        )
+        raise InputError(f"Argument `budget` must not exceed the {n_steps} steps of the trajectory, but is {budget}.")

@@ -11,26 +11,11 @@ from numpy.typing import NDArray
 
 from hopcast.core.units import AMU, FS_PER_NS, KB
 from hopcast.couplings import OverlapDiagnosis
-from hopcast.report import (
-    Dephasing,
-    Forecast,
-    InformationMap,
-    Populations,
-    Series,
-    Structure,
-    StudyReport,
-)
+from hopcast.report import Dephasing, Forecast, InformationMap, Populations, Series, Structure, StudyReport
 from hopcast.results import SCHEMA_VERSION, StudyResults
 from hopcast.results.dynamics import BandNorm
 from hopcast.results.record import known
-from hopcast.results.study import (
-    CorrectionsRecord,
-    Crossing,
-    DataRecord,
-    Provenance,
-    SamplesRecord,
-    Timing,
-)
+from hopcast.results.study import CorrectionsRecord, Crossing, DataRecord, Provenance, SamplesRecord, Timing
 from hopcast.study.config import StudyConfig
 from hopcast.study.electron_hole import pair_series
 from hopcast.study.inputs import StudyData
@@ -45,11 +30,7 @@ Results = Mapping[str, StageResult[Any]]
 
 
 def assemble(
-    config: StudyConfig,
-    data: StudyData,
-    stages: Results,
-    provenance: Provenance,
-    seconds: Mapping[str, float],
+    config: StudyConfig, data: StudyData, stages: Results, provenance: Provenance, seconds: Mapping[str, float]
 ) -> StudyReport:
     """Return the report of the stages that ran; those that did not are left out.
 
@@ -62,12 +43,17 @@ def assemble(
     forecasts = _of(stages, models.STAGE)
     numbers = None if forecasts is None else forecasts.numbers
     results = StudyResults(
-        schema_version=SCHEMA_VERSION, provenance=provenance, data=_data(config, data, stages, numbers),
+        schema_version=SCHEMA_VERSION,
+        provenance=provenance,
+        data=_data(config, data, stages, numbers),
         samples=None if data.samples is None else _samples(data.samples, numbers),
-        corrections=None if data.diagnosis is None else _corrections(config, data.diagnosis, len(data.window.state_labels)),
+        corrections=None
+        if data.diagnosis is None
+        else _corrections(config, data.diagnosis, len(data.window.state_labels)),
         notes=[note for stage in stages.values() for note in stage.notes],
-        timings=[Timing(stage=name, seconds=round(spent, 2)) for name, spent in seconds.items()], **found,
-    )  # fmt: skip
+        timings=[Timing(stage=name, seconds=round(spent, 2)) for name, spent in seconds.items()],
+        **found,
+    )
     return StudyReport(results, _series(config, data, stages))
 
 
@@ -85,20 +71,33 @@ def _data(config: StudyConfig, data: StudyData, stages: Results, numbers: ModelN
     temperature, reason = _temperature(data)
     strides = [] if numbers is None else [one.stride for one in numbers.models]
     return DataRecord(
-        name=config.title or data.name, description=data.description, formula=trajectory.formula,
-        elements=list(trajectory.elements), n_atoms=trajectory.n_atoms, n_frames=trajectory.n_frames,
-        timestep=trajectory.timestep, duration=trajectory.duration, states=list(data.hamiltonian.state_labels),
-        gap_mean=float(np.nanmean(gap)), gap_std=float(np.nanstd(gap)), nac_rms=float(np.sqrt(np.nanmean(nac**2))),
-        correlation_time=None if None in memory else max(known(one) for one in memory), temperature=temperature,
-        train_stride=strides[0] if strides else None, reasons={"temperature": reason},
-    )  # fmt: skip
+        name=config.title or data.name,
+        description=data.description,
+        formula=trajectory.formula,
+        elements=list(trajectory.elements),
+        n_atoms=trajectory.n_atoms,
+        n_frames=trajectory.n_frames,
+        timestep=trajectory.timestep,
+        duration=trajectory.duration,
+        states=list(data.hamiltonian.state_labels),
+        gap_mean=float(np.nanmean(gap)),
+        gap_std=float(np.nanstd(gap)),
+        nac_rms=float(np.sqrt(np.nanmean(nac**2))),
+        correlation_time=None if None in memory else max(known(one) for one in memory),
+        temperature=temperature,
+        train_stride=strides[0] if strides else None,
+        reasons={"temperature": reason},
+    )
 
 
 def _samples(samples: Samples, numbers: ModelNumbers | None) -> SamplesRecord:
     return SamplesRecord(
-        n_pairs=len(samples), spacing=samples.spacing, share=len(samples) / samples.n_steps,
-        block=numbers and numbers.block, purge=numbers and numbers.purge,
-    )  # fmt: skip
+        n_pairs=len(samples),
+        spacing=samples.spacing,
+        share=len(samples) / samples.n_steps,
+        block=numbers and numbers.block,
+        purge=numbers and numbers.purge,
+    )
 
 
 def _temperature(data: StudyData) -> tuple[float | None, str]:
@@ -121,20 +120,21 @@ def _corrections(config: StudyConfig, found: OverlapDiagnosis, n_states: int) ->
     ]
     kept = config.couplings.tracking == "energy"
     derivative = (
-        "logarithm of the orthonormalised overlap"
-        if config.couplings.derivative == "log"
-        else "difference (S - S^T)/2"
+        "logarithm of the orthonormalised overlap" if config.couplings.derivative == "log" else "difference (S - S^T)/2"
     )
     order = "energy (adiabatic)" if kept else "character, through trivial crossings"
     return CorrectionsRecord(
-        phase_flips=round(found.flipped * found.n_steps * n_states), n_overlaps=found.n_steps * n_states,
-        swaps=[] if kept else crossings, crossings=crossings if kept else [],
+        phase_flips=round(found.flipped * found.n_steps * n_states),
+        n_overlaps=found.n_steps * n_states,
+        swaps=[] if kept else crossings,
+        crossings=crossings if kept else [],
         leaking_bands=[BandNorm(band=band, row_norm=norm) for band, norm in found.leaking.items()],
-        doubtful_steps=len(found.doubtful), nac_autocorrelation_raw=found.autocorrelation_raw,
+        doubtful_steps=len(found.doubtful),
+        nac_autocorrelation_raw=found.autocorrelation_raw,
         nac_autocorrelation=found.autocorrelation,
         notes=[f"couplings are the {derivative} over the time step", f"states in order of {order}"],
         reasons=dict.fromkeys(("nac_autocorrelation_raw", "nac_autocorrelation"), "no frontier pair"),
-    )  # fmt: skip
+    )
 
 
 def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
@@ -143,20 +143,27 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
     ranked = stages[information.STAGE.name].arrays
     maps = tuple(
         InformationMap(
-            element=element, target=target, r_s=np.array(functions.r_s), theta_s=np.array(functions.theta_s),
-            r_labels=functions.r_s_labels, theta_labels=functions.theta_s_labels,
+            element=element,
+            target=target,
+            r_s=np.array(functions.r_s),
+            theta_s=np.array(functions.theta_s),
+            r_labels=functions.r_s_labels,
+            theta_labels=functions.theta_s_labels,
             **{kind: ranked[f"{kind}/{target}/{element}"] for kind in ("raw", "null", "corrected")},
         )
         for target in information.TARGETS
         for element in trajectory.elements
-    )  # fmt: skip
+    )
     series = Series(
         structure=Structure(
-            np.asarray(trajectory.positions[0], dtype=float), np.asarray(trajectory.cells()[0]), trajectory.numbers,
+            np.asarray(trajectory.positions[0], dtype=float),
+            np.asarray(trajectory.cells()[0]),
+            trajectory.numbers,
             trajectory.pbc,
         ),
-        maps=maps, atoms={target: ranked[f"atoms/{target}"] for target in information.TARGETS},
-    )  # fmt: skip
+        maps=maps,
+        atoms={target: ranked[f"atoms/{target}"] for target in information.TARGETS},
+    )
     forecasts, found = _of(stages, models.STAGE), _of(stages, dynamics.STAGE)
     if forecasts is not None and found is not None:
         series = dataclasses.replace(series, **_forecasts(config, data, forecasts, found))
@@ -164,9 +171,10 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
     followed = _of(stages, relaxation.STAGE)
     if followed is not None:
         series = dataclasses.replace(
-            series, relaxation=relaxation.relaxation_series(followed),
+            series,
+            relaxation=relaxation.relaxation_series(followed),
             pair=pair_series(followed.numbers.relaxation, followed.arrays),
-        )  # fmt: skip
+        )
     orbitals = _of(stages, electrons.STAGE)
     if orbitals is not None:
         series = dataclasses.replace(series, **electrons.electron_series(orbitals.arrays))
@@ -174,10 +182,7 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
 
 
 def _forecasts(
-    config: StudyConfig,
-    data: StudyData,
-    forecasts: StageResult[ModelNumbers],
-    found: StageResult[DynamicsNumbers],
+    config: StudyConfig, data: StudyData, forecasts: StageResult[ModelNumbers], found: StageResult[DynamicsNumbers]
 ) -> dict[str, Any]:
     """Return gap and coupling, ab initio and forecast."""
     trajectory, pair, names = data.trajectory, data.hamiltonian, forecasts.numbers.names
@@ -185,14 +190,13 @@ def _forecasts(
     middle = frames[:-1] + 0.5 * trajectory.timestep
     arrays = forecasts.arrays
     gap = Forecast(
-        frames if pair.energy_grid == "frame" else middle, pair.gap(), arrays["train/gap"],
+        frames if pair.energy_grid == "frame" else middle,
+        pair.gap(),
+        arrays["train/gap"],
         {name: arrays[f"gap/{name}"] for name in names},
-    )  # fmt: skip
+    )
     nac = Forecast(
-        middle,
-        np.abs(pair.coupling()),
-        arrays["train/nac"],
-        {name: found.arrays[f"nac/{name}"] for name in names},
+        middle, np.abs(pair.coupling()), arrays["train/nac"], {name: found.arrays[f"nac/{name}"] for name in names}
     )
     if data.samples is not None:  # what models that saw nothing of a stretch say of the computed pairs in it
         unseen = {name: forecast_series(config, data, arrays, name, "-blocked") for name in names}
@@ -200,8 +204,7 @@ def _forecasts(
             gap, held_out={name: np.where(gap.train, one.gap, np.nan) for name, one in unseen.items()}
         )
         nac = dataclasses.replace(
-            nac,
-            held_out={name: np.where(nac.train, one.learnt_coupling, np.nan) for name, one in unseen.items()},
+            nac, held_out={name: np.where(nac.train, one.learnt_coupling, np.nan) for name, one in unseen.items()}
         )
     return {"gap": gap, "nac": nac}
 
@@ -215,17 +218,15 @@ def _rates(found: StageResult[DynamicsNumbers], checked: StageResult[Any] | None
     series: dict[str, Any] = {}
     if rows:
         series["populations"] = Populations(
-            arrays["times"] / FS_PER_NS, {name: arrays[f"population/{name}"] for name in rows},
-            *_band(numbers, arrays), monte_carlo=None if checked is None else checked.arrays.get("monte_carlo"),
-        )  # fmt: skip
+            arrays["times"] / FS_PER_NS,
+            {name: arrays[f"population/{name}"] for name in rows},
+            *_band(numbers, arrays),
+            monte_carlo=None if checked is None else checked.arrays.get("monte_carlo"),
+        )
     if "dephasing/times" in arrays:
         times = arrays["dephasing/times"]
         series["dephasing"] = Dephasing(
-            times,
-            arrays["dephasing/function"],
-            known(numbers.dephasing.tau),
-            times,
-            arrays["dephasing/correlation"],
+            times, arrays["dephasing/function"], known(numbers.dephasing.tau), times, arrays["dephasing/correlation"]
         )
     return series
 
@@ -239,7 +240,5 @@ def _band(numbers: DynamicsNumbers, arrays: Arrays) -> tuple[Arrays, Arrays]:
     if rate.low is None or rate.high is None:
         return {}, {}
     survived = 1.0 - arrays[f"population/{first.name}"]
-    low, high = (
-        {first.name: 1.0 - survived ** (max(end, 0.0) / rate.value)} for end in (rate.low, rate.high)
-    )
+    low, high = ({first.name: 1.0 - survived ** (max(end, 0.0) / rate.value)} for end in (rate.low, rate.high))
     return low, high

@@ -13,14 +13,7 @@ from sklearn.base import clone
 
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions
-from hopcast.evaluation import (
-    CalendarSplit,
-    Candidate,
-    Evaluation,
-    NeighbourSplit,
-    evaluate_model,
-    nested_selection,
-)
+from hopcast.evaluation import CalendarSplit, Candidate, Evaluation, NeighbourSplit, evaluate_model, nested_selection
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.options import Option, options, trees
 from hopcast.forecast.pair import target_columns
@@ -84,10 +77,7 @@ class Choices:
         samples = self.data.samples
         assert samples is not None
         return columns_of_pairs(
-            (option.representation for option in self.options),
-            self.data.trajectory,
-            samples.steps,
-            self.workers,
+            (option.representation for option in self.options), self.data.trajectory, samples.steps, self.workers
         )
 
     def choose(self, target: Target, stride: Stride, n_shifts: int, seed: int) -> Chosen:
@@ -95,47 +85,65 @@ class Choices:
         timestep = self.data.trajectory.timestep
         candidates = [
             Candidate(
-                option.name,
-                target_columns(target.name, *self._pairs[option.representation], timestep),
-                option.learner,
+                option.name, target_columns(target.name, *self._pairs[option.representation], timestep), option.learner
             )
             for option in self.options
         ]
         by_name = {option.name: option for option in self.options}
         X_of = {candidate.name: candidate.features for candidate in candidates}
         found = nested_selection(
-            candidates, target.values, target.times, self.calendar.labels, n_shifts=0, purge=self.calendar.purge_fs,
+            candidates,
+            target.values,
+            target.times,
+            self.calendar.labels,
+            n_shifts=0,
+            purge=self.calendar.purge_fs,
             workers=self.workers,
-        )  # fmt: skip
+        )
         final = by_name[found.final]
         X = X_of[final.name]
         common: dict[str, Any] = {
-            "name": CHOSEN, "elements": list(self.data.trajectory.elements), "features": self.functions.n_functions,
-            "target": target.name, "n_features": int(X.shape[1]), "stride": stride,
-        }  # fmt: skip
+            "name": CHOSEN,
+            "elements": list(self.data.trajectory.elements),
+            "features": self.functions.n_functions,
+            "target": target.name,
+            "n_features": int(X.shape[1]),
+            "stride": stride,
+        }
 
         def scored(split: Any, controls: int) -> Evaluation:
             return evaluate_model(
-                final.learner, X, target.values, split, stride.fs, times=target.times, min_shift=target.memory,
-                n_shifts=controls, random_state=seed, workers=self.workers,
-            )  # fmt: skip
+                final.learner,
+                X,
+                target.values,
+                split,
+                stride.fs,
+                times=target.times,
+                min_shift=target.memory,
+                n_shifts=controls,
+                random_state=seed,
+                workers=self.workers,
+            )
 
         whole = clone(final.learner).fit(X, target.values)
         scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
         # the control costs a fit for each shift and fold: one split of it is enough
         records = [
             model_record(
-                "interleaved", scored(self.neighbours, n_shifts), final.learner, final.name, **common,
-                variance_scale=scale, reasons={"variance_scale": NO_POSTERIOR},
+                "interleaved",
+                scored(self.neighbours, n_shifts),
+                final.learner,
+                final.name,
+                **common,
+                variance_scale=scale,
+                reasons={"variance_scale": NO_POSTERIOR},
             ),
             # the choice itself is scored by nested stretches: the best of many is too good by chance
-            model_record(
-                "blocked", scored(self.calendar, 0), final.learner, score=found.selected, **common,
-            ).model_copy(update={"note": f"chosen anew without each stretch, of all pairs: {final.name}"}),
-        ]  # fmt: skip
-        picks = dict(
-            zip((int(label) for label in np.unique(self.calendar.labels)), found.chosen, strict=True)
-        )
+            model_record("blocked", scored(self.calendar, 0), final.learner, score=found.selected, **common).model_copy(
+                update={"note": f"chosen anew without each stretch, of all pairs: {final.name}"}
+            ),
+        ]
+        picks = dict(zip((int(label) for label in np.unique(self.calendar.labels)), found.chosen, strict=True))
         stretches = {}
         for stretch in stretches_of(self.data, self.calendar):
             option = by_name[picks.get(stretch, final.name)]
@@ -143,12 +151,7 @@ class Choices:
             model = clone(option.learner).fit(X_of[option.name][train], target.values[train])
             stretches[stretch] = (model, self._columns(option, target.name))
         return Chosen(
-            records,
-            candidate_records(target.name, found),
-            whole,
-            self._columns(final, target.name),
-            stretches,
-            scale,
+            records, candidate_records(target.name, found), whole, self._columns(final, target.name), stretches, scale
         )
 
     def _columns(self, option: Option, target: str) -> Callable[[FeatureChunk], Array]:

@@ -6,15 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
 from hopcast.core.errors import MAX_SEED, ConfigError, nearest
 from hopcast.core.inputs import refuse_pipe
@@ -32,12 +24,8 @@ class DataSection(Section):
     dataset: str | None = Field(None, description="Name of a shipped data set (`cspbi3`).")
     trajectory: Path | None = Field(None, description="Trajectory file: our HDF5 or anything ASE reads.")
     hamiltonian: Path | None = Field(None, description="Hamiltonian file: our HDF5.")
-    timestep: PositiveFloat | None = Field(
-        None, description="fs between frames, for files that do not say it."
-    )
-    cell: list[float] | list[list[float]] | None = Field(
-        None, description="Å, for trajectory files without a cell."
-    )
+    timestep: PositiveFloat | None = Field(None, description="fs between frames, for files that do not say it.")
+    cell: list[float] | list[list[float]] | None = Field(None, description="Å, for trajectory files without a cell.")
     states: tuple[str, str] | tuple[int, int] | None = Field(
         None, description="The two states, lower first, by label or by number from 0; None: VBM and CBM."
     )
@@ -75,9 +63,7 @@ class InformationSection(Section):
 
     n_neighbors: PositiveInt = 3
     theiler_window: PositiveFloat | None = Field(None, description="fs; None: the correlation time.")
-    selection: Literal["mrmr", "cmi"] = Field(
-        "mrmr", description="How features are chosen one after the other."
-    )
+    selection: Literal["mrmr", "cmi"] = Field("mrmr", description="How features are chosen one after the other.")
     n_select: Annotated[int, Field(ge=0)] = Field(6, description="How many are chosen.")
 
 
@@ -88,16 +74,12 @@ class ModelsSection(Section):
     elements: list[str] | None = Field(None, description="Elements with a model of their own; None: each.")
     stride: PositiveFloat = Field(24.0, description="fs between training frames, rounded to whole frames.")
     n_blocks: Annotated[int, Field(ge=2)] = Field(5, description="Held-out blocks of the blocked split.")
-    purge: float | None = Field(
-        None, ge=0, description="fs on both sides of a block; None: 2 correlation times."
-    )
+    purge: float | None = Field(None, ge=0, description="fs on both sides of a block; None: 2 correlation times.")
     trajectory_split: bool | None = Field(
         None, description="Hold whole trajectories out; None: where there are several."
     )
     n_shifts: Annotated[int, Field(ge=1)] = Field(20, description="Circular shifts of the control.")
-    n_samples: Annotated[int, Field(ge=2)] = Field(
-        50, description="Posterior draws for the model's part of intervals."
-    )
+    n_samples: Annotated[int, Field(ge=2)] = Field(50, description="Posterior draws for the model's part of intervals.")
     hamiltonians: bool = Field(
         False,
         description="Also forecast whole Hamiltonians (tight binding): a fit for each held-out stretch, minutes each.",
@@ -125,9 +107,7 @@ class DynamicsSection(Section):
     rule: Literal["consistent"] = "consistent"
     waiting: Literal["exponential"] = "exponential"
     duration: PositiveFloat = Field(10e6, description="fs")
-    temperature: PositiveFloat | None = Field(
-        300.0, description="K; leave detailed balance out with 0 in TOML."
-    )
+    temperature: PositiveFloat | None = Field(300.0, description="K; leave detailed balance out with 0 in TOML.")
     dephasing_time: PositiveFloat | None = Field(None, description="fs; None: from the ab initio gap.")
     tau_convention: Literal["gaussian", "e-folding", "pyxaid", "libra"] = "gaussian"
     n_times: Annotated[int, Field(ge=2)] = 1000
@@ -178,8 +158,7 @@ class RelaxationSection(Section):
     n_times: Annotated[int, Field(ge=6)] = 200
     n_states: Annotated[int, Field(ge=2)] = Field(8, description="Most bands on either side of the gap.")
     pair_states: Annotated[int, Field(ge=0)] = Field(
-        7,
-        description="Most bands of either carrier in the run of electron and hole together; 0 leaves it out.",
+        7, description="Most bands of either carrier in the run of electron and hole together; 0 leaves it out."
     )
 
 
@@ -196,8 +175,7 @@ class StudyConfig(Section):
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     data: DataSection
     more_data: list[DataSection] = Field(
-        default_factory=list,
-        description="Further trajectories of the material; [[data]] given several times.",
+        default_factory=list, description="Further trajectories of the material; [[data]] given several times."
     )
     couplings: CouplingsSection = Field(default_factory=CouplingsSection)
     features: FeaturesSection = Field(default_factory=FeaturesSection)
@@ -264,9 +242,7 @@ def _beside(folder: Path, data: DataSection) -> DataSection:
     """Return the section with its paths relative to the folder of the study file."""
     if data.trajectory is None or data.hamiltonian is None:
         return data
-    return data.model_copy(
-        update={"trajectory": folder / data.trajectory, "hamiltonian": folder / data.hamiltonian}
-    )
+    return data.model_copy(update={"trajectory": folder / data.trajectory, "hamiltonian": folder / data.hamiltonian})
 
 
 def parse_config(values: dict[str, Any], *, source: str = "The study") -> StudyConfig:
@@ -289,9 +265,7 @@ def _one_sentence(source: str, error: ValidationError) -> str:
     first = problems[0]
     path = [str(part) for part in first["loc"]]
     place = ".".join(path)
-    more = (
-        f" ({len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})" if len(problems) > 1 else ""
-    )
+    more = f" ({len(problems) - 1} more problem{'s' if len(problems) > 2 else ''})" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         table = f"table `[{'.'.join(path[:-1])}]`" if path[:-1] else "the study file"
         return f"{source} has the unknown key `{place}`.{nearest(path[-1], _keys(path[:-1]))} See the keys of {table} in the docs.{more}"

@@ -68,12 +68,7 @@ class DensePlan(Plan):
         return affordable(len(X), max(len(train) for train in found.training_frames))
 
     def forecast(
-        self,
-        target: Target,
-        spec: ModelSpec,
-        X: Array,
-        model: LaplacianRidge,
-        found: Mapping[Split, Evaluation],
+        self, target: Target, spec: ModelSpec, X: Array, model: LaplacianRidge, found: Mapping[Split, Evaluation]
     ) -> float | None:
         """Keep the forecast, what the model says of shifted features, and of blocks it did not see."""
         interleaved = found["interleaved"]
@@ -91,9 +86,7 @@ class DensePlan(Plan):
             self._names.append(spec.name)
         return scale
 
-    def _posterior(
-        self, target: Target, name: str, found: Evaluation, model: LaplacianRidge, X: Array
-    ) -> float | None:
+    def _posterior(self, target: Target, name: str, found: Evaluation, model: LaplacianRidge, X: Array) -> float | None:
         """Keep the forecast with what was computed ab initio left as it is, its error bars, and posterior draws.
 
         The posterior variance is multiplied by its leave-one-out scale, which is returned.
@@ -122,9 +115,7 @@ class DensePlan(Plan):
         if n_kept == 0:
             return
         kept = np.linspace(0, len(found.shifts) - 1, n_kept).round().astype(int)
-        self._arrays[f"{target.name}-twins/{name}"] = _with_known(
-            target, found, found.shifted_predictions[kept]
-        )
+        self._arrays[f"{target.name}-twins/{name}"] = _with_known(target, found, found.shifted_predictions[kept])
         self._arrays[f"{target.name}-twin-shifts/{name}"] = found.shifts[kept]
 
     def elsewhere(
@@ -136,12 +127,17 @@ class DensePlan(Plan):
         symbols, config = self._context.data.trajectory.symbols, self._context.config
         family = [target, *(getattr(one, target.name) for one in self._others)]
         found = evaluate_model(
-            model, np.concatenate([spec.select(symbols, one) for one in family]),
-            np.concatenate([one.values for one in family]), TrajectorySplit(self.stride.frames),
-            self.targets.spacing, groups=np.repeat(np.arange(len(family)), [len(one.values) for one in family]),
-            min_shift=max(one.memory for one in family), n_shifts=self._section.n_shifts, random_state=config.seed,
+            model,
+            np.concatenate([spec.select(symbols, one) for one in family]),
+            np.concatenate([one.values for one in family]),
+            TrajectorySplit(self.stride.frames),
+            self.targets.spacing,
+            groups=np.repeat(np.arange(len(family)), [len(one.values) for one in family]),
+            min_shift=max(one.memory for one in family),
+            n_shifts=self._section.n_shifts,
+            random_state=config.seed,
             workers=self._context.workers,
-        )  # fmt: skip
+        )
         return [model_record("trajectory", found, model, f"{len(family)} trajectories", **common)]
 
     def choose(self) -> tuple[list[ModelRecord], list[CandidateRecord] | None]:

@@ -23,13 +23,7 @@ from hopcast.dynamics import (
 )
 from hopcast.evaluation import interpolate_in_time, prediction_powered_mean
 from hopcast.forecast.pair import PairPhysics
-from hopcast.results.dynamics import (
-    CalibratedRates,
-    DephasingRecord,
-    RateControl,
-    ShiftedRates,
-    WeightedEstimate,
-)
+from hopcast.results.dynamics import CalibratedRates, DephasingRecord, RateControl, ShiftedRates, WeightedEstimate
 from hopcast.results.record import EstimateRecord, estimate
 from hopcast.study.rates import (
     NO_SAMPLING,
@@ -62,17 +56,24 @@ def run_dense_rates(
     convention = "given" if section.dephasing_time is not None else section.tau_convention
     context.progress.advance(AB_INITIO)
     settings: dict[str, Any] = {
-        "duration": section.duration, "temperature": section.temperature, "n_times": section.n_times,
-        "coupling_interpolation": section.coupling_interpolation, "rule": section.rule, "waiting": section.waiting,
-        "random_state": context.config.seed, "workers": context.workers,
-    }  # fmt: skip
+        "duration": section.duration,
+        "temperature": section.temperature,
+        "n_times": section.n_times,
+        "coupling_interpolation": section.coupling_interpolation,
+        "rule": section.rule,
+        "waiting": section.waiting,
+        "random_state": context.config.seed,
+        "workers": context.workers,
+    }
     # the same dephasing time as `tau`; where it comes from this trajectory, its uncertainty counts
     exact = run_dynamics(
-        reference, method="exact", dephasing_time=section.dephasing_time, tau_convention=section.tau_convention, **settings
-    )  # fmt: skip
-    rates = _Rates(
-        context, arrays, tau, exact, {"n_draws": section.n_bootstrap, "random_state": context.config.seed}
+        reference,
+        method="exact",
+        dephasing_time=section.dephasing_time,
+        tau_convention=section.tau_convention,
+        **settings,
     )
+    rates = _Rates(context, arrays, tau, exact, {"n_draws": section.n_bootstrap, "random_state": context.config.seed})
     own = conventions[section.tau_convention]
     records = [
         hamiltonian_record(
@@ -89,26 +90,37 @@ def run_dense_rates(
         ratio, own_ratio = rates.ratio(found.local_rate), rates.ratio(rates.exact_rate(forecast, own))
         records.append(
             hamiltonian_record(
-                name, reference.timestep, found, ratio, rates.model_part(name), tau=tau, own_tau=own,
-                tau_convention=convention, ratio_own_tau=estimate_record(own_ratio, "1", {"monte_carlo": NO_SAMPLING}),
+                name,
+                reference.timestep,
+                found,
+                ratio,
+                rates.model_part(name),
+                tau=tau,
+                own_tau=own,
+                tau_convention=convention,
+                ratio_own_tau=estimate_record(own_ratio, "1", {"monte_carlo": NO_SAMPLING}),
                 calibrated=CalibratedRates(**rates.with_variance(name), **rates.from_samples(name, ratio)),
-                prediction_powered_ratio=rates.powered(name), shifted=rates.shifted(name),
+                prediction_powered_ratio=rates.powered(name),
+                shifted=rates.shifted(name),
             )
-        )  # fmt: skip
+        )
         kept |= {f"population/{name}": found.ground_population, f"gap/{name}": gap, f"nac/{name}": nac}
     dephasing = dephasing_function(reference)
     kept |= {
-        "dephasing/times": dephasing.times, "dephasing/function": dephasing.function,
+        "dephasing/times": dephasing.times,
+        "dephasing/function": dephasing.function,
         "dephasing/correlation": dephasing.correlation,
-    }  # fmt: skip
+    }
     controls = [
         _control("plain average of the computed frames", rates.plain_average()),
         *(_control(name, ratio) for name, ratio in rates.without_model(forecasts.names)),
     ]
     numbers = {
-        "hamiltonians": records, "rate_controls": controls, "seam": seam_record(exact),
+        "hamiltonians": records,
+        "rate_controls": controls,
+        "seam": seam_record(exact),
         "dephasing": DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
-    }  # fmt: skip
+    }
     return numbers, kept
 
 
@@ -170,9 +182,11 @@ class _Rates:
     def exact_rate(self, hamiltonian: VibronicHamiltonian, tau: float) -> Array:
         """Return the exact local rate of a Hamiltonian."""
         return local_rate(
-            hamiltonian, tau, coupling_interpolation=self.context.config.dynamics.coupling_interpolation,
+            hamiltonian,
+            tau,
+            coupling_interpolation=self.context.config.dynamics.coupling_interpolation,
             workers=self.context.workers,
-        )  # fmt: skip
+        )
 
     def rate_of(self, gap: Array, nac: Array, name: str) -> Array:
         """Return the exact local rate of a forecast."""
@@ -215,10 +229,15 @@ class _Rates:
         if draws is not None:
             gaps, values = (one[:n_samples] for one in draws)
             if (gaps > 0).all():
-                found = np.array([
-                    self.rate_of(gap, np.abs(self.coupling(one, gap)), name).mean()
-                    for gap, one in zip(gaps, values, strict=True)
-                ]) / self.exact.local_rate.mean()  # fmt: skip
+                found = (
+                    np.array(
+                        [
+                            self.rate_of(gap, np.abs(self.coupling(one, gap)), name).mean()
+                            for gap, one in zip(gaps, values, strict=True)
+                        ]
+                    )
+                    / self.exact.local_rate.mean()
+                )
                 spread = 1.96 * float(np.log(found).std(ddof=1))
                 ratio = plain.times(float(found.mean()) / plain.value, "").with_relative_part("model", spread)
                 reasons = {"monte_carlo": NO_SAMPLING}
@@ -248,13 +267,22 @@ class _Rates:
             return _no_powered("fewer than two computed couplings")
         scale = truth.mean()
         found = prediction_powered_mean(
-            truth[sampled] / scale, forecast[sampled] / scale, forecast / scale, level=0.95, frames=sampled,
-            n_bootstrap=self.bootstrap["n_draws"], random_state=self.bootstrap["random_state"],
-        )  # fmt: skip
+            truth[sampled] / scale,
+            forecast[sampled] / scale,
+            forecast / scale,
+            level=0.95,
+            frames=sampled,
+            n_bootstrap=self.bootstrap["n_draws"],
+            random_state=self.bootstrap["random_state"],
+        )
         made = estimate(
-            found.value, found.low, found.high, unit="1", parts={"finite_trajectory": 0.5 * (found.high - found.low)},
+            found.value,
+            found.low,
+            found.high,
+            unit="1",
+            parts={"finite_trajectory": 0.5 * (found.high - found.low)},
             note=f"weight of the forecast {found.weight:.2f}, {found.n_blocks} independent samples",
-        )  # fmt: skip
+        )
         return WeightedEstimate(**dict(made), weight=found.weight)
 
     def shifted(self, name: str) -> ShiftedRates:
@@ -268,19 +296,24 @@ class _Rates:
         twins, shifts = self.both("twins", name), self.both("twin-shifts", name)
         found = np.zeros(0)
         if twins is not None and shifts is not None:
-            found = np.array([
-                self.second_order(twins[0][i], twins[1][j]).mean() / truth for i, j in pairs_of_shifts(*shifts)
-            ])  # fmt: skip
+            found = np.array(
+                [self.second_order(twins[0][i], twins[1][j]).mean() / truth for i, j in pairs_of_shifts(*shifts)]
+            )
         n = len(found)
         miss, own_miss = np.abs(np.log(np.maximum(found, 1e-300))), abs(float(np.log(own)))
         low, high = quantiles(found)
         z = float((own_miss - miss.mean()) / miss.std(ddof=1)) if n > 1 and np.ptp(miss) > 0 else np.nan
         short = f"only {n} shifts fit into the trajectory"
         return ShiftedRates(
-            second_order_ratio=own, n=n, median=float(np.median(found)) if n else None, low=low, high=high, z=z,
+            second_order_ratio=own,
+            n=n,
+            median=float(np.median(found)) if n else None,
+            low=low,
+            high=high,
+            z=z,
             rank=int((miss <= own_miss).sum()) if n else None,
             reasons=dict.fromkeys(("median", "low", "high", "z", "rank"), short),
-        )  # fmt: skip
+        )
 
     def plain_average(self) -> Estimate:
         """Return the average of the second-order rate over the computed frames as a ratio to that over all.

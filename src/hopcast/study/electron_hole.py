@@ -66,10 +66,7 @@ def run_pair(
     """
     section, dynamics = context.config.relaxation, context.config.dynamics
     method, names = section.methods[0], window.state_labels
-    bands = {
-        "hole": [names.index(band) for band in holes],
-        "electron": [names.index(band) for band in electrons],
-    }
+    bands = {"hole": [names.index(band) for band in holes], "electron": [names.index(band) for band in electrons]}
     window, pair = _that_fits(window, bands)
     shape = (len(holes), len(electrons))
     starts = np.unique(np.linspace(0, pair.n_steps - 1, section.n_starts).round().astype(int))
@@ -78,11 +75,21 @@ def run_pair(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", QualityWarning)  # the record holds what they say
             return run_dynamics(
-                ham, method, carrier=carrier, initial_state=ham.n_states - 1, initial_times=starts, absorbing=absorbing,
-                duration=section.duration, temperature=dynamics.temperature, tau_convention=dynamics.tau_convention,
-                n_times=section.n_times, coupling_interpolation=dynamics.coupling_interpolation,
-                n_trajectories=section.n_trajectories, random_state=context.config.seed, workers=context.workers,
-            )  # fmt: skip
+                ham,
+                method,
+                carrier=carrier,
+                initial_state=ham.n_states - 1,
+                initial_times=starts,
+                absorbing=absorbing,
+                duration=section.duration,
+                temperature=dynamics.temperature,
+                tau_convention=dynamics.tau_convention,
+                n_times=section.n_times,
+                coupling_interpolation=dynamics.coupling_interpolation,
+                n_trajectories=section.n_trajectories,
+                random_state=context.config.seed,
+                workers=context.workers,
+            )
 
     context.progress.advance(f"electron and hole together, {method}")
     found = follow(pair, "electron", True)
@@ -92,15 +99,19 @@ def run_pair(
     for carrier in CARRIERS:
         order = bands[carrier]
         energies = np.abs(window.energies[:, order] - window.energies[:, order[:1]]).mean(axis=0)
-        cooling[carrier, "together"] = _cooling(
-            excited.sum(axis=1 if carrier == "electron" else 2), energies, n
-        )
+        cooling[carrier, "together"] = _cooling(excited.sum(axis=1 if carrier == "electron" else 2), energies, n)
         alone = follow(window.select(sorted(order)), carrier, False)
         cooling[carrier, "alone"] = _cooling(alone.populations, energies, n)
     groups = np.stack(
-        [excited[:, 1:, 1:].sum(axis=(1, 2)), excited[:, 0, 1:].sum(axis=1), excited[:, 1:, 0].sum(axis=1),
-         excited[:, 0, 0], found.ground_population], axis=1,
-    )  # fmt: skip
+        [
+            excited[:, 1:, 1:].sum(axis=(1, 2)),
+            excited[:, 0, 1:].sum(axis=1),
+            excited[:, 1:, 0].sum(axis=1),
+            excited[:, 0, 0],
+            found.ground_population,
+        ],
+        axis=1,
+    )
     carriers = [
         _carrier(carrier, way, [names[band] for band in bands[carrier]], found.times, cooling[carrier, way])
         for carrier in CARRIERS
@@ -109,13 +120,25 @@ def run_pair(
     assert found.populations_high is not None
     apart = found.tau[~np.eye(len(found.tau), dtype=bool)]
     record = ElectronHoleRecord(
-        method=method, rule=found.rule or "none", waiting=found.waiting or "none", n_determinants=pair.n_states,
-        carriers=carriers, ground_population=float(found.ground_population[-1]),
-        ground_population_high=float(found.populations_high[-1, 0]), tau_low=float(apart.min()),
-        tau_high=float(apart.max()), tau_convention=found.tau_convention, temperature=found.temperature,
-        duration=float(found.times[-1]), n_frames=pair.n_frames, n_trajectories=n, n_starts=int(found.initial_times.size),
-        substeps=found.substeps, random_state=found.random_state, reasons={"temperature": "no detailed balance"},
-    )  # fmt: skip
+        method=method,
+        rule=found.rule or "none",
+        waiting=found.waiting or "none",
+        n_determinants=pair.n_states,
+        carriers=carriers,
+        ground_population=float(found.ground_population[-1]),
+        ground_population_high=float(found.populations_high[-1, 0]),
+        tau_low=float(apart.min()),
+        tau_high=float(apart.max()),
+        tau_convention=found.tau_convention,
+        temperature=found.temperature,
+        duration=float(found.times[-1]),
+        n_frames=pair.n_frames,
+        n_trajectories=n,
+        n_starts=int(found.initial_times.size),
+        substeps=found.substeps,
+        random_state=found.random_state,
+        reasons={"temperature": "no detailed balance"},
+    )
     arrays = {"pair/times": found.times, "pair/groups": groups}
     for (carrier, way), each in cooling.items():
         arrays[f"pair/{carrier}/{way}/populations"] = each.populations
@@ -154,10 +177,16 @@ def _carrier(
     }
     falls: dict[str, Any] = {key: fall_time(times, curve, target) for key, curve in curves.items()}
     return CarrierCooling(
-        carrier=carrier, way=way, bands=bands, initial_state=bands[-1], **falls, initial_energy=float(found.energy[0]),
-        final_energy=float(found.energy[-1]), at_the_edge=float(found.populations[-1, 0]),
+        carrier=carrier,
+        way=way,
+        bands=bands,
+        initial_state=bands[-1],
+        **falls,
+        initial_energy=float(found.energy[0]),
+        final_energy=float(found.energy[-1]),
+        at_the_edge=float(found.populations[-1, 0]),
         reasons=dict.fromkeys(falls, "more than 1/e of the energy is left at the end"),
-    )  # fmt: skip
+    )
 
 
 def fall_time(times: NDArray[np.float64], curve: NDArray[np.float64], target: float) -> float | None:

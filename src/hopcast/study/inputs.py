@@ -101,19 +101,14 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
     else:
         assert section.trajectory is not None
         assert section.hamiltonian is not None
-        name, description = (
-            section.trajectory.stem,
-            f"{section.trajectory.name} and {section.hamiltonian.name}",
-        )
+        name, description = (section.trajectory.stem, f"{section.trajectory.name} and {section.hamiltonian.name}")
         window = read_hamiltonian(section.hamiltonian, timestep=section.timestep)
         trajectory = read_trajectory(section.trajectory, timestep=section.timestep, cell=section.cell)
     check_same_frames(trajectory, window)
     diagnosis = None
     if window.overlaps is not None:
         diagnosis = diagnose_overlaps(window)
-        window = derive_couplings(
-            window, tracking=config.couplings.tracking, derivative=config.couplings.derivative
-        )
+        window = derive_couplings(window, tracking=config.couplings.tracking, derivative=config.couplings.derivative)
     # degenerate states count as one: gap and coupling norm are what a study forecasts
     window = window.merged()
     pair = window.frontier() if section.states is None else chosen_states(window, section.states)
@@ -126,16 +121,20 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
     if np.iscomplexobj(pair.nac):
         raise InputError("A study forecasts real couplings, but these are complex (spinors or k-points).")
     fingerprint = fingerprint_of(
-        trajectory.positions, trajectory.velocities, trajectory.cell, trajectory.numbers,
-        window.energies, window.nac, np.array([trajectory.timestep]), pair.gap(),
-    )  # fmt: skip
+        trajectory.positions,
+        trajectory.velocities,
+        trajectory.cell,
+        trajectory.numbers,
+        window.energies,
+        window.nac,
+        np.array([trajectory.timestep]),
+        pair.gap(),
+    )
     samples = None if pair.is_complete else samples_of(pair)
     return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples)
 
 
-def chosen_states(
-    hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]
-) -> VibronicHamiltonian:
+def chosen_states(hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]) -> VibronicHamiltonian:
     """Return the Hamiltonian of two states, by label or by number from 0, lower first.
 
     Raises

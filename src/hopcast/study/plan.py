@@ -61,12 +61,7 @@ class Plan(ABC):
 
     @abstractmethod
     def forecast(
-        self,
-        target: Target,
-        spec: ModelSpec,
-        X: Array,
-        model: LaplacianRidge,
-        found: Mapping[Split, Evaluation],
+        self, target: Target, spec: ModelSpec, X: Array, model: LaplacianRidge, found: Mapping[Split, Evaluation]
     ) -> float | None:
         """Keep the forecast of a model; return the scale of its posterior variance, None without one."""
 

@@ -85,9 +85,7 @@ class Reporter:
                 if self.console is not None and (10 * done) // total > shown:
                     shown = (10 * done) // total
                     spent = time.perf_counter() - start
-                    self.console.print(
-                        f"{name:<12} {spent:7.1f} s  {done} of {total}", highlight=False, markup=False
-                    )
+                    self.console.print(f"{name:<12} {spent:7.1f} s  {done} of {total}", highlight=False, markup=False)
 
             yield line
         self.seconds[name] = time.perf_counter() - start

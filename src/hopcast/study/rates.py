@@ -36,10 +36,7 @@ def forecast_hamiltonian(
             f"The forecast `{label}` closes the gap: {gap[worst]:.4g} eV at frame {worst}. Compute more frames ab initio."
         )
     pair = data.hamiltonian
-    said = {
-        "source": f"forecast by {label}",
-        "couplings": "|NAC|; ab initio values at the training frames",
-    }
+    said = {"source": f"forecast by {label}", "couplings": "|NAC|; ab initio values at the training frames"}
     return pair_hamiltonian(gap, nac, pair.timestep, pair.state_labels, pair.energy_grid, said)
 
 
@@ -50,9 +47,7 @@ def estimate_record(found: Estimate, unit: str, reasons: dict[str, str]) -> Esti
         for name in PARTS
         for part in [found.parts.get(name)]
     }
-    return estimate(
-        found.value, found.low, found.high, unit=unit, parts=parts, reasons=reasons, note=found.note
-    )
+    return estimate(found.value, found.low, found.high, unit=unit, parts=parts, reasons=reasons, note=found.note)
 
 
 def itself(reasons: dict[str, str]) -> EstimateRecord:
@@ -61,12 +56,7 @@ def itself(reasons: dict[str, str]) -> EstimateRecord:
 
 
 def hamiltonian_record(
-    name: str,
-    timestep: float,
-    found: DynamicsResult,
-    ratio: Estimate | None,
-    spread: float | None,
-    **more: Any,
+    name: str, timestep: float, found: DynamicsResult, ratio: Estimate | None, spread: float | None, **more: Any
 ) -> HamiltonianRecord:
     """Return the record of dynamics on a Hamiltonian by the exact solver.
 
@@ -103,13 +93,21 @@ def hamiltonian_record(
         lifetime=estimate_record(with_model(found.lifetime), "ns", reasons),
         rate=estimate_record(with_model(found.rate), "1/ns", reasons),
         ratio=itself(reasons) if ratio is None else estimate_record(with_model(ratio), "1", reasons),
-        method="dish", solver="exact", rule=found.rule, waiting=found.waiting,
-        temperature=found.temperature, window=found.fit_window[1] / FS_PER_NS,
-        final_population=float(found.ground_population[-1]), coupling_interpolation=found.coupling_interpolation,
-        substep=found.substep, substeps=found.substeps,
-        dominant_part=with_model(found.lifetime).dominant_part or "finite_trajectory", note=found.lifetime.note,
-        reasons={"temperature": "no detailed balance"}, **given,
-    )  # fmt: skip
+        method="dish",
+        solver="exact",
+        rule=found.rule,
+        waiting=found.waiting,
+        temperature=found.temperature,
+        window=found.fit_window[1] / FS_PER_NS,
+        final_population=float(found.ground_population[-1]),
+        coupling_interpolation=found.coupling_interpolation,
+        substep=found.substep,
+        substeps=found.substeps,
+        dominant_part=with_model(found.lifetime).dominant_part or "finite_trajectory",
+        note=found.lifetime.note,
+        reasons={"temperature": "no detailed balance"},
+        **given,
+    )
 
 
 def seam_record(found: DynamicsResult) -> SeamRecord:
@@ -117,9 +115,11 @@ def seam_record(found: DynamicsResult) -> SeamRecord:
     if found.seam is None:
         return SeamRecord()
     return SeamRecord(
-        gap_jump=abs(found.seam.energy_jump), usual_step=found.seam.usual_step,
-        rate_coherent=found.seam.rate_kept, rate_reset=found.seam.rate_zeroed,
-    )  # fmt: skip
+        gap_jump=abs(found.seam.energy_jump),
+        usual_step=found.seam.usual_step,
+        rate_coherent=found.seam.rate_kept,
+        rate_reset=found.seam.rate_zeroed,
+    )
 
 
 def pairs_of_shifts(first: NDArray[Any], second: NDArray[Any]) -> list[tuple[int, int]]:

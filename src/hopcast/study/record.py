@@ -24,14 +24,19 @@ def provenance(config: dict[str, Any], inputs: list[InputRecord], seed: int) -> 
     """Return what is needed to run a study again: versions, machine, command, resolved settings, inputs."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Provenance(
-        version=version("hopcast"), created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]), seed=seed, config=config, inputs=inputs,
+        version=version("hopcast"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=" ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
+        seed=seed,
+        config=config,
+        inputs=inputs,
         packages={name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         machine={
-            "processor": platform.processor() or platform.machine(), "cores": cores,
+            "processor": platform.processor() or platform.machine(),
+            "cores": cores,
             "system": f"{platform.system()} {platform.release()}",
         },
-    )  # fmt: skip
+    )
 
 
 def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -47,9 +52,7 @@ def check_output(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise ConfigError("Arguments `resume` and `overwrite` exclude each other. Give one.")
     check_folder(
-        folder,
-        overwrite=resume or overwrite,
-        leave="continue its run (--resume), or replace it (--overwrite)",
+        folder, overwrite=resume or overwrite, leave="continue its run (--resume), or replace it (--overwrite)"
     )
     if folder.exists() and any(folder.iterdir()) and not (folder / NAME).is_file():
         raise OutputError(

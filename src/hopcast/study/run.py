@@ -99,9 +99,7 @@ def run_study(
     reporter = Reporter(console)
     with reporter.stage("data") as stage:
         data = read_data(config)
-        stage.note = (
-            f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
-        )
+        stage.note = f"{data.trajectory.formula}, {data.trajectory.n_frames} frames, {data.trajectory.timestep:g} fs"
     with run_folder(folder):
         prepare_folder(folder, resume=resume, overwrite=overwrite)
         return _conduct(config, data, folder, reporter, workers)
@@ -122,9 +120,7 @@ def _conduct(
             report = assemble(config, data, runner.results, _provenance(config, data), reporter.seconds)
             hamiltonians = _hamiltonians(data, runner.results[dynamics.STAGE.name])
             for name, hamiltonian in hamiltonians.items():
-                write_native(
-                    folder / "hamiltonians" / f"{name.replace(' ', '-')}.h5", hamiltonian=hamiltonian
-                )
+                write_native(folder / "hamiltonians" / f"{name.replace(' ', '-')}.h5", hamiltonian=hamiltonian)
             write_report(report, folder)
     except BaseException as error:
         # the record tells a later reader what became of the run; stages that finished stay
@@ -136,10 +132,7 @@ def _conduct(
 
 
 def rank_study(
-    study: StudyConfig | str | Path | dict[str, Any],
-    *,
-    workers: int | None = None,
-    console: Console | None = None,
+    study: StudyConfig | str | Path | dict[str, Any], *, workers: int | None = None, console: Console | None = None
 ) -> StudyReport:
     """Rank elements and symmetry functions by their information on the gap and the coupling; nothing is written.
 
@@ -171,8 +164,7 @@ def _configuration(study: StudyConfig | str | Path | dict[str, Any]) -> StudyCon
 
 def _provenance(config: StudyConfig, data: StudyData) -> Provenance:
     inputs = [
-        InputRecord(name=one.name, sha256=one.fingerprint, source=one.description)
-        for one in (data, *data.others)
+        InputRecord(name=one.name, sha256=one.fingerprint, source=one.description) for one in (data, *data.others)
     ]
     return provenance(config.model_dump(mode="json", exclude_none=True), inputs, config.seed)
 
@@ -185,9 +177,7 @@ def _hamiltonians(data: StudyData, found: StageResult[DynamicsNumbers]) -> dict[
     }
 
 
-def _close(
-    folder: Path, record: dict[str, Any], status: str, start: float, error: BaseException | None
-) -> None:
+def _close(folder: Path, record: dict[str, Any], status: str, start: float, error: BaseException | None) -> None:
     closed = {**record, "status": status, "seconds": round(time.perf_counter() - start, 2)}
     if error is not None:
         closed["error"] = str(error) or type(error).__name__

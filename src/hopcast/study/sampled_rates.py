@@ -14,14 +14,7 @@ from hopcast.core.estimates import combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.resampling import mean_interval
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import (
-    DynamicsResult,
-    Estimate,
-    dephasing_time,
-    local_rate,
-    run_dynamics,
-    second_order_rate,
-)
+from hopcast.dynamics import DynamicsResult, Estimate, dephasing_time, local_rate, run_dynamics, second_order_rate
 from hopcast.dynamics.rates import bootstrap_rate
 from hopcast.evaluation import PoweredMean, prediction_powered_mean
 from hopcast.forecast.pair import PairPhysics
@@ -29,13 +22,7 @@ from hopcast.results.dynamics import DephasingRecord, HamiltonianRecord, Sampled
 from hopcast.results.record import estimate
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
-from hopcast.study.rates import (
-    NO_SAMPLING,
-    forecast_hamiltonian,
-    hamiltonian_record,
-    itself,
-    seam_record,
-)
+from hopcast.study.rates import NO_SAMPLING, forecast_hamiltonian, hamiltonian_record, itself, seam_record
 from hopcast.study.samples import STATIC, static_dephasing_times
 from hopcast.study.stage import Arrays, Context
 
@@ -77,13 +64,24 @@ class _Rates:
     def _powered(self, sampled: Array, everywhere: Array) -> PoweredMean:
         scale = self.truth.mean()
         found = prediction_powered_mean(
-            self.truth / scale, sampled / scale, everywhere / scale, self.stretches, LEVEL,
-            n_bootstrap=self.bootstrap["n_draws"], random_state=self.bootstrap["random_state"],
-        )  # fmt: skip
+            self.truth / scale,
+            sampled / scale,
+            everywhere / scale,
+            self.stretches,
+            LEVEL,
+            n_bootstrap=self.bootstrap["n_draws"],
+            random_state=self.bootstrap["random_state"],
+        )
         return PoweredMean(
-            value=found.value * scale, low=found.low * scale, high=found.high * scale, weight=found.weight,
-            plain=found.plain * scale, level=found.level, n_samples=found.n_samples, n_blocks=found.n_blocks,
-        )  # fmt: skip
+            value=found.value * scale,
+            low=found.low * scale,
+            high=found.high * scale,
+            weight=found.weight,
+            plain=found.plain * scale,
+            level=found.level,
+            n_samples=found.n_samples,
+            n_blocks=found.n_blocks,
+        )
 
     def ratio(self, forecast: Array) -> Estimate:
         """Return the mean of a forecast over that of the computed pairs, both drawn from the same stretches of time."""
@@ -94,9 +92,11 @@ class _Rates:
         above = _share_of_mean(forecast[known], place[known], len(labels))
         below = _share_of_mean(self.truth, of_samples, len(labels))
         part = mean_interval(
-            value * (1.0 + above - below), positive=True, n_draws=self.bootstrap["n_draws"],
+            value * (1.0 + above - below),
+            positive=True,
+            n_draws=self.bootstrap["n_draws"],
             random_state=self.bootstrap["random_state"],
-        )  # fmt: skip
+        )
         return combined(value, "", {"finite_trajectory": part}, RATIO, "log")
 
 
@@ -134,18 +134,33 @@ def run_sampled_rates(
         series = forecast_series(context.config, context.data, arrays, name)
         hamiltonian = forecast_hamiltonian(context.data, series.gap, series.coupling, name)
         found = run_dynamics(
-            hamiltonian, method="exact", dephasing_time=tau, duration=section.duration, temperature=section.temperature,
-            n_times=section.n_times, coupling_interpolation=section.coupling_interpolation, rule=section.rule,
-            waiting=section.waiting, random_state=context.config.seed, workers=context.workers,
-        )  # fmt: skip
+            hamiltonian,
+            method="exact",
+            dephasing_time=tau,
+            duration=section.duration,
+            temperature=section.temperature,
+            n_times=section.n_times,
+            coupling_interpolation=section.coupling_interpolation,
+            rule=section.rule,
+            waiting=section.waiting,
+            random_state=context.config.seed,
+            workers=context.workers,
+        )
         ratio = rates.ratio(second_order_rate(series.middle, series.coupling, tau))
         own = dephasing_time(hamiltonian, convention=section.tau_convention)
         records.append(
             hamiltonian_record(
-                name, pair.timestep, found, ratio, series.model_part(tau), tau=tau, own_tau=own, tau_convention=convention,
+                name,
+                pair.timestep,
+                found,
+                ratio,
+                series.model_part(tau),
+                tau=tau,
+                own_tau=own,
+                tau_convention=convention,
                 n_blocks=plain.n_blocks,
             )
-        )  # fmt: skip
+        )
         shown += _readings(series, samples.steps, tau, rates, plain)
         if not kept:
             seam = seam_record(found)
@@ -157,10 +172,12 @@ def run_sampled_rates(
             f"nac/{name}": series.coupling,
         }
     numbers = {
-        "hamiltonians": records, "rates": shown, "seam": seam,
+        "hamiltonians": records,
+        "rates": shown,
+        "seam": seam,
         "dephasing": DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
         "static": bool(STATIC * tau <= min(forecasts.memory.values())),
-    }  # fmt: skip
+    }
     return numbers, kept
 
 
@@ -262,13 +279,15 @@ def _rate_record(name: str, kind: str, found: PoweredMean | Estimate, plain: Pow
         value, low, high, note = found.value, found.low, found.high, found.note
     unknown = {"value": "the rate is not positive", "interval": "the interval of the rate reaches zero"}
     return SampledRate(
-        name=name, kind=kind, weight=weight,
+        name=name,
+        kind=kind,
+        weight=weight,
         rate=estimate(value, low, high, unit="1/ns", parts={"finite_trajectory": 0.5 * (high - low)}, note=note),
         lifetime=estimate(_inverse(value), _inverse(high), _inverse(low), unit="ns", note=note, reasons=unknown),
         relative_width=(high - low) / (FS_PER_NS * (plain.high - plain.low)),
         ratio=value / (FS_PER_NS * plain.value),
         reasons={"relative_width": "the plain average has no width", "ratio": "the plain average is zero"},
-    )  # fmt: skip
+    )
 
 
 def _inverse(rate: float) -> float | None:
@@ -282,13 +301,23 @@ def _computed_row(context: Context, plain: PoweredMean, tau: float, convention: 
     reasons = {"value": apart, "interval": apart, "model": "no model", "monte_carlo": NO_SAMPLING}
     rate = _rate_record(COMPUTED, "plain average", plain, plain)
     return HamiltonianRecord(
-        name=COMPUTED, gradient=estimate(None, unit="1/ns", reasons=reasons),
-        intercept=estimate(None, unit="1", reasons=reasons), lifetime=rate.lifetime, rate=rate.rate,
-        ratio=itself(reasons), method="second order, averaged over the computed pairs; forecasts: dish", solver="none",
-        rule=section.rule, waiting=section.waiting, tau=tau, tau_convention=convention, temperature=section.temperature,
-        n_blocks=plain.n_blocks, note=f"{plain.n_samples} pairs in {plain.n_blocks} stretches of time",
+        name=COMPUTED,
+        gradient=estimate(None, unit="1/ns", reasons=reasons),
+        intercept=estimate(None, unit="1", reasons=reasons),
+        lifetime=rate.lifetime,
+        rate=rate.rate,
+        ratio=itself(reasons),
+        method="second order, averaged over the computed pairs; forecasts: dish",
+        solver="none",
+        rule=section.rule,
+        waiting=section.waiting,
+        tau=tau,
+        tau_convention=convention,
+        temperature=section.temperature,
+        n_blocks=plain.n_blocks,
+        note=f"{plain.n_samples} pairs in {plain.n_blocks} stretches of time",
         reasons={"temperature": "no detailed balance"},
-    )  # fmt: skip
+    )
 
 
 def _short_and_whole(
@@ -306,10 +335,7 @@ def _short_and_whole(
         return []
     timestep, section = hamiltonian.timestep, context.config.dynamics
     short = local_rate(
-        hamiltonian[: length + 1],
-        tau,
-        coupling_interpolation=section.coupling_interpolation,
-        workers=context.workers,
+        hamiltonian[: length + 1], tau, coupling_interpolation=section.coupling_interpolation, workers=context.workers
     )
     whole = f"whole trajectory, {found.local_rate.size * timestep / 1000:.3g} ps"
     tenth = f"its first {length * timestep / 1000:.3g} ps looped"

@@ -92,10 +92,5 @@ def static_dephasing_times(samples: Samples) -> dict[str, float]:
     what they can say; whether the limit holds is for `STATIC` and the correlation time of the features.
     """
     width = HBAR / float(samples.gap.std())
-    factors = {
-        "gaussian": 1.0,
-        "e-folding": np.sqrt(2.0),
-        "pyxaid": np.sqrt(2.0),
-        "libra": np.sqrt(12.0 / 5.0),
-    }
+    factors = {"gaussian": 1.0, "e-folding": np.sqrt(2.0), "pyxaid": np.sqrt(2.0), "libra": np.sqrt(12.0 / 5.0)}
     return {name: factors[name] * width for name in CONVENTIONS}

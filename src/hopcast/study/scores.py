@@ -51,50 +51,74 @@ def model_record(
     )
     mae, rmse = (_median([getattr(one, key) for one in found.shifted_scores]) for key in ("mae", "rmse"))
     shifted = ShiftedRecord(
-        r2=found.shifted_median, mae=mae, rmse=rmse, n=len(found.shifted), median=found.shifted_median,
-        low=low, high=high, z=found.z, rank=found.rank - 1 if len(found.shifted) else None,
+        r2=found.shifted_median,
+        mae=mae,
+        rmse=rmse,
+        n=len(found.shifted),
+        median=found.shifted_median,
+        low=low,
+        high=high,
+        z=found.z,
+        rank=found.rank - 1 if len(found.shifted) else None,
         reasons=dict.fromkeys(("r2", "mae", "rmse", "median", "low", "high", "z", "rank"), short),
-    )  # fmt: skip
+    )
     own = score or found.model
     return ModelRecord(
-        split=split, r2=own.r2, mae=own.mae, rmse=own.rmse,
+        split=split,
+        r2=own.r2,
+        mae=own.mae,
+        rmse=own.rmse,
         baselines=Baselines(
-            mean=score_record(found.mean), linear=score_record(found.linear), cubic=score_record(found.cubic),
+            mean=score_record(found.mean),
+            linear=score_record(found.linear),
+            cubic=score_record(found.cubic),
             shifted=shifted,
         ),
-        n_train=mean_training_frames(found), n_test=len(found.test_frames), estimator=repr(_without_workers(model)),
-        note="; ".join(part for part in (note, *found.notes) if part), **common,
-    )  # fmt: skip
+        n_train=mean_training_frames(found),
+        n_test=len(found.test_frames),
+        estimator=repr(_without_workers(model)),
+        note="; ".join(part for part in (note, *found.notes) if part),
+        **common,
+    )
 
 
 def missing_record(split: Split, reason: str, **common: Any) -> ModelRecord:
     """Return the record of a model that could not be scored on a split."""
     none = ScoreRecord.missing(reason)
     return ModelRecord(
-        split=split, r2=None, mae=None, rmse=None, note=reason,
+        split=split,
+        r2=None,
+        mae=None,
+        rmse=None,
+        note=reason,
         baselines=Baselines(mean=none, linear=none, cubic=none, shifted=ShiftedRecord.missing(reason, n=0)),
-        reasons=dict.fromkeys(("r2", "mae", "rmse"), reason), **common,
-    )  # fmt: skip
+        reasons=dict.fromkeys(("r2", "mae", "rmse"), reason),
+        **common,
+    )
 
 
 def calibration_record(found: Calibration) -> CalibrationRecord:
     """Return the record of a calibration; its verdict is made there."""
     return CalibrationRecord(
-        levels=found.levels.tolist(), coverage=found.coverage.tolist(), recalibrated=found.recalibrated.tolist(),
-        factors=found.factors.tolist(), variance_scale=found.variance_scale, n_test=found.n_test,
-        n_effective=found.n_effective, low=found.low, high=found.high, raw_low=found.raw_low, raw_high=found.raw_high,
-    )  # fmt: skip
+        levels=found.levels.tolist(),
+        coverage=found.coverage.tolist(),
+        recalibrated=found.recalibrated.tolist(),
+        factors=found.factors.tolist(),
+        variance_scale=found.variance_scale,
+        n_test=found.n_test,
+        n_effective=found.n_effective,
+        low=found.low,
+        high=found.high,
+        raw_low=found.raw_low,
+        raw_high=found.raw_high,
+    )
 
 
 def candidate_records(target: Target, found: NestedSelection) -> list[CandidateRecord]:
     """Return the table of a choice: every option on the same held-out stretches, the choice, what needs no model."""
     rows = [(row.name, row.score, row.n_chosen) for row in found.rows]
     rows.append(("chosen without the held-out stretch", found.selected, found.n_blocks))
-    rows += [
-        ("mean", found.mean, 0),
-        ("linear in time", found.linear, 0),
-        ("cubic spline in time", found.cubic, 0),
-    ]
+    rows += [("mean", found.mean, 0), ("linear in time", found.linear, 0), ("cubic spline in time", found.cubic, 0)]
     return [
         CandidateRecord(target=target, name=name, r2=one.r2, mae=one.mae, rmse=one.rmse, n_chosen=n)
         for name, one, n in rows

@@ -24,9 +24,7 @@ CHUNK_FRAMES = 1024
 """Frames whose features are held at a time."""
 
 
-def calendar_of(
-    config: StudyConfig, data: StudyData, memory: float, times: Array | None = None
-) -> CalendarSplit:
+def calendar_of(config: StudyConfig, data: StudyData, memory: float, times: Array | None = None) -> CalendarSplit:
     """Return the stretches of time that are held out, where the study does not say otherwise by `stretches_of_time`.
 
     Of all computed pairs, or of those at some times.
@@ -87,17 +85,13 @@ def feature_chunks(
     trajectory = data.trajectory
     physics = PairPhysics(1.0, published=mode == "paper")  # its columns depend on nothing else
     for part in chunk_slices(trajectory.n_frames, CHUNK_FRAMES):
-        stop = min(
-            part.stop + 1, trajectory.n_frames
-        )  # the mid-point after the last frame needs the next one
+        stop = min(part.stop + 1, trajectory.n_frames)  # the mid-point after the last frame needs the next one
         geometries = trajectory[part.start : stop]
         flat = flatten(functions.transform(geometries, workers=workers))
         now, later = flat[:-1], flat[1:]
         at_midpoints = data.hamiltonian.energy_grid == "midpoint"
         gap = (
-            physics.columns("gap", now, later, trajectory.timestep)
-            if at_midpoints
-            else flat[: part.stop - part.start]
+            physics.columns("gap", now, later, trajectory.timestep) if at_midpoints else flat[: part.stop - part.start]
         )
         coupling = physics.columns("nac", now, later, trajectory.timestep)
         yield FeatureChunk(part, slice(part.start, stop - 1), gap, coupling, geometries)

@@ -84,12 +84,7 @@ class SparsePlan(Plan):
         return affordable(self._context.data.trajectory.n_frames, len(self._samples))
 
     def forecast(
-        self,
-        target: Target,
-        spec: ModelSpec,
-        X: Array,
-        model: LaplacianRidge,
-        found: Mapping[Split, Evaluation],
+        self, target: Target, spec: ModelSpec, X: Array, model: LaplacianRidge, found: Mapping[Split, Evaluation]
     ) -> float | None:
         """Fit a model to all pairs, and one for each stretch of time to those outside of it."""
         data = self._context.data
@@ -113,9 +108,7 @@ class SparsePlan(Plan):
         records: list[ModelRecord] = []
         candidates: list[CandidateRecord] = []
         if config.samples.candidates:
-            choices = Choices(
-                context.data, self._functions, self._calendar, self._neighbours, context.workers
-            )
+            choices = Choices(context.data, self._functions, self._calendar, self._neighbours, context.workers)
             for target in self.targets:
                 context.progress.advance(f"{CHOSEN}, {target.name}")
                 chosen = choices.choose(target, self.stride, config.models.n_shifts, config.seed)
@@ -139,9 +132,7 @@ class SparsePlan(Plan):
         """Forecast the trajectory chunk by chunk: by the model of all pairs, and each stretch by its own."""
         context = self._context
         context.progress.advance("the whole trajectory")
-        names = list(
-            dict.fromkeys([one.name for one in self._fitted] + [one.name for one, *_ in self._wholes])
-        )
+        names = list(dict.fromkeys([one.name for one in self._fitted] + [one.name for one, *_ in self._wholes]))
         arrays: Arrays = {}
         for one in self._fitted:
             kinds = ("", "-blocked") if one.scale is None else ("", "-blocked", "-std")
@@ -150,9 +141,7 @@ class SparsePlan(Plan):
             for target in self.targets:
                 arrays |= self._empty(target.name, whole.name, ("", "-blocked"))
             arrays |= fitted.window(context.data.trajectory)
-        spread = np.unique(
-            np.linspace(0, context.data.hamiltonian.n_steps - 1, MOST_JOINT).round().astype(int)
-        )
+        spread = np.unique(np.linspace(0, context.data.hamiltonian.n_steps - 1, MOST_JOINT).round().astype(int))
         joint: dict[int, list[Array]] = {}
         mode = context.config.models.mode
         for chunk in feature_chunks(mode, context.data, self._functions, context.workers):
@@ -169,9 +158,7 @@ class SparsePlan(Plan):
                 self._predict_whole(whole.name, fitted, stretches, chunk, arrays)
         for number, one in enumerate(self._fitted):
             if one.scale is not None:
-                arrays[f"{one.target.name}-samples/{one.name}"] = self._draws(
-                    one, np.concatenate(joint[number])
-                )
+                arrays[f"{one.target.name}-samples/{one.name}"] = self._draws(one, np.concatenate(joint[number]))
         return names, self._with_known(arrays)
 
     def _empty(self, target: str, name: str, kinds: tuple[str, ...]) -> Arrays:
@@ -186,9 +173,7 @@ class SparsePlan(Plan):
         times = (np.arange(part.start, part.stop) + 0.5 * on_midpoints) * data.trajectory.timestep
         return np.floor(times / self._calendar.block_fs).astype(np.intp)
 
-    def _predict(
-        self, one: Fitted, chunk: FeatureChunk, X: Array, seen: dict[Columns, Array], arrays: Arrays
-    ) -> None:
+    def _predict(self, one: Fitted, chunk: FeatureChunk, X: Array, seen: dict[Columns, Array], arrays: Arrays) -> None:
         name = one.target.name
         part = slice(chunk.frames.start, chunk.frames.start + len(X))
         if one.scale is None:
@@ -205,29 +190,16 @@ class SparsePlan(Plan):
             arrays[f"{name}-blocked/{one.name}"][part][inside] = unseen
 
     def _predict_whole(
-        self,
-        name: str,
-        fitted: FittedWhole,
-        stretches: Mapping[int, FittedWhole],
-        chunk: FeatureChunk,
-        arrays: Arrays,
+        self, name: str, fitted: FittedWhole, stretches: Mapping[int, FittedWhole], chunk: FeatureChunk, arrays: Arrays
     ) -> None:
         if chunk.geometries.n_frames < 2:  # the last frame alone
             for kind in ("", "-blocked"):
-                arrays[f"gap{kind}/{name}"][chunk.frames] = arrays[f"gap{kind}/{name}"][
-                    chunk.frames.start - 1
-                ]
+                arrays[f"gap{kind}/{name}"][chunk.frames] = arrays[f"gap{kind}/{name}"][chunk.frames.start - 1]
             return
-        physics, n_frames, start = (
-            self.targets.physics,
-            chunk.frames.stop - chunk.frames.start,
-            chunk.frames.start,
-        )
+        physics, n_frames, start = (self.targets.physics, chunk.frames.stop - chunk.frames.start, chunk.frames.start)
 
         def values(target: str, series: WholeSeries) -> Array:
-            return (
-                series.gap[:n_frames] if target == "gap" else physics.learnt(series.coupling, series.middle)
-            )
+            return series.gap[:n_frames] if target == "gap" else physics.learnt(series.coupling, series.middle)
 
         own, found = fitted.series(chunk.geometries), {}
         for target in ("gap", "nac"):

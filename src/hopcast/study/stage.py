@@ -187,12 +187,7 @@ class StageRunner:
     """
 
     def __init__(
-        self,
-        config: StudyConfig,
-        data: StudyData,
-        folder: Path | None,
-        reporter: Reporter,
-        workers: int | None,
+        self, config: StudyConfig, data: StudyData, folder: Path | None, reporter: Reporter, workers: int | None
     ) -> None:
         self._config, self._data, self._folder = config, data, folder
         self._reporter, self._workers = reporter, workers
@@ -205,9 +200,13 @@ class StageRunner:
 
         if stage.name not in self._keys:
             self._keys[stage.name] = fingerprint(
-                stage.name, version("hopcast"), self._data.fingerprint, settings_of(stage, self._config),
-                {need.name: self.key(need) for need in stage.needs(self._data)}, stage.outside(self._config),
-            )[:16]  # fmt: skip
+                stage.name,
+                version("hopcast"),
+                self._data.fingerprint,
+                settings_of(stage, self._config),
+                {need.name: self.key(need) for need in stage.needs(self._data)},
+                stage.outside(self._config),
+            )[:16]
         return self._keys[stage.name]
 
     def run(self, stage: Stage[N]) -> StageResult[N]:
@@ -269,9 +268,7 @@ def load_stage(path: Path, numbers: type[N]) -> StageResult[N] | None:
         with hdf5.open_file(path) as file:
             found = numbers.model_validate_json(file["numbers"].asstr()[()])
             notes = tuple(json.loads(file["notes"].asstr()[()]))
-            arrays = {
-                label.replace("|", "/"): np.asarray(values[()]) for label, values in file["arrays"].items()
-            }
+            arrays = {label.replace("|", "/"): np.asarray(values[()]) for label, values in file["arrays"].items()}
     except (InputError, KeyError, ValueError, OSError):
         path.unlink()
         return None

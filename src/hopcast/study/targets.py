@@ -127,10 +127,7 @@ class Targets:
 
 
 def model_specs(
-    section: ModelsSection,
-    elements: tuple[str, ...],
-    n_functions: int,
-    best: Mapping[str, Mapping[str, int]],
+    section: ModelsSection, elements: tuple[str, ...], n_functions: int, best: Mapping[str, Mapping[str, int]]
 ) -> list[ModelSpec]:
     """Return the models of the study: {all, each element} x {all functions, the best one}.
 
@@ -162,9 +159,7 @@ def model_specs(
     specs = [ModelSpec(f"{label}-{n_functions}", members, n_functions, {}) for label, members in sets]
     if n_functions > 1:
         for label, members in sets:
-            functions = {
-                target: tuple(best[element][target] for element in members) for target in ("gap", "nac")
-            }
+            functions = {target: tuple(best[element][target] for element in members) for target in ("gap", "nac")}
             specs.append(ModelSpec(f"{label}-1", members, 1, functions))
     return specs
 
@@ -176,9 +171,7 @@ def n_specs(section: ModelsSection, data: StudyData, n_functions: int = 2) -> in
     return (single + (len(elements) > 1)) * (1 + (n_functions > 1))
 
 
-def targets_of(
-    section: ModelsSection, data: StudyData, features: Mapping[str, Array], memory: float = 0.0
-) -> Targets:
+def targets_of(section: ModelsSection, data: StudyData, features: Mapping[str, Array], memory: float = 0.0) -> Targets:
     """Return gap and coupling where they are known, with the features they are learnt from (`hopcast.forecast.pair`).
 
     Where every frame is known gaps live on the grid of the energies; of separate pairs one sample of both lives at each mid-point.
@@ -218,8 +211,9 @@ def targets_of(
     return Targets(
         Target("gap", at_gap, gap, gap, seen, max(_memory(gap, spacing), memory), n_columns),
         Target("nac", times, learnt, truth, coupling, max(_memory(learnt, spacing), memory), n_columns),
-        physics, spacing,
-    )  # fmt: skip
+        physics,
+        spacing,
+    )
 
 
 def _memory(values: Array, spacing: float) -> float:
@@ -230,9 +224,7 @@ def _memory(values: Array, spacing: float) -> float:
     return max(float(correlation_time(values, spacing)), spacing)
 
 
-def learner(
-    section: ModelsSection, memory: float, stride: float, n_train: int, workers: int | None
-) -> LaplacianRidge:
+def learner(section: ModelsSection, memory: float, stride: float, n_train: int, workers: int | None) -> LaplacianRidge:
     """Return the unfitted model of a mode.
 
     Blocks of the hyperparameter search are longer than the correlation time, but at least four fit into the smallest

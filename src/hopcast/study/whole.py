@@ -95,8 +95,14 @@ class Whole:
         """Forecast every known step by a fit to the others of its fold."""
         data, workers = self.context.data, self.context.workers
         return held_out_series(
-            self.kind.make(workers), data.trajectory, data.window, data.hamiltonian.state_labels, self.steps, split, workers
-        )  # fmt: skip
+            self.kind.make(workers),
+            data.trajectory,
+            data.window,
+            data.hamiltonian.state_labels,
+            self.steps,
+            split,
+            workers,
+        )
 
     def in_stretches(self, stretches: Mapping[int, FittedWhole], labels: NDArray[np.intp]) -> PairSeries:
         """Forecast every known step by the fit that saw nothing of its stretch of time."""
@@ -105,11 +111,7 @@ class Whole:
             inside = labels == stretch
             one = stretches[stretch]
             found = forecast_steps(
-                one.forecaster,
-                self.context.data.trajectory,
-                self.steps[inside],
-                one.states,
-                self.context.workers,
+                one.forecaster, self.context.data.trajectory, self.steps[inside], one.states, self.context.workers
             )
             for series, values in zip(said, found, strict=True):
                 series[inside] = values
@@ -123,34 +125,40 @@ class Whole:
         times = (self.steps + 0.5) * data.trajectory.timestep
         folds = list(held.split.split(np.empty((len(times), 1))))
         records = []
-        for target, truth, values in (
-            (targets.gap, middle, said.gap),
-            (targets.nac, targets.nac.truth, said.coupling),
-        ):
+        for target, truth, values in ((targets.gap, middle, said.gap), (targets.nac, targets.nac.truth, said.coupling)):
             found = evaluate_series(
-                truth, values, folds, targets.spacing, min_shift=target.memory,
-                n_shifts=config.models.n_shifts, times=times, random_state=config.seed,
-            )  # fmt: skip
+                truth,
+                values,
+                folds,
+                targets.spacing,
+                min_shift=target.memory,
+                n_shifts=config.models.n_shifts,
+                times=times,
+                random_state=config.seed,
+            )
             records.append(
                 model_record(
-                    held.name, found, self.name, "shifted: frames of another time, without a new fit", name=self.name,
-                    elements=list(data.trajectory.elements), features=1, target=target.name, stride=self.stride,
+                    held.name,
+                    found,
+                    self.name,
+                    "shifted: frames of another time, without a new fit",
+                    name=self.name,
+                    elements=list(data.trajectory.elements),
+                    features=1,
+                    target=target.name,
+                    stride=self.stride,
                 )
-            )  # fmt: skip
+            )
         return records
 
 
 def able_kinds(config: StudyConfig, data: StudyData) -> list[ForecasterKind]:
     """Return the kinds that are asked for and can learn the window of a study."""
-    if not config.models.hamiltonians or not set(data.hamiltonian.state_labels) <= set(
-        data.window.state_labels
-    ):
+    if not config.models.hamiltonians or not set(data.hamiltonian.state_labels) <= set(data.window.state_labels):
         return []
     lower = data.window.state_labels.index(data.hamiltonian.state_labels[0])
     return [
-        kind
-        for kind in list_kinds()
-        if kind.takes == "window" and not kind.unable(data.trajectory, data.window, lower)
+        kind for kind in list_kinds() if kind.takes == "window" and not kind.unable(data.trajectory, data.window, lower)
     ]
 
 

@@ -53,19 +53,35 @@ from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
-from hopcast.tightbinding.orbitals import (
-    atom_weights,
-    density_of_states,
-    element_weights,
-    inverse_participation,
-)
+from hopcast.tightbinding.orbitals import atom_weights, density_of_states, element_weights, inverse_participation
 from hopcast.tightbinding.spin_orbit import spinor_matrix
 from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
 
 __all__ = [
-    "BandModel", "CrystalField", "FittedBands", "Form", "HeldOutScores", "Hopping", "Level", "OrbitalBasis", "Potential", "Term",
-    "TightBinding", "atom_weights", "band_structure", "bloch_matrix", "density_of_states", "element_weights", "forecast_bands",
-    "get_bands", "inverse_participation", "load_bands", "make_basis", "put_bands", "save_bands", "spinor_matrix",
+    "BandModel",
+    "CrystalField",
+    "FittedBands",
+    "Form",
+    "HeldOutScores",
+    "Hopping",
+    "Level",
+    "OrbitalBasis",
+    "Potential",
+    "Term",
+    "TightBinding",
+    "atom_weights",
+    "band_structure",
+    "bloch_matrix",
+    "density_of_states",
+    "element_weights",
+    "forecast_bands",
+    "get_bands",
+    "inverse_participation",
+    "load_bands",
+    "make_basis",
+    "put_bands",
+    "save_bands",
+    "spinor_matrix",
     "standard_terms",
-]  # fmt: skip
+]

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError, nearest
-from hopcast.tightbinding.elements import (
-    LETTERS,
-    atomic_level,
-    check_shells,
-    default_basis,
-    valence_electrons,
-)
+from hopcast.tightbinding.elements import LETTERS, atomic_level, check_shells, default_basis, valence_electrons
 
 Integers = NDArray[np.int64]
 
@@ -136,8 +130,7 @@ def make_basis(
                     f"{nearest(symbol, elements)}"
                 )
     shells = tuple(
-        check_shells(symbol, basis[symbol]) if symbol in basis else default_basis(symbol)
-        for symbol in elements
+        check_shells(symbol, basis[symbol]) if symbol in basis else default_basis(symbol) for symbol in elements
     )
     electrons = tuple(
         int(valence[symbol]) if symbol in valence else valence_electrons(symbol, letters)

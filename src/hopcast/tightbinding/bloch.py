@@ -44,9 +44,7 @@ def bloch_matrix(model: BandModel, theta: Floats, geometry: FrameGeometry, k: Ar
     return H
 
 
-def band_structure(
-    model: BandModel, theta: Floats, geometry: FrameGeometry, k_points: Sequence[ArrayLike]
-) -> Floats:
+def band_structure(model: BandModel, theta: Floats, geometry: FrameGeometry, k_points: Sequence[ArrayLike]) -> Floats:
     """Return all levels at some k-points [n_k, n_orbitals], eV.
 
     Raises

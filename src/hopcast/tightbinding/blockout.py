@@ -65,14 +65,15 @@ def leave_blocks_out(
         factor = np.ascontiguousarray(cholesky(normal, lower=True))
         part = forecast_samples(trainer, found.theta, test, whole, factor)
         energies[test], couplings[test], variance[test], loss[test] = (
-            part.energies, part.couplings, part.variance, part.loss,
-        )  # fmt: skip
+            part.energies,
+            part.couplings,
+            part.variance,
+            part.loss,
+        )
     return BlockOut(energies, couplings, variance, loss)
 
 
-def forecast_samples(
-    trainer: Trainer, theta: Floats, index: NDArray[np.intp], loss: Loss, factor: Floats
-) -> BlockOut:
+def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], loss: Loss, factor: Floats) -> BlockOut:
     """Return what parameters say of some samples: energies of both frames, the coupling between, the error bar of the gap."""
     samples, model = trainer.samples, trainer.model
     n_states = samples.energies.shape[2]
@@ -98,26 +99,24 @@ def forecast_samples(
             at_edge = state[:, window][:, edge]
             slopes = model.element_sums(at_edge, at_edge, middle, level[window][edge])
             target = targets[sample]
-            residuals, _ = sample_residuals(
-                model, theta, (before, after, middle), target, loss, derivatives=False
-            )
+            residuals, _ = sample_residuals(model, theta, (before, after, middle), target, loss, derivatives=False)
             found.append(
                 (
-                    np.array(levels), float(coupling),
-                    float(posterior_variances(factor, slopes[:, [1]] - slopes[:, [0]])[0]), float(residuals @ residuals),
+                    np.array(levels),
+                    float(coupling),
+                    float(posterior_variances(factor, slopes[:, [1]] - slopes[:, [0]])[0]),
+                    float(residuals @ residuals),
                 )
-            )  # fmt: skip
+            )
         return found
 
-    parts = [
-        one
-        for chunk in map_chunks(work, chunk_slices(len(index), 8), workers=trainer.workers)
-        for one in chunk
-    ]
+    parts = [one for chunk in map_chunks(work, chunk_slices(len(index), 8), workers=trainer.workers) for one in chunk]
     return BlockOut(
-        np.array([one[0] for one in parts]), np.array([one[1] for one in parts]),
-        np.array([one[2] for one in parts]), np.array([one[3] for one in parts]),
-    )  # fmt: skip
+        np.array([one[0] for one in parts]),
+        np.array([one[1] for one in parts]),
+        np.array([one[2] for one in parts]),
+        np.array([one[3] for one in parts]),
+    )
 
 
 def score(trainer: Trainer, found: BlockOut, *, n_blocks: int = BLOCKS) -> HeldOutScores:

@@ -33,7 +33,7 @@ DENSITY_DECAY = 0.8
 @njit(cache=True, nogil=True, error_model="numpy")
 def densities(
     first: Any, second: Any, distance: Any, species: Any, reach: float, cutoff: float, by_element: Any, out: Any
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+) -> None:  # pragma: no cover - compiled
     """Add the density of neighbours at each atom to `out` [n_atoms, n_columns]; ``by_element[B]`` is the column of element B."""
     for p in range(first.shape[0]):
         r = distance[p]
@@ -75,9 +75,16 @@ def _reciprocal(
 
 
 def ion_potentials(
-    positions: Floats, cell: Floats, periodic: NDArray[np.bool_], species: Integers, n_species: int, *,
-    eta: float, long_range: bool, precision: float = 6.0,
-) -> Floats:  # fmt: skip
+    positions: Floats,
+    cell: Floats,
+    periodic: NDArray[np.bool_],
+    species: Integers,
+    n_species: int,
+    *,
+    eta: float,
+    long_range: bool,
+    precision: float = 6.0,
+) -> Floats:
     """Return the potential of unit charges on the atoms of each element at every atom [n_atoms, n_species], eV.
 
     Parameters
@@ -104,9 +111,7 @@ def ion_potentials(
         reciprocal = 2.0 * np.pi * np.linalg.inv(cell).T
         radius = 2.0 * eta * precision
         most = np.ceil(radius / (2.0 * np.pi / np.linalg.norm(cell, axis=1)) + 1e-9).astype(int)
-        grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in most], indexing="ij"), axis=-1).reshape(
-            -1, 3
-        )
+        grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in most], indexing="ij"), axis=-1).reshape(-1, 3)
         half = grid[(grid @ np.array([1, 1e4, 1e8])) > 0]
         vectors = half @ reciprocal
         vectors = vectors[np.einsum("ij,ij->i", vectors, vectors) < radius**2]

@@ -36,8 +36,11 @@ from hopcast.tightbinding.terms import Keep
 Floats = NDArray[np.float64]
 
 CANDIDATES: tuple[Mapping[str, object], ...] = (
-    {"density_size": 0.6}, {"size_field": 0.3}, {"size_hopping": 0.3}, {"decay_field": 2.5},
-)  # fmt: skip
+    {"density_size": 0.6},
+    {"size_field": 0.3},
+    {"size_hopping": 0.3},
+    {"decay_field": 2.5},
+)
 """What is tried in turn against the default form; what lowers the error on left-out blocks stays. Sizes of priors only: weights of
 residuals would change what is compared."""
 
@@ -197,8 +200,8 @@ class _Trial:
     """A form that was fitted and judged."""
 
     def __init__(
-        self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats, left_out: BlockOut, scores: HeldOutScores,
-    ) -> None:  # fmt: skip
+        self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats, left_out: BlockOut, scores: HeldOutScores
+    ) -> None:
         self.form, self.trainer, self.optimum = form, trainer, optimum
         self.centre, self.left_out, self.scores = centre, left_out, scores
 
@@ -207,8 +210,14 @@ class _Workshop:
     """The samples of one fit, and geometries kept for forms that share their radial functions."""
 
     def __init__(
-        self, trajectory: Trajectory, samples: Samples, basis: OrbitalBasis, lowest: int, keep: Keep | None, workers: int | None,
-    ) -> None:  # fmt: skip
+        self,
+        trajectory: Trajectory,
+        samples: Samples,
+        basis: OrbitalBasis,
+        lowest: int,
+        keep: Keep | None,
+        workers: int | None,
+    ) -> None:
         self.trajectory, self.samples, self.basis, self.lowest = trajectory, samples, basis, lowest
         self.keep, self.workers = keep, workers
         self.geometries: dict[tuple[object, ...], SampleGeometries] = {}
@@ -234,9 +243,7 @@ class _Workshop:
         normal = optimum.normal.copy()
         normal[np.diag_indices_from(normal)] += prior_weights(trial.trainer.model, trial.form)
         occupied = samples.n_occupied
-        gap = (trial.left_out.energies[:, :, occupied] - trial.left_out.energies[:, :, occupied - 1]).mean(
-            axis=1
-        )
+        gap = (trial.left_out.energies[:, :, occupied] - trial.left_out.energies[:, :, occupied - 1]).mean(axis=1)
         square = float(np.mean((gap - samples.gap.mean(axis=1)) ** 2))
         # variance of a unit of residuals: what is left of them, over what the parameters did not use up
         left = float(np.sum(np.linalg.solve(normal, optimum.normal).diagonal()))
@@ -245,13 +252,27 @@ class _Workshop:
         coupling = samples.coupling - trial.left_out.couplings
         known = np.isfinite(coupling)
         return FittedBands(
-            model=trial.trainer.model, theta=optimum.theta, form=trial.form, n_states=samples.energies.shape[2],
-            n_occupied=occupied, timestep=samples.timestep, state_labels=hamiltonian.state_labels,
+            model=trial.trainer.model,
+            theta=optimum.theta,
+            form=trial.form,
+            n_states=samples.energies.shape[2],
+            n_occupied=occupied,
+            timestep=samples.timestep,
+            state_labels=hamiltonian.state_labels,
             offset=float(np.mean(samples.energies - trial.left_out.energies)),
-            factor=np.ascontiguousarray(cholesky(normal, lower=True)), scale=scale, floor=max(square - explained, 0.0),
+            factor=np.ascontiguousarray(cholesky(normal, lower=True)),
+            scale=scale,
+            floor=max(square - explained, 0.0),
             coupling_floor=float(np.mean(coupling[known] ** 2)) if known.any() else float("nan"),
-            gap_std=float(np.std(samples.gap)), limit=float(np.quantile(trial.left_out.variance, INSIDE)),
-            shortest=shortest_distances(self.trajectory, np.concatenate([samples.steps, samples.steps + 1]), self.basis),
-            cell=self.trajectory.cells().mean(axis=0), numbers=self.trajectory.numbers, scores=trial.scores,
-            n_samples=len(samples), converged=optimum.converged, provenance=dict(hamiltonian.provenance),
-        )  # fmt: skip
+            gap_std=float(np.std(samples.gap)),
+            limit=float(np.quantile(trial.left_out.variance, INSIDE)),
+            shortest=shortest_distances(
+                self.trajectory, np.concatenate([samples.steps, samples.steps + 1]), self.basis
+            ),
+            cell=self.trajectory.cells().mean(axis=0),
+            numbers=self.trajectory.numbers,
+            scores=trial.scores,
+            n_samples=len(samples),
+            converged=optimum.converged,
+            provenance=dict(hamiltonian.provenance),
+        )

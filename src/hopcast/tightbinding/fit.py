@@ -51,7 +51,7 @@ def make_loss(form: Form, samples: Samples, lowest: int) -> Loss:
         pairs = pairs[:0]
     return Loss(
         lowest, weights, pairs, np.full(len(pairs), form.coupling_weight / size if size else 0.0), samples.timestep
-    )  # fmt: skip
+    )
 
 
 def coupling_size(samples: Samples) -> float:
@@ -112,13 +112,16 @@ class Trainer:
         chosen = self.samples.take(index)
         targets = make_targets(chosen)
         return Problem(
-            self.model, make_loss(form, chosen, self.lowest), self.geometries.take(index).parts, targets,
-            centre, prior_weights(self.model, form), self.workers,
-        )  # fmt: skip
+            self.model,
+            make_loss(form, chosen, self.lowest),
+            self.geometries.take(index).parts,
+            targets,
+            centre,
+            prior_weights(self.model, form),
+            self.workers,
+        )
 
-    def fit(
-        self, form: Form, index: NDArray[np.intp], starts: Sequence[tuple[float, float]] = STARTS
-    ) -> Fitted:
+    def fit(self, form: Form, index: NDArray[np.intp], starts: Sequence[tuple[float, float]] = STARTS) -> Fitted:
         """Return the best minimum reached from several starts.
 
         Every start takes some steps on few samples with energies alone; those of lowest cost go on with the couplings, and the best of
@@ -143,6 +146,6 @@ class Trainer:
 
     def refine(
         self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS
-    ) -> Optimum:  # fmt: skip
+    ) -> Optimum:
         """Return the minimum near `theta`."""
         return minimise(self.problem(form, index, centre), theta, most_steps=most_steps)

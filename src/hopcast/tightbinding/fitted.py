@@ -141,9 +141,14 @@ class FittedBands:
             return levels[window], states[:, window]
         H, S = self.model.hamiltonian(self.theta, geometry), self.model.metric(self.theta, geometry)
         found: tuple[Floats, Floats] = eigh(
-            H, S, subset_by_index=[window.start, window.stop - 1], driver="evr" if S is None else "gvx",
-            check_finite=False, overwrite_a=True, overwrite_b=True,
-        )  # fmt: skip
+            H,
+            S,
+            subset_by_index=[window.start, window.stop - 1],
+            driver="evr" if S is None else "gvx",
+            check_finite=False,
+            overwrite_a=True,
+            overwrite_b=True,
+        )
         return found
 
     def gap_slope(self, geometry: FrameGeometry, levels: Floats, states: Floats) -> Floats:

@@ -35,9 +35,7 @@ class _Part:
     close: NDArray[np.bool_]
 
 
-def forecast_bands(
-    bands: FittedBands, trajectory: Trajectory, *, workers: int | None = None
-) -> HamiltonianForecast:
+def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int | None = None) -> HamiltonianForecast:
     """Return the Hamiltonian of a window of bands along a trajectory.
 
     Parameters
@@ -64,9 +62,7 @@ def forecast_bands(
     if trajectory.n_frames < 2:
         raise InputError("A forecast of couplings needs at least two frames, but the trajectory has one.")
     lowest = bands.lowest_of(trajectory.numbers)
-    n_orbitals = sum(
-        bands.model.basis.n_orbitals(int(k)) for k in bands.model.basis.species_of(trajectory.numbers)
-    )
+    n_orbitals = sum(bands.model.basis.n_orbitals(int(k)) for k in bands.model.basis.species_of(trajectory.numbers))
     if lowest < 0 or lowest + bands.n_states > n_orbitals:
         raise InputError(
             f"The window of {bands.n_states} bands ({bands.n_occupied} occupied) must fit into the cell's {n_orbitals} bands "
@@ -77,9 +73,7 @@ def forecast_bands(
         return _forecast_chunk(bands, trajectory, chunk, lowest)
 
     with single_threaded_blas():
-        parts = list(
-            stream_chunks(work, chunk_slices(trajectory.n_frames, CHUNK), workers=workers, portable=True)
-        )
+        parts = list(stream_chunks(work, chunk_slices(trajectory.n_frames, CHUNK), workers=workers, portable=True))
     variance = np.concatenate([part.variance for part in parts])
     close = np.concatenate([part.close for part in parts])
     n_steps, n_states = trajectory.n_frames - 1, bands.n_states
@@ -150,9 +144,7 @@ def has_close_atoms(bands: FittedBands, geometry: FrameGeometry) -> bool:
     return bool(np.any(geometry.distance < np.where(np.isfinite(limit), limit, 0.0)))
 
 
-def iterate_states(
-    bands: FittedBands, trajectory: Trajectory
-) -> Iterator[tuple[FrameGeometry, Floats, Floats]]:
+def iterate_states(bands: FittedBands, trajectory: Trajectory) -> Iterator[tuple[FrameGeometry, Floats, Floats]]:
     """Yield the geometry, all levels (eV, with the offset) and all states of each frame."""
     for frame in itertools.count():
         if frame >= trajectory.n_frames:

@@ -147,13 +147,15 @@ def build_model(
                 f"Argument `{name}` must lie well beyond the shortest distance of the training frames ({nearest:.2f} Å), "
                 f"but is {getattr(form, name):g} Å."
             )
-    bonds = np.array(
-        [bond_length(one, other) + BOND_MARGIN for one in basis.elements for other in basis.elements]
-    )
+    bonds = np.array([bond_length(one, other) + BOND_MARGIN for one in basis.elements for other in basis.elements])
     around = Surroundings(
-        tabulate(form.priors, bonds, 0.8 * nearest), form.density, form.r_field, form.density_size, 1.15 * nearest,
+        tabulate(form.priors, bonds, 0.8 * nearest),
+        form.density,
+        form.r_field,
+        form.density_size,
+        1.15 * nearest,
         potential=form.potential,
-    )  # fmt: skip
+    )
     terms = standard_terms(basis, potential=bool(form.potential), keep=keep)
     hoppings = tuple(term for term in terms if isinstance(term, Hopping))
     metric = BandModel(basis, hoppings, around, modulated=False) if form.size_overlap and hoppings else None

@@ -97,9 +97,7 @@ class Problem:
         return float(np.sum(self.weights * (theta - self.centre) ** 2))
 
 
-def minimise(
-    problem: Problem, theta: Floats, *, most_steps: int = MOST_STEPS, small: float = SMALL_STEP
-) -> Optimum:  # fmt: skip
+def minimise(problem: Problem, theta: Floats, *, most_steps: int = MOST_STEPS, small: float = SMALL_STEP) -> Optimum:
     """Return the minimum that Gauss-Newton reaches from `theta`.
 
     Each step solves ``(J^T J + W + damping I) step = -gradient``; the damping falls after a step that lowers the cost and grows until

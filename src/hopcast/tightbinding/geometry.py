@@ -52,9 +52,7 @@ class FrameGeometry(NamedTuple):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def half_pairs(
-    centre: Any, neighbour: Any, near: Any, species: Any, wanted: Any
-) -> Any:  # pragma: no cover - compiled
+def half_pairs(centre: Any, neighbour: Any, near: Any, species: Any, wanted: Any) -> Any:  # pragma: no cover - compiled
     """Return which directed pairs to keep, so that each remains once: the lower element, atom or translation first.
 
     `wanted` [n_species, n_species] says which pairs of elements have a term at all.
@@ -81,9 +79,19 @@ def half_pairs(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_pairs(
-    keep: Any, centre: Any, neighbour: Any, near: Any, species: Any, n_species: int,
-    first: Any, second: Any, kind: Any, distance: Any, rotation: Any, shift: Any,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    keep: Any,
+    centre: Any,
+    neighbour: Any,
+    near: Any,
+    species: Any,
+    n_species: int,
+    first: Any,
+    second: Any,
+    kind: Any,
+    distance: Any,
+    rotation: Any,
+    shift: Any,
+) -> None:  # pragma: no cover - compiled
     """Write indices, kinds, distances, bond frames and translations of the kept pairs."""
     for row in range(keep.shape[0]):
         k = keep[row]

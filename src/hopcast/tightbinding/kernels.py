@@ -111,9 +111,7 @@ def _functions(geometry: Any, table: Any, c: int, low: int, high: int) -> Any:  
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def blocks(
-    theta: Any, geometry: Any, table: Any, on_site: Any, hops: Any
-) -> None:  # pragma: no cover - compiled
+def blocks(theta: Any, geometry: Any, table: Any, on_site: Any, hops: Any) -> None:  # pragma: no cover - compiled
     """Add the on-site blocks [n_atoms, n, n] and the hopping blocks [n_pairs, n, n] (n: most orbitals of an atom)."""
     for atom in range(geometry.species.shape[0]):
         species = geometry.species[atom]
@@ -133,9 +131,7 @@ def blocks(
             functions = _functions(geometry, table, c, low, high)
             parameters = np.empty((functions.shape[1], end - c))
             for k in range(c, end):
-                parameters[:, k - c] = (
-                    table.sign[k] * theta[table.theta[k] : table.theta[k] + functions.shape[1]]
-                )
+                parameters[:, k - c] = table.sign[k] * theta[table.theta[k] : table.theta[k] + functions.shape[1]]
             values = np.dot(functions, parameters)
             for k in range(c, end):
                 _scatter(values[:, k - c].copy(), geometry, table, k, low, on_site, hops)
@@ -148,9 +144,7 @@ def _scatter(
     values: Any, geometry: Any, table: Any, c: int, low: int, on_site: Any, hops: Any
 ) -> None:  # pragma: no cover - compiled
     """Add a channel's values to the blocks of its pairs or of their atoms."""
-    l_row, l_column, row, column, m = (
-        table.l_row[c], table.l_column[c], table.row[c], table.column[c], table.m[c],
-    )  # fmt: skip
+    l_row, l_column, row, column, m = (table.l_row[c], table.l_column[c], table.row[c], table.column[c], table.m[c])
     start, stop = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
     place, rotation = table.place[c], geometry.rotation
     atoms = geometry.first if place == ON_FIRST else geometry.second

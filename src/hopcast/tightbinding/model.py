@@ -17,15 +17,7 @@ from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.elements import LETTERS
 from hopcast.tightbinding.environment import densities, ion_potentials
 from hopcast.tightbinding.geometry import FrameGeometry, fill_pairs, half_pairs
-from hopcast.tightbinding.kernels import (
-    HOP,
-    ON_FIRST,
-    ON_SECOND,
-    ChannelTable,
-    assemble,
-    blocks,
-    element_sums,
-)
+from hopcast.tightbinding.kernels import HOP, ON_FIRST, ON_SECOND, ChannelTable, assemble, blocks, element_sums
 from hopcast.tightbinding.radial import RadialTable, evaluate
 from hopcast.tightbinding.slater_koster import N_ROTATION, N_ROTATION_P
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term
@@ -131,8 +123,7 @@ class BandModel:
         """The columns of each term."""
         ends = np.cumsum([self.n_columns_of(term) for term in self.terms])
         return tuple(
-            slice(int(end) - self.n_columns_of(term), int(end))
-            for term, end in zip(self.terms, ends, strict=True)
+            slice(int(end) - self.n_columns_of(term), int(end)) for term, end in zip(self.terms, ends, strict=True)
         )
 
     @cached_property
@@ -211,7 +202,7 @@ class BandModel:
         rotation = np.empty((n, N_ROTATION if self.most_momentum == 2 else N_ROTATION_P))
         fill_pairs(
             keep, centre, neighbour, near, species, self.n_species, first, second, kind, distance, rotation, shift
-        )  # fmt: skip
+        )
         radial = around.radial
         features = np.empty((n, radial.coefficients.shape[2]))
         evaluate(distance, kind, radial.start, radial.step, radial.coefficients, features)
@@ -224,9 +215,14 @@ class BandModel:
         sites = np.zeros((len(places), 0))
         if around.potential:
             sites = ion_potentials(
-                places, whole[0], periodic, species, self.n_species,
-                eta=around.eta, long_range=around.potential == "ewald",
-            )  # fmt: skip
+                places,
+                whole[0],
+                periodic,
+                species,
+                self.n_species,
+                eta=around.eta,
+                long_range=around.potential == "ewald",
+            )
             if around.potential_mean.size:
                 sites -= around.potential_mean[species]
         return FrameGeometry(first, second, kind, distance, rotation, features, shift, species, change, sites)
@@ -289,9 +285,7 @@ class BandModel:
             levels, states = eigh(H, S, driver="gvd", check_finite=False, overwrite_a=True, overwrite_b=True)
         return levels, states
 
-    def element_sums(
-        self, C: Floats, D: Floats, geometry: FrameGeometry, levels: Floats | None = None
-    ) -> Floats:
+    def element_sums(self, C: Floats, D: Floats, geometry: FrameGeometry, levels: Floats | None = None) -> Floats:
         """Return <c_k|B_q - E_k S_q|d_k> for the columns of C and D [n_orbitals, n_vectors]: [n_parameters, n_vectors].
 
         Parameters
@@ -329,14 +323,33 @@ def _compile(model: BandModel) -> ChannelTable:
     channels: dict[int, list[tuple[int, ...]]] = {kind: [] for kind in range(n * n)}
     sites: list[list[tuple[int, ...]]] = [[] for _ in range(n)]
 
-    def add(kind: int, place: int, one: tuple[int, str], two: tuple[int, str], term: Hopping | CrystalField, sign: int, at: slice, own: int) -> None:  # fmt: skip
+    def add(
+        kind: int,
+        place: int,
+        one: tuple[int, str],
+        two: tuple[int, str],
+        term: Hopping | CrystalField,
+        sign: int,
+        at: slice,
+        own: int,
+    ) -> None:
         functions = model.functions_of(term)
         channels[kind].append(
             (
-                place, LETTERS.index(one[1]), LETTERS.index(two[1]), starts[one], starts[two], term.m, sign,
-                at.start, functions.start, functions.stop, model.n_densities, own,
+                place,
+                LETTERS.index(one[1]),
+                LETTERS.index(two[1]),
+                starts[one],
+                starts[two],
+                term.m,
+                sign,
+                at.start,
+                functions.start,
+                functions.stop,
+                model.n_densities,
+                own,
             )
-        )  # fmt: skip
+        )
 
     for term, at in zip(model.terms, model.columns, strict=True):
         a = index[term.element]
@@ -361,11 +374,7 @@ def _compile(model: BandModel) -> ChannelTable:
             if a >= b:
                 add(b * n + a, ON_SECOND, one, two, term, parity, at, 1)
     # those that act at one place and see the same functions side by side: kernels multiply them together
-    flat = [
-        channel
-        for kind in range(n * n)
-        for channel in sorted(channels[kind], key=lambda one: (one[0], one[-1]))
-    ]
+    flat = [channel for kind in range(n * n) for channel in sorted(channels[kind], key=lambda one: (one[0], one[-1]))]
     fields = np.array(flat, dtype=np.int64).reshape(-1, 12).T.copy()
     site_fields = np.array([site for part in sites for site in part], dtype=np.int64).reshape(-1, 4).T.copy()
     first_channels = _starts([len(channels[kind]) for kind in range(n * n)])

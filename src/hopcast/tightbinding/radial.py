@@ -130,9 +130,12 @@ def tabulate(priors: tuple[RadialPrior, ...], bonds: Floats, nearest: float) -> 
     functions = np.concatenate(sets, axis=2)
     pieces = CubicSpline(knots, functions, axis=1).c
     return RadialTable(
-        nearest, float(knots[1] - knots[0]), cutoff, np.ascontiguousarray(np.moveaxis(pieces, (2, 1, 3, 0), (0, 1, 2, 3))),
+        nearest,
+        float(knots[1] - knots[0]),
+        cutoff,
+        np.ascontiguousarray(np.moveaxis(pieces, (2, 1, 3, 0), (0, 1, 2, 3))),
         tuple(part.shape[2] for part in sets),
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -106,9 +106,15 @@ def sample_residuals(
 
 
 def _couplings(
-    model: BandModel, theta: Floats, geometries: Geometries, levels: Floats, states: Floats, target: Target, loss: Loss,
+    model: BandModel,
+    theta: Floats,
+    geometries: Geometries,
+    levels: Floats,
+    states: Floats,
+    target: Target,
+    loss: Loss,
     derivatives: bool,
-) -> tuple[Floats, Floats]:  # fmt: skip
+) -> tuple[Floats, Floats]:
     factor = HBAR / loss.timestep
     before, after = (model.hamiltonian(theta, geometry) for geometry in geometries[:2])
     change = (after - before) * factor
@@ -134,17 +140,18 @@ def _couplings(
     if not derivatives:
         return error, np.zeros((0, 0))
     slopes = factor * (
-        model.element_sums(one, two, geometries[1], between)
-        - model.element_sums(one, two, geometries[0], between)
+        model.element_sums(one, two, geometries[1], between) - model.element_sums(one, two, geometries[0], between)
     )
     responses = [
         states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
         states @ (_inverse_gaps(levels, j) * (states.T @ moved_back)),
     ]
     mixed = model.element_sums(
-        np.concatenate([one, two], axis=1), np.concatenate(responses, axis=1), geometries[2],
+        np.concatenate([one, two], axis=1),
+        np.concatenate(responses, axis=1),
+        geometries[2],
         np.concatenate([levels[i], levels[j]]),
-    )  # fmt: skip
+    )
     slopes += mixed[:, : len(i)] + mixed[:, len(i) :]
     if model.overlap is not None:
         both = np.concatenate([one, two], axis=1)

@@ -76,9 +76,13 @@ class Samples:
 
 
 def collect_samples(
-    trajectory: Trajectory, hamiltonian: VibronicHamiltonian, *, most: int = MOST, n_occupied: int | None = None,
+    trajectory: Trajectory,
+    hamiltonian: VibronicHamiltonian,
+    *,
+    most: int = MOST,
+    n_occupied: int | None = None,
     steps: NDArray[np.intp] | None = None,
-) -> Samples:  # fmt: skip
+) -> Samples:
     """Return the known steps of a Hamiltonian, evenly thinned out to `most`.
 
     Parameters
@@ -142,7 +146,7 @@ def collect_samples(
     couplings[~hamiltonian.nac_known[steps]] = np.nan
     return Samples(
         steps, np.stack([energies[steps], energies[steps + 1]], axis=1), couplings, occupied, hamiltonian.timestep
-    )  # fmt: skip
+    )
 
 
 def mixing(samples: Samples) -> Floats:
@@ -184,7 +188,7 @@ def lowest_band(basis: OrbitalBasis, numbers: Integers, n_states: int, n_occupie
             f"The basis must hold the window's {n_occupied} occupied and {n_states - n_occupied} empty bands, but has {filled} and "
             f"{max(empty, 0)} ({n_orbitals} orbitals; {shells}). Add shells with `basis`, correct `valence` or the number of occupied states, "
             "or select fewer bands."
-        )  # fmt: skip
+        )
     return filled - n_occupied
 
 
@@ -231,9 +235,7 @@ def sample_geometries(
         for step in steps[chunk]:
             middle = model.geometry_of(*midpoint_positions(trajectory, int(step)), trajectory.pbc, species)
             assert isinstance(middle, FrameGeometry)
-            found.append(
-                (model.geometry(trajectory, int(step)), model.geometry(trajectory, int(step) + 1), middle)
-            )
+            found.append((model.geometry(trajectory, int(step)), model.geometry(trajectory, int(step) + 1), middle))
         return found
 
     chunks = map_chunks(part, chunk_slices(len(steps), 8), workers=workers)

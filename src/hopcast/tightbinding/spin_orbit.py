@@ -43,8 +43,11 @@ def angular_momentum(l: int) -> Complex:  # noqa: E741
 
 
 def spinor_matrix(
-    model: BandModel, H: NDArray[np.complexfloating] | Floats, geometry: FrameGeometry, strengths: Mapping[str, Mapping[str, float]],
-) -> Complex:  # fmt: skip
+    model: BandModel,
+    H: NDArray[np.complexfloating] | Floats,
+    geometry: FrameGeometry,
+    strengths: Mapping[str, Mapping[str, float]],
+) -> Complex:
     """Return H with spin and spin-orbit coupling [2 n_orbitals, 2 n_orbitals], eV.
 
     Parameters

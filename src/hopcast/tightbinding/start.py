@@ -20,10 +20,17 @@ HBAR2_OVER_MASS = 7.6199682
 """hbar^2 / m_e, eV Å^2."""
 
 UNIVERSAL = {
-    ("s", "s", 0): -1.40, ("s", "p", 0): 1.84, ("p", "p", 0): 3.24, ("p", "p", 1): -0.81,
-    ("s", "d", 0): -3.16, ("p", "d", 0): -2.95, ("p", "d", 1): 1.36,
-    ("d", "d", 0): -16.2, ("d", "d", 1): 8.75, ("d", "d", 2): 0.0,
-}  # fmt: skip
+    ("s", "s", 0): -1.40,
+    ("s", "p", 0): 1.84,
+    ("p", "p", 0): 3.24,
+    ("p", "p", 1): -0.81,
+    ("s", "d", 0): -3.16,
+    ("p", "d", 0): -2.95,
+    ("p", "d", 1): 1.36,
+    ("d", "d", 0): -16.2,
+    ("d", "d", 1): 8.75,
+    ("d", "d", 2): 0.0,
+}
 """Harrison's coefficients; the first shell is at the origin of the vector that points to the second."""
 
 HOPPING_OVER_OVERLAP = -15.0
@@ -47,9 +54,7 @@ def starting_values(model: BandModel, *, shift: float = 0.0, scale: float = 1.0)
         Factor on the hoppings.
     """
     theta = np.zeros(model.n_own)
-    frontier = {
-        k: model.basis.level(k, letters[-1]) for k, letters in enumerate(model.basis.shells) if letters
-    }
+    frontier = {k: model.basis.level(k, letters[-1]) for k, letters in enumerate(model.basis.shells) if letters}
     anion = min(frontier, key=lambda k: frontier[k])
     index = {element: k for k, element in enumerate(model.basis.elements)}
     for term, at in zip(model.terms, model.columns, strict=True):

@@ -21,12 +21,25 @@ DEFINITION: Final = 1
 
 KINDS: Final = {kind.__name__: kind for kind in (Level, Potential, Hopping, CrystalField)}
 ARRAYS: Final = {
-    "theta": ("1", ("parameter",)), "factor": ("1", ("parameter", "parameter")), "shortest": ("Å", ("element", "element")),
-    "cell": ("Å", ("vector", "xyz")), "numbers": ("1", ("atom",)),
-}  # fmt: skip
+    "theta": ("1", ("parameter",)),
+    "factor": ("1", ("parameter", "parameter")),
+    "shortest": ("Å", ("element", "element")),
+    "cell": ("Å", ("vector", "xyz")),
+    "numbers": ("1", ("atom",)),
+}
 NUMBERS: Final = (
-    "n_states", "n_occupied", "timestep", "offset", "scale", "floor", "coupling_floor", "gap_std", "limit", "n_samples", "converged",
-)  # fmt: skip
+    "n_states",
+    "n_occupied",
+    "timestep",
+    "offset",
+    "scale",
+    "floor",
+    "coupling_floor",
+    "gap_std",
+    "limit",
+    "n_samples",
+    "converged",
+)
 
 
 def put_bands(group: Any, bands: FittedBands) -> None:
@@ -35,27 +48,38 @@ def put_bands(group: Any, bands: FittedBands) -> None:
     hdf5.put_attributes(
         group,
         {
-            "definition": DEFINITION, "form": json.dumps(dataclasses.asdict(bands.form)),
-            "scores": json.dumps(dataclasses.asdict(bands.scores)), "state_labels": list(bands.state_labels),
+            "definition": DEFINITION,
+            "form": json.dumps(dataclasses.asdict(bands.form)),
+            "scores": json.dumps(dataclasses.asdict(bands.scores)),
+            "state_labels": list(bands.state_labels),
             "basis": json.dumps(dataclasses.asdict(basis)),
             "terms": json.dumps([[type(term).__name__, *dataclasses.astuple(term)] for term in bands.model.terms]),
             **{name: getattr(bands, name) for name in NUMBERS},
         },
-    )  # fmt: skip
+    )
     for name, (unit, axes) in ARRAYS.items():
         hdf5.put_array(group, name, getattr(bands, name), unit=unit, axes=axes)
     part = group.create_group("surroundings")
     hdf5.put_attributes(
         part,
         {
-            **{name: getattr(around, name) for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")},
-            "start": around.radial.start, "step": around.radial.step, "cutoff": around.radial.cutoff,
+            **{
+                name: getattr(around, name)
+                for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")
+            },
+            "start": around.radial.start,
+            "step": around.radial.step,
+            "cutoff": around.radial.cutoff,
             "counts": json.dumps(around.radial.counts),
         },
-    )  # fmt: skip
+    )
     hdf5.put_array(
-        part, "coefficients", around.radial.coefficients, unit="eV/Å^k", axes=("pair of elements", "knot", "function", "power")
-    )  # fmt: skip
+        part,
+        "coefficients",
+        around.radial.coefficients,
+        unit="eV/Å^k",
+        axes=("pair of elements", "knot", "function", "power"),
+    )
     hdf5.put_array(part, "density_mean", around.density_mean, unit="1", axes=("element", "density"))
     hdf5.put_array(part, "potential_mean", around.potential_mean, unit="eV", axes=("element", "element"))
     hdf5.put_attributes(group.create_group("provenance"), bands.provenance)
@@ -112,17 +136,24 @@ def get_bands(group: Any) -> FittedBands:
     basis = {name: tuple(value) for name, value in json.loads(group.attrs["basis"]).items()}
     form = Form(**json.loads(group.attrs["form"]))
     radial = RadialTable(
-        float(part.attrs["start"]), float(part.attrs["step"]), float(part.attrs["cutoff"]),
-        hdf5.get_array(part, "coefficients"), tuple(json.loads(part.attrs["counts"])),
-    )  # fmt: skip
-    around = Surroundings(
-        radial, str(part.attrs["density"]), float(part.attrs["density_reach"]), float(part.attrs["density_size"]),
-        float(part.attrs["bond"]), hdf5.get_array(part, "density_mean"), str(part.attrs["potential"]),
-        float(part.attrs["eta"]), hdf5.get_array(part, "potential_mean"),
-    )  # fmt: skip
-    terms: tuple[Term, ...] = tuple(
-        KINDS[kind](*values) for kind, *values in json.loads(group.attrs["terms"])
+        float(part.attrs["start"]),
+        float(part.attrs["step"]),
+        float(part.attrs["cutoff"]),
+        hdf5.get_array(part, "coefficients"),
+        tuple(json.loads(part.attrs["counts"])),
     )
+    around = Surroundings(
+        radial,
+        str(part.attrs["density"]),
+        float(part.attrs["density_reach"]),
+        float(part.attrs["density_size"]),
+        float(part.attrs["bond"]),
+        hdf5.get_array(part, "density_mean"),
+        str(part.attrs["potential"]),
+        float(part.attrs["eta"]),
+        hdf5.get_array(part, "potential_mean"),
+    )
+    terms: tuple[Term, ...] = tuple(KINDS[kind](*values) for kind, *values in json.loads(group.attrs["terms"]))
     metric = None
     if form.size_overlap:
         hoppings = tuple(term for term in terms if isinstance(term, Hopping))
@@ -131,8 +162,10 @@ def get_bands(group: Any) -> FittedBands:
     arrays: dict[str, Any] = {name: hdf5.get_array(group, name) for name in ARRAYS}
     return FittedBands(
         model=BandModel(OrbitalBasis(**basis), terms, around, overlap=metric),
-        form=form, scores=HeldOutScores(**json.loads(group.attrs["scores"])),
+        form=form,
+        scores=HeldOutScores(**json.loads(group.attrs["scores"])),
         state_labels=tuple(str(one) for one in group.attrs["state_labels"]),
         provenance={key: str(value) for key, value in group["provenance"].attrs.items()},
-        **arrays, **numbers,
-    )  # fmt: skip
+        **arrays,
+        **numbers,
+    )

@@ -93,9 +93,7 @@ Term = Level | Potential | Hopping | CrystalField
 Keep = Callable[[Term], bool]
 
 
-def standard_terms(
-    basis: OrbitalBasis, *, potential: bool = False, keep: Keep | None = None
-) -> tuple[Term, ...]:
+def standard_terms(basis: OrbitalBasis, *, potential: bool = False, keep: Keep | None = None) -> tuple[Term, ...]:
     """Return all terms that symmetry allows between atoms two at a time.
 
     Parameters

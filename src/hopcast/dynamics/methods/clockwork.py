@@ -76,8 +76,11 @@ class Clockwork:
         turn[:-1] *= phases[1:]
         rotation = rotations.reshape(-1, k, k)
         return Ticks(
-            phases[0].copy(), turn, stacked(rotation) if np.iscomplexobj(rotation) else rotation, energies.reshape(-1, k)
-        )  # fmt: skip
+            phases[0].copy(),
+            turn,
+            stacked(rotation) if np.iscomplexobj(rotation) else rotation,
+            energies.reshape(-1, k),
+        )
 
 
 def stacked(matrices: NDArray[np.complex128]) -> NDArray[np.float64]:
@@ -87,9 +90,7 @@ def stacked(matrices: NDArray[np.complex128]) -> NDArray[np.float64]:
     return np.ascontiguousarray(np.concatenate([upper, lower], axis=1))
 
 
-def _step_propagators(
-    phases: NDArray[np.complex128], rotations: NDArray[np.complex128]
-) -> NDArray[np.complex128]:
+def _step_propagators(phases: NDArray[np.complex128], rotations: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Return the product of the sub-steps of each step [n_steps, n_states, n_states]."""
     moves = phases[..., :, None] * rotations * phases[..., None, :]
     whole: NDArray[np.complex128] = moves[:, 0]
@@ -139,25 +140,20 @@ def close_ranks(lanes: Lanes) -> Lanes:
     keep = np.concatenate([alive, ended])
     return Lanes(
         lanes.x[:, keep], lanes.clocks[:, keep], lanes.active[keep], lanes.number[keep], lanes.streams[:, keep]
-    )  # fmt: skip
+    )
 
 
 @njit(cache=True, nogil=True)
 def advance(
     ticks: Ticks, first: int, last: int, at: int, start: int, lanes: Lanes, rates: Floats, law: Law, tally: Tally
-) -> None:  # fmt: skip
+) -> None:
     """Take all lanes through decisions `first` to `last` of a block; the first of them is number `at` of the run.
 
     `rates` is the decoherence of pairs from one decision to the next, with a row of ones below [n_states + 1, n_states].
     """
     k = lanes.clocks.shape[0]
     x, moved, clocks = np.empty((2 * k, GROUP)), np.empty((2 * k, GROUP)), np.empty((k, GROUP))
-    p, ends, most, due = (
-        np.empty((k, GROUP)),
-        np.empty((k + 1, GROUP)),
-        np.empty(GROUP),
-        np.empty(GROUP, np.int64),
-    )
+    p, ends, most, due = (np.empty((k, GROUP)), np.empty((k + 1, GROUP)), np.empty(GROUP), np.empty(GROUP, np.int64))
     marks, alone = np.zeros((4, k), np.bool_), np.empty(k)
     active, number, streams = lanes.active, lanes.number, lanes.streams
     for left in range(0, number.size, GROUP):

@@ -80,9 +80,25 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
                 *pack(halves.of(begin, stop), width),
                 problem.state_energies(energies.reshape(n, n_partners)),
                 *pack(nac.reshape(n, n_partners, n_partners).astype(np.complex128), width),
-                edges, grid.substep / HBAR, beta, collapse, elapsed * grid.n_substeps, outputs, first, cr, ci, active,
-                state, increment, left, problem.absorbing, steps, flows, *scratch, fades,
-            )  # fmt: skip
+                edges,
+                grid.substep / HBAR,
+                beta,
+                collapse,
+                elapsed * grid.n_substeps,
+                outputs,
+                first,
+                cr,
+                ci,
+                active,
+                state,
+                increment,
+                left,
+                problem.absorbing,
+                steps,
+                flows,
+                *scratch,
+                fades,
+            )
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
@@ -101,9 +117,7 @@ def _open(
 
 
 @leaf
-def _flow(
-    real: Floats, imag: Floats, first: int, end: int, dr: Floats, di: Floats, share: float, flow: Floats
-) -> None:
+def _flow(real: Floats, imag: Floats, first: int, end: int, dr: Floats, di: Floats, share: float, flow: Floats) -> None:
     """Add `share` times the flow from the states `first` to `end`, Re(c_me* c_j d_mej) of each, to `flow`; `d` transposed."""
     for r in range(real.shape[0]):
         x, y = real[r], imag[r]

@@ -33,7 +33,12 @@ def check(rule: str, waiting: str, decisions: str) -> None:
 
 METHODS = (
     Method(
-        "exact", "the ensemble of DISH for two states, without sampling", exact.solve, only_two_states=True, has_rule=True,
-        all_starts=True, check=check,
+        "exact",
+        "the ensemble of DISH for two states, without sampling",
+        exact.solve,
+        only_two_states=True,
+        has_rule=True,
+        all_starts=True,
+        check=check,
     ),
-)  # fmt: skip
+)

@@ -52,9 +52,7 @@ class Tally(NamedTuple):
 def open_tally(problem: Problem, outputs: NDArray[np.int64], n_groups: int) -> Tally:
     """Return an empty tally."""
     k = problem.n_states
-    return Tally(
-        np.zeros((n_groups, outputs.size + 1, k), dtype=np.int64), np.zeros((k, k), dtype=np.int64), outputs
-    )
+    return Tally(np.zeros((n_groups, outputs.size + 1, k), dtype=np.int64), np.zeros((k, k), dtype=np.int64), outputs)
 
 
 @leaf

@@ -14,18 +14,7 @@ from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Blocks
 from hopcast.dynamics.methods import clockwork
-from hopcast.dynamics.methods.events import (
-    DUE,
-    REMOVED,
-    Law,
-    Marks,
-    Streams,
-    Tally,
-    act,
-    count_hop,
-    draw,
-    open_tally,
-)
+from hopcast.dynamics.methods.events import DUE, REMOVED, Law, Marks, Streams, Tally, act, count_hop, draw, open_tally
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream
 from hopcast.dynamics.tiles import multiply
@@ -132,23 +121,35 @@ def _jumping(problem: Problem, rates: NDArray[np.float64], law: Law) -> Run:
         start = now = frame * per_step
         end = start + int(tally.outputs[-1])
         walkers = Walkers(
-            np.zeros((m, 2, 2 * k)), np.full(m, initial, dtype=np.int64), np.empty(m, np.int64),
-            np.arange(unit[1], unit[2]) % N_GROUPS, np.empty((2, m), dtype=np.uint64),
-        )  # fmt: skip
+            np.zeros((m, 2, 2 * k)),
+            np.full(m, initial, dtype=np.int64),
+            np.empty(m, np.int64),
+            np.arange(unit[1], unit[2]) % N_GROUPS,
+            np.empty((2, m), dtype=np.uint64),
+        )
         block = blocks.at(start)
         inside = start - block.first
-        _open(
-            block.products[inside], problem.random_state, key, unit[1], start, end,
-            hazards.bound, walkers,
-        )  # fmt: skip
+        _open(block.products[inside], problem.random_state, key, unit[1], start, end, hazards.bound, walkers)
         alive, n_alive = np.arange(m), m
         while now < end and n_alive > 0:
             block = blocks.at(now % n)
             base = now - now % n + block.first
             stop = min(base + len(block.energies), end)
             n_alive = _jump(
-                block.products, block.energies, base, now, stop, start, end, hazards, law, walkers, alive, n_alive, tally,
-            )  # fmt: skip
+                block.products,
+                block.energies,
+                base,
+                now,
+                stop,
+                start,
+                end,
+                hazards,
+                law,
+                walkers,
+                alive,
+                n_alive,
+                tally,
+            )
             now = stop
 
     return run
@@ -174,9 +175,20 @@ def _open(
 
 @njit(cache=True, nogil=True)
 def _jump(
-    products: Floats, energies: Floats, base: int, now: int, last: int, start: int, end: int, hazards: Hazards, law: Law,
-    walkers: Walkers, alive: Ints, n_alive: int, tally: Tally,
-) -> int:  # fmt: skip
+    products: Floats,
+    energies: Floats,
+    base: int,
+    now: int,
+    last: int,
+    start: int,
+    end: int,
+    hazards: Hazards,
+    law: Law,
+    walkers: Walkers,
+    alive: Ints,
+    n_alive: int,
+    tally: Tally,
+) -> int:
     """Advance all trajectories from decision `now` to `last`, within the block that begins at `base`; return how many live on."""
     k, width = energies.shape[1], products.shape[2]
     window = max(8, _WINDOW_BYTES // (16 * k * width))
@@ -190,9 +202,7 @@ def _jump(
             gone = False
             while following[q] <= now and not gone:
                 at = following[q]
-                gone = _visit(
-                    products, energies, at - base, at - start, hazards, law, walkers, q, c, p, marks, tally
-                )
+                gone = _visit(products, energies, at - base, at - start, hazards, law, walkers, q, c, p, marks, tally)
                 following[q] = next_possible(at, end, hazards.bound, walkers.streams, q)
             if gone:
                 n_alive -= 1
@@ -217,9 +227,19 @@ def _close(product: Floats, x: Floats, alive: Ints, n_alive: int, c: Floats) -> 
 
 @leaf
 def _visit(
-    products: Floats, energies: Floats, s: int, elapsed: int, hazards: Hazards, law: Law, walkers: Walkers, q: int,
-    c: Floats, p: Floats, marks: Marks, tally: Tally,
-) -> bool:  # fmt: skip
+    products: Floats,
+    energies: Floats,
+    s: int,
+    elapsed: int,
+    hazards: Hazards,
+    law: Law,
+    walkers: Walkers,
+    q: int,
+    c: Floats,
+    p: Floats,
+    marks: Marks,
+    tally: Tally,
+) -> bool:
     """Let a possible event of trajectory `q` happen or not, `s` decisions into a block; return whether it was absorbed."""
     streams, x = walkers.streams, walkers.x[q]
     multiply(x, products[s], c)

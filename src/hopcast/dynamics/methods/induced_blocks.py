@@ -80,33 +80,25 @@ def solve(problem: Problem) -> Populations:
         end = start + int(tally.outputs[-1])
         x = np.zeros((2, m, problem.n_copies, int(edges[-1])))
         walkers = Spinors(
-            x[0], x[1], np.full(m, initial, dtype=np.int64), np.empty(m, np.int64),
-            np.full((m, n_states), start, dtype=np.int64), groups, np.empty((2, m), dtype=np.uint64),
-        )  # fmt: skip
+            x[0],
+            x[1],
+            np.full(m, initial, dtype=np.int64),
+            np.empty(m, np.int64),
+            np.full((m, n_states), start, dtype=np.int64),
+            groups,
+            np.empty((2, m), dtype=np.uint64),
+        )
         block = blocks.at(start)
         inside = start - block.first
         _open(
             block.products[inside], problem.random_state, key, unit[1], start, end, edges, hazards, exponential, walkers
-        )  # fmt: skip
+        )
         while now < end:
             block = blocks.at(now % n)
             base = now - now % n + block.first
             stop = min(base + len(block.energies), end)
             energies = problem.state_energies(block.energies)
-            _walk(
-                block.products,
-                energies,
-                base,
-                stop,
-                start,
-                end,
-                edges,
-                hazards,
-                exponential,
-                law,
-                walkers,
-                tally,
-            )
+            _walk(block.products, energies, base, stop, start, end, edges, hazards, exponential, law, walkers, tally)
             now = stop
         report()
         return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
@@ -116,9 +108,17 @@ def solve(problem: Problem) -> Populations:
 
 @njit(cache=True, nogil=True)
 def _open(
-    product: Floats, seed: int, key: int, first: int, start: int, end: int, edges: Ints, hazards: Hazards,
-    exponential: bool, walkers: Spinors,
-) -> None:  # fmt: skip
+    product: Floats,
+    seed: int,
+    key: int,
+    first: int,
+    start: int,
+    end: int,
+    edges: Ints,
+    hazards: Hazards,
+    exponential: bool,
+    walkers: Spinors,
+) -> None:
     """Put all trajectories into their first block, all partners alike, and draw their first possible events."""
     width = product.shape[1]
     cr, ci = np.zeros((walkers.xr.shape[1], width)), np.zeros((walkers.xr.shape[1], width))
@@ -146,9 +146,19 @@ def _next(now: int, end: int, hazards: Hazards, exponential: bool, walkers: Spin
 
 @njit(cache=True, nogil=True)
 def _walk(
-    products: Floats, energies: Floats, base: int, stop: int, start: int, end: int, edges: Ints, hazards: Hazards,
-    exponential: bool, law: Law, walkers: Spinors, tally: Tally,
-) -> None:  # fmt: skip
+    products: Floats,
+    energies: Floats,
+    base: int,
+    stop: int,
+    start: int,
+    end: int,
+    edges: Ints,
+    hazards: Hazards,
+    exponential: bool,
+    law: Law,
+    walkers: Spinors,
+    tally: Tally,
+) -> None:
     """Take all trajectories to decision `stop`, within the block of the loop that begins at `base`."""
     k, copies, width = edges.size - 1, walkers.xr.shape[1], products.shape[2]
     cr, ci, p = np.zeros((copies, width)), np.zeros((copies, width)), np.zeros(k)

@@ -12,9 +12,7 @@ from hopcast.dynamics.methods.shared import run_shared
 from hopcast.dynamics.problem import Populations, Problem
 
 
-def crossing_probabilities(
-    energies: NDArray[np.float64], timestep: float, closed: bool
-) -> NDArray[np.float64]:
+def crossing_probabilities(energies: NDArray[np.float64], timestep: float, closed: bool) -> NDArray[np.float64]:
     r"""Return hop probabilities at frames where the gap of neighbouring states has a minimum.
 
     .. math:: p = \exp\Bigl(-\frac{\pi}{2\hbar}\sqrt{Z^3/\ddot Z}\Bigr)

@@ -113,15 +113,22 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
             path, c = amplitudes(halves.of(first, last), c)
             energies, nac = grid.interpolate(first, last)
             window = Window(
-                path, problem.state_energies(energies.reshape(size, -1)), nac.reshape(size, *nac.shape[2:]), grid.substep,
-                first, last, n_sub, edges, copies,
-            )  # fmt: skip
+                path,
+                problem.state_energies(energies.reshape(size, -1)),
+                nac.reshape(size, *nac.shape[2:]),
+                grid.substep,
+                first,
+                last,
+                n_sub,
+                edges,
+                copies,
+            )
             g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))
             _accept(g, window.energies, beta, hazard)
             _sample(
                 g, hazard, elapsed * n_sub, outputs, state, increment, left, active, problem.absorbing, steps, flows
-            )  # fmt: skip
+            )
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
@@ -129,9 +136,7 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
 
 
 @njit(cache=True, nogil=True)
-def _begin(
-    seed: int, unit: int, state: Ints, increment: Ints, left: Floats, active: Ints, steps: Ints
-) -> None:
+def _begin(seed: int, unit: int, state: Ints, increment: Ints, left: Floats, active: Ints, steps: Ints) -> None:
     for i in range(left.size):
         state[i], increment[i] = open_stream(seed, unit, i)
         state[i], u = uniform(state[i], increment[i])

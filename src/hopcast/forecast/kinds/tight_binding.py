@@ -156,10 +156,7 @@ class FittedTightBinding:
             )
 
     def judged(
-        self,
-        distance: NDArray[np.float64],
-        relative_std: NDArray[np.float64] | None,
-        outside: NDArray[np.bool_],
+        self, distance: NDArray[np.float64], relative_std: NDArray[np.float64] | None, outside: NDArray[np.bool_]
     ) -> Extrapolation:
         """Return the judgement of frames: distance 1 is the limit of the training set."""
         limit = None if relative_std is None else np.array([np.inf])
@@ -195,10 +192,12 @@ def put(group: Any, forecaster: FittedTightBinding) -> None:
     hdf5.put_attributes(
         group,
         {
-            "dephasing_time": forecaster.dephasing_time, "dephasing_time_unit": "fs",
-            "dephasing_source": forecaster.dephasing_source, "held_out": forecaster.held_out,
+            "dephasing_time": forecaster.dephasing_time,
+            "dephasing_time_unit": "fs",
+            "dephasing_source": forecaster.dephasing_source,
+            "held_out": forecaster.held_out,
         },
-    )  # fmt: skip
+    )
     put_bands(group.create_group("bands"), forecaster.bands)
 
 
@@ -206,11 +205,13 @@ def get(group: Any) -> FittedTightBinding:
     """Load what `put` stored."""
     held_out = group.attrs.get("held_out")
     return FittedTightBinding(
-        get_bands(group["bands"]), float(group.attrs["dephasing_time"]), str(group.attrs["dephasing_source"]),
+        get_bands(group["bands"]),
+        float(group.attrs["dephasing_time"]),
+        str(group.attrs["dephasing_source"]),
         None if held_out is None else (float(held_out[0]), float(held_out[1])),
-    )  # fmt: skip
+    )
 
 
 KIND = ForecasterKind(
     NAME, "window", lambda workers: TightBindingForecaster(workers=workers), unable, FittedTightBinding, put, get
-)  # fmt: skip
+)

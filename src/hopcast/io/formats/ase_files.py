@@ -167,20 +167,22 @@ def collect(path: Path, images: Iterator[Any], options: ReadOptions) -> Trajecto
             "`format`."
         ) from error
     if numbers is None:
-        raise InputError(
-            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
-        )
+        raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
     if velocities and len(velocities) != len(positions):
         raise InputError(
             f"File `{path}` must have velocities in all of its frames or in none, but has them in {len(velocities)} of {len(positions)}. "
             "Write them in all."
         )
     return from_cartesian(
-        path, np.array(positions, dtype=float), np.array(cells, dtype=float), numbers, timestep=timestep,
-        velocities=np.array(velocities) if velocities and np.any(velocities) else None, periodic=periodic, options=options,
-    )  # fmt: skip
+        path,
+        np.array(positions, dtype=float),
+        np.array(cells, dtype=float),
+        numbers,
+        timestep=timestep,
+        velocities=np.array(velocities) if velocities and np.any(velocities) else None,
+        periodic=periodic,
+        options=options,
+    )
 
 
-FORMAT = Format(
-    "ase", "what ASE reads: .traj, PDB, XSF", "trajectory", "*.traj, *.pdb, *.xsf", sniff, read,
-)  # fmt: skip
+FORMAT = Format("ase", "what ASE reads: .traj, PDB, XSF", "trajectory", "*.traj, *.pdb, *.xsf", sniff, read)

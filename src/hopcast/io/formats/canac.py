@@ -64,11 +64,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     first: int | None
     if texts:
         named = re.fullmatch(r"CAeig_(.*)\.txt|CAnac_(.*)_(?:re|im)\.txt", path.name)
-        wanted = (
-            f"CAeig_{named.group(1) or named.group(2)}"
-            if named and options.prefix is None
-            else options.prefix
-        )
+        wanted = f"CAeig_{named.group(1) or named.group(2)}" if named and options.prefix is None else options.prefix
         label = chosen_prefix(folder, [f"CAeig_{each}" for each in texts], wanted).removeprefix("CAeig_")
         file = texts[label]
         energies = read_table(file, workers=options.workers)
@@ -96,17 +92,23 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             return f"Folder `{steps[row + begin]}`"
 
     return assemble(
-        source, energies, differences_to_nac(difference, timestep), timestep=timestep, grid="frame", options=options,
-        first=first, place=place,
+        source,
+        energies,
+        differences_to_nac(difference, timestep),
+        timestep=timestep,
+        grid="frame",
+        options=options,
+        first=first,
+        place=place,
         provenance={
-            "format": origin, "sign": "S - S^dagger, times hbar / (2 dt)", "units": "eV, dimensionless couplings",
+            "format": origin,
+            "sign": "S - S^dagger, times hbar / (2 dt)",
+            "units": "eV, dimensionless couplings",
         },
-    )  # fmt: skip
+    )
 
 
-def _read_arrays(
-    folder: Path, prefix: str | None
-) -> tuple[NDArray[np.float64], NDArray[np.complex128], int, str]:
+def _read_arrays(folder: Path, prefix: str | None) -> tuple[NDArray[np.float64], NDArray[np.complex128], int, str]:
     steps = _steps(folder)
     numbers = consecutive(folder, steps, "folders with `nac_*.npy`")
     tags: set[str] = set()
@@ -115,12 +117,8 @@ def _read_arrays(
         if hit:
             tags.add(hit.group(2))
     if not tags:
-        raise InputError(
-            f"Folder `{steps[numbers[0]]}` must hold `nac_*.npy`, but holds none. Copy them here."
-        )
-    tag = chosen_prefix(steps[numbers[0]], [f"nac_{each}" for each in sorted(tags)], prefix).removeprefix(
-        "nac_"
-    )
+        raise InputError(f"Folder `{steps[numbers[0]]}` must hold `nac_*.npy`, but holds none. Copy them here.")
+    tag = chosen_prefix(steps[numbers[0]], [f"nac_{each}" for each in sorted(tags)], prefix).removeprefix("nac_")
     energies: list[NDArray[Any]] = []
     couplings: list[NDArray[Any]] = []
     for number in numbers:
@@ -143,9 +141,7 @@ def _read_arrays(
             )
         couplings.append(nac.reshape(n_states, n_states).astype(complex))
     if not couplings or not energies[0].size:
-        raise InputError(
-            f"Folder `{folder}` must hold couplings of at least one step, but holds none. Copy them here."
-        )
+        raise InputError(f"Folder `{folder}` must hold couplings of at least one step, but holds none. Copy them here.")
     return np.array(energies, dtype=float), np.array(couplings), numbers[0], f"canac, arrays {tag}"
 
 
@@ -158,6 +154,14 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "canac", "CA-NAC text, or .npy in the folder of each step", "hamiltonian",
-    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy", sniff, read, write, Holds("frame", complex=True), code="ca-nac", heeds=("prefix",),
-)  # fmt: skip
+    "canac",
+    "CA-NAC text, or .npy in the folder of each step",
+    "hamiltonian",
+    "CAeig_*.txt, CAnac_*_re/_im.txt; <step>/nac_*.npy, eig_*.npy",
+    sniff,
+    read,
+    write,
+    Holds("frame", complex=True),
+    code="ca-nac",
+    heeds=("prefix",),
+)

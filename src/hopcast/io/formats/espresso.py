@@ -125,9 +125,7 @@ class _Reader:
             self.alat = float(hit.group(1)) * BOHR if hit else np.nan
         elif "crystal axes:" in line:
             axes = [_AXIS.search(next(self.lines, "")) for _ in range(3)]
-            self.cell = np.array(
-                [[float(x) for x in axis.groups()] if axis else [np.nan] * 3 for axis in axes]
-            )
+            self.cell = np.array([[float(x) for x in axis.groups()] if axis else [np.nan] * 3 for axis in axes])
             self.cell *= self.alat
         elif "Entering Dynamics" in line:
             hit = re.search(r"iteration\s*=\s*(\d{1,9})\b", line)
@@ -171,18 +169,18 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             topic="time step",
         )
     return from_cartesian(
-        path, np.frombuffer(reader.positions).reshape(reader.frame, -1, 3), np.frombuffer(reader.cells).reshape(-1, 3, 3),
-        reader.numbers, timestep=need_timestep(path, timestep if timestep is not None else found), velocities=None,
-        periodic=None, options=options,
+        path,
+        np.frombuffer(reader.positions).reshape(reader.frame, -1, 3),
+        np.frombuffer(reader.cells).reshape(-1, 3, 3),
+        reader.numbers,
+        timestep=need_timestep(path, timestep if timestep is not None else found),
+        velocities=None,
+        periodic=None,
+        options=options,
         frame_numbers=reader.frame_numbers(),
-    )  # fmt: skip
+    )
 
 
 FORMAT = Format(
-    "espresso",
-    "Quantum ESPRESSO: output of a molecular dynamics with pw.x",
-    "trajectory",
-    "pw.x output",
-    sniff,
-    read,
+    "espresso", "Quantum ESPRESSO: output of a molecular dynamics with pw.x", "trajectory", "pw.x output", sniff, read
 )

@@ -15,12 +15,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import BOM, as_number, head, split_glued
-from hopcast.io.trajectory_parts import (
-    atomic_number,
-    check_same_atoms,
-    flags,
-    from_cartesian,
-)
+from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, flags, from_cartesian
 from hopcast.io.xyz_frames import Index
 
 _KEY = re.compile(r"""([A-Za-z_]\w*)=(?:"([^"]*)"|'([^']*)'|\{([^}]*)\}|(\S+))""")
@@ -32,11 +27,7 @@ ASE_MOMENTUM = 0.09822694788464065
 def sniff(path: Path) -> bool:
     """Whether its first comment has a Lattice or names the columns."""
     lines = head(path).lstrip().split(b"\n") if path.is_file() else []
-    return (
-        len(lines) > 2
-        and lines[0].strip().isdigit()
-        and (b"Lattice=" in lines[1] or b"Properties=" in lines[1])
-    )
+    return len(lines) > 2 and lines[0].strip().isdigit() and (b"Lattice=" in lines[1] or b"Properties=" in lines[1])
 
 
 def _columns(properties: str, path: Path, frame: int) -> dict[str, tuple[int, int]]:
@@ -49,12 +40,7 @@ def _columns(properties: str, path: Path, frame: int) -> dict[str, tuple[int, in
             break
         found[name] = (start, width)
         start += width
-    if (
-        len(parts) % 3
-        or len(found) != len(parts) // 3
-        or found.get("pos", (0, 0))[1] != 3
-        or "species" not in found
-    ):
+    if len(parts) % 3 or len(found) != len(parts) // 3 or found.get("pos", (0, 0))[1] != 3 or "species" not in found:
         raise InputError(
             f"File `{path}`, frame {frame} must name its columns as `Properties=species:S:1:pos:R:3:...`, but has "
             f"`{properties[:60]}`. Write the file with ASE."
@@ -99,11 +85,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                 if complete:
                     symbols.append(words[species])
                     place = [as_number(word) for word in words[at : at + 3]]
-                    momentum = (
-                        [as_number(word) for word in words[moving[0] : moving[0] + 3]]
-                        if moving[1] == 3
-                        else []
-                    )
+                    momentum = [as_number(word) for word in words[moving[0] : moving[0] + 3]] if moving[1] == 3 else []
                     positions.extend(place)
                     momenta.extend(momentum)
                     complete = all(math.isfinite(number) for number in (*place, *momentum))
@@ -130,9 +112,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                     )
             frame += 1
     if first is None:
-        raise InputError(
-            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
-        )
+        raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
     if len(cells) not in (0, 9 * frame):
         raise InputError(
             f"File `{path}` must have a Lattice in all of its frames or in none, but has it in {len(cells) // 9} of {frame}. Write it in all."
@@ -148,9 +128,15 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         velocities = np.frombuffer(momenta).reshape(frame, len(first), 3) / atomic_masses[first][:, None]
         velocities *= ASE_MOMENTUM
     return from_cartesian(
-        path, np.frombuffer(positions).reshape(frame, len(first), 3), np.frombuffer(cells).reshape(-1, 3, 3), first,
-        timestep=timestep, velocities=velocities, periodic=periodic, options=options,
-    )  # fmt: skip
+        path,
+        np.frombuffer(positions).reshape(frame, len(first), 3),
+        np.frombuffer(cells).reshape(-1, 3, 3),
+        first,
+        timestep=timestep,
+        velocities=velocities,
+        periodic=periodic,
+        options=options,
+    )
 
 
 def index(path: Path, options: ReadOptions) -> Index:
@@ -158,6 +144,4 @@ def index(path: Path, options: ReadOptions) -> Index:
     return Index(path)
 
 
-FORMAT = Format(
-    "extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read, index=index
-)
+FORMAT = Format("extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read, index=index)

@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import atomic_path
-from hopcast.io.assemble import (
-    assemble,
-    differences_to_nac,
-    nac_to_differences,
-    need_timestep,
-    real_couplings,
-)
+from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences, need_timestep, real_couplings
 from hopcast.io.hefei_inputs import bands_of, timestep_of, write_inputs
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import (
@@ -78,13 +72,20 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     file = folder / names[0]
     bands = bands_of(folder, n_states)
     found = assemble(
-        file, energies, difference, timestep=timestep, grid="frame", options=options,
+        file,
+        energies,
+        difference,
+        timestep=timestep,
+        grid="frame",
+        options=options,
         place=lambda row: f"File `{file}`, {f'row {row + 1}' if broken else f'line {line_of_row(file, row)}'}",
         provenance={
             "format": "hefei, rows broken over lines joined" if broken else "hefei",
-            "sign": f"{shape}, times hbar / (2 dt)", "units": "eV, dimensionless couplings", **bands,
+            "sign": f"{shape}, times hbar / (2 dt)",
+            "units": "eV, dimensionless couplings",
+            **bands,
         },
-    )  # fmt: skip
+    )
     first = int(bands.get("BMIN", "1"))
     if first == 1:
         return found
@@ -102,16 +103,8 @@ def _tables(
         energies = read_table(paths[0], workers=options.workers)
         columns = energies.shape[1] ** 2
         if is_complex:
-            return (
-                energies,
-                [_joined_parts(parse_table(_plain(paths[1]), str(paths[1]), columns=2 * columns))],
-                False,
-            )
-        return (
-            energies,
-            [read_table(path, columns=columns, workers=options.workers) for path in paths[1:]],
-            False,
-        )
+            return (energies, [_joined_parts(parse_table(_plain(paths[1]), str(paths[1]), columns=2 * columns))], False)
+        return (energies, [read_table(path, columns=columns, workers=options.workers) for path in paths[1:]], False)
     except InputError:
         joined = join_tables(paths, 2 if is_complex else 1)
         if joined is None:
@@ -169,11 +162,7 @@ def join_tables(paths: list[Path], parts: int = 1) -> list[NDArray[np.float64]] 
         """Return how many rows of so many columns a table has, 0 where that is impossible."""
         n_rows, left = divmod(words[table], columns)
         n_lines = n_rows * -(-columns // widths[table])
-        return (
-            n_rows
-            if not left and len(lines[table]) == n_lines and (columns <= widths[table] or full[table])
-            else 0
-        )
+        return n_rows if not left and len(lines[table]) == n_lines and (columns <= widths[table] or full[table]) else 0
 
     possible = []
     for n_states in range(1, min(words[0], 2000) + 1):
@@ -220,6 +209,13 @@ def write_rows(path: Path, rows: NDArray[np.float64], form: str = "%24.16e", num
 
 
 FORMAT = Format(
-    "hefei", "Hefei-NAMD text with inp, INICON and DEPHTIME; NATXT and NATXT_RE/_IM", "hamiltonian",
-    "EIGTXT, NATXT, NATXT_RE, NATXT_IM", sniff, read, write, Holds("frame", complex=True, timestep=True), code="hefei-namd",
-)  # fmt: skip
+    "hefei",
+    "Hefei-NAMD text with inp, INICON and DEPHTIME; NATXT and NATXT_RE/_IM",
+    "hamiltonian",
+    "EIGTXT, NATXT, NATXT_RE, NATXT_IM",
+    sniff,
+    read,
+    write,
+    Holds("frame", complex=True, timestep=True),
+    code="hefei-namd",
+)

@@ -9,13 +9,7 @@ import numpy as np
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import atomic_path
-from hopcast.io.assemble import (
-    assemble,
-    differences_to_nac,
-    nac_to_differences,
-    need_timestep,
-    real_couplings,
-)
+from hopcast.io.assemble import assemble, differences_to_nac, nac_to_differences, need_timestep, real_couplings
 from hopcast.io.formats.hefei import folder_of
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.text import head
@@ -83,13 +77,19 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         )
     difference = data[:, : n_bands * n_bands].reshape(-1, n_bands, n_bands).swapaxes(1, 2)
     return assemble(
-        file, data[:, n_bands * n_bands :], differences_to_nac(difference, potim), timestep=potim, grid="frame",
-        options=options, place=lambda row: f"File `{file}`, record {row + 2}",
+        file,
+        data[:, n_bands * n_bands :],
+        differences_to_nac(difference, potim),
+        timestep=potim,
+        grid="frame",
+        options=options,
+        place=lambda row: f"File `{file}`, record {row + 2}",
         provenance={
-            "format": "hefei-coupcar", "sign": "S - S^T, first index fastest, times hbar / (2 dt)",
+            "format": "hefei-coupcar",
+            "sign": "S - S^T, first index fastest, times hbar / (2 dt)",
             "units": "eV, dimensionless couplings",
         },
-    )  # fmt: skip
+    )
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
@@ -111,6 +111,13 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "hefei-coupcar", "Hefei-NAMD binary couplings of all bands; the last frame and its coupling do not fit", "hamiltonian",
-    "COUPCAR", sniff, read, write, Holds("frame", timestep=True, last=False, digits=17), code="hefei-namd",
-)  # fmt: skip
+    "hefei-coupcar",
+    "Hefei-NAMD binary couplings of all bands; the last frame and its coupling do not fit",
+    "hamiltonian",
+    "COUPCAR",
+    sniff,
+    read,
+    write,
+    Holds("frame", timestep=True, last=False, digits=17),
+    code="hefei-namd",
+)

@@ -60,6 +60,22 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "hopcast", "our own HDF5, with units, masks, overlaps and provenance", "hamiltonian", "*.h5, *.hdf5", sniff, read, write,
-    Holds("any", complex=True, overlaps=True, unknown=True, timestep=True, labels=True, provenance=True, numbers="any", digits=17),
-)  # fmt: skip
+    "hopcast",
+    "our own HDF5, with units, masks, overlaps and provenance",
+    "hamiltonian",
+    "*.h5, *.hdf5",
+    sniff,
+    read,
+    write,
+    Holds(
+        "any",
+        complex=True,
+        overlaps=True,
+        unknown=True,
+        timestep=True,
+        labels=True,
+        provenance=True,
+        numbers="any",
+        digits=17,
+    ),
+)

@@ -17,20 +17,19 @@ from hopcast.io.lammps_dump import MARK, Dump, DumpFrame
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import head, read_range
 from hopcast.io.text_frames import find_marks
-from hopcast.io.trajectory_parts import (
-    atomic_number,
-    check_same_atoms,
-    flags,
-    from_cartesian,
-    warn_of_numbering,
-)
+from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, flags, from_cartesian, warn_of_numbering
 
 ELECTRON_TIME = 1.03275
 """fs: the time in which the style `electron` counts velocities."""
 UNITS = {
-    "real": (1.0, 1.0, 1.0), "metal": (1.0, 1e3, 1e-3), "si": (1e10, 1e15, 1e-5), "cgs": (1e8, 1e15, 1e-7),
-    "electron": (BOHR, 1.0, BOHR / ELECTRON_TIME), "micro": (1e4, 1e9, 1e-5), "nano": (10.0, 1e6, 1e-5),
-}  # fmt: skip
+    "real": (1.0, 1.0, 1.0),
+    "metal": (1.0, 1e3, 1e-3),
+    "si": (1e10, 1e15, 1e-5),
+    "cgs": (1e8, 1e15, 1e-7),
+    "electron": (BOHR, 1.0, BOHR / ELECTRON_TIME),
+    "micro": (1e4, 1e9, 1e-5),
+    "nano": (10.0, 1e6, 1e-5),
+}
 """Å, fs and Å/fs in a unit of length, time and velocity of each style (docs.lammps.org/units.html)."""
 PLACES = (("xu", "yu", "zu"), ("xsu", "ysu", "zsu"), ("x", "y", "z"), ("xs", "ys", "zs"))
 """Columns of coordinates, those that are not wrapped first; with an `s` they are in lattice vectors."""
@@ -63,9 +62,7 @@ def _elements(path: Path, reader: Dump, frame: DumpFrame, options: ReadOptions) 
         )
     numbers = np.array([atomic_number(symbol, "elements") for symbol in options.elements])[types - 1]
     if named is not None and not np.array_equal(numbers, found):
-        raise InputError(
-            f"File `{path}` names its elements itself, and others than `elements`. Leave it out."
-        )
+        raise InputError(f"File `{path}` names its elements itself, and others than `elements`. Leave it out.")
     return numbers
 
 
@@ -93,9 +90,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             place = frame.origin + place @ frame.cell
         is_unwrapped = "u" in places[0]
         if not is_unwrapped and {"ix", "iy", "iz"} <= set(columns):
-            place += (
-                np.stack([reader.column(columns, name) for name in ("ix", "iy", "iz")], axis=1) @ frame.cell
-            )
+            place += np.stack([reader.column(columns, name) for name in ("ix", "iy", "iz")], axis=1) @ frame.cell
             is_unwrapped = True
         positions.append(place)
         cells.append(frame.cell)
@@ -105,9 +100,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         if frame.time is not None:
             times.append(frame.time)
     if numbers is None:
-        raise InputError(
-            f"File `{path}` must hold frames, but holds none. Check that it was written completely."
-        )
+        raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
     length, time, speed = _units(path, reader.units)
     if velocities and len(velocities) != len(positions):
         raise InputError(
@@ -131,10 +124,16 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     warn_of_numbering(path, frame_numbers)
     told = np.diff(times) * time if reader.units and len(times) == len(positions) > 1 else np.zeros(0)
     return from_cartesian(
-        path, np.array(positions) * length, np.array(cells) * length, numbers,
-        timestep=_timestep(path, options.timestep, told), velocities=np.array(velocities) * speed if velocities else None,
-        periodic=pbc, options=replace(options, unwrap=options.unwrap and not is_unwrapped), frame_numbers=frame_numbers,
-    )  # fmt: skip
+        path,
+        np.array(positions) * length,
+        np.array(cells) * length,
+        numbers,
+        timestep=_timestep(path, options.timestep, told),
+        velocities=np.array(velocities) * speed if velocities else None,
+        periodic=pbc,
+        options=replace(options, unwrap=options.unwrap and not is_unwrapped),
+        frame_numbers=frame_numbers,
+    )
 
 
 def _units(path: Path, style: str | None) -> tuple[float, float, float]:
@@ -191,6 +190,13 @@ def index(path: Path, options: ReadOptions) -> Index:
 
 
 FORMAT = Format(
-    "lammps", "LAMMPS dumps, in the units that they say", "trajectory", "*.lammpstrj, dump.*", sniff, read, index=index,
-    code="lammps-dump-text", heeds=("elements",),
-)  # fmt: skip
+    "lammps",
+    "LAMMPS dumps, in the units that they say",
+    "trajectory",
+    "*.lammpstrj, dump.*",
+    sniff,
+    read,
+    index=index,
+    code="lammps-dump-text",
+    heeds=("elements",),
+)

@@ -73,11 +73,7 @@ def _same_start(path: Path, numbers: list[int], steps: list[int], energies: str,
 
 
 def read_one_particle(
-    path: Path,
-    found: dict[str, dict[int, Path]],
-    timestep: float,
-    options: ReadOptions,
-    form: str = "libra-npz",
+    path: Path, found: dict[str, dict[int, Path]], timestep: float, options: ReadOptions, form: str = "libra-npz"
 ) -> VibronicHamiltonian:
     """Read ``E_ks`` with ``St_ks`` or ``Hvib_ks``; as many energies as couplings are those of mid-points (step 3)."""
     trusted = "ks_im" in found and (options.couplings == "source" or "St" not in found)
@@ -98,21 +94,39 @@ def read_one_particle(
         raw = channel.stack(found["St"], steps) if "St" in found and set(steps) <= set(found["St"]) else None
         factor, sign = _told_sign(stored, raw)
         return assemble(
-            path, energies, factor * stored * HARTREE, timestep=timestep, grid=grid, options=options, first=numbers[0],
+            path,
+            energies,
+            factor * stored * HARTREE,
+            timestep=timestep,
+            grid=grid,
+            options=options,
+            first=numbers[0],
             place=lambda row: f"File `{coupled[steps[row]]}`",
-            provenance={"format": f"{form}, E_ks{where} and Hvib_ks, {channel.name}", "sign": sign, "units": "Ha, atomic units"},
-        )  # fmt: skip
+            provenance={
+                "format": f"{form}, E_ks{where} and Hvib_ks, {channel.name}",
+                "sign": sign,
+                "units": "Ha, atomic units",
+            },
+        )
     overlaps, treated = channel.stack(coupled, steps), "as they come"
     if "S" in found and grid == "frame":
         overlaps, treated = _orthonormal(path, found["S"], numbers, channel, overlaps)
     return from_overlaps(
-        path, energies, overlaps, timestep=timestep, grid=grid, options=options, first=numbers[0],
+        path,
+        energies,
+        overlaps,
+        timestep=timestep,
+        grid=grid,
+        options=options,
+        first=numbers[0],
         place=lambda row: f"File `{coupled[steps[row]]}`",
         provenance={
-            "format": f"{form}, E_ks{where} and St_ks, {channel.name}", "sign": "raw overlaps <i(t)|j(t+dt)>",
-            "units": "Ha", "overlaps": treated,
+            "format": f"{form}, E_ks{where} and St_ks, {channel.name}",
+            "sign": "raw overlaps <i(t)|j(t+dt)>",
+            "units": "Ha",
+            "overlaps": treated,
         },
-    )  # fmt: skip
+    )
 
 
 def _orthonormal(
@@ -163,19 +177,33 @@ def _many_body(
     raw = _many_body_overlaps(path, kind, found, steps, shape)
     if raw is not None and options.couplings == "overlaps":
         return from_overlaps(
-            path, energies, raw, timestep=timestep, grid="midpoint", options=options, first=numbers[0],
+            path,
+            energies,
+            raw,
+            timestep=timestep,
+            grid="midpoint",
+            options=options,
+            first=numbers[0],
             place=lambda row: f"File `{found[f'{kind}_St_re'][steps[row]]}`",
             provenance={
-                "format": f"libra-npz, Hvib_{kind}_re and St_{kind}", "sign": "raw overlaps <i(t)|j(t+dt)>", "units": "Ha",
+                "format": f"libra-npz, Hvib_{kind}_re and St_{kind}",
+                "sign": "raw overlaps <i(t)|j(t+dt)>",
+                "units": "Ha",
             },
-        )  # fmt: skip
+        )
     stored = _real(imaginary, steps, files)
     factor, sign = _told_sign(stored, raw)
     return assemble(
-        path, energies, factor * stored * HARTREE, timestep=timestep, grid="midpoint",
-        options=options, first=numbers[0], place=lambda row: f"File `{files[steps[row]]}`",
+        path,
+        energies,
+        factor * stored * HARTREE,
+        timestep=timestep,
+        grid="midpoint",
+        options=options,
+        first=numbers[0],
+        place=lambda row: f"File `{files[steps[row]]}`",
         provenance={"format": f"libra-npz, Hvib_{kind}", "sign": sign, "units": "Ha, atomic units"},
-    )  # fmt: skip
+    )
 
 
 def _many_body_overlaps(
@@ -256,7 +284,13 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "libra-npz", "Libra's sparse archives: raw overlaps (E_ks, S_ks, St_ks; St_sd, St_ci), Hvib_ks, Hvib_sd, Hvib_ci", "hamiltonian",
-    "E_ks_<step>.npz, St_ks_<step>.npz, Hvib_*_<step>_im.npz", sniff, read, write,
-    Holds("any", overlaps=True, numbers="consecutive", digits=17), heeds=("spin", "prefix"),
-)  # fmt: skip
+    "libra-npz",
+    "Libra's sparse archives: raw overlaps (E_ks, S_ks, St_ks; St_sd, St_ci), Hvib_ks, Hvib_sd, Hvib_ci",
+    "hamiltonian",
+    "E_ks_<step>.npz, St_ks_<step>.npz, Hvib_*_<step>_im.npz",
+    sniff,
+    read,
+    write,
+    Holds("any", overlaps=True, numbers="consecutive", digits=17),
+    heeds=("spin", "prefix"),
+)

@@ -38,6 +38,11 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 
 FORMAT = Format(
-    "libra-overlaps", "Libra's raw overlaps as text (E_ks, S_ks, St_ks)", "hamiltonian", "E_ks_<step>_re, St_ks_<step>_re", sniff, read,
+    "libra-overlaps",
+    "Libra's raw overlaps as text (E_ks, S_ks, St_ks)",
+    "hamiltonian",
+    "E_ks_<step>_re, St_ks_<step>_re",
+    sniff,
+    read,
     heeds=("spin",),
-)  # fmt: skip
+)

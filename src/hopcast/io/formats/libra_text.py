@@ -45,9 +45,15 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     re_parts, im_parts, first = read_vibronic_pair(path, files["re"], files["im"], f"`{prefix}<step>`")
     energies, nac = split_vibronic(re_parts * HARTREE, im_parts * HARTREE)
     return assemble(
-        path, energies, nac, timestep=timestep, grid=grid, options=options, first=first,
+        path,
+        energies,
+        nac,
+        timestep=timestep,
+        grid=grid,
+        options=options,
+        first=first,
         provenance={"format": f"libra-text, {prefix}", "sign": "Im Hvib = -d", "units": "Ha, atomic units"},
-    )  # fmt: skip
+    )
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
@@ -59,6 +65,13 @@ def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -
 
 
 FORMAT = Format(
-    "libra-text", "Libra's vibronic Hamiltonian as text", "hamiltonian", "Hvib_<step>_re, _im; hvib_dia_*, Hvib_sd_*, Hvib_ci_*", sniff, read, write,
-    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("energy_grid", "prefix"),
-)  # fmt: skip
+    "libra-text",
+    "Libra's vibronic Hamiltonian as text",
+    "hamiltonian",
+    "Hvib_<step>_re, _im; hvib_dia_*, Hvib_sd_*, Hvib_ci_*",
+    sniff,
+    read,
+    write,
+    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"),
+    heeds=("energy_grid", "prefix"),
+)

@@ -75,13 +75,18 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         )
     extent = "" if bands is None else f", bands {', '.join(f'{band:g}' for band in bands[:2])}"
     return assemble(
-        path, energies[:, spin].astype(float), differences_to_nac(difference, potim), timestep=potim, grid="midpoint",
+        path,
+        energies[:, spin].astype(float),
+        differences_to_nac(difference, potim),
+        timestep=potim,
+        grid="midpoint",
         options=options,
         provenance={
-            "format": f"namd-lmi, spin {spin}{extent}", "sign": "S - S^dagger, times hbar / (2 dt)",
+            "format": f"namd-lmi, spin {spin}{extent}",
+            "sign": "S - S^dagger, times hbar / (2 dt)",
             "units": "eV, dimensionless couplings",
         },
-    )  # fmt: skip
+    )
 
 
 FORMAT = Format("namd-lmi", "NAMD-LMI's couplings", "hamiltonian", "NAC.h5", sniff, read, heeds=("spin",))

@@ -32,13 +32,12 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     unit, scale = unit_of(str(path), options.unit, "eV")
     real, imaginary = numbered_files(path, r"Ham_(\d+)_re"), numbered_files(path, r"Ham_(\d+)_im")
     shifted = ""
-    re_numbers, im_numbers = (
-        consecutive(path, real, "real parts"),
-        consecutive(path, imaginary, "imaginary parts"),
-    )
+    re_numbers, im_numbers = (consecutive(path, real, "real parts"), consecutive(path, imaginary, "imaginary parts"))
     if re_numbers != im_numbers and len(re_numbers) == len(im_numbers):
         # the code numbers the two parts differently where its enumeration does not begin with 0
-        shifted = f"; real parts begin with number {re_numbers[0]}, imaginary parts with {im_numbers[0]}: paired in order"
+        shifted = (
+            f"; real parts begin with number {re_numbers[0]}, imaginary parts with {im_numbers[0]}: paired in order"
+        )
         imaginary = {a: imaginary[b] for a, b in zip(re_numbers, im_numbers, strict=True)}
     re_parts, im_parts, first = read_vibronic_pair(path, real, imaginary, "`Ham_<step>`")
     energies, negative = split_vibronic(re_parts * scale, im_parts * scale)
@@ -47,12 +46,19 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     factor = SCHEMES[check_choice("scheme", scheme, SCHEMES)]
     told = "" if options.scheme else ", told by the overlaps"
     return assemble(
-        path, energies, factor * stored, timestep=timestep, grid="midpoint", options=options, first=first,
+        path,
+        energies,
+        factor * stored,
+        timestep=timestep,
+        grid="midpoint",
+        options=options,
+        first=first,
         provenance={
-            "format": f"nanoqmflows{shifted}", "units": unit,
+            "format": f"nanoqmflows{shifted}",
+            "units": unit,
             "sign": f"Im H = hbar d times {1 / factor:.4g} ({scheme}{told})",
         },
-    )  # fmt: skip
+    )
 
 
 def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int], timestep: float) -> str:
@@ -80,6 +86,12 @@ def _told_by_overlaps(path: Path, stored: NDArray[np.float64], numbers: list[int
 
 
 FORMAT = Format(
-    "nanoqmflows", "nano-qmflows' Ham files (schemes 3points and levine)", "hamiltonian", "Ham_<step>_re, _im", sniff, read, code="nano-qmflows",
+    "nanoqmflows",
+    "nano-qmflows' Ham files (schemes 3points and levine)",
+    "hamiltonian",
+    "Ham_<step>_re, _im",
+    sniff,
+    read,
+    code="nano-qmflows",
     heeds=("unit", "scheme"),
-)  # fmt: skip
+)

@@ -34,11 +34,7 @@ def homes_of(file: Any) -> dict[str, Any]:
     found = {}
     for name in list(file.keys())[:64]:
         link = file.get(name, getlink=True)
-        if (
-            isinstance(link, h5py.HardLink)
-            and isinstance(file[name], h5py.Group)
-            and "eigenvalues" in file[name]
-        ):
+        if isinstance(link, h5py.HardLink) and isinstance(file[name], h5py.Group) and "eigenvalues" in file[name]:
             found[name] = file[name]
     return found
 
@@ -92,10 +88,7 @@ def _is_old(file: Any) -> bool:
         ]
 
     points = [
-        point
-        for group in (file, *groups(file))
-        for point in groups(group)
-        if re.fullmatch(r".*/point_\d+", point.name)
+        point for group in (file, *groups(file)) for point in groups(group) if re.fullmatch(r".*/point_\d+", point.name)
     ]
     return any("mo" in code for point in points[:8] for code in groups(point))
 
@@ -174,9 +167,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
                 )
         energies = np.array(rows, dtype=float) * HARTREE
         couplings = _numbers(home, r"coupling_(\d{1,9})", path, "`coupling_<step>`")
-        overlaps, kind = read_overlaps(
-            path, home, corrected=options.couplings == "source" and bool(couplings)
-        )
+        overlaps, kind = read_overlaps(path, home, corrected=options.couplings == "source" and bool(couplings))
         trust = options.couplings == "source" and bool(couplings)
         if not (couplings if trust else overlaps):
             raise InputError(
@@ -213,16 +204,33 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             scheme, factor = against_overlaps(path, nac[at].real, paired, timestep)
             sign = f"{scheme}, told by the overlaps: d times {1 / factor:.4g}"
         return assemble(
-            path, energies, nac * factor, timestep=timestep, grid="frame", options=options, first=first,
+            path,
+            energies,
+            nac * factor,
+            timestep=timestep,
+            grid="frame",
+            options=options,
+            first=first,
             provenance={**provenance, "sign": sign},
-        )  # fmt: skip
+        )
     return from_overlaps(
-        path, energies, matrices, timestep=timestep, options=options, first=first,
+        path,
+        energies,
+        matrices,
+        timestep=timestep,
+        options=options,
+        first=first,
         provenance={**provenance, "sign": "raw overlaps <i(t)|j(t+dt)>"},
-    )  # fmt: skip
+    )
 
 
 FORMAT = Format(
-    "nanoqmflows-hdf5", "nano-qmflows' HDF5: raw overlaps or couplings", "hamiltonian", "*.hdf5 with eigenvalues/point_<step>",
-    sniff, read, code="nano-qmflows", heeds=("scheme", "spin"),
-)  # fmt: skip
+    "nanoqmflows-hdf5",
+    "nano-qmflows' HDF5: raw overlaps or couplings",
+    "hamiltonian",
+    "*.hdf5 with eigenvalues/point_<step>",
+    sniff,
+    read,
+    code="nano-qmflows",
+    heeds=("scheme", "spin"),
+)

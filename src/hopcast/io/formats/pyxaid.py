@@ -88,9 +88,15 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     re_parts, im_parts, first = read_vibronic_pair(path, files["re"], files["im"], f"`{prefix}<step>`")
     energies, nac = split_vibronic(re_parts, im_parts)
     return assemble(
-        path, energies * scale, nac * scale, timestep=timestep, grid="midpoint", options=options, first=first,
+        path,
+        energies * scale,
+        nac * scale,
+        timestep=timestep,
+        grid="midpoint",
+        options=options,
+        first=first,
         provenance={"format": origin, "sign": "Im H = -hbar d", "units": unit},
-    )  # fmt: skip
+    )
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
@@ -132,6 +138,13 @@ pyxaid_core.namd(params)
 
 
 FORMAT = Format(
-    "pyxaid", "PYXAID's Hamiltonian, any prefix (also CA-NAC's), with a script to start from", "hamiltonian",
-    "0_Ham_<step>_re, _im", sniff, read, write, Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"), heeds=("unit", "prefix"),
-)  # fmt: skip
+    "pyxaid",
+    "PYXAID's Hamiltonian, any prefix (also CA-NAC's), with a script to start from",
+    "hamiltonian",
+    "0_Ham_<step>_re, _im",
+    sniff,
+    read,
+    write,
+    Holds("midpoint", complex=True, diagonal=False, numbers="consecutive"),
+    heeds=("unit", "prefix"),
+)

@@ -51,7 +51,12 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 
 FORMAT = Format(
-    "qe-save", "Quantum ESPRESSO: overlaps of wavefunctions in numbered folders", "hamiltonian", "<frame>/**/<prefix>.save", sniff, read,
+    "qe-save",
+    "Quantum ESPRESSO: overlaps of wavefunctions in numbered folders",
+    "hamiltonian",
+    "<frame>/**/<prefix>.save",
+    sniff,
+    read,
     heeds=("spin", "bands", "kpoint", "loewdin", "variable_cell"),
     geometries=saves,
-)  # fmt: skip
+)

@@ -33,16 +33,17 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         numbers.append(np.array([known[name] for name in geometry.species]))
         check_same_atoms(file, frame, numbers[0], numbers[-1])
     return from_cartesian(
-        path, np.array([each.positions for each in geometries]), np.array([each.cell for each in geometries]), numbers[0],
-        timestep=timestep, velocities=None, periodic=None, options=options,
-    )  # fmt: skip
+        path,
+        np.array([each.positions for each in geometries]),
+        np.array([each.cell for each in geometries]),
+        numbers[0],
+        timestep=timestep,
+        velocities=None,
+        periodic=None,
+        options=options,
+    )
 
 
 FORMAT = Format(
-    "qe-save",
-    "Quantum ESPRESSO: positions in numbered folders",
-    "trajectory",
-    "<frame>/**/<prefix>.save",
-    sniff,
-    read,
+    "qe-save", "Quantum ESPRESSO: positions in numbered folders", "trajectory", "<frame>/**/<prefix>.save", sniff, read
 )

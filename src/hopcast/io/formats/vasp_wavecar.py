@@ -25,7 +25,12 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 
 
 FORMAT = Format(
-    "vasp-wavecar", "VASP: overlaps of pseudo-wavefunctions in numbered folders", "hamiltonian", "<frame>/WAVECAR", sniff, read,
+    "vasp-wavecar",
+    "VASP: overlaps of pseudo-wavefunctions in numbered folders",
+    "hamiltonian",
+    "<frame>/WAVECAR",
+    sniff,
+    read,
     heeds=("spin", "bands", "kpoint", "loewdin", "variable_cell"),
     geometries=poscar_folders,
-)  # fmt: skip
+)

@@ -55,12 +55,20 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     found = map_chunks(partial(read_pair, window=window), pairs, workers=options.workers, portable=True)
     overlaps[np.array(later) - 1 - first] = found
     return hamiltonian_of(
-        path, energies, overlaps, window, options, first=first, timestep=timestep,
+        path,
+        energies,
+        overlaps,
+        window,
+        options,
+        first=first,
+        timestep=timestep,
         provenance={
-            "format": FORMAT.name, "units": "eV", "sign": "raw overlaps <i(t)|j(t+dt)>, the conjugate transpose of WSWQ",
+            "format": FORMAT.name,
+            "units": "eV",
+            "sign": "raw overlaps <i(t)|j(t+dt)>, the conjugate transpose of WSWQ",
             "overlaps": "with the PAW overlap operator at the later frame" + _without(levels_at, overlaps_at),
         },
-    )  # fmt: skip
+    )
 
 
 def _without(levels: dict[int, Path], overlaps: dict[int, Path]) -> str:
@@ -82,7 +90,12 @@ def _energies(path: Path, *, window: Window) -> NDArray[Any]:
 
 
 FORMAT = Format(
-    "vasp-wswq", "VASP: its own PAW overlaps in numbered folders", "hamiltonian", "<frame>/WSWQ with WAVECAR or EIGENVAL", sniff, read,
+    "vasp-wswq",
+    "VASP: its own PAW overlaps in numbered folders",
+    "hamiltonian",
+    "<frame>/WSWQ with WAVECAR or EIGENVAL",
+    sniff,
+    read,
     heeds=("spin", "bands", "kpoint"),
     geometries=poscar_folders,
-)  # fmt: skip
+)

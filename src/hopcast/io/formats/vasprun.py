@@ -55,9 +55,7 @@ def _timestep(path: Path, tags: dict[str, str], timestep: float | None) -> float
 def read(path: Path, options: ReadOptions) -> Trajectory:
     """Read the structures of all ionic steps; the time step is POTIM where nobody says another."""
     if b"<!DOCTYPE" in head(path, 1 << 16) or b"<!ENTITY" in head(path, 1 << 16):
-        raise InputError(
-            f"File `{path}` defines entities, which VASP never does, and is not read. Copy it again."
-        )
+        raise InputError(f"File `{path}` defines entities, which VASP never does, and is not read. Copy it again.")
     fractional, cells = array("d"), array("d")
     numbers: list[int] = []
     tags: dict[str, str] = {}
@@ -98,9 +96,13 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             "was a molecular dynamics."
         )
     return from_fractional(
-        path, np.frombuffer(fractional).reshape(frame, -1, 3), joined_cells(np.frombuffer(cells).reshape(frame, 3, 3)),
-        np.array(numbers), timestep=_timestep(path, tags, options.timestep), options=options,
-    )  # fmt: skip
+        path,
+        np.frombuffer(fractional).reshape(frame, -1, 3),
+        joined_cells(np.frombuffer(cells).reshape(frame, 3, 3)),
+        np.array(numbers),
+        timestep=_timestep(path, tags, options.timestep),
+        options=options,
+    )
 
 
 FORMAT = Format("vasprun", "VASP's vasprun.xml, with its time step", "trajectory", "vasprun.xml", sniff, read)

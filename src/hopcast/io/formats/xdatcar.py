@@ -33,9 +33,9 @@ def sniff(path: Path) -> bool:
 
 
 def _is_vasp_4(file: Path) -> bool:
-    return file.name.upper().startswith("XDATCAR") and [
-        line.strip() for line in head(file).split(b"\n")[3:4]
-    ] == [b"CAR"]
+    return file.name.upper().startswith("XDATCAR") and [line.strip() for line in head(file).split(b"\n")[3:4]] == [
+        b"CAR"
+    ]
 
 
 def _frames_at(file: Path, size: int) -> NDArray[np.int64]:
@@ -169,9 +169,14 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         for start, stop in zip(order, [*order[1:], len(marks)], strict=True):
             frames_cell[start:stop] = cells[start]
     return from_fractional(
-        file, positions, frames_cell, np.repeat(elements, counts), timestep=timestep, options=options,
+        file,
+        positions,
+        frames_cell,
+        np.repeat(elements, counts),
+        timestep=timestep,
+        options=options,
         frame_numbers=carried,
-    )  # fmt: skip
+    )
 
 
 class Index:
@@ -247,6 +252,4 @@ def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> In
     )
 
 
-FORMAT = Format(
-    "xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read, index=index
-)
+FORMAT = Format("xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read, index=index)

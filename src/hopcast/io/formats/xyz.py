@@ -18,14 +18,7 @@ from hopcast.core.units import ATOMIC_TIME, BOHR, HARTREE
 from hopcast.io.registry import Format, ReadOptions
 from hopcast.io.text import as_number, head, parse_table, read_bytes, read_range, split_glued
 from hopcast.io.text_frames import frame_groups, parse_frames
-from hopcast.io.trajectory_parts import (
-    atomic_number,
-    flags,
-    given_cell,
-    joined_cells,
-    no_cell,
-    warn_of_numbering,
-)
+from hopcast.io.trajectory_parts import atomic_number, flags, given_cell, joined_cells, no_cell, warn_of_numbering
 from hopcast.io.unwrap import unwrap_positions
 from hopcast.io.xyz_frames import Index, find_frames, first_count
 
@@ -77,9 +70,15 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         unwrap_positions(positions, cell, pbc)
     found, energies = _carried(comments)
     return Trajectory(
-        positions=positions, cell=cell, numbers=numbers, timestep=timestep, velocities=velocities, pbc=pbc, frame_numbers=found,
+        positions=positions,
+        cell=cell,
+        numbers=numbers,
+        timestep=timestep,
+        velocities=velocities,
+        pbc=pbc,
+        frame_numbers=found,
         potential_energies=energies,
-    )  # fmt: skip
+    )
 
 
 def _carried(comments: list[bytes]) -> tuple[NDArray[np.int64] | None, NDArray[np.float64] | None]:
@@ -95,9 +94,7 @@ def _carried(comments: list[bytes]) -> tuple[NDArray[np.int64] | None, NDArray[n
     return found if len(found) == len(comments) else None, values if whole else None
 
 
-def _read_file(
-    path: Path, options: ReadOptions
-) -> tuple[NDArray[np.float64], NDArray[np.int64], list[bytes]]:
+def _read_file(path: Path, options: ReadOptions) -> tuple[NDArray[np.float64], NDArray[np.int64], list[bytes]]:
     edges = find_frames(path)
     n_atoms = first_count(path)
     lines = read_range(path, int(edges[0]), int(edges[1])).split(b"\n")[2 : 2 + n_atoms]
@@ -106,9 +103,7 @@ def _read_file(
         raise InputError(
             f"File `{path}` must hold {n_atoms} atoms in frame 0, but holds {len(symbols)}. It is cut short: write it again."
         )
-    numbers = np.array(
-        [atomic_number(symbol.decode("utf-8", "replace"), path) for symbol in symbols], dtype=np.int64
-    )
+    numbers = np.array([atomic_number(symbol.decode("utf-8", "replace"), path) for symbol in symbols], dtype=np.int64)
     labels = np.zeros((n_atoms, 8), dtype=np.uint8)
     for atom, symbol in enumerate(symbols):
         labels[atom, : len(symbol[:8])] = np.frombuffer(symbol[:8], dtype=np.uint8)
@@ -128,11 +123,7 @@ def _read_file(
             raise _changed(path, data[starts[bad] :], group.start + bad, symbols)
         return [data[ends[row] + 1 : ends[row + 1]] for row in at]
 
-    comments = [
-        comment
-        for part in map_chunks(parse, frame_groups(edges), workers=options.workers)
-        for comment in part
-    ]
+    comments = [comment for part in map_chunks(parse, frame_groups(edges), workers=options.workers) for comment in part]
     return positions, numbers, comments
 
 
@@ -176,8 +167,7 @@ def _timestep(path: Path, timestep: float | None, comments: list[bytes]) -> floa
     if timestep is None:
         if found is None or not np.isfinite(found) or found <= 0:
             raise InputError(
-                f"File `{path}` does not say how far apart its frames are. Give `timestep` in fs.",
-                topic="option",
+                f"File `{path}` does not say how far apart its frames are. Give `timestep` in fs.", topic="option"
             )
         return found
     # times are printed with three decimals
@@ -253,6 +243,11 @@ def index(path: Path, options: ReadOptions) -> Index:
 
 
 FORMAT = Format(
-    "xyz", "plain xyz, as CP2K writes it, with *-vel-1.xyz and *.cell beside it", "trajectory", "*.xyz", sniff, read,
+    "xyz",
+    "plain xyz, as CP2K writes it, with *-vel-1.xyz and *.cell beside it",
+    "trajectory",
+    "*.xyz",
+    sniff,
+    read,
     index=index,
-)  # fmt: skip
+)

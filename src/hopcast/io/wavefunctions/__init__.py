@@ -28,14 +28,4 @@ from hopcast.io.wavefunctions.protocol import Basis, Levels, Wavefunctions
 from hopcast.io.wavefunctions.selection import Selection, band_labels
 from hopcast.io.wavefunctions.wavecar import Wavecar
 
-__all__ = [
-    "Basis",
-    "Levels",
-    "Save",
-    "Selection",
-    "Wavecar",
-    "Wavefunctions",
-    "Wfn",
-    "band_labels",
-    "overlap",
-]
+__all__ = ["Basis", "Levels", "Save", "Selection", "Wavecar", "Wavefunctions", "Wfn", "band_labels", "overlap"]

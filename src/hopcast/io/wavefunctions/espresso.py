@@ -15,7 +15,7 @@ from hopcast.core.errors import InputError
 from hopcast.io.arrays import foreign_hdf5
 from hopcast.io.wavefunctions.espresso_schema import SCHEMA, Schema, read_schema
 from hopcast.io.wavefunctions.espresso_wfc import WfcHeader, read_dat_header, read_hdf5_header
-from hopcast.io.wavefunctions.protocol import Basis, Levels, announce, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +87,15 @@ class Save:
         check_channel(self, spin, kpoint)
         header = self._headers[spin, kpoint]
         order = hashlib.sha256(np.ascontiguousarray(header.miller).tobytes()).hexdigest()[:16]
-        flavour = "spinor" if header.n_components == 2 else ("half" if header.gamma_only else "full")
+        flavour: Flavour = "spinor" if header.n_components == 2 else ("half" if header.gamma_only else "full")
         return Basis(
-            flavour, header.n_planewaves * header.n_components, self.schema.cutoff, self.cell, self.kpoints[kpoint], order  # type: ignore[arg-type]
-        )  # fmt: skip
+            flavour,
+            header.n_planewaves * header.n_components,
+            self.schema.cutoff,
+            self.cell,
+            self.kpoints[kpoint],
+            order,
+        )
 
     def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[Any]:
         """Return the coefficients of some bands [len(bands), n_components]; of half spheres, those of G != 0 times sqrt 2.
@@ -150,9 +155,7 @@ class Save:
         prefix = self.path.name.removesuffix(".save")
         try:
             apart = sorted(
-                each.name
-                for each in self.path.parent.glob(f"{prefix}.wfc*")
-                if each.name[len(prefix) + 4 :].isdigit()
+                each.name for each in self.path.parent.glob(f"{prefix}.wfc*") if each.name[len(prefix) + 4 :].isdigit()
             )
         except (OSError, ValueError):
             apart = []

@@ -80,9 +80,7 @@ def read_schema(path: Path) -> Schema:
     """
     start = head(path, 1 << 16)
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start:
-        raise InputError(
-            f"File `{path}` defines entities, which pw.x never does, and is not read. Copy it again."
-        )
+        raise InputError(f"File `{path}` defines entities, which pw.x never does, and is not read. Copy it again.")
     try:
         root = ET.fromstring(read_bytes(path))
         return _schema(path, root)
@@ -98,9 +96,7 @@ def read_schema(path: Path) -> Schema:
 def _schema(path: Path, root: ET.Element) -> Schema:
     output = root.find("output")
     if output is None:
-        raise InputError(
-            f"File `{path}` has no output: the run was killed before its end. Calculate this frame again."
-        )
+        raise InputError(f"File `{path}` has no output: the run was killed before its end. Calculate this frame again.")
     # runs on a fixed density have no self-consistency, and pw.x says false of it
     fixed = root.findtext("input/control_variables/calculation", "").strip() in ("nscf", "bands")
     converged = output.findtext("convergence_info/scf_conv/convergence_achieved", "true").strip()
@@ -130,18 +126,19 @@ def _schema(path: Path, root: ET.Element) -> Schema:
             f"File `{path}` has k-points of different numbers of bands. It is damaged: calculate this frame again."
         )
     n_spins = 2 if lsda else 1
-    energies, occupations = (
-        np.array(kind).reshape(len(entries), n_spins, -1).swapaxes(0, 1) for kind in levels
-    )
-    augmented = any(
-        output.findtext(f"algorithmic_info/{kind}", "false").strip() == "true" for kind in ("uspp", "paw")
-    )
+    energies, occupations = (np.array(kind).reshape(len(entries), n_spins, -1).swapaxes(0, 1) for kind in levels)
+    augmented = any(output.findtext(f"algorithmic_info/{kind}", "false").strip() == "true" for kind in ("uspp", "paw"))
     return Schema(
         root.findtext("input/control_variables/prefix", "").strip(),
         Geometry(tuple(atom.attrib["name"] for atom in atoms), positions * BOHR, cell * BOHR),
-        n_spins, _text(bands, "noncolin") == "true", kpoints, energies * HARTREE, occupations,
-        float(_text(output, "basis_set/ecutwfc")) * HARTREE, augmented,
-    )  # fmt: skip
+        n_spins,
+        _text(bands, "noncolin") == "true",
+        kpoints,
+        energies * HARTREE,
+        occupations,
+        float(_text(output, "basis_set/ecutwfc")) * HARTREE,
+        augmented,
+    )
 
 
 def _child(element: ET.Element, path: str) -> ET.Element:

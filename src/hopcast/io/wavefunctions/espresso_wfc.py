@@ -72,26 +72,15 @@ def read_dat_header(path: Path) -> WfcHeader:
             return body
 
         first = record(44)
-        gamma_only, scale = (
-            int.from_bytes(first[32:36], "little") != 0,
-            float(np.frombuffer(first[36:], "<f8")[0]),
-        )
+        gamma_only, scale = (int.from_bytes(first[32:36], "little") != 0, float(np.frombuffer(first[36:], "<f8")[0]))
         _, n_planewaves, n_components, n_bands = (int(x) for x in np.frombuffer(record(16), "<i4"))
-        if not (
-            n_planewaves >= 1
-            and n_components in (1, 2)
-            and n_bands >= 1
-            and np.isfinite(scale)
-            and scale != 0
-        ):
+        if not (n_planewaves >= 1 and n_components in (1, 2) and n_bands >= 1 and np.isfinite(scale) and scale != 0):
             raise _damaged(path, f"{n_bands} bands of {n_planewaves} plane waves")
         record(72)
         miller = np.frombuffer(record(12 * n_planewaves), "<i4").reshape(-1, 3).astype(np.int64)
         length = 16 * n_planewaves * n_components
         if size < place + n_bands * (length + 8):
-            raise _damaged(
-                path, f"{size} bytes for {n_bands} bands, which need {place + n_bands * (length + 8)}"
-            )
+            raise _damaged(path, f"{size} bytes for {n_bands} bands, which need {place + n_bands * (length + 8)}")
         for band in range(n_bands):
             file.seek(place + band * (length + 8))
             if int.from_bytes(file.read(4), "little") != length:
@@ -126,28 +115,14 @@ def read_hdf5_header(path: Path) -> WfcHeader:
             n_planewaves, n_components, n_bands = numbers
             shapes = (n_bands, 2 * n_planewaves * n_components), (n_planewaves, 3)
             for each, shape in zip(sets, shapes, strict=True):
-                if (
-                    not isinstance(each, h5py.Dataset)
-                    or each.external
-                    or each.is_virtual
-                    or each.shape != shape
-                ):
+                if not isinstance(each, h5py.Dataset) or each.external or each.is_virtual or each.shape != shape:
                     raise ValueError(f"`{each.name}` is no array of {shape}")
-                if (
-                    each.dtype.kind not in "fi"
-                    or each.size * each.dtype.itemsize > 1100 * path.stat().st_size
-                ):
+                if each.dtype.kind not in "fi" or each.size * each.dtype.itemsize > 1100 * path.stat().st_size:
                     raise ValueError(f"`{each.name}` claims more than the file holds")
             table = np.asarray(sets[1][()]).astype(np.int64)
         except (KeyError, ValueError, TypeError, OverflowError, UnicodeDecodeError) as error:
             raise _damaged(path, str(error)[:80]) from error
-        if not (
-            n_planewaves >= 1
-            and n_components in (1, 2)
-            and n_bands >= 1
-            and np.isfinite(scale)
-            and scale != 0
-        ):
+        if not (n_planewaves >= 1 and n_components in (1, 2) and n_bands >= 1 and np.isfinite(scale) and scale != 0):
             raise _damaged(path, f"{n_bands} bands of {n_planewaves} plane waves")
     return WfcHeader(gamma_only, scale, n_planewaves, n_components, n_bands, _distinct(path, table), 0)
 

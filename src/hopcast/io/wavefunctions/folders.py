@@ -18,16 +18,22 @@ from hopcast.io.wavefunctions.frames import Frame, Open, read_frames
 from hopcast.io.wavefunctions.gauge import is_gamma
 from hopcast.io.wavefunctions.selection import Selection, Window, choose_window
 
-PSEUDO = "without the augmentation inside the spheres of the atoms: an approximation, of the order of the norm that is lost"
+PSEUDO = (
+    "without the augmentation inside the spheres of the atoms: an approximation, of the order of the norm that is lost"
+)
 """What overlaps of pseudo-wavefunctions are."""
 
 
 def selection_of(options: ReadOptions) -> Selection:
     """Return what is to be read, of the options of a reader."""
     return Selection(
-        bands=options.bands, spin=options.spin, kpoint=options.kpoint, loewdin=options.loewdin,
-        variable_cell=options.variable_cell, n_occupied=options.n_occupied,
-    )  # fmt: skip
+        bands=options.bands,
+        spin=options.spin,
+        kpoint=options.kpoint,
+        loewdin=options.loewdin,
+        variable_cell=options.variable_cell,
+        n_occupied=options.n_occupied,
+    )
 
 
 def check_pairs(folder: Path, paths: Mapping[int, Path], what: str) -> None:
@@ -81,8 +87,10 @@ def read_folders(
     n_states = len(window.bands)
     energies = np.full((last - first + 1, n_states), np.nan)
     overlaps = np.full(
-        (last - first, n_states, n_states), np.nan, np.result_type(*(f.overlap for f in frames if f.overlap is not None))
-    )  # fmt: skip
+        (last - first, n_states, n_states),
+        np.nan,
+        np.result_type(*(f.overlap for f in frames if f.overlap is not None)),
+    )
     before: Frame | None = None
     for frame in frames:
         energies[frame.number - first] = frame.energies
@@ -91,21 +99,39 @@ def read_folders(
             overlaps[frame.number - 1 - first] = _orthonormal(before, frame, window)
         before = frame
     return hamiltonian_of(
-        folder, energies, overlaps, window, options, first=first, timestep=timestep,
+        folder,
+        energies,
+        overlaps,
+        window,
+        options,
+        first=first,
+        timestep=timestep,
         provenance={"format": form, "sign": "raw overlaps <i(t)|j(t+dt)>", "units": "eV", **_said(frames, window)},
-    )  # fmt: skip
+    )
 
 
 def hamiltonian_of(
-    name: object, energies: NDArray[np.float64], overlaps: NDArray[Any], window: Window, options: ReadOptions, *,
-    first: int, timestep: float, provenance: Mapping[str, str],
-) -> VibronicHamiltonian:  # fmt: skip
+    name: object,
+    energies: NDArray[np.float64],
+    overlaps: NDArray[Any],
+    window: Window,
+    options: ReadOptions,
+    *,
+    first: int,
+    timestep: float,
+    provenance: Mapping[str, str],
+) -> VibronicHamiltonian:
     """Return the Hamiltonian of a window: what is not known is NaN, and its states are named and counted."""
     told = dataclasses.replace(options, n_occupied=window.n_occupied)
     found = from_overlaps(
-        name, energies, overlaps, timestep=timestep, options=told, first=first,
+        name,
+        energies,
+        overlaps,
+        timestep=timestep,
+        options=told,
+        first=first,
         provenance={**provenance, **channel(window)},
-    )  # fmt: skip
+    )
     return dataclasses.replace(found, state_labels=window.labels)
 
 
@@ -140,8 +166,7 @@ def _said(frames: list[Frame], window: Window) -> dict[str, str]:
         how = "Löwdin-orthonormalised in the window" if window.selection.loewdin else "as they come"
         said["overlaps"] = f"of pseudo-wavefunctions, {how}; {PSEUDO}"
         said["norm lost"] = norm_lost(
-            np.array([metric if metric.ndim == 1 else np.diag(metric).real for metric in metrics]),
-            window.labels,
+            np.array([metric if metric.ndim == 1 else np.diag(metric).real for metric in metrics]), window.labels
         )
     else:
         said["overlaps"] = "of whole wavefunctions (norm-conserving pseudopotentials)"
@@ -165,6 +190,4 @@ def norm_lost(norms: NDArray[np.float64], labels: tuple[str, ...]) -> str:
         Names of the states.
     """
     lost = 1.0 - norms.mean(axis=0)
-    return ", ".join(
-        f"{label} {round(value, 3) + 0.0:.1%}" for label, value in zip(labels, lost, strict=True)
-    )
+    return ", ".join(f"{label} {round(value, 3) + 0.0:.1%}" for label, value in zip(labels, lost, strict=True))

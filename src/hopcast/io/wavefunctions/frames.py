@@ -98,9 +98,7 @@ def load_frame(file: Wavefunctions, window: Window) -> Loaded:
     return Loaded(file, basis, levels, coefficients, real)
 
 
-def overlap_frames(
-    left: Loaded, right: Loaded, window: Window
-) -> tuple[NDArray[Any], tuple[int, int] | None]:
+def overlap_frames(left: Loaded, right: Loaded, window: Window) -> tuple[NDArray[Any], tuple[int, int] | None]:
     """Return the raw overlaps of two frames, and how many plane waves they share of how many where they are matched.
 
     Raises
@@ -205,9 +203,7 @@ def stretches(numbers: Sequence[int]) -> Iterator[tuple[list[int], bool]]:
         yield run, begins
 
 
-def read_frames(
-    paths: dict[int, Path], window: Window, opener: Open, *, workers: int | None = None
-) -> list[Frame]:
+def read_frames(paths: dict[int, Path], window: Window, opener: Open, *, workers: int | None = None) -> list[Frame]:
     """Return all frames, in the order of their numbers; stretches of them are read by threads (or where Dask says).
 
     Raises

@@ -71,11 +71,7 @@ class Wfn:
                     n_orbitals = int(take(at, "<i4")[0])
                     numbers = take(at + 1, "<f8")
                     columns = places[at + 2 : at + 2 + n_orbitals]
-                    if (
-                        n_orbitals < 1
-                        or len(columns) != n_orbitals
-                        or any(size != 8 * n_basis for _, size in columns)
-                    ):
+                    if n_orbitals < 1 or len(columns) != n_orbitals or any(size != 8 * n_basis for _, size in columns):
                         raise IndexError
                     if len(numbers) != 2 * n_orbitals or not np.isfinite(numbers).all():
                         raise ValueError

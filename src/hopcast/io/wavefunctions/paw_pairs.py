@@ -91,12 +91,8 @@ def _compare(path: Path, found: NDArray[Any], frames: list[Wavecar], window: Win
             f"Frames must have the same plane waves, but `{frames[0].path}` has {bases[0].n_components} coefficients a band and "
             f"`{frames[1].path}` has {bases[1].n_components}. Calculate them in the same cell with the same ENCUT."
         )
-    middle = window.bands.start + min(
-        max(window.n_occupied, COMPARED // 2), max(len(window.bands) - COMPARED // 2, 0)
-    )
-    bands = range(
-        max(window.bands.start, middle - COMPARED // 2), min(window.bands.stop, middle + COMPARED // 2)
-    )
+    middle = window.bands.start + min(max(window.n_occupied, COMPARED // 2), max(len(window.bands) - COMPARED // 2, 0))
+    bands = range(max(window.bands.start, middle - COMPARED // 2), min(window.bands.stop, middle + COMPARED // 2))
     with single_threaded_blas():
         pseudo = overlap(
             *(frame.coefficients(bands, spin, kpoint) for frame in frames), real=bases[0].flavour == "half"

@@ -46,9 +46,7 @@ def numbered_folders(folder: Path, find: Callable[[Path], Path | None]) -> dict[
 
 def has_numbered(folder: Path, find: Callable[[Path], Path | None]) -> bool:
     """Whether a numbered folder holds such a file; cheap, and never raises."""
-    return any(
-        re.fullmatch(r"\D*\d{1,9}", name) and find(folder / name) is not None for name in names_in(folder)
-    )
+    return any(re.fullmatch(r"\D*\d{1,9}", name) and find(folder / name) is not None for name in names_in(folder))
 
 
 def wavecar_in(folder: Path) -> Path | None:

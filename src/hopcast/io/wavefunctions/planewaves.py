@@ -24,8 +24,12 @@ def expected_planewaves(cell: NDArray[np.float64], cutoff: float) -> float:
 
 
 def sphere(
-    cell: NDArray[np.float64], cutoff: float, kpoint: NDArray[np.float64], half: str = "", constant: float = HBAR2_OVER_2M
-) -> NDArray[np.int64]:  # fmt: skip
+    cell: NDArray[np.float64],
+    cutoff: float,
+    kpoint: NDArray[np.float64],
+    half: str = "",
+    constant: float = HBAR2_OVER_2M,
+) -> NDArray[np.int64]:
     """Return the plane waves below a cutoff in VASP's order: the first index fastest, each 0, 1, ..., n, -n, ..., -1.
 
     Parameters
@@ -60,9 +64,7 @@ def _sphere(cell: bytes, kpoint: bytes, cutoff: float, half: str, constant: floa
     vectors, k = np.frombuffer(cell).reshape(3, 3), np.frombuffer(kpoint)
     volume = abs(float(np.linalg.det(vectors))) if np.isfinite(vectors).all() else 0.0
     if not (volume > 0 and 0 < cutoff < 1e6 and np.isfinite(k).all() and np.abs(k).max() < 100):
-        raise InputError(
-            "The cell must have a volume, and the cutoff be a positive number of eV, but they are not."
-        )
+        raise InputError("The cell must have a volume, and the cutoff be a positive number of eV, but they are not.")
     radius = np.sqrt(cutoff / constant)
     expected = volume * radius**3 / (6 * np.pi**2)
     reach = radius * np.linalg.norm(vectors, axis=1) / (2 * np.pi) + np.abs(k) + 1
@@ -91,13 +93,9 @@ def _sphere(cell: bytes, kpoint: bytes, cutoff: float, half: str, constant: floa
     return indices
 
 
-def _positive(
-    first: NDArray[np.int64], second: NDArray[np.int64], third: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _positive(first: NDArray[np.int64], second: NDArray[np.int64], third: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Of G and -G, whether it is the one with a positive first index; the origin is."""
-    positive: NDArray[np.bool_] = (first > 0) | (
-        (first == 0) & ((second > 0) | ((second == 0) & (third >= 0)))
-    )
+    positive: NDArray[np.bool_] = (first > 0) | ((first == 0) & ((second > 0) | ((second == 0) & (third >= 0))))
     return positive
 
 
@@ -109,9 +107,7 @@ def kinetic_energies(
     return HBAR2_OVER_2M * np.einsum("ni,ni->n", vectors, vectors)
 
 
-def match_indices(
-    left: NDArray[np.int64], right: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match_indices(left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return where the plane waves that two spheres share stand in each, in one order."""
     reach = int(max(np.abs(left).max(initial=0), np.abs(right).max(initial=0))) + 1
     weights = np.array([1, 2 * reach + 1, (2 * reach + 1) ** 2])

@@ -137,11 +137,7 @@ class Window:
             )
         if deviation <= SAME_CELL:
             self._same(
-                file,
-                "number of coefficients a band",
-                basis.n_components,
-                self.basis.n_components,
-                "cell and cutoff",
+                file, "number of coefficients a band", basis.n_components, self.basis.n_components, "cell and cutoff"
             )
 
     def _same(self, file: BandFile, what: str, here: object, there: object, advice: str) -> None:
@@ -152,9 +148,7 @@ class Window:
             )
 
 
-def choose_window(
-    file: BandFile, selection: Selection, basis_of: Callable[[int, int], Basis] | None = None
-) -> Window:
+def choose_window(file: BandFile, selection: Selection, basis_of: Callable[[int, int], Basis] | None = None) -> Window:
     """Return the bands to be read of all frames, told by the first.
 
     Parameters
@@ -193,8 +187,14 @@ def choose_window(
         assert below is not None
         bands = range(max(0, below - AROUND), min(file.n_bands, below + AROUND))
     window = Window(
-        bands, below, selection, str(file.path), file.n_bands, file.kpoints[selection.channel[1]], None if basis_of is None else basis_of(*selection.channel)
-    )  # fmt: skip
+        bands,
+        below,
+        selection,
+        str(file.path),
+        file.n_bands,
+        file.kpoints[selection.channel[1]],
+        None if basis_of is None else basis_of(*selection.channel),
+    )
     if selection.n_occupied is not None and window.n_occupied != selection.n_occupied:
         raise InputError(
             f"File `{file.path}` says that {window.n_occupied} of the bands {bands.start}:{bands.stop} are occupied, but `n_occupied` is "

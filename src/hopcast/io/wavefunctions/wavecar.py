@@ -76,9 +76,7 @@ class Wavecar:
             with name.open("rb") as file:
                 return cls._read(name, file.fileno())
         except OSError as error:
-            raise InputError(
-                f"File `{name}` cannot be read ({error.strerror or error}). Check the path."
-            ) from error
+            raise InputError(f"File `{name}` cannot be read ({error.strerror or error}). Check the path.") from error
 
     @classmethod
     def _read(cls, path: Path, file: int) -> Wavecar:
@@ -117,18 +115,13 @@ class Wavecar:
             )
         heads_of = np.array(
             [
-                [
-                    _doubles(file, record * (2 + (spin * n_kpoints + k) * (heads + n_bands)), 4)
-                    for k in range(n_kpoints)
-                ]
+                [_doubles(file, record * (2 + (spin * n_kpoints + k) * (heads + n_bands)), 4) for k in range(n_kpoints)]
                 for spin in range(n_spins)
             ]
         )
         counts = heads_of[..., 0]
         largest = record // dtype.itemsize
-        if not (
-            np.isfinite(heads_of).all() and np.all((counts >= 1) & (counts <= largest) & (counts % 1 == 0))
-        ):
+        if not (np.isfinite(heads_of).all() and np.all((counts >= 1) & (counts <= largest) & (counts % 1 == 0))):
             raise InputError(
                 f"File `{path}` must hold 1 to {largest} plane waves at each k-point, as fit its records, but says "
                 f"{counts.ravel()[np.argmax(~((counts >= 1) & (counts <= largest) & (counts % 1 == 0)).ravel())]:g}. It is damaged, or of a "
@@ -139,8 +132,17 @@ class Wavecar:
                 f"File `{path}` ends within its last record ({expected}). The run was killed while it wrote: calculate this frame again."
             )
         return cls(
-            path, record, dtype, n_spins, n_bands, float(second[2]), cell, float(second[12]), heads_of[0, :, 1:], counts.astype(np.int64)
-        )  # fmt: skip
+            path,
+            record,
+            dtype,
+            n_spins,
+            n_bands,
+            float(second[2]),
+            cell,
+            float(second[12]),
+            heads_of[0, :, 1:],
+            counts.astype(np.int64),
+        )
 
     def levels(self, spin: int, kpoint: int) -> Levels:
         """Return energies (eV) and occupations of all bands.

@@ -63,16 +63,11 @@ def read_wswq(path: Path, spin: int = 0, kpoint: int = 0) -> tuple[NDArray[np.co
     at = channels.index(wanted)
     begin = heads[at].end()
     body = data[begin : heads[at + 1].start() if at + 1 < len(heads) else len(data)]
-    table = parse_table(
-        body.translate(_LABELS), str(path), columns=4, first_line=data.count(b"\n", 0, begin) + 1
-    )
+    table = parse_table(body.translate(_LABELS), str(path), columns=4, first_line=data.count(b"\n", 0, begin) + 1)
     labels, n_bands = table[:, :2], round(len(table) ** 0.5)
     places = labels.astype(np.int64)
     distinct = (
-        len(table) == n_bands**2
-        and np.array_equal(places, labels)
-        and places.min() == 1
-        and places.max() == n_bands
+        len(table) == n_bands**2 and np.array_equal(places, labels) and places.min() == 1 and places.max() == n_bands
     )
     flat = (places[:, 0] - 1) * n_bands + places[:, 1] - 1
     if not distinct or len(np.unique(flat)) != len(flat):
@@ -129,9 +124,7 @@ class Eigenval:
             _, n_kpoints, n_bands = (int(word) for word in lines[5].split())
         except (IndexError, ValueError):
             n_spins = n_kpoints = n_bands = 0
-        if not (
-            n_spins in (1, 2) and n_kpoints >= 1 and n_bands >= 1 and n_kpoints * (n_bands + 2) <= len(lines)
-        ):
+        if not (n_spins in (1, 2) and n_kpoints >= 1 and n_bands >= 1 and n_kpoints * (n_bands + 2) <= len(lines)):
             raise InputError(
                 f"File `{name}` must name one or two spins in its first line, and k-points and bands that follow in its sixth, but names {n_spins}, "
                 f"{n_kpoints} and {n_bands}. It is cut short: calculate this frame again."
@@ -148,9 +141,7 @@ class Eigenval:
                 )
         table = np.array(rows)
         energies = np.moveaxis(table[..., 1 : 1 + n_spins], 2, 0)
-        return cls(
-            name, n_spins, n_bands, np.array(kpoints), energies, np.moveaxis(table[..., 1 + n_spins :], 2, 0)
-        )
+        return cls(name, n_spins, n_bands, np.array(kpoints), energies, np.moveaxis(table[..., 1 + n_spins :], 2, 0))
 
     def levels(self, spin: int, kpoint: int) -> Levels:
         """Return energies (eV) and occupations of all bands."""

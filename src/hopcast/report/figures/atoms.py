@@ -71,9 +71,7 @@ def _draw(
         place = (flat[atom, 0], flat[atom, 1])
         ax.add_patch(Circle(place, radii[atom], fc=colour, ec=MUTED, lw=0.6, zorder=1 + rank * 1e-3))
         if len(values) <= _MOST_LABELS:
-            ink = (
-                "white" if np.isfinite(values[atom]) and np.dot(colour[:3], (0.3, 0.59, 0.11)) < 0.4 else INK
-            )
+            ink = "white" if np.isfinite(values[atom]) and np.dot(colour[:3], (0.3, 0.59, 0.11)) < 0.4 else INK
             ax.text(
                 *place,
                 chemical_symbols[structure.numbers[atom]],

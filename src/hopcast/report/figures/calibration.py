@@ -29,9 +29,15 @@ def draw_calibration(report: StudyReport) -> Figure | None:
             small = is_small(model.name, report)
             ax.plot(record.levels, record.coverage, color=colour, lw=0.8, alpha=0.45, zorder=1)
             ax.plot(
-                record.levels, record.recalibrated, "o", ms=2.6, color=colour, mfc="white" if small else colour,
-                mew=0.7, zorder=3,
-            )  # fmt: skip
+                record.levels,
+                record.recalibrated,
+                "o",
+                ms=2.6,
+                color=colour,
+                mfc="white" if small else colour,
+                mew=0.7,
+                zorder=3,
+            )
         _, first = own[0]
         ax.plot([0.9, 0.9], [first.low, first.high], color=MUTED, lw=1.6, zorder=2, solid_capstyle="butt")
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="nominal level", aspect="equal")
@@ -44,7 +50,5 @@ def draw_calibration(report: StudyReport) -> Figure | None:
         Line2D([], [], color=MUTED, marker="o", ms=3, ls="none", label="recalibrated"),
         Line2D([], [], color=MUTED, lw=1.6, label="95 % interval at 90 %"),
     ]
-    fig.legend(
-        handles=handles, loc="upper center", ncols=3, fontsize=6.5, columnspacing=1.0, handletextpad=0.4
-    )
+    fig.legend(handles=handles, loc="upper center", ncols=3, fontsize=6.5, columnspacing=1.0, handletextpad=0.4)
     return fig

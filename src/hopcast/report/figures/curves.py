@@ -30,9 +30,7 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
     height = 4.3
     fig = Figure(figsize=(WIDE + 0.4, height))
     axes = fig.subplots(2, 3, sharex=True)
-    fig.subplots_adjust(
-        left=0.135, right=0.985, top=1 - 0.62 / height, bottom=0.44 / height, wspace=0.36, hspace=0.24
-    )
+    fig.subplots_adjust(left=0.135, right=0.985, top=1 - 0.62 / height, bottom=0.44 / height, wspace=0.36, hspace=0.24)
     for row, (split, words) in enumerate(_SPLITS.items()):
         for ax, target in zip(axes[row], _TITLES, strict=True):
             chosen = [p for p in points if p.split == split and p.target == target and p.value is not None]
@@ -40,9 +38,7 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
             if row == 0:
                 panel_label(ax, _TITLES[target])
         box = axes[row, 0].get_position()
-        fig.text(
-            0.012, (box.y0 + box.y1) / 2, f"R², {words}", rotation=90, va="center", ha="left", fontsize=7
-        )
+        fig.text(0.012, (box.y0 + box.y1) / 2, f"R², {words}", rotation=90, va="center", ha="left", fontsize=7)
     look: dict[str, Any] = {"color": MUTED, "lw": 1.0}
     handles = [
         *(Line2D([], [], color=model_colour(m, report), marker="o", ms=3.5, label=m) for m in models),
@@ -65,13 +61,7 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
 
 
 def _panel(
-    ax: Axes,
-    report: StudyReport,
-    points: list[CurvePoint],
-    models: list[str],
-    axis: str,
-    *,
-    rate: bool,
+    ax: Axes, report: StudyReport, points: list[CurvePoint], models: list[str], axis: str, *, rate: bool
 ) -> None:
     if not points:
         note(ax, "no point:\ntrajectory too short")

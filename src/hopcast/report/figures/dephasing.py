@@ -39,17 +39,18 @@ def draw_dephasing(report: StudyReport) -> Figure | None:
     if convention in _EXPONENT:
         fine = np.linspace(0, limit, 200)
         ax.plot(
-            fine,
-            np.exp(-(fine**2) / (_EXPONENT[convention] * series.tau**2)),
-            color=ALL,
-            label="Gaussian",
-            zorder=2,
+            fine, np.exp(-(fine**2) / (_EXPONENT[convention] * series.tau**2)), color=ALL, label="Gaussian", zorder=2
         )
     ax.axvline(series.tau, color=MUTED, lw=0.7, ls=(0, (2, 2)))
     ax.annotate(
-        f"τ = {series.tau:.3g} fs", xy=(series.tau, 0.97), xycoords=("data", "axes fraction"), xytext=(4, 0),
-        textcoords="offset points", va="top", fontsize=7,
-    )  # fmt: skip
+        f"τ = {series.tau:.3g} fs",
+        xy=(series.tau, 0.97),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="top",
+        fontsize=7,
+    )
     ax.set(xlabel="Time (fs)", ylabel="D(t)", ylim=(0, 1.04), xlim=(0, limit))
     ax.legend(loc="center right")
     panel_label(ax, "Pure dephasing of the gap")

@@ -22,8 +22,17 @@ def draw_states(report: StudyReport) -> Figure | None:
         return None
     fig = Figure(figsize=(WIDE, 4.3))
     grid = fig.add_gridspec(
-        2, 2, width_ratios=(1.6, 1), height_ratios=(1.25, 1), left=0.1, right=0.98, top=0.94, bottom=0.1, wspace=0.3, hspace=0.5
-    )  # fmt: skip
+        2,
+        2,
+        width_ratios=(1.6, 1),
+        height_ratios=(1.25, 1),
+        left=0.1,
+        right=0.98,
+        top=0.94,
+        bottom=0.1,
+        wspace=0.3,
+        hspace=0.5,
+    )
     _draw_density(fig.add_subplot(grid[0, :]), states, float(edges.gaps.mean()), report.elements)
     _draw_atoms(fig.add_subplot(grid[1, 0]), edges, structure.numbers, report.elements)
     _draw_participation(fig.add_subplot(grid[1, 1]), edges)
@@ -41,10 +50,17 @@ def _draw_density(ax: Axes, states: DensityOfStates, gap: float, elements: tuple
         ax.plot(energies, values[shown], color=colour, label=element)
     total = states.total[shown]
     ax.plot(energies, total, color=AB_INITIO, lw=0.8, ls=(0, (3, 1.5)), label="all")
-    ax.set(
-        xlabel="Energy from the VBM (eV)", ylabel="States (1/eV)", xlim=(low, high), ylim=(0, 1.12 * total.max())
-    )  # fmt: skip
-    ax.text(gap / 2, 0.97, f"gap\n{gap:.2f} eV", transform=ax.get_xaxis_transform(), ha="center", va="top", color=MUTED, fontsize=7)  # fmt: skip
+    ax.set(xlabel="Energy from the VBM (eV)", ylabel="States (1/eV)", xlim=(low, high), ylim=(0, 1.12 * total.max()))
+    ax.text(
+        gap / 2,
+        0.97,
+        f"gap\n{gap:.2f} eV",
+        transform=ax.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        color=MUTED,
+        fontsize=7,
+    )
     ax.legend(ncols=len(states.by_element) + 1, loc="lower right", bbox_to_anchor=(1.0, 0.98), borderpad=0)
     panel_label(ax, "Density of states by element")
 
@@ -57,8 +73,15 @@ def _draw_atoms(ax: Axes, edges: BandEdges, numbers: NDArray[np.int64], elements
     for row, (sign, (name, _)) in enumerate(zip((1, -1), _EDGES, strict=True)):
         colours = [element_colour(chemical_symbols[numbers[atom]], elements) for atom in order]
         ax.bar(places, sign * edges.weights[row, order], width=0.8, color=colours, lw=0)
-        ax.text(0.99, 0.96 if sign > 0 else 0.04, f"{name}, mean share", transform=ax.transAxes, ha="right",
-                va="top" if sign > 0 else "bottom", fontsize=7)  # fmt: skip
+        ax.text(
+            0.99,
+            0.96 if sign > 0 else 0.04,
+            f"{name}, mean share",
+            transform=ax.transAxes,
+            ha="right",
+            va="top" if sign > 0 else "bottom",
+            fontsize=7,
+        )
     ax.axhline(0, color=AB_INITIO, lw=0.7)
     reach = 1.45 * float(edges.weights.max())
     ax.set(ylim=(-reach, reach), xlim=(-0.7, len(order) - 0.3), xlabel="Atom", ylabel="Share")

@@ -9,16 +9,7 @@ from matplotlib.lines import Line2D
 
 from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import CHOSEN, Forecast, StudyReport
-from hopcast.report.style import (
-    AB_INITIO,
-    FAINT,
-    MUTED,
-    WIDE,
-    is_small,
-    model_colour,
-    model_dash,
-    panel_label,
-)
+from hopcast.report.style import AB_INITIO, FAINT, MUTED, WIDE, is_small, model_colour, model_dash, panel_label
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
 _MAX_GROUPS = 5
@@ -49,21 +40,15 @@ def draw_forecast(report: StudyReport) -> Figure | None:
         limits = _limits(series, target)
         for column, (title, names) in enumerate(groups[:_MAX_GROUPS]):
             left = 0.52 + column * (panel + 0.03)
-            ax = fig.add_axes(
-                (left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height)
-            )
-            _draw_parity(
-                ax, report, series, target, [name for name in names if name in series.models], limits
-            )
+            ax = fig.add_axes((left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height))
+            _draw_parity(ax, report, series, target, [name for name in names if name in series.models], limits)
             if index == 0:
                 ax.set_title(title, color=model_colour(names[0], report), pad=4)
             if column:
                 ax.tick_params(labelleft=False)
             else:
                 ax.set_ylabel(f"Forecast ({_LABELS[target][1]})", fontsize=7.5)
-            ax.set_xlabel(
-                f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2
-            )
+            ax.set_xlabel(f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2)
         top -= panel + 0.42
     return fig
 
@@ -73,10 +58,7 @@ def _draw_key(fig: Figure, report: StudyReport, series: Forecast, height: float)
         Line2D([], [], color=AB_INITIO, lw=3.2, alpha=0.3, label="ab initio"),
         Line2D([], [], color=AB_INITIO, marker="o", ms=3.4, ls="none", label="training frames"),
     ]
-    handles += [
-        Line2D([], [], color=model_colour(n, report), ls=model_dash(n, report), label=n)
-        for n in series.models
-    ]
+    handles += [Line2D([], [], color=model_colour(n, report), ls=model_dash(n, report), label=n) for n in series.models]
     fig.legend(
         handles=handles,
         loc="upper center",
@@ -150,12 +132,7 @@ def _limits(series: Forecast, target: str) -> tuple[float, float]:
 
 
 def _draw_parity(
-    ax: Axes,
-    report: StudyReport,
-    series: Forecast,
-    target: str,
-    names: list[str],
-    limits: tuple[float, float],
+    ax: Axes, report: StudyReport, series: Forecast, target: str, names: list[str], limits: tuple[float, float]
 ) -> None:
     scale = _LABELS[target][2]
     ax.plot(limits, limits, color=MUTED, lw=0.6, zorder=1)
@@ -168,17 +145,22 @@ def _draw_parity(
         test = test[:: max(-(-len(test) // _MAX_POINTS), 1)]
         colour = model_colour(name, report)
         ax.plot(
-            series.ab_initio[test] * scale, forecast[test] * scale, "o", ms=2.2, mec=colour, mew=0.4,
-            mfc="none" if small else colour, alpha=0.6, zorder=2 if small else 3,
-        )  # fmt: skip
+            series.ab_initio[test] * scale,
+            forecast[test] * scale,
+            "o",
+            ms=2.2,
+            mec=colour,
+            mew=0.4,
+            mfc="none" if small else colour,
+            alpha=0.6,
+            zorder=2 if small else 3,
+        )
         model = report.model(name, target, "blocked" if series.held_out else "interleaved")
         if model is not None and model.r2 is not None:
             mark = "○" if small else "●"
             features = "" if name == CHOSEN else f" {report.features_of(name)}:"
             lines.append(f"{mark}{features} {shown_r2(model.r2)}")
-    ax.text(
-        0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3
-    )
+    ax.text(0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3)
     ax.set(xlim=limits, ylim=limits)
     ax.locator_params(nbins=4)
     ax.tick_params(labelsize=6.5)

@@ -47,14 +47,7 @@ def draw_information_bars(report: StudyReport) -> Figure | None:
                 ax.bar(index + offset, value, width=0.24, linewidth=0.7, **look)
                 if key == "corrected":
                     place = max(value, 0.0) + 0.02 * (high - low)
-                    ax.text(
-                        index + offset - 0.1,
-                        place,
-                        shown_fixed(value, 2),
-                        ha="left",
-                        va="bottom",
-                        fontsize=6.5,
-                    )
+                    ax.text(index + offset - 0.1, place, shown_fixed(value, 2), ha="left", va="bottom", fontsize=6.5)
         ax.axhline(0, color=INK, lw=0.7)
         ax.set_xticks(range(len(shown)), [e.element for e in shown])
         ax.tick_params(axis="x", length=0)
@@ -69,9 +62,7 @@ def draw_information_bars(report: StudyReport) -> Figure | None:
         Patch(facecolor="white", edgecolor="#8a8a8a", hatch="/////", label="shifted in time (null)"),
         Patch(facecolor=INK, label="corrected"),
     ]
-    fig.legend(
-        handles=handles, loc="upper center", ncols=3, handlelength=1.1, columnspacing=1.1, handletextpad=0.4
-    )
+    fig.legend(handles=handles, loc="upper center", ncols=3, handlelength=1.1, columnspacing=1.1, handletextpad=0.4)
     return fig
 
 
@@ -87,17 +78,11 @@ def draw_information_maps(report: StudyReport, target: str) -> Figure | None:
     axes = fig.subplots(len(maps), len(kinds), squeeze=False, sharex=True)
     bottom, top = 0.98 / height, 1 - 0.3 / height
     fig.subplots_adjust(left=0.17, right=0.98, top=top, bottom=bottom, hspace=0.18, wspace=0.1)
-    plain = np.concatenate(
-        [np.ravel(v) for m in maps for k in ("raw", "null") if (v := getattr(m, k)) is not None]
-    )
+    plain = np.concatenate([np.ravel(v) for m in maps for k in ("raw", "null") if (v := getattr(m, k)) is not None])
     corrected = [np.ravel(m.corrected) for m in maps if m.corrected is not None]
     reach = float(np.nanmax(np.abs(np.concatenate(corrected)))) if corrected else 1.0
     looks: dict[str, dict[str, Any]] = {
-        "plain": {
-            "cmap": "viridis",
-            "vmin": min(0.0, float(np.nanmin(plain))),
-            "vmax": float(np.nanmax(plain)),
-        },
+        "plain": {"cmap": "viridis", "vmin": min(0.0, float(np.nanmin(plain))), "vmax": float(np.nanmax(plain))},
         "corrected": {"cmap": "RdBu_r", "norm": TwoSlopeNorm(0.0, -max(reach, 1e-6), max(reach, 1e-6))},
     }
     images: dict[str, Any] = {}
@@ -115,9 +100,15 @@ def draw_information_maps(report: StudyReport, target: str) -> Figure | None:
             ax.tick_params(labelleft=ax is line[0], length=0)
         line[0].set_ylabel("Rₛ (Å)", labelpad=2)
         line[0].annotate(
-            entry.element, xy=(-0.52, 0.5), xycoords="axes fraction", fontweight="bold", fontsize=9, va="center", ha="center",
+            entry.element,
+            xy=(-0.52, 0.5),
+            xycoords="axes fraction",
+            fontweight="bold",
+            fontsize=9,
+            va="center",
+            ha="center",
             color=element_colour(entry.element, report.elements),
-        )  # fmt: skip
+        )
     for ax in axes[-1]:
         ax.set_xlabel("θₛ (degrees)", labelpad=2)
     _colour_bars(fig, axes, kinds, images, height)
@@ -142,30 +133,21 @@ def _draw_map(
     if framed and np.any(np.isfinite(grid)):
         best = np.unravel_index(np.nanargmax(grid), grid.shape)
         ax.add_patch(
-            Rectangle(
-                (float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="white", lw=2.2
-            )
+            Rectangle((float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="white", lw=2.2)
         )
         ax.add_patch(
-            Rectangle(
-                (float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="black", lw=1.0
-            )
+            Rectangle((float(best[1]) + 0.06, float(best[0]) + 0.06), 0.88, 0.88, fill=False, ec="black", lw=1.0)
         )
     return image
 
 
-def _colour_bars(
-    fig: Figure, axes: NDArray[Any], kinds: list[str], images: dict[str, Any], height: float
-) -> None:
+def _colour_bars(fig: Figure, axes: NDArray[Any], kinds: list[str], images: dict[str, Any], height: float) -> None:
     plain = [kind for kind in kinds if kind != "corrected" and kind in images]
     spans = [(plain, "MI (nat)"), (["corrected"] if "corrected" in images else [], "corrected MI (nat)")]
     for group, label in spans:
         if not group:
             continue
-        first, last = (
-            axes[0, kinds.index(group[0])].get_position(),
-            axes[0, kinds.index(group[-1])].get_position(),
-        )
+        first, last = (axes[0, kinds.index(group[0])].get_position(), axes[0, kinds.index(group[-1])].get_position())
         inset = 0.15 * (last.x1 - first.x0)
         bar = fig.add_axes((first.x0 + inset / 2, 0.40 / height, last.x1 - first.x0 - inset, 0.09 / height))
         colours = fig.colorbar(images[group[0]], cax=bar, orientation="horizontal")

@@ -9,17 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from hopcast.report.study_report import StudyReport
-from hopcast.report.style import (
-    AB_INITIO,
-    FAINT,
-    MUTED,
-    SINGLE,
-    WIDE,
-    label_ends,
-    model_colour,
-    model_dash,
-    thin,
-)
+from hopcast.report.style import AB_INITIO, FAINT, MUTED, SINGLE, WIDE, label_ends, model_colour, model_dash, thin
 from hopcast.report.table import shown_number
 
 
@@ -48,29 +38,15 @@ def draw_populations(report: StudyReport) -> Figure | None:
                 lw=0,
             )
         ax.plot(
-            times,
-            shown,
-            color=colour,
-            ls=model_dash(name, report),
-            lw=2.0 if first else 1.1,
-            zorder=4 if first else 3,
+            times, shown, color=colour, ls=model_dash(name, report), lw=2.0 if first else 1.1, zorder=4 if first else 3
         )
         ends.append((name, float(values[-1]), colour))
     if series.monte_carlo is not None:
         every = max(len(series.times) // 12, 1)
         ax.plot(
-            series.times[::every],
-            series.monte_carlo[::every],
-            "o",
-            ms=3,
-            mfc="white",
-            mec=AB_INITIO,
-            mew=0.8,
-            zorder=5,
+            series.times[::every], series.monte_carlo[::every], "o", ms=3, mfc="white", mec=AB_INITIO, mew=0.8, zorder=5
         )
-        ax.annotate(
-            "○ Monte Carlo (ab initio)", xy=(0.03, 0.97), xycoords="axes fraction", fontsize=7, va="top"
-        )
+        ax.annotate("○ Monte Carlo (ab initio)", xy=(0.03, 0.97), xycoords="axes fraction", fontsize=7, va="top")
     ax.set(xlabel="Time (ns)", ylabel="Ground-state population", xlim=(series.times[0], series.times[-1]))
     ax.set_ylim(0, min(ax.get_ylim()[1], 1.02))
     label_ends(ax, ends)
@@ -88,9 +64,7 @@ def draw_fits(report: StudyReport) -> Figure | None:
     height = 1.4 * n_rows + 0.75
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-    fig.subplots_adjust(
-        left=0.1, right=0.98, top=1 - 0.25 / height, bottom=0.58 / height, hspace=0.32, wspace=0.1
-    )
+    fig.subplots_adjust(left=0.1, right=0.98, top=1 - 0.25 / height, bottom=0.58 / height, hspace=0.32, wspace=0.1)
     top = max(float(np.max(series.values[row.name])) for row in rows)
     for ax, row in zip(axes.flat, rows, strict=False):
         name = row.name
@@ -117,7 +91,5 @@ def draw_fits(report: StudyReport) -> Figure | None:
     axes[0, 0].xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     fig.supxlabel("Time (ns)", fontsize=8, y=0.1 / height)
     fig.supylabel("Ground-state population", fontsize=8, x=0.005)
-    fig.text(
-        0.985, 0.1 / height, "dashed: least-squares line", ha="right", va="bottom", fontsize=6.5, color=MUTED
-    )
+    fig.text(0.985, 0.1 / height, "dashed: least-squares line", ha="right", va="bottom", fontsize=6.5, color=MUTED)
     return fig

@@ -38,9 +38,8 @@ def draw_rates(report: StudyReport) -> Figure | None:
             y = index + 0.22 * (offset - 1)
             ax.plot([known(row.rate.low), known(row.rate.high)], [y, y], color=colour, lw=1.1, zorder=2)
             ax.plot(
-                [row.rate.value], [y], marker, ms=4.5, color=colour, zorder=3,
-                mfc=colour if fill == "full" else "white",
-            )  # fmt: skip
+                [row.rate.value], [y], marker, ms=4.5, color=colour, zorder=3, mfc=colour if fill == "full" else "white"
+            )
     ax.set_yticks(range(len(names)), names)
     for tick, name in zip(ax.get_yticklabels(), names, strict=True):
         tick.set_color(model_colour(name, report))
@@ -50,9 +49,11 @@ def draw_rates(report: StudyReport) -> Figure | None:
     handles = [
         Line2D([], [], color=FAINT, lw=6, solid_capstyle="butt", label="computed pairs, plain average"),
         *(
-            Line2D([], [], marker=marker, ms=4.5, color=INK, ls="none", mfc=INK if fill == "full" else "white", label=words)
+            Line2D(
+                [], [], marker=marker, ms=4.5, color=INK, ls="none", mfc=INK if fill == "full" else "white", label=words
+            )
             for marker, fill, words in _KINDS.values()
         ),
-    ]  # fmt: skip
+    ]
     fig.legend(handles=handles, loc="upper center", ncols=4, columnspacing=1.0, handletextpad=0.4, fontsize=7)
     return fig

@@ -24,9 +24,7 @@ def draw_relaxation(report: StudyReport) -> Figure | None:
     height = 1.85 * len(carriers) + 0.35
     fig = Figure(figsize=(WIDE + 0.6, height))
     axes = fig.subplots(len(carriers), 2, squeeze=False)
-    fig.subplots_adjust(
-        left=0.085, right=0.9, top=1 - 0.25 / height, bottom=0.42 / height, hspace=0.52, wspace=0.66
-    )
+    fig.subplots_adjust(left=0.085, right=0.9, top=1 - 0.25 / height, bottom=0.42 / height, hspace=0.52, wspace=0.66)
     for (left, right), carrier in zip(axes, carriers, strict=True):
         _populations(left, carrier)
         _energies(right, carrier)
@@ -38,18 +36,13 @@ def draw_relaxation(report: StudyReport) -> Figure | None:
 def _populations(ax: Axes, carrier: Relaxation) -> None:
     method, values = next(iter(carrier.populations.items()))
     times = carrier.times / _FS_PER_PS
-    colours = [
-        mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(carrier.states)))
-    ]
+    colours = [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(carrier.states)))]
     for i, colour in enumerate(colours):
         ax.plot(times, values[:, i], color=colour, lw=1.1)
     ax.set(xlim=(0, times[-1]), ylim=(-0.02, 1.02), ylabel="Population")
     panel_label(ax, f"{carrier.name.capitalize()}: {method}")
     label_ends(
-        ax,
-        [(s, float(values[-1, i]), colours[i]) for i, s in enumerate(carrier.states)],
-        size=6.5,
-        gap_points=7.5,
+        ax, [(s, float(values[-1, i]), colours[i]) for i, s in enumerate(carrier.states)], size=6.5, gap_points=7.5
     )
 
 

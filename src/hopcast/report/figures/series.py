@@ -14,9 +14,7 @@ from hopcast.report.study_report import Forecast, StudyReport
 from hopcast.report.style import AB_INITIO, MUTED, WIDE, note, panel_label, thin
 
 
-def spectrum(
-    times: NDArray[Any], values: NDArray[Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def spectrum(times: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return frequencies, THz, and the one-sided power spectral density (Hann window, mean removed), unit^2/THz.
 
     None where the series has gaps, uneven steps or fewer than 16 points.
@@ -28,9 +26,7 @@ def spectrum(
         return None
     from scipy.signal import periodogram
 
-    frequencies, density = periodogram(
-        values, fs=THZ_PER_INVERSE_FS / steps[0], window="hann", detrend="constant"
-    )
+    frequencies, density = periodogram(values, fs=THZ_PER_INVERSE_FS / steps[0], window="hann", detrend="constant")
     return frequencies[1:], density[1:]
 
 

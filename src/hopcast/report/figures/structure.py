@@ -64,9 +64,7 @@ def draw_structure(report: StudyReport) -> Figure | None:
             color=MUTED,
         )
     handles = [
-        fig.axes[0].plot(
-            [], [], "o", ms=7, mfc=element_colour(e, report.elements), mec=INK, mew=0.5, ls="none"
-        )[0]
+        fig.axes[0].plot([], [], "o", ms=7, mfc=element_colour(e, report.elements), mec=INK, mew=0.5, ls="none")[0]
         for e in report.elements
     ]
     counts = [sum(chemical_symbols[n] == e for n in structure.numbers) for e in report.elements]
@@ -151,9 +149,7 @@ def _draw_view(
         ax.add_collection(LineCollection(halves, colors=half_colours, linewidths=0.8, zorder=1))
         circles = [Circle((flat[i, 0], flat[i, 1]), radii[i]) for i in back_to_front]
         faces = [colours[i] for i in back_to_front]
-        ax.add_collection(
-            PatchCollection(circles, facecolors=faces, edgecolors="#404040", linewidths=0.25, zorder=2)
-        )
+        ax.add_collection(PatchCollection(circles, facecolors=faces, edgecolors="#404040", linewidths=0.25, zorder=2))
         return
     for half, colour, order in zip(halves, half_colours, half_orders, strict=True):
         ax.plot(*np.transpose(half), color=colour, lw=1.8, solid_capstyle="butt", zorder=order)

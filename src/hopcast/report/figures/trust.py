@@ -84,9 +84,7 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
     bound = [*drawn, 1.0]
     ax.set_xlim(max(bound) * 2.2, min(bound) / 2.2)
     ax.axvline(1.0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=0)
-    exponents = np.arange(
-        np.ceil(np.log10(min(bound) / 2.2)), np.floor(np.log10(max(bound) * 2.2)) + 1
-    ).astype(int)
+    exponents = np.arange(np.ceil(np.log10(min(bound) / 2.2)), np.floor(np.log10(max(bound) * 2.2)) + 1).astype(int)
     step = -(-len(exponents) // 5)
     exponents = np.array([e for e in exponents if e % step == 0 and e >= -5])
     ax.xaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))

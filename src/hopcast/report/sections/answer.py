@@ -25,17 +25,28 @@ def steps(report: StudyReport) -> Lines:
 
 
 SECTION = Section(
-    "answer", "Answer", "The answer", -10,
+    "answer",
+    "Answer",
+    "The answer",
+    -10,
     (
         headline,
         FigureSpec(
-        "figure-3-population", "Ground-state population",
-        "Averaged over initial times; band: 95 % interval of the ab initio curve. Dashed: models of the one best feature.",
-        draw_populations, quiet=True),
+            "figure-3-population",
+            "Ground-state population",
+            "Averaged over initial times; band: 95 % interval of the ab initio curve. Dashed: models of the one best feature.",
+            draw_populations,
+            quiet=True,
+        ),
         FigureSpec(
-        "figure-1-structure", "The cell",
-        "First frame of the trajectory, atoms near a face repeated on the opposite one.", draw_structure, quiet=True),
+            "figure-1-structure",
+            "The cell",
+            "First frame of the trajectory, atoms near a face repeated on the opposite one.",
+            draw_structure,
+            quiet=True,
+        ),
         verdicts,
         steps,
-    ), style="box answer",
-)  # fmt: skip
+    ),
+    style="box answer",
+)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from hopcast.report.cells import cell, verdict_cell
-from hopcast.report.section import (
-    Absent,
-    Lines,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Absent, Lines, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table, shown_number
 from hopcast.results.dynamics import SeamRecord
@@ -44,12 +39,20 @@ def check_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(check.name), cell(check, "temperature"), cell(check, "substep"), cell(check, "coupling_scale"),
-            Cell(check.unit), cell(check, "exact"), cell(check, "monte_carlo"), cell(check, "standard_error"),
-            Cell(f"{check.within_two} of {check.n_seeds}"), cell(check, "pooled_z"), verdict_cell(check),
+            Cell(check.name),
+            cell(check, "temperature"),
+            cell(check, "substep"),
+            cell(check, "coupling_scale"),
+            Cell(check.unit),
+            cell(check, "exact"),
+            cell(check, "monte_carlo"),
+            cell(check, "standard_error"),
+            Cell(f"{check.within_two} of {check.n_seeds}"),
+            cell(check, "pooled_z"),
+            verdict_cell(check),
         )
         for check in report.results.checks
-    )  # fmt: skip
+    )
     events = [check.n_events for check in report.results.checks if check.n_events is not None]
     notes = (f"At least {min(events)} recombination events in every run.",) if events else ()
     return Table("exact-and-monte-carlo", "Exact solver and Monte Carlo engine", columns, rows, notes)
@@ -70,11 +73,4 @@ def seam_sentence(record: SeamRecord | None) -> str:
     return f"{text}."
 
 
-SECTION = Section(
-    "checks", "Checks", "Checks", 90,
-    (
-        TableSpec(check_table),
-        without_checks,
-        seam,
-    ),
-)  # fmt: skip
+SECTION = Section("checks", "Checks", "Checks", 90, (TableSpec(check_table), without_checks, seam))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from hopcast.report.section import (
-    References,
-    Section,
-)
+from hopcast.report.section import References, Section
 from hopcast.report.study_report import StudyReport
 from hopcast.results.paper import CITATIONS
 
@@ -20,9 +17,4 @@ def references(report: StudyReport) -> References:
     return References([*items, *((text, "") for text in provenance.citations or ())])
 
 
-SECTION = Section(
-    "cite", "How to cite", "How to cite", 110,
-    (
-        references,
-    ),
-)  # fmt: skip
+SECTION = Section("cite", "How to cite", "How to cite", 110, (references,))

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from hopcast.report.section import (
-    Absent,
-    Claims,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Absent, Claims, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 
@@ -30,18 +25,21 @@ def claim_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(one.claim), Cell(one.protocol), Cell(one.control),
-            Cell(one.verdict.label, tone=one.verdict.label), Cell(one.verdict.sentence),
+            Cell(one.claim),
+            Cell(one.protocol),
+            Cell(one.control),
+            Cell(one.verdict.label, tone=one.verdict.label),
+            Cell(one.verdict.sentence),
         )
         for one in report.results.claims
-    )  # fmt: skip
+    )
     return Table("claims", "Published claims on this data", columns, rows)
 
 
 SECTION = Section(
-    "claims", "Claims", "The published claims on this data", 10,
-    (
-        tested,
-        TableSpec(claim_table, folded="The claims as a table"),
-    ),
-)  # fmt: skip
+    "claims",
+    "Claims",
+    "The published claims on this data",
+    10,
+    (tested, TableSpec(claim_table, folded="The claims as a table")),
+)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hopcast.report.section import (
-    Absent,
-    Lines,
-    Section,
-)
+from hopcast.report.section import Absent, Lines, Section
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import shown_number
 from hopcast.results.study import CorrectionsRecord, Crossing
@@ -27,9 +23,7 @@ def correction_sentences(record: CorrectionsRecord | None) -> list[str]:
     lines = []
     if record.phase_flips is not None:
         of = f" of {record.n_overlaps} diagonal overlaps" if record.n_overlaps is not None else ""
-        lines.append(
-            f"Signs: {record.phase_flips}{of} were negative and made consistent along the trajectory."
-        )
+        lines.append(f"Signs: {record.phase_flips}{of} were negative and made consistent along the trajectory.")
     if record.swaps is not None:
         swaps = record.swaps
         lines.append(
@@ -40,9 +34,7 @@ def correction_sentences(record: CorrectionsRecord | None) -> list[str]:
     for crossing in record.crossings:
         states = " and ".join(crossing.states)
         size = "" if crossing.overlap is None else f" (|S| down to {shown_number(crossing.overlap, 2)})"
-        lines.append(
-            f"States {states} exchange their character at step {crossing.step}{size}; energy order was kept."
-        )
+        lines.append(f"States {states} exchange their character at step {crossing.step}{size}; energy order was kept.")
     for band in record.leaking_bands:
         norm = "" if band.row_norm is None else f" (row norm of S {shown_number(band.row_norm, 2)})"
         lines.append(f"Band {band.band} leaves the window of bands{norm}.")
@@ -66,9 +58,4 @@ def _steps(swaps: Sequence[Crossing]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-SECTION = Section(
-    "couplings", "Couplings", "What was corrected in the couplings", 80,
-    (
-        corrections,
-    ),
-)  # fmt: skip
+SECTION = Section("couplings", "Couplings", "What was corrected in the couplings", 80, (corrections,))

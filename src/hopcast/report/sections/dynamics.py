@@ -6,13 +6,7 @@ from hopcast.report.cells import cell, estimate_cell, verdict_cell
 from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.population import draw_fits
 from hopcast.report.figures.rates import draw_rates
-from hopcast.report.section import (
-    Details,
-    FigureSpec,
-    Section,
-    TableSpec,
-    Terms,
-)
+from hopcast.report.section import Details, FigureSpec, Section, TableSpec, Terms
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table, shown_number
 from hopcast.results.paper import paper_ratio
@@ -45,8 +39,7 @@ def hamiltonian_table(report: StudyReport) -> Table:
     rows_of = report.results.hamiltonians
     # the published ratios are to a dense ab initio Hamiltonian
     published = [
-        None if report.results.samples is not None else paper_ratio(row.name, report.elements)
-        for row in rows_of
+        None if report.results.samples is not None else paper_ratio(row.name, report.elements) for row in rows_of
     ]
     with_paper = any(value is not None for value in published)
     if with_paper:
@@ -62,9 +55,13 @@ def hamiltonian_table(report: StudyReport) -> Table:
             cells.append(Cell(paper))
         rows.append((*cells, verdict_cell(row)))
     return Table(
-        "table-4-hamiltonians", "Table 4. Recombination on each Hamiltonian", tuple(columns), tuple(rows),
-        tuple(_hamiltonian_notes(report, with_paper=with_paper)), tuple(int(index > 0) for index in range(len(rows))),
-    )  # fmt: skip
+        "table-4-hamiltonians",
+        "Table 4. Recombination on each Hamiltonian",
+        tuple(columns),
+        tuple(rows),
+        tuple(_hamiltonian_notes(report, with_paper=with_paper)),
+        tuple(int(index > 0) for index in range(len(rows))),
+    )
 
 
 def _hamiltonian_notes(report: StudyReport, *, with_paper: bool) -> list[str]:
@@ -104,9 +101,7 @@ def interval_table(report: StudyReport) -> Table:
         (Cell(row.name), estimate_cell(row.ratio), *(cell(row.ratio.parts, key) for key, _ in parts))
         for row in report.results.hamiltonians
     )
-    return Table(
-        "intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",)
-    )
+    return Table("intervals", "Parts of the intervals", columns, rows, ("Half-widths at 95 %, in units of the ratio.",))
 
 
 def own_tau_table(report: StudyReport) -> Table:
@@ -124,11 +119,7 @@ def own_tau_table(report: StudyReport) -> Table:
         *(Column(key, label, "", "interval") for key, label in shown),
     )
     rows = tuple(
-        (
-            Cell(row.name),
-            cell(row, "own_tau"),
-            *(estimate_cell(getattr(row, key)) for key, _ in shown),
-        )
+        (Cell(row.name), cell(row, "own_tau"), *(estimate_cell(getattr(row, key)) for key, _ in shown))
         for row in rows_of
     )
     note = "The dephasing time of record is that of the ab initio gap; the second ratio takes each forecast's own."
@@ -160,20 +151,29 @@ def sampled_rate_table(report: StudyReport) -> Table:
     records = report.results.rates or []
     rows = tuple(
         (
-            Cell(row.name), Cell(row.kind), estimate_cell(row.rate), estimate_cell(row.lifetime), cell(row, "ratio"),
-            cell(row, "relative_width"), Cell(row.weight, reason="not a weighted estimate"),
+            Cell(row.name),
+            Cell(row.kind),
+            estimate_cell(row.rate),
+            estimate_cell(row.lifetime),
+            cell(row, "ratio"),
+            cell(row, "relative_width"),
+            Cell(row.weight, reason="not a weighted estimate"),
         )
         for row in records
-    )  # fmt: skip
+    )
     names = list(dict.fromkeys(row.name for row in records))
     notes = (
         "Second-order rates, unless exact. The plain average needs no model: a forecast helps where the prediction-powered "
         "interval is narrower. A plain forecast's interval holds the finite trajectory only, not what the model gets wrong.",
     )
     return Table(
-        "rates", "The mean rate from the computed pairs", columns, rows, notes,
+        "rates",
+        "The mean rate from the computed pairs",
+        columns,
+        rows,
+        notes,
         tuple(names.index(row.name) for row in records),
-    )  # fmt: skip
+    )
 
 
 def calibrated_rate_table(report: StudyReport) -> Table:
@@ -198,12 +198,20 @@ def calibrated_rate_table(report: StudyReport) -> Table:
         twins = row.shifted
         known = twins is not None and twins.median is not None
         shifted = Cell(twins.median, twins.low, twins.high) if twins and known else cell(twins, "median")
-        rows.append((
-            Cell(row.name), estimate_cell(row.ratio), estimate_cell(found.ratio_variance), estimate_cell(found.ratio_samples),
-            estimate_cell(row.prediction_powered_ratio), shifted, estimate_cell(row.lifetime),
-            estimate_cell(found.lifetime_variance), estimate_cell(found.lifetime_samples),
-            Cell((row.dominant_part or "").replace("_", " ") or None),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(row.name),
+                estimate_cell(row.ratio),
+                estimate_cell(found.ratio_variance),
+                estimate_cell(found.ratio_samples),
+                estimate_cell(row.prediction_powered_ratio),
+                shifted,
+                estimate_cell(row.lifetime),
+                estimate_cell(found.lifetime_variance),
+                estimate_cell(found.lifetime_samples),
+                Cell((row.dominant_part or "").replace("_", " ") or None),
+            )
+        )
     notes = (
         "Ratios to ab initio. Regression shrinks the coupling's variance, and a rate goes with its square: √(μ² + var) puts "
         "the posterior variance back; joint samples are whole series of gap and coupling drawn from the posterior and run "
@@ -228,39 +236,55 @@ def method_table(report: StudyReport) -> Table:
     )
     rows = tuple(
         (
-            Cell(row.name), Cell(row.method), Cell(row.rule), Cell(row.waiting), cell(row, "tau"),
-            estimate_cell(row.gradient), estimate_cell(row.lifetime), estimate_cell(row.ratio),
+            Cell(row.name),
+            Cell(row.method),
+            Cell(row.rule),
+            Cell(row.waiting),
+            cell(row, "tau"),
+            estimate_cell(row.gradient),
+            estimate_cell(row.lifetime),
+            estimate_cell(row.ratio),
         )
         for row in report.results.methods or ()
-    )  # fmt: skip
+    )
     return Table("methods", "Other methods on the ab initio Hamiltonian", columns, rows)
 
 
 SECTION = Section(
-    "dynamics", "Dynamics", "Recombination dynamics", 20,
+    "dynamics",
+    "Dynamics",
+    "Recombination dynamics",
+    20,
     (
         TableSpec(hamiltonian_table),
         rates_in_words,
         FigureSpec(
-        "figure-s3-fits", "Figure S3. Straight lines through the populations",
-        "Gradient and intercept of the least-squares line over the stated window.", draw_fits,
-    ),
+            "figure-s3-fits",
+            "Figure S3. Straight lines through the populations",
+            "Gradient and intercept of the least-squares line over the stated window.",
+            draw_fits,
+        ),
         TableSpec(rate_control_table),
         FigureSpec(
-        "rates", "The mean rate from the computed pairs",
-        "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
-        "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
-        "the average with the forecast of held-out stretches as control variate; a forecast helps where these are narrower than the band.",
-        draw_rates, quiet=True),
+            "rates",
+            "The mean rate from the computed pairs",
+            "Second-order rates with 95 % intervals. Grey band: the plain average over the computed pairs, which needs no model. Discs: the "
+            "forecast along the whole trajectory (interval of the finite trajectory only), circles: its posterior variance added. Diamonds: "
+            "the average with the forecast of held-out stretches as control variate; a forecast helps where these are narrower than the band.",
+            draw_rates,
+            quiet=True,
+        ),
         TableSpec(sampled_rate_table),
         TableSpec(calibrated_rate_table),
         TableSpec(interval_table),
         TableSpec(own_tau_table),
         TableSpec(method_table),
         FigureSpec(
-        "dephasing", "Pure dephasing", "Dephasing function of the ab initio gap, with the Gaussian of its dephasing time.",
-        draw_dephasing,
-    ),
+            "dephasing",
+            "Pure dephasing",
+            "Dephasing function of the ab initio gap, with the Gaussian of its dephasing time.",
+            draw_dephasing,
+        ),
         dephasing,
     ),
-)  # fmt: skip
+)

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 from hopcast.report.cells import cell
 from hopcast.report.figures.forecast import draw_forecast
-from hopcast.report.section import (
-    Details,
-    FigureSpec,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Details, FigureSpec, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.results.forecasts import ScoreRecord
@@ -30,11 +25,7 @@ def models_in_words(report: StudyReport) -> Details:
 
 def model_table(report: StudyReport) -> Table:
     """Return Table 2: errors of gap and coupling by model and split, interpolation in time below each split."""
-    score = (
-        ("r2", "R²", "", "r2", 4),
-        ("mae", "MAE", "meV", "number", 3),
-        ("rmse", "RMSE", "meV", "number", 3),
-    )
+    score = (("r2", "R²", "", "r2", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
     columns = [Column("split", "Split", style="text"), Column("model", "Model", style="text")]
     for target, name in TARGET_NAMES.items():
         for key, label, unit, look, digits in score:
@@ -54,18 +45,11 @@ def model_table(report: StudyReport) -> Table:
                 rows.append(_score_row(_SPLIT_NAMES[split], words, shared))
                 groups.append(group)
     notes = ["Interpolations use the same training frames as the models; the mean predicts their average."]
-    stride = next(
-        (m.stride for m in report.results.models if m.stride is not None and m.split == "interleaved"), None
-    )
+    stride = next((m.stride for m in report.results.models if m.stride is not None and m.split == "interleaved"), None)
     if stride is not None:
         notes.append(f"Interleaved: one training frame every {stride.fs:g} fs ({stride.frames} frames).")
     return Table(
-        "table-2-models",
-        "Table 2. Errors of the forecasts",
-        tuple(columns),
-        tuple(rows),
-        tuple(notes),
-        tuple(groups),
+        "table-2-models", "Table 2. Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups)
     )
 
 
@@ -98,33 +82,45 @@ def candidate_table(report: StudyReport) -> Table:
     entries = report.results.candidates or []
     rows = tuple(
         (
-            Cell(TARGET_NAMES[entry.target]), Cell(entry.name), cell(entry, "r2"), cell(entry, "mae", _MEV),
-            cell(entry, "rmse", _MEV), Cell(entry.n_chosen or None, reason="never chosen, or nothing to choose"),
+            Cell(TARGET_NAMES[entry.target]),
+            Cell(entry.name),
+            cell(entry, "r2"),
+            cell(entry, "mae", _MEV),
+            cell(entry, "rmse", _MEV),
+            Cell(entry.n_chosen or None, reason="never chosen, or nothing to choose"),
         )
         for entry in entries
-    )  # fmt: skip
+    )
     notes = (
         "Each stretch of time is forecast by models that saw nothing of it. The best row of many is too good by chance: the score "
         "of choosing, made without the stretch that is forecast, is the one to believe.",
     )
     return Table(
-        "candidates", "Representations and learners", columns, rows, notes,
+        "candidates",
+        "Representations and learners",
+        columns,
+        rows,
+        notes,
         tuple(list(TARGET_NAMES).index(entry.target) for entry in entries),
-    )  # fmt: skip
+    )
 
 
 SECTION = Section(
-    "forecasts", "Forecasts", "Forecasts of gap and coupling", 60,
+    "forecasts",
+    "Forecasts",
+    "Forecasts of gap and coupling",
+    60,
     (
         FigureSpec(
-        "figure-2-forecast", "Figure 2. Forecast against ab initio",
-        "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
-        "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
-        "pairs in stretches of time that were held out.",
-        draw_forecast,
-    ),
+            "figure-2-forecast",
+            "Figure 2. Forecast against ab initio",
+            "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
+            "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
+            "pairs in stretches of time that were held out.",
+            draw_forecast,
+        ),
         TableSpec(model_table),
         TableSpec(candidate_table),
         models_in_words,
     ),
-)  # fmt: skip
+)

@@ -8,11 +8,7 @@ from functools import partial
 from hopcast.report.cells import cell, cell_with_interval, verdict_cell
 from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.information import draw_information_bars, draw_information_maps
-from hopcast.report.section import (
-    FigureSpec,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import FigureSpec, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.results.paper import PAPER_ELEMENTS, PAPER_INFORMATION
@@ -34,11 +30,17 @@ def information_table(report: StudyReport) -> Table:
     entries = sorted(report.results.information, key=lambda e: list(TARGET_NAMES).index(e.target))
     rows = tuple(
         (
-            Cell(entry.element), Cell(TARGET_NAMES[entry.target]), cell(entry, "raw"), cell(entry, "null_mean"),
-            cell_with_interval(entry, "corrected"), cell(entry, "windowed"), cell(entry, "p"), verdict_cell(entry),
+            Cell(entry.element),
+            Cell(TARGET_NAMES[entry.target]),
+            cell(entry, "raw"),
+            cell(entry, "null_mean"),
+            cell_with_interval(entry, "corrected"),
+            cell(entry, "windowed"),
+            cell(entry, "p"),
+            verdict_cell(entry),
         )
         for entry in entries
-    )  # fmt: skip
+    )
     notes = [
         "Sum of the mutual information over an element's features and atoms, divided by the number of its atoms. "
         "Raw values carry the artefact of dense sampling and are never read without the null beside them."
@@ -50,9 +52,13 @@ def information_table(report: StudyReport) -> Table:
             f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw)."
         )
     return Table(
-        "table-1-information", "Table 1. Mean mutual information", columns, rows, tuple(notes),
+        "table-1-information",
+        "Table 1. Mean mutual information",
+        columns,
+        rows,
+        tuple(notes),
         tuple(list(TARGET_NAMES).index(e.target) for e in entries),
-    )  # fmt: skip
+    )
 
 
 def best_feature_table(report: StudyReport) -> Table:
@@ -71,19 +77,27 @@ def best_feature_table(report: StudyReport) -> Table:
     entries = sorted(report.results.best_features, key=lambda e: list(TARGET_NAMES).index(e.target))
     rows = tuple(
         (
-            Cell(entry.element), Cell(TARGET_NAMES[entry.target]), cell(entry, "r_s"), Cell(entry.r_pair),
-            cell(entry, "theta_s", 180 / math.pi), Cell(entry.theta_pair), cell(entry, "mi"),
-            cell(entry, "null_mean"), cell(entry, "corrected"),
+            Cell(entry.element),
+            Cell(TARGET_NAMES[entry.target]),
+            cell(entry, "r_s"),
+            Cell(entry.r_pair),
+            cell(entry, "theta_s", 180 / math.pi),
+            Cell(entry.theta_pair),
+            cell(entry, "mi"),
+            cell(entry, "null_mean"),
+            cell(entry, "corrected"),
         )
         for entry in entries
-    )  # fmt: skip
-    notes = (
-        "Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",
     )
+    notes = ("Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",)
     return Table(
-        "table-3-best-features", "Table 3. The best symmetry function", columns, rows, notes,
+        "table-3-best-features",
+        "Table 3. The best symmetry function",
+        columns,
+        rows,
+        notes,
         tuple(list(TARGET_NAMES).index(e.target) for e in entries),
-    )  # fmt: skip
+    )
 
 
 def selection_table(report: StudyReport) -> Table:
@@ -102,52 +116,64 @@ def selection_table(report: StudyReport) -> Table:
     )
     rows, groups = [], []
     for one in report.results.selection:
-        rows.append((
-            Cell(TARGET_NAMES[one.target]), Cell(one.order), Cell(one.element), Cell(one.atom), Cell(one.r_s),
-            Cell(one.theta_s * 180 / math.pi), Cell(one.relevance), Cell(one.redundancy), Cell(one.conditional),
-            cell(one, "p_first"),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(TARGET_NAMES[one.target]),
+                Cell(one.order),
+                Cell(one.element),
+                Cell(one.atom),
+                Cell(one.r_s),
+                Cell(one.theta_s * 180 / math.pi),
+                Cell(one.relevance),
+                Cell(one.redundancy),
+                Cell(one.conditional),
+                cell(one, "p_first"),
+            )
+        )
         groups.append(list(TARGET_NAMES).index(one.target))
-    methods = {
-        "mrmr": "largest relevance less mean redundancy (mRMR)",
-        "cmi": "largest information given those chosen",
-    }
+    methods = {"mrmr": "largest relevance less mean redundancy (mRMR)", "cmi": "largest information given those chosen"}
     chosen_by = next((methods[one.method] for one in report.results.selection), "")
     notes = (
         f"Chosen greedily by {chosen_by}, on the decimated series. p of the largest: how often the best of all features "
         "is as good on shifted targets; the largest of many is no discovery by itself.",
     )
-    return Table(
-        "selection", "Features that are no copies of each other", columns, tuple(rows), notes, tuple(groups)
-    )
+    return Table("selection", "Features that are no copies of each other", columns, tuple(rows), notes, tuple(groups))
 
 
 SECTION = Section(
-    "information", "Information", "What controls gap and coupling", 50,
+    "information",
+    "Information",
+    "What controls gap and coupling",
+    50,
     (
         TableSpec(information_table),
         FigureSpec(
-        "information-bars", "Information by element",
-        "Sum over an element's features and atoms, divided by the number of its atoms. The null is the raw estimate on features "
-        "shifted in time; corrected: estimated on decimated series.",
-        draw_information_bars,
-    ),
+            "information-bars",
+            "Information by element",
+            "Sum over an element's features and atoms, divided by the number of its atoms. The null is the raw estimate on features "
+            "shifted in time; corrected: estimated on decimated series.",
+            draw_information_bars,
+        ),
         TableSpec(best_feature_table),
         TableSpec(selection_table),
         FigureSpec(
-        "information-atoms", "Information by atom",
-        "Corrected information of each atom's symmetry functions, summed; first frame, along the shortest lattice vector. Where "
-        "like atoms differ as much as elements do, the picture shows the noise of the estimate.",
-        draw_information_atoms,
-    ),
+            "information-atoms",
+            "Information by atom",
+            "Corrected information of each atom's symmetry functions, summed; first frame, along the shortest lattice vector. Where "
+            "like atoms differ as much as elements do, the picture shows the noise of the estimate.",
+            draw_information_atoms,
+        ),
         FigureSpec(
-        "information-maps-gap", "Information on the gap by symmetry function",
-        "Mutual information of one symmetry function with the gap, averaged over the element's atoms. Framed: the largest.",
-        partial(draw_information_maps, target="gap"),
-    ),
+            "information-maps-gap",
+            "Information on the gap by symmetry function",
+            "Mutual information of one symmetry function with the gap, averaged over the element's atoms. Framed: the largest.",
+            partial(draw_information_maps, target="gap"),
+        ),
         FigureSpec(
-        "information-maps-nac", "Information on the coupling by symmetry function",
-        "As above, for the coupling.", partial(draw_information_maps, target="nac"),
+            "information-maps-nac",
+            "Information on the coupling by symmetry function",
+            "As above, for the coupling.",
+            partial(draw_information_maps, target="nac"),
+        ),
     ),
-    ),
-)  # fmt: skip
+)

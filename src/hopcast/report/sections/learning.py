@@ -7,12 +7,7 @@ from functools import partial
 from hopcast.report.cells import cell, verdict_cell
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
-from hopcast.report.section import (
-    Details,
-    FigureSpec,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Details, FigureSpec, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.results.forecasts import LearningCurves
@@ -39,21 +34,21 @@ def learning_table(report: StudyReport) -> Table:
     )
     curves = report.results.learning_curves or LearningCurves()
     order = sorted(
-        curves.points,
-        key=lambda p: (
-            p.axis != "stride",
-            p.split != "interleaved",
-            list(_QUANTITIES).index(p.target),
-        ),
+        curves.points, key=lambda p: (p.axis != "stride", p.split != "interleaved", list(_QUANTITIES).index(p.target))
     )
     rows = tuple(
         (
-            Cell(p.axis), Cell(p.split), Cell(_QUANTITIES[p.target]), Cell(p.model), Cell(p.stride.fs),
-            Cell(p.n_frames), cell(p, "n_train"),
+            Cell(p.axis),
+            Cell(p.split),
+            Cell(_QUANTITIES[p.target]),
+            Cell(p.model),
+            Cell(p.stride.fs),
+            Cell(p.n_frames),
+            cell(p, "n_train"),
             *(cell(p, key) for key in ("value", "linear", "cubic", "shifted", "plain")),
         )
         for p in order
-    )  # fmt: skip
+    )
     left_out = curves.left_out
     notes = ["R² of gap and coupling; ratio to ab initio of the second-order rate."]
     if left_out:
@@ -66,9 +61,7 @@ def left_out_sentences(report: StudyReport) -> list[tuple[str, str]]:
     gathered: dict[tuple[str, str], list[str]] = {}
     for one in (report.results.learning_curves or LearningCurves()).left_out:
         varied = (
-            f"{one.stride.fs:g} fs"
-            if one.axis == "stride" and one.stride is not None
-            else f"{one.n_frames} frames"
+            f"{one.stride.fs:g} fs" if one.axis == "stride" and one.stride is not None else f"{one.n_frames} frames"
         )
         where = f"{one.split}, {TARGET_NAMES.get(one.target, one.target)}"
         listed = gathered.setdefault((where, one.reason), [])
@@ -95,11 +88,17 @@ def calibration_table(report: StudyReport) -> Table:
                 continue
             record = model.calibration
             at = min(range(len(record.levels)), key=lambda i: abs(record.levels[i] - 0.9))
-            rows.append((
-                Cell(words), Cell(model.name), Cell(100 * record.coverage[at]),
-                Cell(100 * record.recalibrated[at], 100 * record.low, 100 * record.high),
-                Cell(record.n_effective), cell(record, "variance_scale"), verdict_cell(record),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    Cell(words),
+                    Cell(model.name),
+                    Cell(100 * record.coverage[at]),
+                    Cell(100 * record.recalibrated[at], 100 * record.low, 100 * record.high),
+                    Cell(record.n_effective),
+                    cell(record, "variance_scale"),
+                    verdict_cell(record),
+                )
+            )
             groups.append(group)
     notes = (
         "Share of held-out values inside nominal 90 % intervals. Recalibrated: stretched by conformal factors from blocks of the "
@@ -114,29 +113,35 @@ def left_out(report: StudyReport) -> Details:
 
 
 SECTION = Section(
-    "learning", "Learning", "Learning curves and error bars", 70,
+    "learning",
+    "Learning",
+    "Learning curves and error bars",
+    70,
     (
         FigureSpec(
-        "learning-curves", "From which training stride on does the model know more than the calendar?",
-        "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
-        "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
-        "A model knows more than the calendar where it runs above every grey line and the band.",
-        draw_learning_curves,
-    ),
+            "learning-curves",
+            "From which training stride on does the model know more than the calendar?",
+            "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
+            "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
+            "A model knows more than the calendar where it runs above every grey line and the band.",
+            draw_learning_curves,
+        ),
         FigureSpec(
-        "learning-curves-frames", "Scores against the number of frames",
-        "As above, on the first part of the trajectory, at the study's training stride.",
-        partial(draw_learning_curves, axis="frames"),
-    ),
+            "learning-curves-frames",
+            "Scores against the number of frames",
+            "As above, on the first part of the trajectory, at the study's training stride.",
+            partial(draw_learning_curves, axis="frames"),
+        ),
         TableSpec(learning_table, folded="Every point of the curves"),
         left_out,
         FigureSpec(
-        "calibration", "Error bars on held-out blocks",
-        "Share of held-out values inside intervals of each nominal level: lines as the posterior gives them, points recalibrated "
-        "on blocks that the test never meets (circles: models of the one best feature). On the dashed line an interval holds "
-        "what it promises. Grey bar: 95 % interval of the share at 90 %, first model.",
-        draw_calibration,
-    ),
+            "calibration",
+            "Error bars on held-out blocks",
+            "Share of held-out values inside intervals of each nominal level: lines as the posterior gives them, points recalibrated "
+            "on blocks that the test never meets (circles: models of the one best feature). On the dashed line an interval holds "
+            "what it promises. Grey bar: 95 % interval of the share at 90 %, first model.",
+            draw_calibration,
+        ),
         TableSpec(calibration_table),
     ),
-)  # fmt: skip
+)

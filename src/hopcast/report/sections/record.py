@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hopcast.report.section import (
-    Dump,
-    Lines,
-    Section,
-    Terms,
-)
+from hopcast.report.section import Dump, Lines, Section, Terms
 from hopcast.report.study_report import StudyReport
 
 
@@ -51,9 +46,7 @@ def packages(report: StudyReport) -> Dump:
 
 def folders(report: StudyReport) -> Lines:
     """Say where the numbers are."""
-    return Lines([
-        "Every number of this page is in results.json; its tables are in tables/, its figures in figures/."
-    ])  # fmt: skip
+    return Lines(["Every number of this page is in results.json; its tables are in tables/, its figures in figures/."])
 
 
 def _dumped(value: object) -> str:
@@ -61,13 +54,5 @@ def _dumped(value: object) -> str:
 
 
 SECTION = Section(
-    "record", "Run record", "Run record", 100,
-    (
-        run,
-        remarks,
-        wall_time,
-        configuration,
-        packages,
-        folders,
-    ),
-)  # fmt: skip
+    "record", "Run record", "Run record", 100, (run, remarks, wall_time, configuration, packages, folders)
+)

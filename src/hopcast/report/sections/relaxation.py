@@ -7,13 +7,7 @@ from typing import Final
 from hopcast.report.cells import estimate_cell
 from hopcast.report.figures.electron_hole import draw_pair
 from hopcast.report.figures.relaxation import draw_relaxation
-from hopcast.report.section import (
-    Absent,
-    FigureSpec,
-    Lines,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Absent, FigureSpec, Lines, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table, shown_number
 from hopcast.results.dynamics import CarrierCooling, RelaxationRecord, RelaxationRun
@@ -60,9 +54,13 @@ def relaxation_table(report: StudyReport) -> Table:
     runs = [] if record is None else record.runs
     names = list(dict.fromkeys(run.name for run in runs))
     return Table(
-        "relaxation", "Relaxation through the bands", columns, tuple(_row(run) for run in runs), tuple(_notes(record)),
+        "relaxation",
+        "Relaxation through the bands",
+        columns,
+        tuple(_row(run) for run in runs),
+        tuple(_notes(record)),
         tuple(names.index(run.name) for run in runs),
-    )  # fmt: skip
+    )
 
 
 def _row(run: RelaxationRun) -> tuple[Cell, ...]:
@@ -82,9 +80,11 @@ def _row(run: RelaxationRun) -> tuple[Cell, ...]:
         Cell(100 * run.decayed),
         Cell(run.decay_model),
         Cell(None, reason=run.reasons["decay_lifetime"]) if decay is None else Cell(_PS_PER_NS * decay),
-        Cell(None, reason="no hops") if flow is None else Cell(f"{flow.from_} → {flow.to} ({shown_number(flow.net_hops, 2)})"),
+        Cell(None, reason="no hops")
+        if flow is None
+        else Cell(f"{flow.from_} → {flow.to} ({shown_number(flow.net_hops, 2)})"),
         Cell(run.longest_stay),
-    )  # fmt: skip
+    )
 
 
 def _notes(record: RelaxationRecord | None) -> list[str]:
@@ -102,14 +102,13 @@ def _notes(record: RelaxationRecord | None) -> list[str]:
             "lifetime and rate: one exponential."
         )
         notes += dict.fromkeys(
-            f"{run.name.capitalize()}, {run.method}: {run.decay_note}." for run in record.runs
+            f"{run.name.capitalize()}, {run.method}: {run.decay_note}."
+            for run in record.runs
             if run.decay_note and run.decay_lifetime is not None
-        )  # fmt: skip
+        )
     if record.left_out:
         bands = ", ".join(f"{one.band} ({known(one.row_norm):.2f})" for one in record.left_out)
-        notes.append(
-            f"Left out, because they mix with bands outside the window (row norm of their overlaps): {bands}."
-        )
+        notes.append(f"Left out, because they mix with bands outside the window (row norm of their overlaps): {bands}.")
     notes += [f"{one.name.capitalize()}, {one.method}: refused. {one.reason}" for one in record.refused]
     return notes
 
@@ -131,11 +130,16 @@ def pair_table(report: StudyReport) -> Table:
         return Table("pair", "Electron and hole together", columns, ())
     rows = tuple(
         (
-            Cell(one.carrier), Cell(one.way), Cell(f"{one.initial_state} → {one.bands[0]}"), _cooling(one),
-            Cell(one.initial_energy), Cell(one.final_energy), Cell(100 * one.at_the_edge),
+            Cell(one.carrier),
+            Cell(one.way),
+            Cell(f"{one.initial_state} → {one.bands[0]}"),
+            _cooling(one),
+            Cell(one.initial_energy),
+            Cell(one.final_energy),
+            Cell(100 * one.at_the_edge),
         )
         for one in record.carriers
-    )  # fmt: skip
+    )
     notes = (
         f"Together: {record.n_determinants} Slater determinants (the ground state and one electron raised from any of the hole's "
         "bands to any of the electron's; one spin, no interaction). "
@@ -146,37 +150,42 @@ def pair_table(report: StudyReport) -> Table:
         f"Recombined in the window: {100 * record.ground_population:.3g} %, at most "
         f"{100 * record.ground_population_high:.2g} % (95 %, sampling). Energies count them as zero; edges do not absorb, "
         "together or alone.",
-    )  # fmt: skip
-    return Table(
-        "pair", "Electron and hole together", columns, rows, notes, tuple(i // 2 for i in range(len(rows)))
     )
+    return Table("pair", "Electron and hole together", columns, rows, notes, tuple(i // 2 for i in range(len(rows))))
 
 
 def _cooling(one: CarrierCooling) -> Cell:
     if one.cooling_time is None:
         return Cell(None, reason=one.reasons["cooling_time"])
-    low, high = (
-        None if end is None else end / _FS_PER_PS for end in (one.cooling_time_low, one.cooling_time_high)
-    )
+    low, high = (None if end is None else end / _FS_PER_PS for end in (one.cooling_time_low, one.cooling_time_high))
     return Cell(one.cooling_time / _FS_PER_PS, low, high)
 
 
 SECTION = Section(
-    "relaxation", "Relaxation", "Relaxation within the bands", 30,
+    "relaxation",
+    "Relaxation",
+    "Relaxation within the bands",
+    30,
     (
         without,
         whose,
         TableSpec(relaxation_table),
         FigureSpec(
-        "carriers", "Carriers relaxing through the bands",
-        "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
-        "95 % interval of the sampling.",
-        draw_relaxation, quiet=True),
+            "carriers",
+            "Carriers relaxing through the bands",
+            "Left: populations of the bands by the method named. Right: energy above the edge, averaged over trajectories, with the "
+            "95 % interval of the sampling.",
+            draw_relaxation,
+            quiet=True,
+        ),
         TableSpec(pair_table),
         FigureSpec(
-        "pair", "Electron and hole together",
-        "Left: populations by who is cool (in the band at the edge) or hot (in any other). Right: mean energy of each carrier above its edge, "
-        "with the 95 % interval of the sampling; dashed: the carrier alone.",
-        draw_pair, quiet=True),
+            "pair",
+            "Electron and hole together",
+            "Left: populations by who is cool (in the band at the edge) or hot (in any other). Right: mean energy of each carrier above its edge, "
+            "with the 95 % interval of the sampling; dashed: the carrier alone.",
+            draw_pair,
+            quiet=True,
+        ),
     ),
-)  # fmt: skip
+)

@@ -5,12 +5,7 @@ from __future__ import annotations
 from hopcast.report.cells import cell
 from hopcast.report.figures.electrons import draw_gaps, draw_states
 from hopcast.report.figures.series import draw_series
-from hopcast.report.section import (
-    Absent,
-    FigureSpec,
-    Section,
-    TableSpec,
-)
+from hopcast.report.section import Absent, FigureSpec, Section, TableSpec
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 
@@ -38,10 +33,15 @@ def electron_table(report: StudyReport) -> Table:
     notes: tuple[str, ...] = ()
     for state in () if record is None else record.states:
         shares = {entry.element: entry.share for entry in state.elements}
-        rows.append((
-            Cell(state.state), cell(state, "participation"), cell(state, "participation_std"),
-            Cell(1 / state.participation), *(Cell(100 * shares[element]) for element in report.elements),
-        ))  # fmt: skip
+        rows.append(
+            (
+                Cell(state.state),
+                cell(state, "participation"),
+                cell(state, "participation_std"),
+                Cell(1 / state.participation),
+                *(Cell(100 * shares[element]) for element in report.elements),
+            )
+        )
     if record is not None:
         notes = (
             f"{record.engine}, {record.n_frames} frames with a gap of {record.gap_mean:.3f} ± {record.gap_std:.3f} eV. "
@@ -51,22 +51,32 @@ def electron_table(report: StudyReport) -> Table:
 
 
 SECTION = Section(
-    "system", "System", "The system", 40,
+    "system",
+    "System",
+    "The system",
+    40,
     (
         FigureSpec(
-        "gap-and-coupling", "Gap and coupling over time, and their spectra",
-        "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.", draw_series,
-    ),
+            "gap-and-coupling",
+            "Gap and coupling over time, and their spectra",
+            "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.",
+            draw_series,
+        ),
         FigureSpec(
-        "gap-distribution", "How the gap is distributed",
-        "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.", draw_gaps,
-    ),
+            "gap-distribution",
+            "How the gap is distributed",
+            "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.",
+            draw_gaps,
+        ),
         FigureSpec(
-        "figure-1-electrons", "Figure 1, continued. Density of states and band edges",
-        "Averaged over the computed frames; energies from the valence band maximum of each frame, weights of atoms from Löwdin "
-        "orbitals. Localisation: sum of the squared shares of the atoms, 1 on one atom; dashed: spread evenly over all.",
-        draw_states, quiet=True),
+            "figure-1-electrons",
+            "Figure 1, continued. Density of states and band edges",
+            "Averaged over the computed frames; energies from the valence band maximum of each frame, weights of atoms from Löwdin "
+            "orbitals. Localisation: sum of the squared shares of the atoms, 1 on one atom; dashed: spread evenly over all.",
+            draw_states,
+            quiet=True,
+        ),
         TableSpec(electron_table),
         without_orbitals,
     ),
-)  # fmt: skip
+)

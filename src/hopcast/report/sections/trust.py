@@ -5,12 +5,7 @@ from __future__ import annotations
 from hopcast.evaluation.verdicts import Verdict
 from hopcast.report.cells import cell, verdict_cell
 from hopcast.report.figures.trust import draw_trust
-from hopcast.report.section import (
-    FigureSpec,
-    Section,
-    TableSpec,
-    Verdicts,
-)
+from hopcast.report.section import FigureSpec, Section, TableSpec, Verdicts
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import Cell, Column, Table
 from hopcast.results.verdicts import TARGET_NAMES
@@ -19,8 +14,7 @@ from hopcast.results.verdicts import TARGET_NAMES
 def summary(report: StudyReport) -> Verdicts:
     """Return the verdict on every part."""
     return Verdicts(
-        [(one.subject, Verdict(one.label, one.sentence)) for one in report.results.verdicts],
-        folded="All verdicts",
+        [(one.subject, Verdict(one.label, one.sentence)) for one in report.results.verdicts], folded="All verdicts"
     )
 
 
@@ -44,10 +38,18 @@ def trust_table(report: StudyReport) -> Table:
                 continue
             blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
             baselines = model.baselines
-            rows.append((
-                Cell(words), Cell(name), cell(model, "r2"), cell(baselines.linear, "r2"), cell(baselines.cubic, "r2"),
-                cell(baselines.shifted, "median"), cell(blocked, "r2"), verdict_cell(model),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    Cell(words),
+                    Cell(name),
+                    cell(model, "r2"),
+                    cell(baselines.linear, "r2"),
+                    cell(baselines.cubic, "r2"),
+                    cell(baselines.shifted, "median"),
+                    cell(blocked, "r2"),
+                    verdict_cell(model),
+                )
+            )
             groups.append(group)
     notes = (
         "Linear, cubic: interpolation in time from the same training frames. Shifted: median R² of the same model fed features "
@@ -57,16 +59,21 @@ def trust_table(report: StudyReport) -> Table:
 
 
 SECTION = Section(
-    "trust-box", "Trust", "How far to trust this", 0,
+    "trust-box",
+    "Trust",
+    "How far to trust this",
+    0,
     (
         summary,
         FigureSpec(
-        "trust", "Scores beside what needs no model",
-        "R² on frames between the training frames (discs), beside interpolation in time from the same frames and the same model "
-        "fed features of another time (grey bar: 2.5 to 97.5 %, tick: median). Squares: R² on held-out stretches of time. "
-        "A disc that is not to the right of all grey marks shows that the score comes from the calendar.",
-        draw_trust,
-    ),
+            "trust",
+            "Scores beside what needs no model",
+            "R² on frames between the training frames (discs), beside interpolation in time from the same frames and the same model "
+            "fed features of another time (grey bar: 2.5 to 97.5 %, tick: median). Squares: R² on held-out stretches of time. "
+            "A disc that is not to the right of all grey marks shows that the score comes from the calendar.",
+            draw_trust,
+        ),
         TableSpec(trust_table),
-    ), style="box",
-)  # fmt: skip
+    ),
+    style="box",
+)

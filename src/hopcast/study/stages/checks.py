@@ -71,10 +71,17 @@ def compare(
     """
     starts = np.unique(np.linspace(0, hamiltonian.n_steps - 1, N_STARTS).round().astype(int))
     settings: dict[str, Any] = {
-        "rule": "consistent", "waiting": "exponential", "duration": duration, "temperature": temperature,
-        "dephasing_time": dephasing_time, "initial_times": starts, "absorbing": False, "n_times": 2,
-        "substeps": substeps, "workers": workers,
-    }  # fmt: skip
+        "rule": "consistent",
+        "waiting": "exponential",
+        "duration": duration,
+        "temperature": temperature,
+        "dephasing_time": dephasing_time,
+        "initial_times": starts,
+        "absorbing": False,
+        "n_times": 2,
+        "substeps": substeps,
+        "workers": workers,
+    }
     exact = run_dynamics(hamiltonian, method="exact", **settings)
     expected = float(exact.ground_population[-1])
     each = max(1, math.ceil(n_trajectories / len(starts)))
@@ -82,20 +89,26 @@ def compare(
     error = math.sqrt(expected * (1 - expected) / n)
     found, events = [], []
     for run in range(n_seeds):
-        sampled = run_dynamics(
-            hamiltonian, method="dish", n_trajectories=each, random_state=seed + run, **settings
-        )
+        sampled = run_dynamics(hamiltonian, method="dish", n_trajectories=each, random_state=seed + run, **settings)
         found.append(float(sampled.ground_population[-1]))
         events.append(int(sampled.n_hops or 0))
     z = (np.array(found) - expected) / error
     return CheckRecord(
         name="exact and Monte Carlo",
         quantity=f"ground-state population after {duration:.3g} fs, {n} trajectories a run",
-        exact=expected, monte_carlo=float(np.mean(found)), standard_error=error / math.sqrt(n_seeds), unit="1",
-        temperature=temperature, substep=exact.substep, n_seeds=n_seeds, n_events=min(events),
-        within_two=int((np.abs(z) <= 2).sum()), pooled_z=float(z.sum() / math.sqrt(n_seeds)), z=z.tolist(),
+        exact=expected,
+        monte_carlo=float(np.mean(found)),
+        standard_error=error / math.sqrt(n_seeds),
+        unit="1",
+        temperature=temperature,
+        substep=exact.substep,
+        n_seeds=n_seeds,
+        n_events=min(events),
+        within_two=int((np.abs(z) <= 2).sum()),
+        pooled_z=float(z.sum() / math.sqrt(n_seeds)),
+        z=z.tolist(),
         reasons={"temperature": "no detailed balance"},
-    )  # fmt: skip
+    )
 
 
 class CheckNumbers(Record):
@@ -128,34 +141,50 @@ def run_checks(context: Context) -> StageResult[CheckNumbers]:
             name = f"{'no detailed balance' if temperature is None else f'{temperature:g} K'}, sub-step / {refinement}"
             context.progress.advance(name)
             record = compare(
-                hamiltonian, dephasing_time=tau, temperature=temperature, substeps=refinement * (first.substeps or 1),
-                duration=min(lifetime, TARGET_LIFETIME) * 2.0, n_seeds=section.n_seeds,
-                n_trajectories=section.n_trajectories, seed=context.config.seed, workers=context.workers,
-            )  # fmt: skip
+                hamiltonian,
+                dephasing_time=tau,
+                temperature=temperature,
+                substeps=refinement * (first.substeps or 1),
+                duration=min(lifetime, TARGET_LIFETIME) * 2.0,
+                n_seeds=section.n_seeds,
+                n_trajectories=section.n_trajectories,
+                seed=context.config.seed,
+                workers=context.workers,
+            )
             named = {"name": name, "coupling_scale": factor, "n_frames": hamiltonian.n_frames}
             records.append(record.model_copy(update=named))
     common: dict[str, Any] = {
-        "duration": settings.duration, "temperature": settings.temperature, "n_times": settings.n_times,
-        "coupling_interpolation": settings.coupling_interpolation, "random_state": context.config.seed,
+        "duration": settings.duration,
+        "temperature": settings.temperature,
+        "n_times": settings.n_times,
+        "coupling_interpolation": settings.coupling_interpolation,
+        "random_state": context.config.seed,
         "workers": context.workers,
-    }  # fmt: skip
+    }
     whole = reference if data.samples is None else reference[:MOST_FRAMES]
     starts = np.unique(np.linspace(0, whole.n_steps - 1, N_STARTS).round().astype(int))
     context.progress.advance("DISH by Monte Carlo")
     arrays = {}
     if data.samples is None:
         sampled = run_dynamics(
-            whole, method="dish", dephasing_time=tau, initial_times=starts,
-            n_trajectories=max(1, math.ceil(section.n_trajectories / len(starts))), **common,
-        )  # fmt: skip
+            whole,
+            method="dish",
+            dephasing_time=tau,
+            initial_times=starts,
+            n_trajectories=max(1, math.ceil(section.n_trajectories / len(starts))),
+            **common,
+        )
         arrays["monte_carlo"] = sampled.ground_population
     methods = []
     if section.fssh:
         context.progress.advance("FSSH with Boltzmann factor")
         fssh = run_dynamics(
-            whole, method="fssh", initial_times=starts[:: max(1, len(starts) // 2)][:2],
-            n_trajectories=section.n_trajectories, **common,
-        )  # fmt: skip
+            whole,
+            method="fssh",
+            initial_times=starts[:: max(1, len(starts) // 2)][:2],
+            n_trajectories=section.n_trajectories,
+            **common,
+        )
         methods.append(method_record("FSSH, Boltzmann factor on upward hops", fssh, tau, first))
     return StageResult(CheckNumbers(checks=records, methods=methods), arrays)
 
@@ -171,9 +200,7 @@ def _reference(context: Context) -> tuple[HamiltonianRecord, VibronicHamiltonian
     return row, forecast_hamiltonian(context.data, gap, nac, row.name)
 
 
-def method_record(
-    name: str, found: DynamicsResult, tau: float, first: HamiltonianRecord
-) -> HamiltonianRecord:
+def method_record(name: str, found: DynamicsResult, tau: float, first: HamiltonianRecord) -> HamiltonianRecord:
     """Return the record of another method; its ratio is to the rate of the row it stands beside."""
     reasons = {"model": "no model: ab initio"}
     assert first.rate is not None
@@ -184,12 +211,18 @@ def method_record(
         intercept=estimate_record(found.intercept, "1", reasons),
         lifetime=estimate_record(found.lifetime, "ns", reasons),
         ratio=estimate_record(found.rate.times(1.0 / known(first.rate.value), ""), "1", reasons),
-        method=found.method, solver="monte carlo", rule=found.rule or "none", waiting=found.waiting or "none",
-        tau=tau if found.rule else None, tau_convention=first.tau_convention,
+        method=found.method,
+        solver="monte carlo",
+        rule=found.rule or "none",
+        waiting=found.waiting or "none",
+        tau=tau if found.rule else None,
+        tau_convention=first.tau_convention,
         n_trajectories=found.n_trajectories * len(found.initial_times),
-        final_population=float(found.ground_population[-1]), window=found.fit_window[1] / FS_PER_NS,
-        note=on or None, reasons={"tau": "no decoherence"},
-    )  # fmt: skip
+        final_population=float(found.ground_population[-1]),
+        window=found.fit_window[1] / FS_PER_NS,
+        note=on or None,
+        reasons={"tau": "no decoherence"},
+    )
 
 
 def _applies(config: StudyConfig, data: StudyData) -> bool:
@@ -197,6 +230,12 @@ def _applies(config: StudyConfig, data: StudyData) -> bool:
 
 
 STAGE = Stage(
-    "checks", 70, CheckNumbers, ("checks", "dynamics"), run_checks,
-    needs=lambda data: (dynamics.STAGE,), applies=_applies, total=lambda config, data: 5 + config.checks.fssh,
-)  # fmt: skip
+    "checks",
+    70,
+    CheckNumbers,
+    ("checks", "dynamics"),
+    run_checks,
+    needs=lambda data: (dynamics.STAGE,),
+    applies=_applies,
+    total=lambda config, data: 5 + config.checks.fssh,
+)

@@ -12,13 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.dynamics import dephasing_time, second_order_rate
-from hopcast.evaluation import (
-    Evaluation,
-    InterleavedSplit,
-    NeighbourSplit,
-    evaluate_model,
-    interpolate_in_time,
-)
+from hopcast.evaluation import Evaluation, InterleavedSplit, NeighbourSplit, evaluate_model, interpolate_in_time
 from hopcast.evaluation.evaluate import Splitter
 from hopcast.results.forecasts import CurvePoint, LearningCurves, LeftOutPoint
 from hopcast.results.record import Record, Split
@@ -81,9 +75,7 @@ def strides_in_frames(config: StudyConfig, timestep: float) -> list[int]:
 def n_points(config: StudyConfig, data: StudyData) -> int:
     """Return how many combinations of stride and length the curves have."""
     fractions = len(FRACTIONS[config.evaluation.profile])
-    return fractions + (
-        len(strides_in_frames(config, data.trajectory.timestep)) if data.samples is None else 0
-    )
+    return fractions + (len(strides_in_frames(config, data.trajectory.timestep)) if data.samples is None else 0)
 
 
 def run_curves(context: Context) -> StageResult[CurveNumbers]:
@@ -95,9 +87,7 @@ def run_curves(context: Context) -> StageResult[CurveNumbers]:
     found, best = context.of(features.STAGE), context.of(information.STAGE).numbers.best
     n_functions = found.arrays["G"].shape[2]
     specs = [
-        spec
-        for spec in model_specs(config.models, data.trajectory.elements, n_functions, best)
-        if not spec.functions
+        spec for spec in model_specs(config.models, data.trajectory.elements, n_functions, best) if not spec.functions
     ]
     specs = specs[:1] if config.evaluation.profile == "quick" else specs
     targets = targets_of(config.models, data, found.arrays, found.numbers.memory)
@@ -194,9 +184,12 @@ class _Curve:
         point, data = self.point, self.context.data
         frames = point.stride if data.samples is None else round(self.spacing / data.trajectory.timestep)
         common: dict[str, Any] = {
-            "axis": point.axis, "split": split, "model": spec.name, "n_frames": point.n_frames,
+            "axis": point.axis,
+            "split": split,
+            "model": spec.name,
+            "n_frames": point.n_frames,
             "stride": stride_record(data.trajectory.timestep, frames),
-        }  # fmt: skip
+        }
         points: list[CurvePoint] = []
         left_out: list[LeftOutPoint] = []
         found: dict[str, Evaluation] = {}
@@ -229,11 +222,16 @@ class _Curve:
         try:
             return evaluate_model(
                 learner(config.models, target.memory, self.spacing, n_train, self.context.workers),
-                spec.select(symbols, target)[rows], target.values[rows], chosen,
-                self.spacing if sparse else self.targets.spacing, min_shift=target.memory,
-                n_shifts=min(config.models.n_shifts, RATE_SHIFTS), random_state=config.seed,
-                times=target.times[rows] if sparse else None, workers=self.context.workers,
-            ), ""  # fmt: skip
+                spec.select(symbols, target)[rows],
+                target.values[rows],
+                chosen,
+                self.spacing if sparse else self.targets.spacing,
+                min_shift=target.memory,
+                n_shifts=min(config.models.n_shifts, RATE_SHIFTS),
+                random_state=config.seed,
+                times=target.times[rows] if sparse else None,
+                workers=self.context.workers,
+            ), ""
         except (InputError, ConfigError) as error:
             return None, str(error)
 
@@ -268,33 +266,50 @@ class _Curve:
         plain = math.nan
         if not blocked:
             for kind in interpolated:
-                interpolated[kind] = ratio(*(
-                    interpolate_in_time(train, values[train], np.arange(len(values)), kind)
-                    for target, values in (gap, nac)
-                    for train in [found[target.name].training_frames[0]]
-                ))  # fmt: skip
+                interpolated[kind] = ratio(
+                    *(
+                        interpolate_in_time(train, values[train], np.arange(len(values)), kind)
+                        for target, values in (gap, nac)
+                        for train in [found[target.name].training_frames[0]]
+                    )
+                )
             train = found["nac"].training_frames[0]
             plain = float(self._local(gap[1], nac[1])[train].mean() / truth)
         low, high = quantiles(shifted)
         return CurvePoint(
-            **common, n_train=mean_training_frames(found["nac"]),
-            value=ratio(found["gap"].predictions, found["nac"].predictions), **interpolated, plain=plain,
-            shifted=float(np.median(shifted)) if shifted else math.nan, shifted_low=low, shifted_high=high,
+            **common,
+            n_train=mean_training_frames(found["nac"]),
+            value=ratio(found["gap"].predictions, found["nac"].predictions),
+            **interpolated,
+            plain=plain,
+            shifted=float(np.median(shifted)) if shifted else math.nan,
+            shifted_low=low,
+            shifted_high=high,
             n_shifts=len(shifted),
-            reasons=dict.fromkeys(("linear", "cubic"), "an interpolation across held-out blocks is no forecast of a rate")
+            reasons=dict.fromkeys(
+                ("linear", "cubic"), "an interpolation across held-out blocks is no forecast of a rate"
+            )
             | dict.fromkeys(("shifted", "shifted_low", "shifted_high"), "no shift fits into the trajectory")
             | {"plain": "the blocks have training frames of their own"},
-        )  # fmt: skip
+        )
 
 
 def _scored(found: Evaluation, **common: Any) -> CurvePoint:
     low, high = quantiles(found.shifted)
     short = f"{len(found.shifts)} shifts fit into the trajectory"
     return CurvePoint(
-        **common, n_train=mean_training_frames(found), value=found.model.r2, mean=found.mean.r2,
-        linear=found.linear.r2, cubic=found.cubic.r2, shifted=found.shifted_median, shifted_low=low, shifted_high=high,
-        n_shifts=len(found.shifts), reasons=dict.fromkeys(("shifted", "shifted_low", "shifted_high"), short),
-    )  # fmt: skip
+        **common,
+        n_train=mean_training_frames(found),
+        value=found.model.r2,
+        mean=found.mean.r2,
+        linear=found.linear.r2,
+        cubic=found.cubic.r2,
+        shifted=found.shifted_median,
+        shifted_low=low,
+        shifted_high=high,
+        n_shifts=len(found.shifts),
+        reasons=dict.fromkeys(("shifted", "shifted_low", "shifted_high"), short),
+    )
 
 
 def _applies(config: StudyConfig, data: StudyData) -> bool:
@@ -302,6 +317,12 @@ def _applies(config: StudyConfig, data: StudyData) -> bool:
 
 
 STAGE = Stage(
-    "curves", 60, CurveNumbers, ("evaluation", "models", "samples", "dynamics"), run_curves,
-    needs=lambda data: (features.STAGE, information.STAGE), applies=_applies, total=n_points,
-)  # fmt: skip
+    "curves",
+    60,
+    CurveNumbers,
+    ("evaluation", "models", "samples", "dynamics"),
+    run_curves,
+    needs=lambda data: (features.STAGE, information.STAGE),
+    applies=_applies,
+    total=n_points,
+)

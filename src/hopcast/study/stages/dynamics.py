@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from hopcast.results.dynamics import (
-    DephasingRecord,
-    HamiltonianRecord,
-    RateControl,
-    SampledRate,
-    SeamRecord,
-)
+from hopcast.results.dynamics import DephasingRecord, HamiltonianRecord, RateControl, SampledRate, SeamRecord
 from hopcast.results.record import Record
 from hopcast.study.config import StudyConfig
 from hopcast.study.dense_rates import run_dense_rates
@@ -54,6 +48,11 @@ def _total(config: StudyConfig, data: StudyData) -> int:
 
 
 STAGE = Stage(
-    "dynamics", 40, DynamicsNumbers, ("dynamics", "models.mode", "evaluation.n_rate_samples"), run_rates,
-    needs=lambda data: (models.STAGE,), total=_total,
-)  # fmt: skip
+    "dynamics",
+    40,
+    DynamicsNumbers,
+    ("dynamics", "models.mode", "evaluation.n_rate_samples"),
+    run_rates,
+    needs=lambda data: (models.STAGE,),
+    total=_total,
+)

@@ -8,14 +8,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from hopcast.abinitio import (
-    BandEdges,
-    DensityOfStates,
-    band_edges,
-    density_of_states,
-    plan_electrons,
-    read_plan,
-)
+from hopcast.abinitio import BandEdges, DensityOfStates, band_edges, density_of_states, plan_electrons, read_plan
 from hopcast.core.errors import QualityWarning
 from hopcast.results.record import Record
 from hopcast.results.study import EdgeState, ElectronsRecord, ElementShare
@@ -62,16 +55,21 @@ def run_electrons(context: Context) -> StageResult[ElectronNumbers]:
             warnings.warn(
                 f"The gaps of plan `{plan}` differ from those of the study by up to {off:.3g} eV: its orbitals are of another "
                 "calculation, or the study's states are not VBM and CBM.",
-                QualityWarning, stacklevel=2,
-            )  # fmt: skip
+                QualityWarning,
+                stacklevel=2,
+            )
     symbols = np.array(data.trajectory.symbols)
     record = ElectronsRecord(
         engine=" ".join(str(settings[key]) for key in ("engine", "method", "functional", "basis") if key in settings),
-        n_frames=len(frames), gap_mean=float(edges.gaps.mean()), gap_std=float(edges.gaps.std()),
-        gap_min=float(edges.gaps.min()), gap_max=float(edges.gaps.max()),
+        n_frames=len(frames),
+        gap_mean=float(edges.gaps.mean()),
+        gap_std=float(edges.gaps.std()),
+        gap_min=float(edges.gaps.min()),
+        gap_max=float(edges.gaps.max()),
         states=[
             EdgeState(
-                state=name, participation=float(edges.participation[:, row].mean()),
+                state=name,
+                participation=float(edges.participation[:, row].mean()),
                 participation_std=float(edges.participation[:, row].std()),
                 elements=[
                     ElementShare(element=element, share=float(edges.weights[row, symbols == element].sum()))
@@ -81,17 +79,20 @@ def run_electrons(context: Context) -> StageResult[ElectronNumbers]:
             )
             for row, name in enumerate(EDGES)
         ],
-    )  # fmt: skip
-    arrays = {"energies": states.energies, "gaps": edges.gaps, "weights": edges.weights, "participation": edges.participation}  # fmt: skip
+    )
+    arrays = {
+        "energies": states.energies,
+        "gaps": edges.gaps,
+        "weights": edges.weights,
+        "participation": edges.participation,
+    }
     arrays |= {f"states/{element}": values for element, values in states.by_element.items()}
     return StageResult(ElectronNumbers(electrons=record), arrays)
 
 
 def electron_series(arrays: Arrays) -> dict[str, Any]:
     """Return the series of the report that a finished stage holds."""
-    by_element = {
-        name.removeprefix("states/"): values for name, values in arrays.items() if name.startswith("states/")
-    }
+    by_element = {name.removeprefix("states/"): values for name, values in arrays.items() if name.startswith("states/")}
     return {
         "states": DensityOfStates(arrays["energies"], by_element),
         "edges": BandEdges(arrays["gaps"], arrays["weights"], arrays["participation"]),
@@ -104,6 +105,11 @@ def _outside(config: StudyConfig) -> list[list[Any]] | None:
 
 
 STAGE = Stage(  # first: what is wrong with a plan should not show after hours
-    "electrons", 0, ElectronNumbers, ("electrons",), run_electrons,
-    applies=lambda config, data: config.electrons.plan is not None, outside=_outside,
-)  # fmt: skip
+    "electrons",
+    0,
+    ElectronNumbers,
+    ("electrons",),
+    run_electrons,
+    applies=lambda config, data: config.electrons.plan is not None,
+    outside=_outside,
+)

@@ -19,9 +19,7 @@ class FeatureNumbers(Record):
     """What the stage found."""
 
     features: dict[str, Any]
-    memory: float = Field(
-        0.0, description="Correlation time of the slowest feature where only pairs are known, fs."
-    )
+    memory: float = Field(0.0, description="Correlation time of the slowest feature where only pairs are known, fs.")
 
     @property
     def functions(self) -> SymmetryFunctions:
@@ -36,14 +34,19 @@ def run_features(context: Context) -> StageResult[FeatureNumbers]:
     """
     section, data, workers = context.config.features, context.data, context.workers
     functions = SymmetryFunctions.from_trajectory(
-        data.trajectory, mode=section.mode, r_s=section.r_s, theta_s=section.theta_s, r_cut=section.r_cut,
-        eta=section.eta, zeta=section.zeta, images=section.images, workers=workers,
-    )  # fmt: skip
+        data.trajectory,
+        mode=section.mode,
+        r_s=section.r_s,
+        theta_s=section.theta_s,
+        r_cut=section.r_cut,
+        eta=section.eta,
+        zeta=section.zeta,
+        images=section.images,
+        workers=workers,
+    )
     if data.samples is None:
         arrays = {"G": functions.transform(data.trajectory, workers=workers)}
-        for number, other in enumerate(
-            data.others, start=2
-        ):  # the functions of the first trajectory serve all
+        for number, other in enumerate(data.others, start=2):  # the functions of the first trajectory serve all
             arrays[f"G{number}"] = functions.transform(other.trajectory, workers=workers)
         return StageResult(FeatureNumbers(features=functions.to_dict()), arrays)
     arrays = {

@@ -20,12 +20,7 @@ from hopcast.information import (
     rank_elements,
     select_features,
 )
-from hopcast.results.forecasts import (
-    BestByCorrected,
-    BestFeatureRecord,
-    InformationRecord,
-    SelectedFeature,
-)
+from hopcast.results.forecasts import BestByCorrected, BestFeatureRecord, InformationRecord, SelectedFeature
 from hopcast.results.record import Number, Record, Target
 from hopcast.study.inputs import StudyData
 from hopcast.study.scores import stride_record
@@ -77,8 +72,10 @@ class _Ranked:
         """What estimators share."""
         config = self.context.config
         return {
-            "n_neighbors": config.information.n_neighbors, "random_state": config.seed, "workers": self.context.workers,
-        }  # fmt: skip
+            "n_neighbors": config.information.n_neighbors,
+            "random_state": config.seed,
+            "workers": self.context.workers,
+        }
 
 
 def series_of(data: StudyData, G: Floats) -> dict[Target, tuple[Floats, Floats]]:
@@ -89,10 +86,7 @@ def series_of(data: StudyData, G: Floats) -> dict[Target, tuple[Floats, Floats]]
     pair, samples = data.hamiltonian, data.samples
     if samples is not None:
         return {"gap": (G, samples.gap), "nac": (G, samples.coupling)}
-    return {
-        "gap": (G if pair.energy_grid == "frame" else G[:-1], pair.gap()),
-        "nac": (G[:-1], np.abs(pair.coupling())),
-    }
+    return {"gap": (G if pair.energy_grid == "frame" else G[:-1], pair.gap()), "nac": (G[:-1], np.abs(pair.coupling()))}
 
 
 def run_information(context: Context) -> StageResult[InformationNumbers]:
@@ -119,19 +113,25 @@ def run_information(context: Context) -> StageResult[InformationNumbers]:
     for target, (G, values) in series_of(data, found.arrays["G"]).items():
         context.progress.advance(target)
         if np.ptp(values) == 0:
-            raise InputError(
-                f"The {target} must vary along the trajectory, but is {values[0]:.4g} eV throughout."
-            )
+            raise InputError(f"The {target} must vary along the trajectory, but is {values[0]:.4g} eV throughout.")
         ranking = rank_elements(
-            G, data.trajectory.symbols, values, timestep, n_neighbors=section.n_neighbors,
-            theiler_window=window, random_state=context.config.seed, workers=context.workers,
-        )  # fmt: skip
+            G,
+            data.trajectory.symbols,
+            values,
+            timestep,
+            n_neighbors=section.n_neighbors,
+            theiler_window=window,
+            random_state=context.config.seed,
+            workers=context.workers,
+        )
         ranked = _Ranked(context, target, functions, G, values, ranking)
         info = ranking.information
         memory[target] = MemoryRecord(
-            correlation_time=info.correlation_time.value, resolved=bool(info.correlation_time.resolved),
-            reason=info.reason, length_needed=info.length_needed,
-        )  # fmt: skip
+            correlation_time=info.correlation_time.value,
+            resolved=bool(info.correlation_time.resolved),
+            reason=info.reason,
+            length_needed=info.length_needed,
+        )
         interval = _interval(ranked)
         selection += _selected(ranked)
         atoms = arrays.setdefault(f"atoms/{target}", np.full(G.shape[1], np.nan))
@@ -172,9 +172,7 @@ def _selected(ranked: _Ranked) -> list[SelectedFeature]:
     if np.isnan(info.corrected).any() or section.n_select == 0:
         return []
     most = min(section.n_select, ranked.flat.shape[1])
-    found = select_features(
-        ranked.flat, ranked.values, info, most, method=section.selection, **ranked.settings
-    )
+    found = select_features(ranked.flat, ranked.values, info, most, method=section.selection, **ranked.settings)
     symbols = ranked.context.data.trajectory.symbols
     records = []
     for order, column in enumerate(found.features):
@@ -182,14 +180,23 @@ def _selected(ranked: _Ranked) -> list[SelectedFeature]:
         radial, angular = divmod(function, len(functions.theta_s))
         records.append(
             SelectedFeature(
-                target=ranked.target, order=order + 1, method=found.method, atom=atom, element=symbols[atom],
-                r_s=functions.r_s[radial], theta_s=functions.theta_s[angular],
-                r_pair=functions.r_s_labels[radial], theta_pair=functions.theta_s_labels[angular],
-                relevance=float(found.relevance[order]), redundancy=float(found.redundancy[order]),
-                score=float(found.score[order]), conditional=float(found.conditional[order]),
-                p_first=found.p_first if order == 0 else None, reasons={"p_first": "a test of the first choice only"},
+                target=ranked.target,
+                order=order + 1,
+                method=found.method,
+                atom=atom,
+                element=symbols[atom],
+                r_s=functions.r_s[radial],
+                theta_s=functions.theta_s[angular],
+                r_pair=functions.r_s_labels[radial],
+                theta_pair=functions.theta_s_labels[angular],
+                relevance=float(found.relevance[order]),
+                redundancy=float(found.redundancy[order]),
+                score=float(found.score[order]),
+                conditional=float(found.conditional[order]),
+                p_first=found.p_first if order == 0 else None,
+                reasons={"p_first": "a test of the first choice only"},
             )
-        )  # fmt: skip
+        )
     return records
 
 
@@ -220,14 +227,25 @@ def _information_record(
         "smallest_p",
     )
     return InformationRecord(
-        element=entry.element, target=ranked.target, raw=entry.mean_mi, null_mean=entry.mean_null,
-        corrected=entry.mean_corrected, corrected_null_mean=entry.mean_corrected_null, windowed=entry.mean_windowed,
-        windowed_null_mean=entry.mean_windowed_null, z=z, p=entry.p, smallest_p=1.0 / (1 + info.n_shifts),
-        n_shifts=int(info.n_shifts), n_features=int(entry.per_feature.shape[1]),
+        element=entry.element,
+        target=ranked.target,
+        raw=entry.mean_mi,
+        null_mean=entry.mean_null,
+        corrected=entry.mean_corrected,
+        corrected_null_mean=entry.mean_corrected_null,
+        windowed=entry.mean_windowed,
+        windowed_null_mean=entry.mean_windowed_null,
+        z=z,
+        p=entry.p,
+        smallest_p=1.0 / (1 + info.n_shifts),
+        n_shifts=int(info.n_shifts),
+        n_features=int(entry.per_feature.shape[1]),
         theiler_window=stride_record(info.timestep, int(info.theiler_window)),
-        decimation=stride_record(info.timestep, int(info.decimation)), note=info.reason, **ends,
+        decimation=stride_record(info.timestep, int(info.decimation)),
+        note=info.reason,
+        **ends,
         reasons=dict.fromkeys(numbers, why) | dict.fromkeys(("corrected_low", "corrected_high"), info.reason),
-    )  # fmt: skip
+    )
 
 
 def _best_record(ranked: _Ranked, entry: ElementInformation) -> BestFeatureRecord:
@@ -242,15 +260,26 @@ def _best_record(ranked: _Ranked, entry: ElementInformation) -> BestFeatureRecor
             corrected=float(entry.corrected_map[entry.best_corrected]),
         )
     return BestFeatureRecord(
-        element=entry.element, target=ranked.target, r_s=functions.r_s[radial], theta_s=functions.theta_s[angular],
-        mi=float(entry.raw_map[entry.best]), null_mean=float(entry.raw_null_map[entry.best]),
-        corrected=float(entry.corrected_map[entry.best]), r_pair=functions.r_s_labels[radial],
-        theta_pair=functions.theta_s_labels[angular], best_by_corrected=corrected,
+        element=entry.element,
+        target=ranked.target,
+        r_s=functions.r_s[radial],
+        theta_s=functions.theta_s[angular],
+        mi=float(entry.raw_map[entry.best]),
+        null_mean=float(entry.raw_null_map[entry.best]),
+        corrected=float(entry.corrected_map[entry.best]),
+        r_pair=functions.r_s_labels[radial],
+        theta_pair=functions.theta_s_labels[angular],
+        best_by_corrected=corrected,
         reasons=dict.fromkeys(("null_mean", "corrected"), reason),
-    )  # fmt: skip
+    )
 
 
 STAGE = Stage(
-    "information", 20, InformationNumbers, ("information",), run_information,
-    needs=lambda data: (features.STAGE,), total=lambda config, data: len(TARGETS),
-)  # fmt: skip
+    "information",
+    20,
+    InformationNumbers,
+    ("information",),
+    run_information,
+    needs=lambda data: (features.STAGE,),
+    total=lambda config, data: len(TARGETS),
+)

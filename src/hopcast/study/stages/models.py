@@ -63,9 +63,13 @@ def run_models(context: Context) -> StageResult[ModelNumbers]:
     records += chosen
     names, arrays = plan.forecasts()
     numbers = ModelNumbers(
-        models=records, candidates=candidates, names=names, block=plan.block, purge=plan.purge,
+        models=records,
+        candidates=candidates,
+        names=names,
+        block=plan.block,
+        purge=plan.purge,
         memory={target.name: target.memory for target in plan.targets},
-    )  # fmt: skip
+    )
     return StageResult(numbers, arrays)
 
 
@@ -75,17 +79,28 @@ def _scored(context: Context, plan: Plan, target: Target, spec: ModelSpec, n_tra
     X = spec.select(data.trajectory.symbols, target)
     model = learner(section, target.memory, plan.stride.fs, n_train, context.workers)
     common: dict[str, Any] = {
-        "name": spec.name, "elements": list(spec.elements), "features": spec.features,
-        "target": target.name, "n_features": int(X.shape[1]), "stride": plan.stride,
-    }  # fmt: skip
+        "name": spec.name,
+        "elements": list(spec.elements),
+        "features": spec.features,
+        "target": target.name,
+        "n_features": int(X.shape[1]),
+        "stride": plan.stride,
+    }
     found: dict[Split, Evaluation] = {}
     for held in plan.held(target):
         if held.split is not None:
             found[held.name] = evaluate_model(
-                model, X, target.values, held.split, plan.targets.spacing, times=plan.times(target),
-                min_shift=target.memory, n_shifts=section.n_shifts, random_state=context.config.seed,
+                model,
+                X,
+                target.values,
+                held.split,
+                plan.targets.spacing,
+                times=plan.times(target),
+                min_shift=target.memory,
+                n_shifts=section.n_shifts,
+                random_state=context.config.seed,
                 workers=context.workers,
-            )  # fmt: skip
+            )
     scale = plan.forecast(target, spec, X, model, found)
     records = []
     for held in plan.held(target):
@@ -112,6 +127,11 @@ def _total(config: StudyConfig, data: StudyData) -> int:
 
 
 STAGE = Stage(
-    "models", 30, ModelNumbers, ("models", "samples"), run_models,
-    needs=lambda data: (features.STAGE, information.STAGE), total=_total,
-)  # fmt: skip
+    "models",
+    30,
+    ModelNumbers,
+    ("models", "samples"),
+    run_models,
+    needs=lambda data: (features.STAGE, information.STAGE),
+    total=_total,
+)

@@ -64,11 +64,7 @@ def window_of(context: Context) -> tuple[VibronicHamiltonian, str | None]:
     found = context.of(models.STAGE)
     energies, nac = (found.arrays[f"window/{part}"] for part in ("energies", "nac"))
     forecast = VibronicHamiltonian(
-        energies,
-        nac,
-        data.window.timestep,
-        n_occupied=data.window.n_occupied,
-        state_labels=data.window.state_labels,
+        energies, nac, data.window.timestep, n_occupied=data.window.n_occupied, state_labels=data.window.state_labels
     )
     return forecast, found.numbers.names[-1]
 
@@ -124,12 +120,20 @@ class _Runs:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", QualityWarning)  # notes of the record say it, by name
                     found = run_dynamics(
-                        ham, method, carrier=case.carrier, initial_state=start, initial_times=starts,
-                        duration=section.duration, temperature=dynamics.temperature,
-                        tau_convention=dynamics.tau_convention, n_times=section.n_times,
-                        coupling_interpolation=dynamics.coupling_interpolation, n_trajectories=section.n_trajectories,
-                        random_state=context.config.seed, workers=context.workers,
-                    )  # fmt: skip
+                        ham,
+                        method,
+                        carrier=case.carrier,
+                        initial_state=start,
+                        initial_times=starts,
+                        duration=section.duration,
+                        temperature=dynamics.temperature,
+                        tau_convention=dynamics.tau_convention,
+                        n_times=section.n_times,
+                        coupling_interpolation=dynamics.coupling_interpolation,
+                        n_trajectories=section.n_trajectories,
+                        random_state=context.config.seed,
+                        workers=context.workers,
+                    )
             except InputError as error:
                 self.refused.append(RefusedRun(name=case.name, method=method, reason=str(error)))
                 continue
@@ -184,9 +188,12 @@ def run_relaxation(context: Context) -> StageResult[RelaxationNumbers]:
             made.refused.append(RefusedRun(name=name, method=section.methods[0], reason=str(error)))
     leaking = {} if data.diagnosis is None else data.diagnosis.leaking
     record = RelaxationRecord(
-        runs=made.runs, left_out=[BandNorm(band=band, row_norm=norm) for band, norm in leaking.items()],
-        refused=made.refused, source=source, pair=pair,
-    )  # fmt: skip
+        runs=made.runs,
+        left_out=[BandNorm(band=band, row_norm=norm) for band, norm in leaking.items()],
+        refused=made.refused,
+        source=source,
+        pair=pair,
+    )
     return StageResult(RelaxationNumbers(relaxation=record), made.arrays)
 
 
@@ -198,18 +205,32 @@ def _record(case: Case, found: DynamicsResult) -> RelaxationRun:
     reasons = {"model": "no model: ab initio"}
     decay, why = _decay(found, excited)
     return RelaxationRun(
-        name=case.name, carrier=case.carrier, states=list(found.states), initial_state=found.states[found.initial_state],
-        method=found.method, rule=found.rule or "none", waiting=found.waiting or "none",
-        lifetime=estimate_record(found.lifetime, "ns", reasons), rate=estimate_record(found.rate, "1/ns", reasons),
-        decayed=float(1.0 - excited[-1]), final_populations=found.populations[-1].tolist(), **decay,
+        name=case.name,
+        carrier=case.carrier,
+        states=list(found.states),
+        initial_state=found.states[found.initial_state],
+        method=found.method,
+        rule=found.rule or "none",
+        waiting=found.waiting or "none",
+        lifetime=estimate_record(found.lifetime, "ns", reasons),
+        rate=estimate_record(found.rate, "1/ns", reasons),
+        decayed=float(1.0 - excited[-1]),
+        final_populations=found.populations[-1].tolist(),
+        **decay,
         longest_stay=found.states[1 + int(stay.argmax())],
         transitions=[TransitionRecord(from_=old, to=new, net_hops=net) for old, new, net in flows],
-        tau_low=float(apart.min()), tau_high=float(apart.max()), tau_convention=found.tau_convention,
-        temperature=found.temperature, duration=float(found.times[-1]), n_frames=case.hamiltonian.n_frames,
-        n_trajectories=found.n_trajectories * found.initial_times.size, n_starts=int(found.initial_times.size),
-        substeps=found.substeps, random_state=found.random_state,
+        tau_low=float(apart.min()),
+        tau_high=float(apart.max()),
+        tau_convention=found.tau_convention,
+        temperature=found.temperature,
+        duration=float(found.times[-1]),
+        n_frames=case.hamiltonian.n_frames,
+        n_trajectories=found.n_trajectories * found.initial_times.size,
+        n_starts=int(found.initial_times.size),
+        substeps=found.substeps,
+        random_state=found.random_state,
         reasons={"temperature": "no detailed balance", "decay_lifetime": why},
-    )  # fmt: skip
+    )
 
 
 def _decay(found: DynamicsResult, excited: Any) -> tuple[dict[str, Any], str]:
@@ -227,9 +248,11 @@ def _decay(found: DynamicsResult, excited: Any) -> tuple[dict[str, Any], str]:
         warnings.simplefilter("ignore", QualityWarning)  # `decay_note` says it
         fits = fit_decays(found.times, excited)
     best = {
-        "decay_model": fits.best.name, "decay_lifetime": fits.best.lifetime / FS_PER_NS,
-        "decay_parameters": list(fits.best.parameters), "decay_note": fits.note,
-    }  # fmt: skip
+        "decay_model": fits.best.name,
+        "decay_lifetime": fits.best.lifetime / FS_PER_NS,
+        "decay_parameters": list(fits.best.parameters),
+        "decay_note": fits.note,
+    }
     return best, ""
 
 
@@ -239,8 +262,10 @@ def relaxation_series(stage: StageResult[RelaxationNumbers]) -> tuple[Relaxation
     found = []
     for name in dict.fromkeys(run.name for run in runs):
         mine = [run for run in runs if run.name == name]
-        kinds = ({run.method: stage.arrays[f"{name}/{run.method}/{kind}"] for run in mine}
-                 for kind in ("populations", "energy", "energy_error"))  # fmt: skip
+        kinds = (
+            {run.method: stage.arrays[f"{name}/{run.method}/{kind}"] for run in mine}
+            for kind in ("populations", "energy", "energy_error")
+        )
         found.append(Relaxation(name, mine[0].carrier, tuple(mine[0].states), stage.arrays["times"], *kinds))
     return tuple(found)
 
@@ -255,7 +280,12 @@ def _total(config: StudyConfig, data: StudyData) -> int:
 
 
 STAGE = Stage(
-    "relaxation", 50, RelaxationNumbers,
-    ("relaxation", "dynamics.temperature", "dynamics.tau_convention", "dynamics.coupling_interpolation"), run_relaxation,
-    needs=_needs, applies=relaxes, total=_total,
-)  # fmt: skip
+    "relaxation",
+    50,
+    RelaxationNumbers,
+    ("relaxation", "dynamics.temperature", "dynamics.tau_convention", "dynamics.coupling_interpolation"),
+    run_relaxation,
+    needs=_needs,
+    applies=relaxes,
+    total=_total,
+)
