@@ -19,11 +19,11 @@ from hopcast.results.study import CorrectionsRecord, Crossing, DataRecord, Prove
 from hopcast.study.config import StudyConfig
 from hopcast.study.electron_hole import pair_series
 from hopcast.study.inputs import StudyData
+from hopcast.study.rates import DynamicsNumbers
 from hopcast.study.sampled_rates import forecast_series
 from hopcast.study.samples import Samples
 from hopcast.study.stage import Arrays, Stage, StageResult
 from hopcast.study.stages import checks, dynamics, electrons, features, information, models, relaxation
-from hopcast.study.stages.dynamics import DynamicsNumbers
 from hopcast.study.stages.models import ModelNumbers
 
 Results = Mapping[str, StageResult[Any]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,14 @@ from sklearn.base import clone
 
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions
-from hopcast.evaluation import CalendarSplit, Candidate, Evaluation, NeighbourSplit, evaluate_model, nested_selection
+from hopcast.evaluation import (
+    CalendarSplit,
+    Candidate,
+    NeighbourSplit,
+    NestedSelection,
+    evaluate_model,
+    nested_selection,
+)
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.options import Option, options, trees
 from hopcast.forecast.pair import target_columns
@@ -21,8 +28,9 @@ from hopcast.forecast.representation import Representation, columns_of_pairs
 from hopcast.report import CHOSEN
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Stride
+from hopcast.results.record import Target as TargetName
 from hopcast.study.inputs import StudyData
-from hopcast.study.scores import NO_POSTERIOR, candidate_records, model_record
+from hopcast.study.scores import NO_POSTERIOR, Subject, candidate_records, model_record
 from hopcast.study.sparse import FeatureChunk, stretches_of
 from hopcast.study.targets import Target
 
@@ -82,14 +90,7 @@ class Choices:
 
     def choose(self, target: Target, stride: Stride, n_shifts: int, seed: int) -> Chosen:
         """Choose for a target; nothing of a held-out stretch is used for what forecasts it."""
-        timestep = self.data.trajectory.timestep
-        candidates = [
-            Candidate(
-                option.name, target_columns(target.name, *self._pairs[option.representation], timestep), option.learner
-            )
-            for option in self.options
-        ]
-        by_name = {option.name: option for option in self.options}
+        candidates = self._candidates(target.name)
         X_of = {candidate.name: candidate.features for candidate in candidates}
         found = nested_selection(
             candidates,
@@ -100,61 +101,75 @@ class Choices:
             purge=self.calendar.purge_fs,
             workers=self.workers,
         )
-        final = by_name[found.final]
-        X = X_of[final.name]
-        common: dict[str, Any] = {
-            "name": CHOSEN,
-            "elements": list(self.data.trajectory.elements),
-            "features": self.functions.n_functions,
-            "target": target.name,
-            "n_features": int(X.shape[1]),
-            "stride": stride,
-        }
-
-        def scored(split: Any, controls: int) -> Evaluation:
-            return evaluate_model(
-                final.learner,
-                X,
-                target.values,
-                split,
-                stride.fs,
-                times=target.times,
-                min_shift=target.memory,
-                n_shifts=controls,
-                random_state=seed,
-                workers=self.workers,
-            )
-
+        final, X = self._by_name[found.final], X_of[found.final]
+        scored = partial(
+            evaluate_model,
+            final.learner,
+            X,
+            target.values,
+            timestep=stride.fs,
+            times=target.times,
+            min_shift=target.memory,
+            random_state=seed,
+            workers=self.workers,
+        )
+        elements = self.data.trajectory.elements
+        subject = Subject(CHOSEN, elements, self.functions.n_functions, target.name, stride, int(X.shape[1]))
         whole = clone(final.learner).fit(X, target.values)
         scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
         # the control costs a fit for each shift and fold: one split of it is enough
         records = [
             model_record(
+                subject,
                 "interleaved",
-                scored(self.neighbours, n_shifts),
+                scored(self.neighbours, n_shifts=n_shifts),
                 final.learner,
                 final.name,
-                **common,
                 variance_scale=scale,
                 reasons={"variance_scale": NO_POSTERIOR},
             ),
             # the choice itself is scored by nested stretches: the best of many is too good by chance
-            model_record("blocked", scored(self.calendar, 0), final.learner, score=found.selected, **common).model_copy(
-                update={"note": f"chosen anew without each stretch, of all pairs: {final.name}"}
-            ),
+            model_record(
+                subject, "blocked", scored(self.calendar, n_shifts=0), final.learner, score=found.selected
+            ).model_copy(update={"note": f"chosen anew without each stretch, of all pairs: {final.name}"}),
         ]
+        return Chosen(
+            records,
+            candidate_records(target.name, found),
+            whole,
+            self._columns(final, target.name),
+            self._without_each(target, found, X_of),
+            scale,
+        )
+
+    @cached_property
+    def _by_name(self) -> dict[str, Option]:
+        return {option.name: option for option in self.options}
+
+    def _candidates(self, target: TargetName) -> list[Candidate]:
+        """Return what each option sees of the computed pairs."""
+        timestep = self.data.trajectory.timestep
+        return [
+            Candidate(
+                option.name, target_columns(target, *self._pairs[option.representation], timestep), option.learner
+            )
+            for option in self.options
+        ]
+
+    def _without_each(
+        self, target: Target, found: NestedSelection, X_of: Mapping[str, Array]
+    ) -> dict[int, tuple[Any, Callable[[FeatureChunk], Array]]]:
+        """Return for each stretch of time the option chosen without it, fitted without it, and what it sees."""
         picks = dict(zip((int(label) for label in np.unique(self.calendar.labels)), found.chosen, strict=True))
         stretches = {}
         for stretch in stretches_of(self.data, self.calendar):
-            option = by_name[picks.get(stretch, final.name)]
+            option = self._by_name[picks.get(stretch, found.final)]
             train = self.calendar.training(stretch)
             model = clone(option.learner).fit(X_of[option.name][train], target.values[train])
             stretches[stretch] = (model, self._columns(option, target.name))
-        return Chosen(
-            records, candidate_records(target.name, found), whole, self._columns(final, target.name), stretches, scale
-        )
+        return stretches
 
-    def _columns(self, option: Option, target: str) -> Callable[[FeatureChunk], Array]:
+    def _columns(self, option: Option, target: TargetName) -> Callable[[FeatureChunk], Array]:
         """Return the function that turns a chunk into what an option sees; one function for each option and target."""
         key = (option.name, target)
         if key not in self._made:

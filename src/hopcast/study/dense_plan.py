@@ -17,7 +17,7 @@ from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.config import ModelsSection
 from hopcast.study.plan import Held, Plan
-from hopcast.study.scores import model_record
+from hopcast.study.scores import Subject, model_record
 from hopcast.study.stage import Arrays, Context, StageResult
 from hopcast.study.targets import ModelSpec, Target, affordable, targets_of
 from hopcast.study.whole import Whole, wholes
@@ -118,9 +118,7 @@ class DensePlan(Plan):
         self._arrays[f"{target.name}-twins/{name}"] = _with_known(target, found, found.shifted_predictions[kept])
         self._arrays[f"{target.name}-twin-shifts/{name}"] = found.shifts[kept]
 
-    def elsewhere(
-        self, target: Target, spec: ModelSpec, model: LaplacianRidge, common: Mapping[str, Any]
-    ) -> list[ModelRecord]:
+    def elsewhere(self, target: Target, spec: ModelSpec, model: LaplacianRidge, subject: Subject) -> list[ModelRecord]:
         """Hold whole trajectories out, where there are several."""
         if not self._others or self._section.trajectory_split is False:
             return []
@@ -138,7 +136,7 @@ class DensePlan(Plan):
             random_state=config.seed,
             workers=self._context.workers,
         )
-        return [model_record("trajectory", found, model, f"{len(family)} trajectories", **common)]
+        return [model_record(subject, "trajectory", found, model, f"{len(family)} trajectories")]
 
     def choose(self) -> tuple[list[ModelRecord], list[CandidateRecord] | None]:
         """Add forecasters of whole Hamiltonians."""

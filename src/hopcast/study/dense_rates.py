@@ -18,7 +18,6 @@ from hopcast.dynamics import (
     dephasing_time,
     local_rate,
     ratio_of_rates,
-    run_dynamics,
     second_order_rate,
 )
 from hopcast.evaluation import interpolate_in_time, prediction_powered_mean
@@ -27,14 +26,17 @@ from hopcast.results.dynamics import CalibratedRates, DephasingRecord, RateContr
 from hopcast.results.record import EstimateRecord, estimate
 from hopcast.study.rates import (
     NO_SAMPLING,
+    Bootstrap,
+    DynamicsNumbers,
     estimate_record,
     forecast_hamiltonian,
     hamiltonian_record,
     pairs_of_shifts,
+    run_exact,
     seam_record,
 )
 from hopcast.study.scores import quantiles
-from hopcast.study.stage import Arrays, Context
+from hopcast.study.stage import Context, StageResult
 
 if TYPE_CHECKING:
     from hopcast.study.stages.models import ModelNumbers
@@ -48,32 +50,16 @@ NO_VARIANCE: Final = "no posterior: too many frames"
 
 def run_dense_rates(
     context: Context, forecasts: ModelNumbers, arrays: Mapping[str, Array]
-) -> tuple[dict[str, Any], Arrays]:
+) -> StageResult[DynamicsNumbers]:
     """Run the exact solver on the ab initio Hamiltonian and on every forecast; all have its dephasing time."""
     section, reference = context.config.dynamics, context.data.hamiltonian
     conventions = {name: dephasing_time(reference, convention=name) for name in CONVENTIONS}
     tau = section.dephasing_time or conventions[section.tau_convention]
     convention = "given" if section.dephasing_time is not None else section.tau_convention
     context.progress.advance(AB_INITIO)
-    settings: dict[str, Any] = {
-        "duration": section.duration,
-        "temperature": section.temperature,
-        "n_times": section.n_times,
-        "coupling_interpolation": section.coupling_interpolation,
-        "rule": section.rule,
-        "waiting": section.waiting,
-        "random_state": context.config.seed,
-        "workers": context.workers,
-    }
     # the same dephasing time as `tau`; where it comes from this trajectory, its uncertainty counts
-    exact = run_dynamics(
-        reference,
-        method="exact",
-        dephasing_time=section.dephasing_time,
-        tau_convention=section.tau_convention,
-        **settings,
-    )
-    rates = _Rates(context, arrays, tau, exact, {"n_draws": section.n_bootstrap, "random_state": context.config.seed})
+    exact = run_exact(context, reference, section.dephasing_time)
+    rates = _Rates(context, arrays, tau, exact, Bootstrap(section.n_bootstrap, context.config.seed))
     own = conventions[section.tau_convention]
     records = [
         hamiltonian_record(
@@ -85,7 +71,7 @@ def run_dense_rates(
         context.progress.advance(name)
         gap, nac = rates.forecast(name)
         forecast = forecast_hamiltonian(context.data, gap, nac, name)
-        found = run_dynamics(forecast, method="exact", dephasing_time=tau, **settings)
+        found = run_exact(context, forecast, tau)
         own = dephasing_time(forecast, convention=section.tau_convention)
         ratio, own_ratio = rates.ratio(found.local_rate), rates.ratio(rates.exact_rate(forecast, own))
         records.append(
@@ -99,7 +85,7 @@ def run_dense_rates(
                 own_tau=own,
                 tau_convention=convention,
                 ratio_own_tau=estimate_record(own_ratio, "1", {"monte_carlo": NO_SAMPLING}),
-                calibrated=CalibratedRates(**rates.with_variance(name), **rates.from_samples(name, ratio)),
+                calibrated=rates.calibrated(name, ratio),
                 prediction_powered_ratio=rates.powered(name),
                 shifted=rates.shifted(name),
             )
@@ -115,13 +101,13 @@ def run_dense_rates(
         _control("plain average of the computed frames", rates.plain_average()),
         *(_control(name, ratio) for name, ratio in rates.without_model(forecasts.names)),
     ]
-    numbers = {
-        "hamiltonians": records,
-        "rate_controls": controls,
-        "seam": seam_record(exact),
-        "dephasing": DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
-    }
-    return numbers, kept
+    numbers = DynamicsNumbers(
+        hamiltonians=records,
+        rate_controls=controls,
+        seam=seam_record(exact),
+        dephasing=DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
+    )
+    return StageResult(numbers, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +132,7 @@ class _Rates:
     arrays: Mapping[str, Array]
     tau: float
     exact: DynamicsResult
-    bootstrap: dict[str, Any]
+    bootstrap: Bootstrap
 
     @cached_property
     def physics(self) -> PairPhysics:
@@ -195,7 +181,7 @@ class _Rates:
     def ratio(self, rate: Array) -> Estimate:
         """Return the ratio of a local rate to the ab initio one."""
         timestep = self.context.data.hamiltonian.timestep
-        return ratio_of_rates(rate, self.exact.local_rate, timestep, **self.bootstrap)
+        return ratio_of_rates(rate, self.exact.local_rate, timestep, **vars(self.bootstrap))
 
     def lifetime(self, ratio: Estimate, reasons: dict[str, str]) -> EstimateRecord:
         """Return the lifetime whose rate is `ratio` times the ab initio one; its interval has the ab initio part too."""
@@ -222,8 +208,9 @@ class _Rates:
             "lifetime_variance": self.lifetime(ratio, reasons),
         }
 
-    def from_samples(self, name: str, plain: Estimate) -> dict[str, Any]:
-        """Return ratio and lifetime of whole series drawn jointly from the posterior, run through the exact solver."""
+    def calibrated(self, name: str, plain: Estimate) -> CalibratedRates:
+        """Return rates with the posterior: its variance added, and of whole series drawn jointly from it, run through the exact solver."""
+        by_variance = self.with_variance(name)
         n_samples, draws = self.context.config.evaluation.n_rate_samples, self.both("samples", name)
         reason = NO_VARIANCE
         if draws is not None:
@@ -241,17 +228,19 @@ class _Rates:
                 spread = 1.96 * float(np.log(found).std(ddof=1))
                 ratio = plain.times(float(found.mean()) / plain.value, "").with_relative_part("model", spread)
                 reasons = {"monte_carlo": NO_SAMPLING}
-                return {
-                    "ratio_samples": estimate_record(ratio, "1", reasons),
-                    "lifetime_samples": self.lifetime(ratio, reasons),
-                    "n_samples": len(found),
-                }
+                return CalibratedRates(
+                    **by_variance,
+                    ratio_samples=estimate_record(ratio, "1", reasons),
+                    lifetime_samples=self.lifetime(ratio, reasons),
+                    n_samples=len(found),
+                )
             reason = "a posterior series closes the gap"
-        return {
-            "ratio_samples": estimate(None, unit="1", reasons={"value": reason}),
-            "lifetime_samples": estimate(None, unit="ns", reasons={"value": reason}),
-            "n_samples": 0,
-        }
+        return CalibratedRates(
+            **by_variance,
+            ratio_samples=estimate(None, unit="1", reasons={"value": reason}),
+            lifetime_samples=estimate(None, unit="ns", reasons={"value": reason}),
+            n_samples=0,
+        )
 
     def powered(self, name: str) -> WeightedEstimate:
         """Return the prediction-powered rate over the ab initio one: forecasts of held-out blocks as control variate.
@@ -272,8 +261,8 @@ class _Rates:
             forecast / scale,
             level=0.95,
             frames=sampled,
-            n_bootstrap=self.bootstrap["n_draws"],
-            random_state=self.bootstrap["random_state"],
+            n_bootstrap=self.bootstrap.n_draws,
+            random_state=self.bootstrap.random_state,
         )
         made = estimate(
             found.value,
@@ -325,7 +314,7 @@ class _Rates:
         computed = np.flatnonzero(self.arrays["train/nac"])
         borders = 0.5 * (computed[1:] + computed[:-1])
         nearest = computed[np.searchsorted(borders, np.arange(len(everything)))]
-        return ratio_of_rates(everything[nearest], everything, reference.timestep, **self.bootstrap)
+        return ratio_of_rates(everything[nearest], everything, reference.timestep, **vars(self.bootstrap))
 
     def without_model(self, names: Sequence[str]) -> Iterator[tuple[str, Estimate]]:
         """Yield rates of Hamiltonians that know no geometry: interpolated in time, or from features of another time."""

@@ -14,6 +14,7 @@ from hopcast.evaluation.evaluate import Splitter
 from hopcast.regression import LaplacianRidge
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Split, Stride
+from hopcast.study.scores import Subject
 from hopcast.study.stage import Arrays
 from hopcast.study.targets import ModelSpec, Target, Targets
 
@@ -65,9 +66,7 @@ class Plan(ABC):
     ) -> float | None:
         """Keep the forecast of a model; return the scale of its posterior variance, None without one."""
 
-    def elsewhere(
-        self, target: Target, spec: ModelSpec, model: LaplacianRidge, common: Mapping[str, Any]
-    ) -> list[ModelRecord]:
+    def elsewhere(self, target: Target, spec: ModelSpec, model: LaplacianRidge, subject: Subject) -> list[ModelRecord]:
         """Score a model on other trajectories."""
         return []
 

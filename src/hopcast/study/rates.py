@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import DynamicsResult, Estimate
+from hopcast.dynamics import DynamicsResult, Estimate, run_dynamics
 from hopcast.dynamics.rates import block_length
 from hopcast.forecast.pair import pair_hamiltonian
-from hopcast.results.dynamics import HamiltonianRecord, SeamRecord
-from hopcast.results.record import PARTS, EstimateRecord, estimate
+from hopcast.results.dynamics import DephasingRecord, HamiltonianRecord, RateControl, SampledRate, SeamRecord
+from hopcast.results.record import PARTS, EstimateRecord, Record, estimate
 from hopcast.study.inputs import StudyData
+from hopcast.study.stage import Context
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Draws and seed of intervals."""
+
+    n_draws: int
+    random_state: int
+
 
 NO_SAMPLING: Final = "the exact solver draws no random numbers"
+
+
+class DynamicsNumbers(Record):
+    """What the stage found."""
+
+    hamiltonians: list[HamiltonianRecord]
+    dephasing: DephasingRecord
+    seam: SeamRecord
+    rate_controls: list[RateControl] | None = None
+    rates: list[SampledRate] | None = None
+    static: bool | None = Field(
+        None, description="Of separate pairs: whether a gap that keeps its value is the right limit."
+    )
 
 
 def forecast_hamiltonian(
@@ -56,7 +81,14 @@ def itself(reasons: dict[str, str]) -> EstimateRecord:
 
 
 def hamiltonian_record(
-    name: str, timestep: float, found: DynamicsResult, ratio: Estimate | None, spread: float | None, **more: Any
+    name: str,
+    timestep: float,
+    found: DynamicsResult,
+    ratio: Estimate | None,
+    spread: float | None,
+    *,
+    n_blocks: int | None = None,
+    **more: Any,
 ) -> HamiltonianRecord:
     """Return the record of dynamics on a Hamiltonian by the exact solver.
 
@@ -72,8 +104,10 @@ def hamiltonian_record(
         Of its rate to what was computed; None for what was computed itself.
     spread
         Relative half-width that the model's posterior leaves in the rate.
+    n_blocks
+        Of the bootstrap; by default those of its own local rate.
     more
-        Further fields; `n_blocks` is by default that of its own local rate.
+        Further fields.
     """
 
     def with_model(number: Estimate) -> Estimate:
@@ -84,8 +118,7 @@ def hamiltonian_record(
         reasons["model"] = "no model: ab initio"
     elif spread is None:
         reasons["model"] = "no joint posterior draws: too many frames"
-    n_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
-    given: dict[str, Any] = {"n_blocks": n_blocks} | more
+    own_blocks = int(found.local_rate.size // block_length([found.local_rate], timestep, None))
     return HamiltonianRecord(
         name=name,
         gradient=estimate_record(with_model(found.gradient), "1/ns", reasons),
@@ -106,7 +139,27 @@ def hamiltonian_record(
         dominant_part=with_model(found.lifetime).dominant_part or "finite_trajectory",
         note=found.lifetime.note,
         reasons={"temperature": "no detailed balance"},
-        **given,
+        n_blocks=own_blocks if n_blocks is None else n_blocks,
+        **more,
+    )
+
+
+def run_exact(context: Context, hamiltonian: VibronicHamiltonian, dephasing_time: float | None) -> DynamicsResult:
+    """Run the exact solver as the study asks for; None takes the dephasing time of this Hamiltonian, with its uncertainty."""
+    section = context.config.dynamics
+    return run_dynamics(
+        hamiltonian,
+        method="exact",
+        dephasing_time=dephasing_time,
+        tau_convention=section.tau_convention,
+        duration=section.duration,
+        temperature=section.temperature,
+        n_times=section.n_times,
+        coupling_interpolation=section.coupling_interpolation,
+        rule=section.rule,
+        waiting=section.waiting,
+        random_state=context.config.seed,
+        workers=context.workers,
     )
 
 

@@ -17,11 +17,10 @@ from hopcast.study.assemble import assemble
 from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.progress import Reporter
-from hopcast.study.rates import forecast_hamiltonian
+from hopcast.study.rates import DynamicsNumbers, forecast_hamiltonian
 from hopcast.study.record import check_output, prepare_folder, provenance, write_record
 from hopcast.study.stage import StageResult, StageRunner
 from hopcast.study.stages import dynamics, features, information
-from hopcast.study.stages.dynamics import DynamicsNumbers
 
 if TYPE_CHECKING:
     from rich.console import Console

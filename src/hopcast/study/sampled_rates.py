@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from hopcast.core.estimates import combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.resampling import mean_interval
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import DynamicsResult, Estimate, dephasing_time, local_rate, run_dynamics, second_order_rate
+from hopcast.dynamics import DynamicsResult, Estimate, dephasing_time, local_rate, second_order_rate
 from hopcast.dynamics.rates import bootstrap_rate
 from hopcast.evaluation import PoweredMean, prediction_powered_mean
 from hopcast.forecast.pair import PairPhysics
@@ -22,9 +22,18 @@ from hopcast.results.dynamics import DephasingRecord, HamiltonianRecord, Sampled
 from hopcast.results.record import estimate
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
-from hopcast.study.rates import NO_SAMPLING, forecast_hamiltonian, hamiltonian_record, itself, seam_record
+from hopcast.study.rates import (
+    NO_SAMPLING,
+    Bootstrap,
+    DynamicsNumbers,
+    forecast_hamiltonian,
+    hamiltonian_record,
+    itself,
+    run_exact,
+    seam_record,
+)
 from hopcast.study.samples import STATIC, static_dephasing_times
-from hopcast.study.stage import Arrays, Context
+from hopcast.study.stage import Arrays, Context, StageResult
 
 if TYPE_CHECKING:
     from hopcast.study.stages.models import ModelNumbers
@@ -49,7 +58,21 @@ class _Rates:
     truth: Array
     stretches: NDArray[np.intp]
     all_stretches: NDArray[np.intp]
-    bootstrap: dict[str, Any]
+    bootstrap: Bootstrap
+
+    @classmethod
+    def of(cls, context: Context, forecasts: ModelNumbers, tau: float) -> _Rates:
+        """Return the rates of the computed pairs, and the stretches of time that the models were held out of."""
+        pair, samples = context.data.hamiltonian, context.data.samples
+        assert samples is not None
+        assert forecasts.block is not None
+        middle = (np.arange(pair.n_steps) + 0.5) * pair.timestep
+        return cls(
+            second_order_rate(samples.gap, samples.coupling, tau),
+            np.floor(samples.times / forecasts.block).astype(np.intp),
+            np.floor(middle / forecasts.block).astype(np.intp),
+            Bootstrap(context.config.dynamics.n_bootstrap, context.config.seed),
+        )
 
     @property
     def plain(self) -> PoweredMean:
@@ -69,8 +92,8 @@ class _Rates:
             everywhere / scale,
             self.stretches,
             LEVEL,
-            n_bootstrap=self.bootstrap["n_draws"],
-            random_state=self.bootstrap["random_state"],
+            n_bootstrap=self.bootstrap.n_draws,
+            random_state=self.bootstrap.random_state,
         )
         return PoweredMean(
             value=found.value * scale,
@@ -94,8 +117,8 @@ class _Rates:
         part = mean_interval(
             value * (1.0 + above - below),
             positive=True,
-            n_draws=self.bootstrap["n_draws"],
-            random_state=self.bootstrap["random_state"],
+            n_draws=self.bootstrap.n_draws,
+            random_state=self.bootstrap.random_state,
         )
         return combined(value, "", {"finite_trajectory": part}, RATIO, "log")
 
@@ -108,22 +131,15 @@ def _share_of_mean(values: Array, stretches: NDArray[np.intp], n_stretches: int)
 
 def run_sampled_rates(
     context: Context, forecasts: ModelNumbers, arrays: Mapping[str, Array]
-) -> tuple[dict[str, Any], Arrays]:
+) -> StageResult[DynamicsNumbers]:
     """Return the mean rate from the computed pairs, as they are and with forecasts, and dynamics along every forecast."""
     section, pair, samples = context.config.dynamics, context.data.hamiltonian, context.data.samples
     assert samples is not None
-    assert forecasts.block is not None
     conventions = static_dephasing_times(samples)
     tau = section.dephasing_time or conventions[section.tau_convention]
     static = f"{section.tau_convention}, static limit of the computed gaps"
     convention = "given" if section.dephasing_time is not None else static
-    middle = (np.arange(pair.n_steps) + 0.5) * pair.timestep
-    rates = _Rates(
-        second_order_rate(samples.gap, samples.coupling, tau),
-        np.floor(samples.times / forecasts.block).astype(np.intp),
-        np.floor(middle / forecasts.block).astype(np.intp),
-        {"n_draws": section.n_bootstrap, "random_state": context.config.seed},
-    )
+    rates = _Rates.of(context, forecasts, tau)
     plain = rates.plain
     records = [_computed_row(context, plain, tau, convention)]
     shown = [_rate_record(COMPUTED, "plain average", plain, plain)]
@@ -133,19 +149,7 @@ def run_sampled_rates(
         context.progress.advance(name)
         series = forecast_series(context.config, context.data, arrays, name)
         hamiltonian = forecast_hamiltonian(context.data, series.gap, series.coupling, name)
-        found = run_dynamics(
-            hamiltonian,
-            method="exact",
-            dephasing_time=tau,
-            duration=section.duration,
-            temperature=section.temperature,
-            n_times=section.n_times,
-            coupling_interpolation=section.coupling_interpolation,
-            rule=section.rule,
-            waiting=section.waiting,
-            random_state=context.config.seed,
-            workers=context.workers,
-        )
+        found = run_exact(context, hamiltonian, tau)
         ratio = rates.ratio(second_order_rate(series.middle, series.coupling, tau))
         own = dephasing_time(hamiltonian, convention=section.tau_convention)
         records.append(
@@ -171,14 +175,14 @@ def run_sampled_rates(
             f"gap/{name}": series.gap,
             f"nac/{name}": series.coupling,
         }
-    numbers = {
-        "hamiltonians": records,
-        "rates": shown,
-        "seam": seam,
-        "dephasing": DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
-        "static": bool(STATIC * tau <= min(forecasts.memory.values())),
-    }
-    return numbers, kept
+    numbers = DynamicsNumbers(
+        hamiltonians=records,
+        rates=shown,
+        seam=seam,
+        dephasing=DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
+        static=bool(STATIC * tau <= min(forecasts.memory.values())),
+    )
+    return StageResult(numbers, kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +262,7 @@ def _readings(
 
     def forecast(kind: str, coupling: Array) -> SampledRate:
         local = second_order_rate(series.middle, coupling, tau)
-        return _rate_record(name, kind, bootstrap_rate(local, timestep, **rates.bootstrap), plain)
+        return _rate_record(name, kind, bootstrap_rate(local, timestep, **vars(rates.bootstrap)), plain)
 
     shown = [forecast("forecast", series.coupling)]
     if series.spread is not None:
@@ -340,6 +344,6 @@ def _short_and_whole(
     whole = f"whole trajectory, {found.local_rate.size * timestep / 1000:.3g} ps"
     tenth = f"its first {length * timestep / 1000:.3g} ps looped"
     return [
-        _rate_record(name, f"exact, {what}", bootstrap_rate(series, timestep, **rates.bootstrap), plain)
+        _rate_record(name, f"exact, {what}", bootstrap_rate(series, timestep, **vars(rates.bootstrap)), plain)
         for what, series in ((whole, found.local_rate), (tenth, short))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +24,34 @@ TOO_MANY: Final = "too many training frames for posterior variances"
 NO_POSTERIOR: Final = "this learner has no posterior"
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a score is about.
+
+    Attributes
+    ----------
+    name
+        Of the model.
+    elements
+        Whose environments it sees.
+    features
+        Functions of each atom.
+    target
+        "gap" or "nac".
+    stride
+        Between training values.
+    n_features
+        Columns it sees; None of a forecaster that reads the geometry itself.
+    """
+
+    name: str
+    elements: tuple[str, ...]
+    features: int
+    target: Target
+    stride: Stride
+    n_features: int | None = None
+
+
 def score_record(score: Score) -> ScoreRecord:
     """Return the record of a score."""
     return ScoreRecord(r2=score.r2, mae=score.mae, rmse=score.rmse)
@@ -40,9 +69,15 @@ def mean_training_frames(found: Evaluation) -> int:
 
 
 def model_record(
-    split: Split, found: Evaluation, model: Any, note: str = "", score: Score | None = None, **common: Any
+    subject: Subject,
+    split: Split,
+    found: Evaluation,
+    model: Any,
+    note: str = "",
+    score: Score | None = None,
+    **more: Any,
 ) -> ModelRecord:
-    """Return the record of a model on a split; `common` is what it has on all of them."""
+    """Return the record of a model on a split, with its own score or another; `more` are further fields."""
     low, high = quantiles(found.shifted)
     short = (
         f"only {len(found.shifted)} shifts fit into the trajectory"
@@ -78,11 +113,12 @@ def model_record(
         n_test=len(found.test_frames),
         estimator=repr(_without_workers(model)),
         note="; ".join(part for part in (note, *found.notes) if part),
-        **common,
+        **vars(subject),
+        **more,
     )
 
 
-def missing_record(split: Split, reason: str, **common: Any) -> ModelRecord:
+def missing_record(subject: Subject, split: Split, reason: str) -> ModelRecord:
     """Return the record of a model that could not be scored on a split."""
     none = ScoreRecord.missing(reason)
     return ModelRecord(
@@ -93,7 +129,7 @@ def missing_record(split: Split, reason: str, **common: Any) -> ModelRecord:
         note=reason,
         baselines=Baselines(mean=none, linear=none, cubic=none, shifted=ShiftedRecord.missing(reason, n=0)),
         reasons=dict.fromkeys(("r2", "mae", "rmse"), reason),
-        **common,
+        **vars(subject),
     )
 
 

@@ -23,7 +23,7 @@ from hopcast.results.record import Stride
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 from hopcast.study.plan import Held
-from hopcast.study.scores import model_record
+from hopcast.study.scores import Subject, model_record
 from hopcast.study.stage import Arrays, Context
 from hopcast.study.targets import Targets
 
@@ -138,15 +138,11 @@ class Whole:
             )
             records.append(
                 model_record(
+                    Subject(self.name, data.trajectory.elements, 1, target.name, self.stride),
                     held.name,
                     found,
                     self.name,
                     "shifted: frames of another time, without a new fit",
-                    name=self.name,
-                    elements=list(data.trajectory.elements),
-                    features=1,
-                    target=target.name,
-                    stride=self.stride,
                 )
             )
         return records

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from functools import partial
 
 import numpy as np
 
@@ -70,26 +70,28 @@ def compare(
     CheckRecord
     """
     starts = np.unique(np.linspace(0, hamiltonian.n_steps - 1, N_STARTS).round().astype(int))
-    settings: dict[str, Any] = {
-        "rule": "consistent",
-        "waiting": "exponential",
-        "duration": duration,
-        "temperature": temperature,
-        "dephasing_time": dephasing_time,
-        "initial_times": starts,
-        "absorbing": False,
-        "n_times": 2,
-        "substeps": substeps,
-        "workers": workers,
-    }
-    exact = run_dynamics(hamiltonian, method="exact", **settings)
+    run = partial(
+        run_dynamics,
+        hamiltonian,
+        rule="consistent",
+        waiting="exponential",
+        duration=duration,
+        temperature=temperature,
+        dephasing_time=dephasing_time,
+        initial_times=starts,
+        absorbing=False,
+        n_times=2,
+        substeps=substeps,
+        workers=workers,
+    )
+    exact = run(method="exact")
     expected = float(exact.ground_population[-1])
     each = max(1, math.ceil(n_trajectories / len(starts)))
     n = each * len(starts)
     error = math.sqrt(expected * (1 - expected) / n)
     found, events = [], []
-    for run in range(n_seeds):
-        sampled = run_dynamics(hamiltonian, method="dish", n_trajectories=each, random_state=seed + run, **settings)
+    for number in range(n_seeds):
+        sampled = run(method="dish", n_trajectories=each, random_state=seed + number)
         found.append(float(sampled.ground_population[-1]))
         events.append(int(sampled.n_hops or 0))
     z = (np.array(found) - expected) / error
@@ -153,37 +155,35 @@ def run_checks(context: Context) -> StageResult[CheckNumbers]:
             )
             named = {"name": name, "coupling_scale": factor, "n_frames": hamiltonian.n_frames}
             records.append(record.model_copy(update=named))
-    common: dict[str, Any] = {
-        "duration": settings.duration,
-        "temperature": settings.temperature,
-        "n_times": settings.n_times,
-        "coupling_interpolation": settings.coupling_interpolation,
-        "random_state": context.config.seed,
-        "workers": context.workers,
-    }
     whole = reference if data.samples is None else reference[:MOST_FRAMES]
+    run = partial(
+        run_dynamics,
+        whole,
+        duration=settings.duration,
+        temperature=settings.temperature,
+        n_times=settings.n_times,
+        coupling_interpolation=settings.coupling_interpolation,
+        random_state=context.config.seed,
+        workers=context.workers,
+    )
     starts = np.unique(np.linspace(0, whole.n_steps - 1, N_STARTS).round().astype(int))
     context.progress.advance("DISH by Monte Carlo")
     arrays = {}
     if data.samples is None:
-        sampled = run_dynamics(
-            whole,
+        sampled = run(
             method="dish",
             dephasing_time=tau,
             initial_times=starts,
             n_trajectories=max(1, math.ceil(section.n_trajectories / len(starts))),
-            **common,
         )
         arrays["monte_carlo"] = sampled.ground_population
     methods = []
     if section.fssh:
         context.progress.advance("FSSH with Boltzmann factor")
-        fssh = run_dynamics(
-            whole,
+        fssh = run(
             method="fssh",
             initial_times=starts[:: max(1, len(starts) // 2)][:2],
             n_trajectories=section.n_trajectories,
-            **common,
         )
         methods.append(method_record("FSSH, Boltzmann factor on upward hops", fssh, tau, first))
     return StageResult(CheckNumbers(checks=records, methods=methods), arrays)

@@ -15,7 +15,8 @@ from hopcast.dynamics import dephasing_time, second_order_rate
 from hopcast.evaluation import Evaluation, InterleavedSplit, NeighbourSplit, evaluate_model, interpolate_in_time
 from hopcast.evaluation.evaluate import Splitter
 from hopcast.results.forecasts import CurvePoint, LearningCurves, LeftOutPoint
-from hopcast.results.record import Record, Split
+from hopcast.results.record import Record, Split, Stride
+from hopcast.results.record import Target as TargetName
 from hopcast.study.config import StudyConfig
 from hopcast.study.dense_plan import blocked_split
 from hopcast.study.inputs import StudyData
@@ -113,6 +114,17 @@ def run_curves(context: Context) -> StageResult[CurveNumbers]:
     return StageResult(CurveNumbers(learning_curves=LearningCurves(points=points, left_out=left_out)))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where a score stands: on which axis, of which split and model, at which length and stride."""
+
+    axis: Axis
+    split: Split
+    model: str
+    n_frames: int
+    stride: Stride
+
+
 @dataclass(frozen=True, eq=False)
 class _Curve:
     """A point of the curves: the values it uses, its splits, its scores."""
@@ -183,13 +195,8 @@ class _Curve:
         """Score a model on a split: gap, coupling, and the rate of both."""
         point, data = self.point, self.context.data
         frames = point.stride if data.samples is None else round(self.spacing / data.trajectory.timestep)
-        common: dict[str, Any] = {
-            "axis": point.axis,
-            "split": split,
-            "model": spec.name,
-            "n_frames": point.n_frames,
-            "stride": stride_record(data.trajectory.timestep, frames),
-        }
+        stride = stride_record(data.trajectory.timestep, frames)
+        place = _Place(point.axis, split, spec.name, point.n_frames, stride)
         points: list[CurvePoint] = []
         left_out: list[LeftOutPoint] = []
         found: dict[str, Evaluation] = {}
@@ -200,12 +207,12 @@ class _Curve:
             if chosen is not None:
                 evaluation, reason = self._evaluated(spec, target, chosen, split)
             if evaluation is None:
-                left_out.append(LeftOutPoint(**common, target=target.name, reason=reason))
+                left_out.append(LeftOutPoint(**vars(place), target=target.name, reason=reason))
                 continue
             found[target.name] = evaluation
-            points.append(_scored(evaluation, **common, target=target.name, note=note))
+            points.append(_scored(evaluation, place, target.name, note))
         if len(found) == 2:
-            points.append(self._rate(found, **common, target="rate", note=note))
+            points.append(self._rate(found, place, note))
         return points, left_out
 
     def _evaluated(
@@ -242,7 +249,7 @@ class _Curve:
         nac = self.targets.physics.coupling(learnt[..., :n], middle[..., :n])
         return second_order_rate(middle[..., :n], nac, self.tau)
 
-    def _rate(self, found: dict[str, Evaluation], **common: Any) -> CurvePoint:
+    def _rate(self, found: dict[str, Evaluation], place: _Place, note: str) -> CurvePoint:
         """Return second-order rates over the ab initio one of the same stretch; what was computed stays as it is."""
         gap, nac = ((target, target.values[self.rows(target)]) for target in self.targets)
         truth = float(self._local(gap[1], nac[1]).mean())
@@ -277,7 +284,9 @@ class _Curve:
             plain = float(self._local(gap[1], nac[1])[train].mean() / truth)
         low, high = quantiles(shifted)
         return CurvePoint(
-            **common,
+            **vars(place),
+            target="rate",
+            note=note,
             n_train=mean_training_frames(found["nac"]),
             value=ratio(found["gap"].predictions, found["nac"].predictions),
             **interpolated,
@@ -294,11 +303,13 @@ class _Curve:
         )
 
 
-def _scored(found: Evaluation, **common: Any) -> CurvePoint:
+def _scored(found: Evaluation, place: _Place, target: TargetName, note: str) -> CurvePoint:
     low, high = quantiles(found.shifted)
     short = f"{len(found.shifts)} shifts fit into the trajectory"
     return CurvePoint(
-        **common,
+        **vars(place),
+        target=target,
+        note=note,
         n_train=mean_training_frames(found),
         value=found.model.r2,
         mean=found.mean.r2,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,15 @@ class InformationNumbers(Record):
     memory: dict[str, MemoryRecord]
 
 
+@dataclass(frozen=True)
+class _Estimators:
+    """Keywords of the estimators of information."""
+
+    n_neighbors: int
+    random_state: int
+    workers: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class _Ranked:
     """A target with its features, and the ranking of the elements for it."""
@@ -68,14 +77,10 @@ class _Ranked:
         return self.features.reshape(len(self.values), -1)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def estimators(self) -> _Estimators:
         """What estimators share."""
         config = self.context.config
-        return {
-            "n_neighbors": config.information.n_neighbors,
-            "random_state": config.seed,
-            "workers": self.context.workers,
-        }
+        return _Estimators(config.information.n_neighbors, config.seed, self.context.workers)
 
 
 def series_of(data: StudyData, G: Floats) -> dict[Target, tuple[Floats, Floats]]:
@@ -163,7 +168,7 @@ def _interval(ranked: _Ranked) -> InformationInterval | None:
     info = ranked.ranking.information
     if np.isnan(info.corrected).any():
         return None
-    return bootstrap_information(ranked.flat, ranked.values, info, **ranked.settings)
+    return bootstrap_information(ranked.flat, ranked.values, info, **vars(ranked.estimators))
 
 
 def _selected(ranked: _Ranked) -> list[SelectedFeature]:
@@ -172,7 +177,7 @@ def _selected(ranked: _Ranked) -> list[SelectedFeature]:
     if np.isnan(info.corrected).any() or section.n_select == 0:
         return []
     most = min(section.n_select, ranked.flat.shape[1])
-    found = select_features(ranked.flat, ranked.values, info, most, method=section.selection, **ranked.settings)
+    found = select_features(ranked.flat, ranked.values, info, most, method=section.selection, **vars(ranked.estimators))
     symbols = ranked.context.data.trajectory.symbols
     records = []
     for order, column in enumerate(found.features):
@@ -209,7 +214,7 @@ def _information_record(
     spread = spread / n_atoms
     enough = spread.size > 1 and np.ptp(spread) > 0
     z = (entry.mean_corrected - spread.mean()) / spread.std(ddof=1) if enough else math.nan
-    ends: dict[str, Any] = {"corrected_low": None, "corrected_high": None}
+    ends: dict[str, float | None] = {"corrected_low": None, "corrected_high": None}
     if interval is not None:
         at = interval.groups.index(entry.element)
         # of long series the interval comes from fewer offsets than the value: its width is taken

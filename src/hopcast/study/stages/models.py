@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from hopcast.study.config import StudyConfig
 from hopcast.study.dense_plan import DensePlan
 from hopcast.study.inputs import StudyData
 from hopcast.study.plan import Plan
-from hopcast.study.scores import TOO_MANY, calibration_record, missing_record, model_record
+from hopcast.study.scores import TOO_MANY, Subject, calibration_record, missing_record, model_record
 from hopcast.study.sparse_plan import SparsePlan
 from hopcast.study.stage import Context, Stage, StageResult
 from hopcast.study.stages import features, information
@@ -78,14 +78,7 @@ def _scored(context: Context, plan: Plan, target: Target, spec: ModelSpec, n_tra
     section, data = context.config.models, context.data
     X = spec.select(data.trajectory.symbols, target)
     model = learner(section, target.memory, plan.stride.fs, n_train, context.workers)
-    common: dict[str, Any] = {
-        "name": spec.name,
-        "elements": list(spec.elements),
-        "features": spec.features,
-        "target": target.name,
-        "n_features": int(X.shape[1]),
-        "stride": plan.stride,
-    }
+    subject = Subject(spec.name, tuple(spec.elements), spec.features, target.name, plan.stride, int(X.shape[1]))
     found: dict[Split, Evaluation] = {}
     for held in plan.held(target):
         if held.split is not None:
@@ -105,18 +98,19 @@ def _scored(context: Context, plan: Plan, target: Target, spec: ModelSpec, n_tra
     records = []
     for held in plan.held(target):
         if held.split is None:
-            records.append(missing_record(held.name, held.note, **common))
+            records.append(missing_record(subject, held.name, held.note))
             continue
-        more: dict[str, Any] = {}
+        record = partial(model_record, subject, held.name, found[held.name], model, held.note)
         if held.name == "interleaved":
-            more = {"variance_scale": scale, "reasons": {"variance_scale": TOO_MANY}}
+            records.append(record(variance_scale=scale, reasons={"variance_scale": TOO_MANY}))
         elif plan.affords(X, found[held.name]):
             calibration = calibrate(
                 model, X, target.values, held.split, plan.targets.spacing, correlation_time=target.memory
             )
-            more = {"calibration": calibration_record(calibration)}
-        records.append(model_record(held.name, found[held.name], model, held.note, **common, **more))
-    return records + plan.elsewhere(target, spec, model, common)
+            records.append(record(calibration=calibration_record(calibration)))
+        else:
+            records.append(record())
+    return records + plan.elsewhere(target, spec, model, subject)
 
 
 def _total(config: StudyConfig, data: StudyData) -> int:

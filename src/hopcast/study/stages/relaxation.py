@@ -203,7 +203,7 @@ def _record(case: Case, found: DynamicsResult) -> RelaxationRun:
     stay = np.trapezoid(found.populations[:, 1:], found.times, axis=0)
     flows = [] if found.flows is None else active_transitions(found)[:N_SHOWN]
     reasons = {"model": "no model: ab initio"}
-    decay, why = _decay(found, excited)
+    decay = _decay(found, excited)
     return RelaxationRun(
         name=case.name,
         carrier=case.carrier,
@@ -216,7 +216,7 @@ def _record(case: Case, found: DynamicsResult) -> RelaxationRun:
         rate=estimate_record(found.rate, "1/ns", reasons),
         decayed=float(1.0 - excited[-1]),
         final_populations=found.populations[-1].tolist(),
-        **decay,
+        **vars(decay),
         longest_stay=found.states[1 + int(stay.argmax())],
         transitions=[TransitionRecord(from_=old, to=new, net_hops=net) for old, new, net in flows],
         tau_low=float(apart.min()),
@@ -229,31 +229,28 @@ def _record(case: Case, found: DynamicsResult) -> RelaxationRun:
         n_starts=int(found.initial_times.size),
         substeps=found.substeps,
         random_state=found.random_state,
-        reasons={"temperature": "no detailed balance", "decay_lifetime": why},
+        reasons={"temperature": "no detailed balance", "decay_lifetime": decay.decay_note},
     )
 
 
-def _decay(found: DynamicsResult, excited: Any) -> tuple[dict[str, Any], str]:
-    """Return the model of the decay where enough decays to ask, and why there is none."""
+@dataclass(frozen=True)
+class _Decay:
+    """The model of a decay, or why there is none: fields of its record."""
+
+    decay_model: str
+    decay_lifetime: float | None
+    decay_parameters: tuple[float, ...]
+    decay_note: str
+
+
+def _decay(found: DynamicsResult, excited: Any) -> _Decay:
+    """Return the model of the decay where enough decays to ask."""
     if excited[-1] > 1.0 - LITTLE_DECAY:
-        reason = f"less than {100 * LITTLE_DECAY:.0f} % decays in the window"
-        none: dict[str, Any] = {
-            "decay_model": "none",
-            "decay_lifetime": None,
-            "decay_parameters": [],
-            "decay_note": reason,
-        }
-        return none, reason
+        return _Decay("none", None, (), f"less than {100 * LITTLE_DECAY:.0f} % decays in the window")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", QualityWarning)  # `decay_note` says it
         fits = fit_decays(found.times, excited)
-    best = {
-        "decay_model": fits.best.name,
-        "decay_lifetime": fits.best.lifetime / FS_PER_NS,
-        "decay_parameters": list(fits.best.parameters),
-        "decay_note": fits.note,
-    }
-    return best, ""
+    return _Decay(fits.best.name, fits.best.lifetime / FS_PER_NS, tuple(fits.best.parameters), fits.note)
 
 
 def relaxation_series(stage: StageResult[RelaxationNumbers]) -> tuple[Relaxation, ...]:
