@@ -19,7 +19,7 @@ def test_few_values_of_any_sign_have_students_interval() -> None:
 def test_few_positive_values_end_as_their_upper_half_tells() -> None:
     x = np.array([1.0, 2.0, 3.0, 5.0, 9.0])
     v = 2 / 4 * (np.log(5 / 3) ** 2 + np.log(3) ** 2)
-    step = t.ppf(0.95, 4) * max(x.std(ddof=1) / np.sqrt(5) / 4, np.sqrt((v + v**2) / 5))
+    step = t.ppf(0.95, 4) * max(x.std(ddof=1) / np.sqrt(5) / 4, 1.5 * np.sqrt((v + v**2) / 5))
     found = mean_interval(x, 0.9, positive=True)
     assert found.high == pytest.approx(max(4, 3 * np.exp(v / 2)) * np.exp(step))
     assert found.low == pytest.approx(4 * np.exp(-t.ppf(0.95, 4) * x.std(ddof=1) / np.sqrt(5) / 4))

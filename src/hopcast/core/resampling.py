@@ -40,8 +40,9 @@ def mean_interval(
     Fewer than `ENOUGH` positive values do not show how skew they are: the rare high ones that carry the mean are missing from
     most samples. There the upper end is that of a log-normal with the spread of the *upper half* of the logarithms about their
     median `M`, :math:`v = \frac{2}{n-1}\sum_{x_i>M}\ln^2(x_i/M)`, so that small values, which hardly matter to a mean, do not widen it:
-    :math:`\max(\bar x, Me^{v/2})\exp(t_{n-1}\max[s/(\bar x\sqrt n), \sqrt{(v+v^2)/n}])`. From `ENOUGH` on it is at least Cox's
-    :math:`\bar x\exp(t_{n-1}\sqrt{(v+v^2/2)/n})`.
+    :math:`\max(\bar x, Me^{v/2})\exp(t_{n-1}\max[s/(\bar x\sqrt n), (1+\frac{2.5}n)\sqrt{(v+v^2)/n}])`. From `ENOUGH` on it is at least
+    :math:`\bar x\exp(t_{n-1}\sqrt{(v+(\frac12+\frac6n)v^2)/n})`, Cox's for many values. The factors were set by simulation so that 86 to 95 % of
+    90 % intervals hold the mean of normal, squared normal and log-normal (width up to 1.5) values from six on; wider tails are beyond.
 
     Parameters
     ----------
@@ -80,10 +81,10 @@ def mean_interval(
         centre, v = _upper_half(x)
         with np.errstate(over="ignore"):
             if n < ENOUGH:
-                spread = widening * float(np.sqrt((v + v**2) / n))
+                spread = widening * (1.0 + 2.5 / n) * float(np.sqrt((v + v**2) / n))
                 above = max(centre, mean) * np.exp(t * max(error / mean, spread))
                 return Interval(float(mean * np.exp(-t * error / mean)), float(above))
-        low_score *= max(1.0, widening * float(np.sqrt((v + v**2 / 2) / n)) * mean / error)
+        low_score *= max(1.0, widening * float(np.sqrt((v + (0.5 + 6.0 / n) * v**2) / n)) * mean / error)
     if n >= _FEWEST_TO_RESAMPLE:
         found = _scores(x, positive, n_draws, random_state)
         if found.size:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ConfigError, InputError, check_choice
-from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widening
+from hopcast.core.resampling import mean_interval
+from hopcast.evaluation.samples_in_time import Memory, long_run_variance, sampled_share
 
 Floats = NDArray[np.float64]
 Target = Literal["trajectory", "long-run"]
@@ -18,7 +19,6 @@ FEWEST: Final = 8
 """Independent samples (blocks) below which a forecast gets no weight: with fewer the slope fits whatever there is."""
 
 _LEAST_FREEDOM: Final = 3.0
-_N_BLOCKS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,10 @@ def prediction_powered_mean(
     **Interval.** That of the mean of y (of sums over blocks, where there are any) by `hopcast.core.resampling.mean_interval`: Student's t,
     aware of skewness, on the logarithmic scale for positive y; moved to the estimate and scaled by the ratio of standard errors
     of the residuals :math:`y - \lambda m` and of y. Residuals are inflated
-    by the leverage of their forecast on the slope.
+    by the leverage of their forecast on the slope, and where the forecast strays further on frames that were not sampled by what it says of
+    them: squared residuals are a line in the squared deviation of the forecast, :math:`e^2\approx a+b(m-\bar m_S)^2` with `a` and `b` at least
+    0, and their mean is taken over all frames. (Of log-normal targets a forecast that is fitted where nothing happened is extrapolated to
+    the rare frames that carry the mean; without this 77 % of 90 % intervals hold, with it 86 %.)
 
     **Samples in time.** Regular samples of a slow series know its mean along the trajectory better than independent ones,
     and the long-run mean worse. With `frames` the correlation :math:`\rho_k` of residuals k samples apart is
@@ -145,6 +148,7 @@ def prediction_powered_mean(
     Angelopoulos, Duchi, Zrnic, *PPI++*, arXiv:2311.01453.
     James, Stein, Proc. 4th Berkeley Symp. 1961, 1, 361 (why a noisy slope is shrunk).
     MacKinnon, White, J. Econometrics 1985, 29, 305, doi:10.1016/0304-4076(85)90158-7 (HC3).
+    Särndal, Swensson, Wretman, Model Assisted Survey Sampling, Springer 1992, chapter 6 (variances that the model tells).
     Cochran, Sampling Techniques, 3rd ed., Wiley 1977, chapter 8 (systematic samples of autocorrelated series).
     """
     if not 0.0 < level < 1.0:
@@ -152,48 +156,20 @@ def prediction_powered_mean(
     if n_bootstrap < 100:
         raise ConfigError(f"Argument `n_bootstrap` must be at least 100, but is {n_bootstrap}.")
     check_choice("target", target, ("trajectory", "long-run"))
-    truth, sampled, everywhere = (
-        _series(name, v) for name, v in (("y", y), ("m_sampled", m_sampled), ("m_all", m_all))
-    )
-    n, n_all = len(truth), len(everywhere)
-    if len(sampled) != n:
-        raise InputError(
-            f"Argument `m_sampled` must have one forecast for each of {n} samples, but has {len(sampled)}."
-        )
-    if blocks is not None and frames is not None:
-        raise ConfigError("Arguments `blocks` and `frames` must not both be given: frames need no blocks.")
-    if frames is not None:
-        at = _frames(frames, n, n_all)
-        order = np.argsort(at)
-        truth, sampled, at = truth[order], sampled[order], at[order]
-    labels = np.arange(n) if blocks is None else np.asarray(blocks)
-    if labels.shape != (n,):
-        raise InputError(
-            f"Argument `blocks` must have one label for each of {n} samples, but has shape {labels.shape}."
-        )
-    codes = np.unique(labels, return_inverse=True)[1]
-    n_blocks = int(codes.max()) + 1 if n else 0
-    if n_blocks < 2:
-        raise InputError(
-            f"Arguments `y` and `blocks` must hold at least two samples and blocks, but hold {n} and {n_blocks}."
-        )
-    memory = _Memory(0.0, 0.0) if frames is None else _Memory.of(truth, significant=target == "trajectory")
+    given = _samples(y, m_sampled, m_all, blocks, frames)
+    truth, codes, n, n_blocks = given.y, given.codes, len(given.y), given.n_blocks
+    memory = Memory(0.0, 0.0) if given.at is None else Memory.of(truth, significant=target == "trajectory")
     independent = n_blocks / memory.inefficiency
-    weight = _weight(truth, sampled, codes, independent) / (1.0 + n / n_all)
-    positive = bool((truth > 0).all())
-    shift = float(everywhere.mean() - sampled.mean())
-    if positive and float(truth.mean()) + weight * shift <= 0:
+    plain, positive = float(truth.mean()), bool((truth > 0).all())
+    weight = _weight(truth, given.m, codes, independent) / (1.0 + n / len(given.m_all))
+    shift = float(given.m_all.mean() - given.m.mean())
+    if positive and plain + weight * shift <= 0:
         weight = 0.0
-    plain = float(truth.mean())
     value = plain + weight * shift
-    variance, own = (_residual_variance(truth, sampled, weight, codes), _residual_variance(truth, sampled, 0.0, codes))
-    if frames is not None:
-        variance *= _sampled_share(_Memory.of(truth - weight * sampled, cautious=True), at, n_all)
+    own = _residual_variance(truth, given.m, 0.0, codes)
+    variance = _variance(given, weight, memory if target == "long-run" else None, own)
     freedom = float(n_blocks - 1)
     if target == "long-run":
-        seen = _sampled_share(memory, at, n_all) if frames is not None else 1.0 - min(n / n_all, 1.0)
-        shown = own * max(memory.inefficiency * memory.shrinkage(n) - seen, 0.0)
-        variance += max(shown, weight**2 * _long_run_variance(everywhere) if frames is not None else 0.0)
         freedom = min(freedom, max(independent - 1.0, _LEAST_FREEDOM))
     # rare values that few samples lack are missing from residuals and truths alike: the shape is that of the truths
     wider = float(np.sqrt(variance / own)) if own > 0 else 1.0
@@ -208,7 +184,7 @@ def prediction_powered_mean(
     )
     part = min(wider, 1.0)
     low = value - part * (plain - found.low)
-    if positive:
+    if positive and part * plain > value:  # the same step on the logarithmic scale, which cannot reach zero
         low = value * (found.low / plain) ** (part * plain / value)
     return PoweredMean(
         value=value,
@@ -221,6 +197,69 @@ def prediction_powered_mean(
         n_blocks=max(1, int(independent)),
         target=target,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Truths and forecasts of n samples, in the order of time where frames are known, and forecasts of all frames."""
+
+    y: Floats
+    m: Floats
+    m_all: Floats
+    codes: NDArray[np.intp]
+    """Which block each sample is of."""
+    at: NDArray[np.intp] | None
+    """Which frame each is, ascending."""
+
+    @property
+    def n_blocks(self) -> int:
+        return int(self.codes.max()) + 1
+
+
+def _samples(
+    y: ArrayLike, m_sampled: ArrayLike, m_all: ArrayLike, blocks: ArrayLike | None, frames: ArrayLike | None
+) -> _Samples:
+    """Return checked samples."""
+    truth, sampled, everywhere = (
+        _series(name, v) for name, v in (("y", y), ("m_sampled", m_sampled), ("m_all", m_all))
+    )
+    n, at = len(truth), None
+    if len(sampled) != n:
+        raise InputError(
+            f"Argument `m_sampled` must have one forecast for each of {n} samples, but has {len(sampled)}."
+        )
+    if blocks is not None and frames is not None:
+        raise ConfigError("Arguments `blocks` and `frames` must not both be given: frames need no blocks.")
+    if frames is not None:
+        at = _frames(frames, n, len(everywhere))
+        order = np.argsort(at)
+        truth, sampled, at = truth[order], sampled[order], at[order]
+    labels = np.arange(n) if blocks is None else np.asarray(blocks)
+    if labels.shape != (n,):
+        raise InputError(
+            f"Argument `blocks` must have one label for each of {n} samples, but has shape {labels.shape}."
+        )
+    found = _Samples(truth, sampled, everywhere, np.unique(labels, return_inverse=True)[1], at)
+    if found.n_blocks < 2:
+        raise InputError(
+            f"Arguments `y` and `blocks` must hold at least two samples and blocks, but hold {n} and {found.n_blocks}."
+        )
+    return found
+
+
+def _variance(given: _Samples, weight: float, memory: Memory | None, own: float) -> float:
+    """Return the variance of the estimate about the trajectory's mean, or with the memory of y about the long-run mean."""
+    n, n_all = len(given.y), len(given.m_all)
+    variance = _residual_variance(given.y, given.m, weight, given.codes)
+    if weight != 0:
+        variance *= _beyond_the_samples(given.y, given.m, given.m_all)
+    if given.at is not None:
+        variance *= sampled_share(Memory.of(given.y - weight * given.m, cautious=True), given.at, n_all)
+    if memory is None:
+        return variance
+    seen = 1.0 - min(n / n_all, 1.0) if given.at is None else sampled_share(memory, given.at, n_all)
+    shown = own * max(memory.inefficiency * memory.shrinkage(n) - seen, 0.0)
+    return variance + max(shown, 0.0 if given.at is None else weight**2 * long_run_variance(given.m_all))
 
 
 def _block_sums(values: Floats, codes: NDArray[np.intp]) -> Floats:
@@ -239,6 +278,24 @@ def _residual_variance(y: Floats, m: Floats, weight: float, codes: NDArray[np.in
         left = _block_sums(dy - float(dm @ dy) / float(dm @ dm) * dm, codes)
         sums += left * (1.0 / np.minimum(1.0 - _leverage(m, codes) + 1.0 / n_blocks, 1.0) - 1.0)
     return float(sums @ sums) * n_blocks / (n_blocks - 1) / len(y) ** 2
+
+
+def _beyond_the_samples(y: Floats, m: Floats, everywhere: Floats) -> float:
+    """Return by how much residuals scatter more on all frames than on the samples, as far as the forecast tells.
+
+    Their squares are a line in the squared deviation of the forecast, neither end of which is negative; where the forecast strays
+    further on frames that were not sampled, so do they.
+    """
+    dy, dm = y - y.mean(), m - m.mean()
+    away = dm**2 / float(dm @ dm) * len(y)
+    left = (dy - float(dm @ dy) / float(dm @ dm) * dm) / np.maximum(1.0 - (1.0 + away) / len(y), 1e-3)
+    squares = left**2 / max(float(left @ left) / len(y), 1e-300)
+    spread = away - 1.0
+    growing = float(spread @ squares) / max(
+        float(spread @ spread), 1e-300
+    )  # of the mean square, with the squared deviation
+    strays = float(np.mean((everywhere - m.mean()) ** 2)) / float(dm @ dm) * len(y)
+    return max(1.0, 1.0 + min(max(growing, 0.0), 1.0) * (strays - 1.0))
 
 
 def _leverage(m: Floats, codes: NDArray[np.intp]) -> Floats:
@@ -263,80 +320,6 @@ def _weight(y: Floats, m: Floats, codes: NDArray[np.intp], independent: float) -
     noise = max(float(apart @ apart), alike) / squares**2 * n_blocks / independent
     shrunk = slope**2 - (1.0 + (10.0 / independent) ** 3) * noise
     return shrunk / slope if shrunk > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """How much samples next to each other in time share: correlation (1 - nugget) rho^k of samples k apart."""
-
-    rho: float
-    nugget: float
-
-    @classmethod
-    def of(cls, values: Floats, *, significant: bool = True, cautious: bool = False) -> _Memory:
-        """Estimate it, corrected for the bias of short series.
-
-        Parameters
-        ----------
-        values
-            In the order of time [n].
-        significant
-            None where it is not significant at 5 %.
-        cautious
-            Low rather than high, for what memory makes better.
-        """
-        n = len(values)
-        away = values - values.mean()
-        squares = float(away @ away)
-        if n < 4 or squares == 0:
-            return cls(0.0, 0.0)
-        first = float(away[1:] @ away[:-1]) / squares
-        corrected = min(first + (1.0 + 3.0 * first) / n, 0.98)
-        if corrected <= 0 or (significant and first < 1.645 / np.sqrt(n)):
-            return cls(0.0, 0.0)
-        second = float(away[2:] @ away[:-2]) / squares
-        kept = (
-            corrected if second <= 0 else min(1.0, max(corrected, corrected**2 / max(second + 5.0 / n, corrected**2)))
-        )
-        rho = min(corrected / kept, 0.98)
-        return cls(rho if not cautious else max(min(rho, first / kept), 1e-6), 1.0 - kept)
-
-    @property
-    def inefficiency(self) -> float:
-        """By how much the variance of a long-run mean exceeds that of independent samples."""
-        return 1.0 + 2.0 * (1.0 - self.nugget) * self.rho / (1.0 - self.rho)
-
-    def shrinkage(self, n: int) -> float:
-        """By how much the variance within a sample falls short of the process's, inverted."""
-        return 1.0 / max(1.0 - self.inefficiency / n, 0.25)
-
-
-def _long_run_variance(series: Floats) -> float:
-    """Return the variance of the mean of a dense series about that of ever longer ones, by ten blocks."""
-    block = max(1, len(series) // _N_BLOCKS)
-    means = cut_into_blocks(series, min(_N_BLOCKS, len(series)))[0]
-    return float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
-
-
-def _sampled_share(memory: _Memory, at: NDArray[np.intp], n_all: int) -> float:
-    """Return var(mean of samples - mean of all frames) over var(mean of independent samples), for samples at frames."""
-    n = len(at)
-    if memory.rho <= 0:
-        return 1.0 - n / n_all
-    spacing = max((at[-1] - at[0]) / (n - 1), 1.0)
-    a = memory.rho ** (1.0 / spacing)
-    kept = 1.0 - memory.nugget
-    among = 0.0  # sum over pairs of samples
-    reach = 0.0
-    for step in np.diff(at):
-        reach = a**step * (reach + 1.0)
-        among += reach
-    to_all = a * (2.0 - a**at - a ** (n_all - 1 - at)) / (1.0 - a)  # of each sample with all other frames
-    within = (n_all - 1) * a / (1.0 - a) - (a / (1.0 - a)) ** 2 * (1.0 - a ** (n_all - 1))
-    own = (n + 2.0 * kept * among) / n**2
-    cross = (n + kept * float(to_all.sum())) / (n * n_all)
-    whole = (n_all + 2.0 * kept * within) / n_all**2
-    return float(max(n * (own - 2.0 * cross + whole), 1e-6)) * memory.shrinkage(n)
 
 
 def _frames(frames: ArrayLike, n: int, n_all: int) -> NDArray[np.intp]:
