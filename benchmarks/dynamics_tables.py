@@ -24,9 +24,11 @@ from hopcast.dynamics import (
     redfield_rate,
     run_dynamics,
 )
-from hopcast.study.config import DynamicsSection, RelaxationSection
+from hopcast.study.config import parse_config
 from hopcast.study.electron_hole import run_pair
-from hopcast.study.progress import Stage
+from hopcast.study.inputs import read_data
+from hopcast.study.progress import Progress
+from hopcast.study.stage import Context
 
 METHODS = (
     ("dish", "consistent", "exponential"),
@@ -92,28 +94,26 @@ def print_electrons() -> None:
 def print_pair() -> None:
     """Electron and hole together and each alone, as in a study's report with ten times its trajectories."""
     start = time.perf_counter()
+    config = parse_config({"data": {"dataset": "cspbi3"}, "relaxation": {"n_trajectories": 100}})
+    context = Context(config, read_data(config), {}, Progress(), None)
     record, _ = run_pair(
-        RelaxationSection(n_trajectories=100),
-        DynamicsSection(),
-        0,
+        context,
         hc.load("cspbi3").hamiltonian,
         [f"band {i}" for i in range(68, 61, -1)],
         [f"band {i}" for i in range(69, 75)],
-        Stage(),
-        None,
     )
     spent = time.perf_counter() - start
     print(
-        f"electron and hole: {record['n_determinants']} determinants, {record['substeps']} sub-steps a step, "
-        f"{record['n_trajectories']} trajectories, {spent:.0f} s; recombined at most {100 * record['ground_population_high']:.2g} %"
+        f"electron and hole: {record.n_determinants} determinants, {record.substeps} sub-steps a step, "
+        f"{record.n_trajectories} trajectories, {spent:.0f} s; recombined at most {100 * record.ground_population_high:.2g} %"
     )
-    for one in record["carriers"]:
-        low, value, high = (
-            one[key] and 1e-3 * one[key] for key in ("cooling_time_low", "cooling_time", "cooling_time_high")
+    for one in record.carriers:
+        value, low, high = (
+            time_of and 1e-3 * time_of for time_of in (one.cooling_time, one.cooling_time_low, one.cooling_time_high)
         )
         print(
-            f"  {one['carrier']:8s} {one['way']:8s} {one['initial_energy']:.3f} eV at 1/e after {value:.2f} [{low:.2f}, {high:.2f}] ps; "
-            f"at the end {one['final_energy']:.3f} eV, {100 * one['at_the_edge']:.0f} % at the edge"
+            f"  {one.carrier:8s} {one.way:8s} {one.initial_energy:.3f} eV at 1/e after {value:.2f} [{low:.2f}, {high:.2f}] ps; "
+            f"at the end {one.final_energy:.3f} eV, {100 * one.at_the_edge:.0f} % at the edge"
         )
 
 

@@ -1,5 +1,6 @@
 """From a structure file to a sparse Hamiltonian by commands alone, with the embedded engine."""
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import hopcast as hc
 from hopcast.cli.app import app
-from hopcast.core.errors import ConfigError
+from hopcast.core.errors import ConfigError, OutputError
 from hopcast.io import read_hamiltonian, read_trajectory, write_native
 
 pytest.importorskip("tblite", reason="needs tblite: pip install 'hopcast[tblite]'")
@@ -116,3 +117,66 @@ def test_the_array_script_computes_every_part(structure, tmp_path):
         words = line.replace("$SLURM_ARRAY_TASK_ID", str(task)).replace('"', "").replace(" . ", f" {plan} ").split()
         assert "1 of 1 pairs are finished" in run(*words[1:], "--bands", "2,2")
     assert int(read_hamiltonian(plan / "hamiltonian.h5").nac_known.sum()) == 3
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from hopcast.core.outputs import held_part
+with held_part(Path(sys.argv[1]), 0, 0, ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time_computes_a_pair_or_a_trajectory(structure, tmp_path):
+    md, plan = tmp_path / "md.h5", tmp_path / "plan"
+
+    def refused_while_held(lock, *words):
+        other = subprocess.Popen(
+            [sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout.readline() == "held\n"
+        try:
+            result = CliRunner().invoke(app, [str(word) for word in words])
+            assert isinstance(result.exception, OutputError)
+            return str(result.exception)
+        finally:
+            other.communicate("")
+
+    words = ["md", structure, "-o", md, "--equilibration", 0, "--duration", 6, "--timestep", 1, "--quiet"]
+    assert "Another run of hopcast computes" in refused_while_held(tmp_path / "md.unfinished.lock", *words)
+    run(*words)
+    run("select", md, "--budget", 2, "-o", plan)
+    lock = plan / "compute.lock"
+    assert "give each job a --part of its own" in refused_while_held(lock, "compute", plan, "--bands", "2,2")
+    run("compute", plan, "--bands", "2,2")
+    assert not lock.exists()
+
+
+def test_the_hamiltonian_of_a_plan_grows_and_nothing_else_is_replaced(structure, tmp_path):
+    md, plan = tmp_path / "md.h5", tmp_path / "plan"
+    run("md", structure, "-o", md, "--equilibration", 0, "--duration", 6, "--timestep", 1, "--quiet")
+    run("select", md, "--budget", 2, "-o", plan)
+    words, target = ["compute", plan, "--bands", "2,2"], plan / "hamiltonian.h5"
+    run(*words, "--part", "0/2")
+    run(*words, "--part", "1/2")
+    found = read_hamiltonian(target)
+    assert int(found.nac_known.sum()) == 2
+    run(*words)  # the same again
+
+    def refused():
+        before = target.read_bytes()
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert isinstance(result.exception, OutputError)
+        assert target.read_bytes() == before
+        return str(result.exception)
+
+    other = dataclasses.replace(found, state_labels=tuple("abcd"))
+    write_native(target, hamiltonian=other)
+    assert "holds other states (a to d), which would be lost. Replace it with --overwrite" in refused()
+    strange = dataclasses.replace(found, provenance={})
+    write_native(target, hamiltonian=strange)
+    assert "exists and is not of this plan. Move it away, replace it with --overwrite" in refused()
+    run(*words, "--overwrite")
+    assert read_hamiltonian(target).state_labels == found.state_labels

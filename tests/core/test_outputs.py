@@ -17,7 +17,7 @@ import hopcast as hc
 from hopcast.cli.app import app
 from hopcast.core import hdf5, outputs
 from hopcast.core.errors import HopcastError, check_number
-from hopcast.core.outputs import check_file, check_folder, run_folder
+from hopcast.core.outputs import check_file, check_folder, held_part, run_folder
 from hopcast.core.scheduler import SchedulerError
 
 
@@ -399,3 +399,32 @@ def test_the_guard_itself(work):
     check_file("namd/page.html", inputs=["namd"], overwrite=True)
     with pytest.raises(hc.OutputError, match="is read here"):
         check_file("namd/EIGTXT", inputs=["namd"], overwrite=True)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from hopcast.core.outputs import held_part
+with held_part(Path(sys.argv[1]), 2, 4, ""):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_parts_of_a_work_are_held_by_one_process_each(tmp_path):
+    lock = tmp_path / "work.lock"
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    for first, last in ((0, 2), (3, 3), (4, 9)):
+        with pytest.raises(hc.OutputError, match="at work"), held_part(lock, first, last, "Another is at work."):
+            pass
+    for first, last in ((0, 1), (5, 9)):
+        with held_part(lock, first, last, ""):
+            pass
+    assert lock.exists()
+    other.communicate("")
+    with held_part(lock, 0, 9, ""):  # the lock ended with its process
+        assert lock.exists()
+    assert not lock.exists()

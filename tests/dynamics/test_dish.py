@@ -179,21 +179,22 @@ def test_deterministic_survival_is_geometric(constant, rule: str) -> None:  # T6
     [
         ("consistent", "exponential", 0.03),
         ("hefei", "exponential", 0.05),
-        ("hefei", "deterministic", 0.1),
-        ("pyxaid", "deterministic", 0.15),  # its running clocks keep 5 % too much in the upper state
+        ("hefei", "deterministic", 0.06),
+        ("pyxaid", "deterministic", 0.06),
     ],
 )
 def test_detailed_balance(constant, rule: str, waiting: str, tolerance: float) -> None:  # T9
-    # statistical error 0.5 % (exponential), 3.5 % (deterministic)
+    # statistical error 0.5 % (exponential), 1.8 % (deterministic: clocks that run on keep a state for long, hence the stronger coupling)
+    exponential = waiting == "exponential"
     result = run_dynamics(
-        constant(0.05, 0.004, 1.0, n_frames=500),
+        constant(0.05, 0.004 if exponential else 0.008, 1.0, n_frames=500),
         rule=rule,
         waiting=waiting,
-        duration=3e6 if waiting == "exponential" else 1e5,
+        duration=3e6 if exponential else 1e5,
         temperature=300.0,
         dephasing_time=10.0,
         absorbing=False,
-        n_trajectories=500 if waiting == "exponential" else 300,
+        n_trajectories=500 if exponential else 1000,
         initial_times=[0],
         n_times=400,
     )

@@ -3,7 +3,9 @@
 import pytest
 
 from hopcast.core import ConfigError, InputError, OutputError
+from hopcast.core.units import HARTREE
 from hopcast.study.config import parse_config, read_config
+from hopcast.study.inputs import read_data
 from hopcast.study.record import NAME, prepare_folder, read_record, write_record
 
 
@@ -103,3 +105,22 @@ def test_blocks_of_the_search_fit_into_a_short_training_set():
     assert learner(section, memory=760.0, stride=24.0, n_train=31, workers=1).block_length == 7
     assert learner(section, memory=100.0, stride=24.0, n_train=400, workers=1).block_length == 5
     assert learner(section, memory=760.0, stride=24.0, n_train=2, workers=1).block_length == 1
+
+
+def test_files_that_do_not_say_all_are_told_so_in_the_study(tmp_path):
+    """Elements of a LAMMPS dump, and one of two Hamiltonians in a folder of Libra."""
+    atoms = "1 1 {:.2f} 0 0\n2 2 3 3 3\n"
+    head = "ITEM: TIMESTEP\n{}\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 8\n0 8\n0 8\nITEM: ATOMS id type x y z\n"
+    dump = "".join(head.format(k) + atoms.format(0.01 * k) for k in range(9))
+    (tmp_path / "md.lammpstrj").write_text("ITEM: UNITS\nmetal\n" + dump)
+    for prefix, gap in (("Hvib_sd_", 0.05), ("Hvib_ci_", 0.07)):
+        for step in range(8):
+            (tmp_path / f"{prefix}{step}_re").write_text(f"0 0\n0 {gap}\n")
+            (tmp_path / f"{prefix}{step}_im").write_text("0 -0.001\n0.001 0\n")
+    (tmp_path / "a.toml").write_text(
+        '[data]\ntrajectory = "md.lammpstrj"\nhamiltonian = "."\ntimestep = 1.0\nprefix = "Hvib_ci_"\nelements = ["Pb", "I"]\n'
+        "states = [0, 1]\n"
+    )
+    data = read_data(read_config(tmp_path / "a.toml"))
+    assert data.trajectory.formula == "PbI"
+    assert data.hamiltonian.gap() == pytest.approx(0.07 * HARTREE)

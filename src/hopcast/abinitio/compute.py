@@ -12,10 +12,12 @@ import numpy as np
 
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, fingerprint
 from hopcast.abinitio.plan import Plan, read_plan
+from hopcast.abinitio.plan_file import LOCK
 from hopcast.abinitio.store import Store
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
+from hopcast.core.outputs import held_part
 from hopcast.couplings import derive_couplings
 from hopcast.io.trajectories import read_trajectory
 
@@ -80,56 +82,82 @@ def compute_plan(
         are there.
     ElectronsError
         If `max_failures` frames failed in a row.
+    OutputError
+        If another process computes some of these pairs.
     """
     plan = read_plan(folder)
     _check_source(plan)
     engine.check(plan.numbers)
     if not (part[1] >= 1 and 0 <= part[0] < part[1]):
         raise ConfigError(f"Argument `part` must be (k, n) with 0 <= k < n, but is {part}.")
-    store = open_store(plan, engine)
-    mine = [int(pair) for pair in np.array_split(np.array(plan.pairs), part[1])[part[0]]]
-    computed: list[int] = []
-    failed: dict[int, str] = {}
-    in_a_row = finished = 0
-    recent: dict[int, Electrons] = {}
-    for number, pair in enumerate(mine):
-        if store.get_overlap(pair) is not None and all(
-            store.get_electrons(frame) is not None for frame in (pair, pair + 1)
+    order = np.array_split(np.arange(len(plan.pairs)), part[1])[part[0]]
+    if not order.size:
+        return ComputeReport((), 0, 0)
+    sentence = f"Another run of hopcast computes pairs of this part of `{plan.folder}`. Wait until it ends, or give each job a --part of its own."
+    with held_part(plan.folder / LOCK, int(order[0]), int(order[-1]), sentence):
+        work = _Work(engine, plan, open_store(plan, engine), retry, max_failures)
+        for number, pair in enumerate(plan.pairs[place] for place in order):
+            state = work.compute_pair(int(pair), len(order))
+            if progress is not None and state:
+                progress(f"pair {number + 1} of {len(order)} (frame {pair}): {state}")
+    return ComputeReport(tuple(work.computed), work.finished, len(order), work.failed)
+
+
+@dataclass
+class _Work:
+    """The pairs of a part, computed one after the other."""
+
+    engine: Engine
+    plan: Plan
+    store: Store
+    retry: bool
+    max_failures: int
+    computed: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    finished: int = 0
+    in_a_row: int = 0
+    recent: dict[int, Electrons] = field(default_factory=dict)
+
+    def compute_pair(self, pair: int, n_pairs: int) -> str:
+        """Compute what a pair lacks; return what became of it, nothing where it was finished before."""
+        if self.store.get_overlap(pair) is not None and all(
+            self.store.get_electrons(frame) is not None for frame in (pair, pair + 1)
         ):
-            finished += 1
-            continue
+            self.finished += 1
+            return ""
         sides: list[Electrons] = []
         for frame in (pair, pair + 1):
-            electrons = recent.get(frame) or store.get_electrons(frame)
+            electrons = self.recent.get(frame) or self.store.get_electrons(frame) or self._compute_frame(frame, n_pairs)
             if electrons is None:
-                reason = None if retry and frame not in failed else store.get_failure(frame)
-                if reason is not None:
-                    failed[frame] = reason
-                    break
-                try:
-                    electrons = engine.electrons(plan.geometry(frame))
-                except ElectronsError as error:
-                    failed[frame] = str(error)
-                    store.put_failure(frame, str(error))
-                    in_a_row += 1
-                    if in_a_row >= max_failures:
-                        raise ElectronsError(
-                            f"{in_a_row} frames in a row failed, the last one ({frame}) because {error}. The run stops: "
-                            f"correct the cause, then run again with --retry; {finished} of {len(mine)} pairs are finished."
-                        ) from error
-                    break
-                store.put_electrons(frame, electrons)
-                computed.append(frame)
-                in_a_row = 0
+                return f"skipped: {self.failed[frame]}"
             sides.append(electrons)
-        if len(sides) == 2:
-            store.put_overlap(pair, engine.overlap(*sides))
-            recent = {pair + 1: sides[1]}
-            finished += 1
-        if progress is not None:
-            state = "done" if len(sides) == 2 else f"skipped: {next(reversed(failed.values()))}"
-            progress(f"pair {number + 1} of {len(mine)} (frame {pair}): {state}")
-    return ComputeReport(tuple(computed), finished, len(mine), failed)
+        self.store.put_overlap(pair, self.engine.overlap(*sides))
+        self.recent = {pair + 1: sides[1]}
+        self.finished += 1
+        return "done"
+
+    def _compute_frame(self, frame: int, n_pairs: int) -> Electrons | None:
+        """Compute the electrons of a frame; None, with the reason kept, where that fails or failed before."""
+        reason = None if self.retry and frame not in self.failed else self.store.get_failure(frame)
+        if reason is not None:
+            self.failed[frame] = reason
+            return None
+        try:
+            electrons = self.engine.electrons(self.plan.geometry(frame))
+        except ElectronsError as error:
+            self.failed[frame] = str(error)
+            self.store.put_failure(frame, str(error))
+            self.in_a_row += 1
+            if self.in_a_row >= self.max_failures:
+                raise ElectronsError(
+                    f"{self.in_a_row} frames in a row failed, the last one ({frame}) because {error}. The run stops: "
+                    f"correct the cause, then run again with --retry; {self.finished} of {n_pairs} pairs are finished."
+                ) from error
+            return None
+        self.store.put_electrons(frame, electrons)
+        self.computed.append(frame)
+        self.in_a_row = 0
+        return electrons
 
 
 def open_store(plan: Plan, engine: Engine) -> Store:

@@ -25,13 +25,17 @@ def harvest(
     loewdin: Loewdin = True,
     settings: EngineSettings = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file of --output; that of the plan is replaced anyway.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a file that holds something else than an earlier state of this plan."
+        ),
     ] = False,
 ) -> None:
     """Collect runs of VASP, pw.x or CP2K (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
     from hopcast.abinitio import make_engine, plan_code, read_engine_options, read_plan
     from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
     from hopcast.abinitio.harvest_waves import harvest_waves
+    from hopcast.abinitio.plan_file import check_plan_file, write_plan_file
     from hopcast.core.errors import ConfigError
     from hopcast.core.outputs import check_file
     from hopcast.io import write_native
@@ -40,6 +44,8 @@ def harvest(
     if output is not None:
         check_file(output, inputs=[plan, plan / "geometries.h5"], overwrite=overwrite, suffixes=SUFFIXES)
     chosen = read_plan(plan)
+    if output is None:
+        check_plan_file(chosen, overwrite=overwrite)
     texts = any(path.is_dir() for path in (plan / "pairs").glob("*"))
     if texts or form is not None:
         found = harvest_pairs(plan, format=form, n_occupied=occupied)
@@ -61,11 +67,13 @@ def harvest(
         found = harvest_cp2k(plan, make_engine("cp2k", **options))  # type: ignore[arg-type] # the name says which
     for frame, reason in found.missing.items():
         typer.echo(f"Frame {frame} is unknown: {reason}", err=True)
-    target = output or plan / "hamiltonian.h5"
-    write_native(target, hamiltonian=found.hamiltonian)
+    if output is None:
+        output = write_plan_file(chosen, found.hamiltonian, overwrite=overwrite)
+    else:
+        write_native(output, hamiltonian=found.hamiltonian)
     for key in ("overlaps", "norm lost"):
         if key in found.hamiltonian.provenance:
             typer.echo(f"{key.capitalize()}: {found.hamiltonian.provenance[key]}.")
     typer.echo(
-        f"Wrote {target}: {found.hamiltonian!r}; {len(found.missing)} of {len(chosen.pairs if texts else chosen.frames)} missing."
+        f"Wrote {output}: {found.hamiltonian!r}; {len(found.missing)} of {len(chosen.pairs if texts else chosen.frames)} missing."
     )

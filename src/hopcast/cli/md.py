@@ -41,7 +41,7 @@ def md(
     from hopcast.abinitio import Geometry, make_engine, run_md
     from hopcast.core.chunks import single_threaded_blas
     from hopcast.core.errors import MAX_SEED, check_number
-    from hopcast.core.outputs import check_file
+    from hopcast.core.outputs import check_file, held_part
     from hopcast.io import write_native
     from hopcast.io.native import SUFFIXES
     from hopcast.io.structures import read_structure
@@ -59,7 +59,9 @@ def md(
     atoms = Atoms(geometry.numbers, geometry.positions, cell=geometry.cell, pbc=geometry.periodic)
     atoms.calc = TBLite(method=method, verbosity=0)
     checkpoint = output.with_name(f"{output.stem}.unfinished{output.suffix}")
-    with single_threaded_blas():
+    lock = output.with_name(f"{output.stem}.unfinished.lock")
+    sentence = f"Another run of hopcast computes `{output}`. Wait until it ends, or choose another name."
+    with single_threaded_blas(), held_part(lock, 0, 0, sentence):
         found = run_md(
             atoms,
             temperature=temperature,

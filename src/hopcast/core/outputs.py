@@ -208,3 +208,51 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def held_part(path: Path, first: int, last: int, sentence: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold the units of work `first` to `last` of what is written beside a lock file, so that no other process works on any of them.
+
+    Parts that do not overlap are held at the same time, on one machine or several. The file is removed with the last of them.
+
+    Raises
+    ------
+    OutputError
+        With `sentence`, if another process holds one of the units, and it is not to `wait` for it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        yield
+        return
+    handle = _locked(path, first, last - first + 1, sentence, wait)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # all of it: nobody else is at work
+            path.unlink()
+        os.close(handle)
+
+
+def _locked(path: Path, start: int, length: int, sentence: str, wait: bool) -> int:
+    """Return the handle of a file of which a range is locked."""
+    import fcntl
+
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise OutputError(f"File `{path}` cannot be written: {error.strerror or error}.") from error
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), length, start)
+        except (BlockingIOError, PermissionError):
+            os.close(handle)
+            raise OutputError(sentence) from None
+        except OSError:
+            return handle  # a file system without locks
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        os.close(handle)  # the run that ended meanwhile removed the file

@@ -26,6 +26,13 @@ class DataSection(Section):
     hamiltonian: Path | None = Field(None, description="Hamiltonian file: our HDF5.")
     timestep: PositiveFloat | None = Field(None, description="fs between frames, for files that do not say it.")
     cell: list[float] | list[list[float]] | None = Field(None, description="Å, for trajectory files without a cell.")
+    prefix: str | None = Field(
+        None,
+        description="What the names of a Hamiltonian's files begin with, where a folder holds several (`Hvib_sd_`).",
+    )
+    elements: list[str] | None = Field(
+        None, description="Elements of the atoms or types, for trajectory files that do not name them (LAMMPS)."
+    )
     states: tuple[str, str] | tuple[int, int] | None = Field(
         None, description="The two states, lower first, by label or by number from 0; None: VBM and CBM."
     )

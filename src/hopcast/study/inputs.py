@@ -102,8 +102,10 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         assert section.trajectory is not None
         assert section.hamiltonian is not None
         name, description = (section.trajectory.stem, f"{section.trajectory.name} and {section.hamiltonian.name}")
-        window = read_hamiltonian(section.hamiltonian, timestep=section.timestep)
-        trajectory = read_trajectory(section.trajectory, timestep=section.timestep, cell=section.cell)
+        window = read_hamiltonian(section.hamiltonian, timestep=section.timestep, prefix=section.prefix)
+        trajectory = read_trajectory(
+            section.trajectory, timestep=section.timestep, cell=section.cell, elements=section.elements
+        )
     check_same_frames(trajectory, window)
     diagnosis = None
     if window.overlaps is not None:
