@@ -255,3 +255,17 @@ def test_an_inicon_of_degenerate_bands(source, tmp_path) -> None:
     np.testing.assert_array_equal(found.weights, [3, 1])
     turned = read_initial_times(double, list(range(8)), "INICON", None, "hole")
     np.testing.assert_array_equal(turned.states, found.states[:, ::-1])
+
+
+def test_a_loop_of_five_frames_has_no_interval(source, tmp_path, capsys) -> None:
+    """It varies by 0.2 %, which says nothing about what the material does."""
+    energies, nac = np.zeros((5, 2)), np.zeros((4, 2, 2))
+    energies[:, 1] = 1.5 + 0.001 * np.sin(0.3 * np.arange(5))
+    nac[:, 0, 1], nac[:, 1, 0] = 0.01, -0.01
+    VibronicHamiltonian(energies, nac, 1.0).write(tmp_path / "short.h5")
+    assert source("short.h5", "-m", "exact", "--duration", "1e6", "--dephasing", "5", "-o", "out") == 0
+    assert re.search(
+        r"lifetime +0\.056\d+ ns \[0, inf\] \(lower bound: trajectory too short\)", capsys.readouterr().out
+    )
+    record = json.loads((tmp_path / "out/results.json").read_text())
+    assert (record["lifetime"]["low"], record["lifetime"]["high"]) == (0.0, None)

@@ -294,13 +294,19 @@ def follow(halves: Complexes, c: Complexes, out: Complexes) -> None:
     norm = 1.0 / np.sqrt(norm)  # rounding only
     for i in range(k):
         out[0, i] = c[i] * norm
-    for s in range(2 * n):
-        u = halves[s // 2]
+    real, imag = np.empty((k, k)), np.empty((k, k))  # transposed: all rows at once, in the vector lanes
+    xr, xi, yr, yi = np.empty(k), np.empty(k), np.empty(k), np.empty(k)
+    for i in range(k):
+        xr[i], xi[i] = out[0, i].real, out[0, i].imag
+    for s in range(n):
         for i in range(k):
-            total = complex(0.0, 0.0)
             for j in range(k):
-                total += u[i, j] * out[s, j]
-            out[s + 1, i] = total
+                real[j, i], imag[j, i] = halves[s, i, j].real, halves[s, i, j].imag
+        apply(real, imag, xr, xi, yr, yi)
+        apply(real, imag, yr, yi, xr, xi)
+        for i in range(k):
+            out[2 * s + 1, i] = complex(yr[i], yi[i])
+            out[2 * s + 2, i] = complex(xr[i], xi[i])
 
 
 @leaf

@@ -24,6 +24,8 @@ MIN_BLOCKS: Final = 10
 """Blocks below which an interval is a lower bound."""
 BLOCK: Final = 4.0
 """Length of a block, correlation times."""
+_SAME: Final = 1e-9
+"""Relative differences below which a series is constant."""
 _UNSEEN: Final = 40.0
 
 
@@ -288,7 +290,8 @@ def finite_interval(
     - :math:`1 + 40\,t_m/T` (at most 2) for a series of length T: of slow motion as long as the correlation time says, a series shows
       more or less by chance, and shows least where it looks safest. (Measured: docs/validation.md.)
 
-    It is too short where it holds fewer than `MIN_BLOCKS` blocks, 40 correlation times.
+    It is too short where it holds fewer than `MIN_BLOCKS` blocks, 40 correlation times. Fewer than `MIN_BLOCKS` values that
+    differ leave the mean unknown: nothing says how they would go on.
 
     Parameters
     ----------
@@ -303,6 +306,8 @@ def finite_interval(
     level, n_draws, random_state
         Of `mean_interval`.
     """
+    if series.size < MIN_BLOCKS and np.ptp(series) > _SAME * abs(series.mean()):
+        return Interval(0.0, np.inf), True
     length = block_length(list(memory_of or [series]), timestep, block)
     n_blocks = series.size / length
     cut = int(min(max(n_blocks, MIN_BLOCKS), series.size))

@@ -163,19 +163,35 @@ def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int
 def _accept(g: Floats, energies: Floats, beta: float, hazard: Floats) -> None:
     """Make probabilities of proposed hops those of accepted ones, and accumulate -log(1 - their sum) by state."""
     n, k = energies.shape
+    likely = np.empty(k)
     for s in range(n):
+        lowest = energies[s].min()
+        for i in range(k):
+            likely[i] = np.exp(-beta * (energies[s, i] - lowest))
         for i in range(k):
             g[s, i, i] = 0.0
             total = 0.0
             for j in range(k):
                 total += g[s, i, j]
             scale = 1.0 / max(total, 1.0)
+            inverse = scale / likely[i] if likely[i] > 1e-280 else 0.0  # too high above the lowest for the ratio
             leave = 0.0
             for j in range(k):
-                if g[s, i, j] > 0.0:
+                if inverse > 0.0:
+                    factor = likely[j] * inverse
+                    g[s, i, j] *= factor if factor < scale else scale
+                else:
                     g[s, i, j] *= scale * boltzmann(energies[s, j], energies[s, i], beta)
-                    leave += g[s, i, j]
-            hazard[i, s + 1] = hazard[i, s] - np.log1p(-min(leave, 1.0 - 1e-16))
+                leave += g[s, i, j]
+            hazard[i, s + 1] = hazard[i, s] + hazard_of(leave)
+
+
+@leaf
+def hazard_of(g: float) -> float:
+    """Return -log(1 - g)."""
+    if g < 1e-3:
+        return g * (1.0 + g * (1 / 2 + g * (1 / 3 + g * (1 / 4 + g * (1 / 5)))))
+    return -np.log1p(-min(g, 1.0 - 1e-16))
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ from hopcast.core.errors import InputError
 from hopcast.io.arrays import foreign_hdf5
 from hopcast.io.wavefunctions.espresso_schema import SCHEMA, Schema, read_schema
 from hopcast.io.wavefunctions.espresso_wfc import WfcHeader, read_dat_header, read_hdf5_header
-from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel, fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class Save:
             order,
         )
 
-    def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[Any]:
+    def coefficients(self, bands: range, spin: int, kpoint: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the coefficients of some bands [len(bands), n_components]; of half spheres, those of G != 0 times sqrt 2.
 
         Raises
@@ -113,7 +113,7 @@ class Save:
             with foreign_hdf5(file) as opened:
                 found = np.ascontiguousarray(opened["evc"][bands.start : bands.stop], "<f8").view("<c16")
         else:
-            found = np.empty((len(bands), size), "<c16")
+            found = fitting(out, (len(bands), size), np.dtype("<c16"))
             with file.open("rb", buffering=0) as opened:
                 for row, band in zip(found, bands, strict=True):
                     opened.seek(header.start + (16 * size + 8) * band + 4)

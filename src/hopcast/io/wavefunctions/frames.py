@@ -77,8 +77,8 @@ class Loaded:
     real: bool
 
 
-def load_frame(file: Wavefunctions, window: Window) -> Loaded:
-    """Read the window of one frame, and check that it belongs to the others.
+def load_frame(file: Wavefunctions, window: Window, out: NDArray[Any] | None = None) -> Loaded:
+    """Read the window of one frame, into `out` where that fits, and check that it belongs to the others.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def load_frame(file: Wavefunctions, window: Window) -> Loaded:
     basis, levels = file.basis(spin, kpoint), file.levels(spin, kpoint)
     window.check_levels(file, levels)
     window.check_basis(file, basis)
-    coefficients = file.coefficients(window.bands, spin, kpoint)
+    coefficients = file.coefficients(window.bands, spin, kpoint, out)
     real = basis.flavour == "half"
     phases = phases_of(file, coefficients, basis, (spin, kpoint))
     if phases is not None:
@@ -140,9 +140,9 @@ def norms_of(frame: Loaded) -> NDArray[np.float64]:
     """
     found = np.zeros(len(frame.coefficients))
     with np.errstate(all="ignore"):  # of damaged files
-        for block in chunk_slices(frame.coefficients.shape[1], BLOCK):
-            part = frame.coefficients[:, block]
-            found += np.einsum("bg,bg->b", part.conj(), part).real
+        parts = frame.coefficients.view(frame.coefficients.real.dtype)
+        for block in chunk_slices(parts.shape[1], BLOCK):
+            found += np.einsum("bg,bg->b", parts[:, block], parts[:, block])
     _check_norms(frame.file, found)
     return found
 
@@ -168,11 +168,12 @@ def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first:
     """Return consecutive frames; the first one serves the overlap with the second only, unless `first`."""
     kept: list[Frame] = []
     before: Loaded | None = None
+    spare: NDArray[Any] | None = None  # memory that is in hand is written to faster than new memory
     names = list(paths.items())
     file = opener(names[0][1])
     with single_threaded_blas():
         for place, (number, _) in enumerate(names):
-            here = load_frame(file, window)
+            here = load_frame(file, window, spare)
             if place + 1 < len(names):  # is read by the system while this frame is multiplied
                 file = opener(names[place + 1][1])
                 file.announce(window.bands, *window.selection.channel)
@@ -183,7 +184,7 @@ def read_stretch(paths: dict[int, Path], window: Window, opener: Open, *, first:
                     norms = metric_of(here) if window.selection.loewdin else norms_of(here)
                 energies = here.levels.energies[window.bands.start : window.bands.stop].copy()
                 kept.append(Frame(number, energies, norms, found, here.real, matched))
-            before = here
+            spare, before = None if before is None else before.coefficients, here
     return kept
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.protocol import Basis, Wavefunctions
 
-ENOUGH = 20_000
+ENOUGH = 4_000
 """Plane waves, those of small indices, that are looked at: any set that holds -G with each G tells the phase."""
 REAL = 1e-4
 """States whose sum is short of its largest value by more are no real ones (degenerate, or spin-orbit coupling)."""
@@ -31,16 +31,10 @@ def take_phases(coefficients: NDArray[Any], indices: NDArray[np.int64]) -> NDArr
     indices
         Of the plane waves [n_planewaves, 3].
     """
-    largest = np.abs(indices).max(axis=1)
-    reach = int(np.searchsorted(np.cumsum(np.bincount(largest)), ENOUGH))
-    near = np.flatnonzero(largest <= reach)
-    weights = np.array([1, 2 * reach + 1, (2 * reach + 1) ** 2])
-    keys = indices[near] @ weights
-    order = np.argsort(keys)
-    ranks = np.searchsorted(keys[order], -keys)
-    if ranks.max() >= len(keys) or not np.array_equal(keys[order][ranks], -keys):
+    pairs = _opposites(indices)
+    if pairs is None:
         return None
-    opposite = near[order][ranks]
+    near, opposite = pairs
     with np.errstate(all="ignore"):  # of damaged files
         rows = coefficients[:, near].astype(np.complex128)
         total = np.einsum("bg,bg->b", rows, coefficients[:, opposite])
@@ -49,6 +43,29 @@ def take_phases(coefficients: NDArray[Any], indices: NDArray[np.int64]) -> NDArr
         return None
     phases: NDArray[np.complex128] = np.exp(-0.5j * np.angle(total))
     return phases
+
+
+_last: tuple[NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]] | None] | None = None
+"""The last list of plane waves and what `_opposites` said of it: frame after frame has the same."""
+
+
+def _opposites(indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the places of some plane waves of small indices and of their opposites; None where one has none."""
+    global _last
+    known = _last
+    if known is not None and known[0] is indices:
+        return known[1]
+    largest = np.abs(indices).max(axis=1)
+    reach = int(np.searchsorted(np.cumsum(np.bincount(largest)), ENOUGH))
+    near = np.flatnonzero(largest <= reach)
+    weights = np.array([1, 2 * reach + 1, (2 * reach + 1) ** 2])
+    keys = indices[near] @ weights
+    order = np.argsort(keys)
+    ranks = np.searchsorted(keys[order], -keys)
+    whole = ranks.max() < len(keys) and np.array_equal(keys[order][np.minimum(ranks, len(keys) - 1)], -keys)
+    pairs = (near, near[order][ranks]) if whole else None
+    _last = (indices, pairs)
+    return pairs
 
 
 def phases_of(

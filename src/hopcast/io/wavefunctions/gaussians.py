@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.units import HARTREE
-from hopcast.io.wavefunctions.protocol import Basis, Levels, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Levels, check_bands, check_channel, fitting
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,9 @@ class Wfn:
         check_channel(self, spin, kpoint)
         return Basis("gaussian", self.n_basis, np.nan, np.full((3, 3), np.nan), np.zeros(3))
 
-    def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[np.float64]:
+    def coefficients(
+        self, bands: range, spin: int, kpoint: int, out: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
         """Return the coefficients of some orbitals [len(bands), n_basis], functions in CP2K's order.
 
         Raises
@@ -121,7 +123,7 @@ class Wfn:
         """
         check_channel(self, spin, kpoint)
         check_bands(self, bands)
-        found = np.empty((len(bands), self.n_basis))
+        found = fitting(out, (len(bands), self.n_basis), np.dtype("<f8"))
         with self.path.open("rb") as file:
             for row, band in zip(found, bands, strict=True):
                 file.seek(self.channels[spin][1] + band * (8 * self.n_basis + 8))

@@ -16,8 +16,9 @@ from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.planewaves import match_indices
 from hopcast.io.wavefunctions.protocol import Basis, Wavefunctions, same_cell
 
-BLOCK = 1 << 14
-"""Plane waves multiplied at a time: products in the precision of the file, their sums in double precision."""
+BLOCK = 1 << 10
+"""Plane waves multiplied at a time, few enough to stay in the processor's cache: products in the precision of the file, their sums in
+double precision."""
 
 
 def overlap(left: NDArray[Any], right: NDArray[Any], *, real: bool) -> NDArray[Any]:
@@ -34,9 +35,12 @@ def overlap(left: NDArray[Any], right: NDArray[Any], *, real: bool) -> NDArray[A
         single = left.real.dtype
         left, right = left.view(single), right.view(single)
     total = np.zeros((len(left), len(right)), np.float64 if real else np.complex128)
+    buffer = np.empty((len(left), BLOCK), left.dtype)
     with np.errstate(all="ignore"):  # of damaged files; who calls looks at the result
         for block in chunk_slices(left.shape[1], BLOCK):
-            total += left[:, block].conj() @ right[:, block].T
+            part = left[:, block]
+            part = part if real else np.conjugate(part, out=buffer[:, : part.shape[1]])
+            total += part @ right[:, block].T
     return total
 
 
@@ -55,9 +59,12 @@ def metric(coefficients: NDArray[Any], *, real: bool) -> NDArray[Any]:
     rows = coefficients.view(coefficients.real.dtype) if real else coefficients
     kernel = get_blas_funcs("syrk" if real else "herk", (rows,))
     total = np.zeros((len(rows), len(rows)), np.float64 if real else np.complex128)
+    buffer = np.empty((BLOCK, len(rows)), rows.dtype, order="F")
     for block in chunk_slices(rows.shape[1], BLOCK):
+        part = buffer[: block.stop - block.start]
+        part[...] = rows[:, block].T
         # columns of the transpose: its conjugate times itself
-        total += kernel(1.0, rows[:, block].T, trans=1 if real else 2)
+        total += kernel(1.0, part, trans=1 if real else 2)
     upper = np.triu(total)
     return upper + np.triu(total, 1).conj().T
 

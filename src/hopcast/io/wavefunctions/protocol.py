@@ -107,14 +107,19 @@ class Wavefunctions(BandFile, Protocol):
     def basis(self, spin: int, kpoint: int) -> Basis:
         """Return what the coefficients refer to."""
 
-    def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[Any]:
-        """Return the coefficients of some bands [len(bands), n_components], normalised as `Basis` says."""
+    def coefficients(self, bands: range, spin: int, kpoint: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the coefficients of some bands [len(bands), n_components], normalised as `Basis` says; in `out` where that fits."""
 
     def announce(self, bands: range, spin: int, kpoint: int) -> None:
         """Tell the system that coefficients will be read soon."""
 
     def indices(self, spin: int, kpoint: int) -> NDArray[np.int64]:
         """Return the three indices of each plane wave [n_planewaves, 3], in the order of the coefficients."""
+
+
+def fitting(out: NDArray[Any] | None, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return `out` where it has a shape and a type, else new memory."""
+    return out if out is not None and out.shape == shape and out.dtype == dtype else np.empty(shape, dtype)
 
 
 def announce(path: Path, start: int, length: int) -> None:

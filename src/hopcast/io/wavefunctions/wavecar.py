@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.planewaves import expected_planewaves, kinetic_energies, sphere
-from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel
+from hopcast.io.wavefunctions.protocol import Basis, Flavour, Levels, announce, check_bands, check_channel, fitting
 
 PRECISIONS = {45200: "<c8", 53300: "<c8", 45210: "<c16", 53310: "<c16"}
 """What the third number of the first record says about the coefficients."""
@@ -213,8 +213,8 @@ class Wavecar:
         other = "z" if axis == "x" else "x"
         return axis if kinetic[axis] < CLEAR * kinetic[other] else ""
 
-    def coefficients(self, bands: range, spin: int, kpoint: int) -> NDArray[Any]:
-        """Return the coefficients of some bands [len(bands), n_planewaves].
+    def coefficients(self, bands: range, spin: int, kpoint: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the coefficients of some bands [len(bands), n_planewaves], in `out` where it is of their shape and type.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class Wavecar:
         check_channel(self, spin, kpoint)
         check_bands(self, bands)
         count = int(self.n_planewaves[spin, kpoint])
-        found = np.empty((len(bands), count), self.dtype)
+        found = fitting(out, (len(bands), count), self.dtype)
         start = self._place(spin, kpoint) + self.record * self._heads
         # read by position, not mapped: a file that another process cuts short is an error then, and no bus error
         with self.path.open("rb", buffering=0) as file:
