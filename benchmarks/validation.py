@@ -1,512 +1,314 @@
-"""Validation on synthetic trajectories whose answer is known: what every control must say, and how often it errs.
+"""Print docs/validation.md: what every control says of trajectories whose answer is known, and how often it errs.
 
-Run as ``python benchmarks/validation.py [--quick] [PART ...]``; prints the tables of docs/validation.md. The tests run
-the same functions on smaller numbers (tests/evaluation/test_validation.py).
+Run as ``python benchmarks/validation.py [--quick] [PART ...]``, e.g. ``python benchmarks/validation.py > docs/validation.md``: all parts take
+some ten minutes of one core, with ``--quick`` (a fifth of the draws) two. Progress goes to the error stream.
 """
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
-import warnings
 
+import known_worlds as worlds
 import numpy as np
-from scipy.special import gamma
 
-from hopcast.dynamics.rates import bootstrap_rate, second_order_rate
-from hopcast.evaluation import BlockedSplit, InterleavedSplit, calibrate, evaluate_model, prediction_powered_mean
-from hopcast.information import adjust, bootstrap_information, correlation_time, information, memory_time, rank_elements
-from hopcast.regression import LaplacianRidge
+HEAD = """# Validation on trajectories whose answer is known
 
-TIMESTEP = 10.0  # fs
-BAND = (0.2, 2.0)  # THz
+`python benchmarks/validation.py{quick}` printed this page on {today}{only}; the tests run the same measurements on smaller numbers
+(`benchmarks/known_worlds.py`). A share of {draws} draws has a standard error of up to {error:.1f} points."""
 
 
-def band_limited(rng, n_frames, n_series=1, timestep=TIMESTEP, band=BAND):
-    """Return Gaussian series with a flat spectrum inside a band (THz), unit variance in the ensemble, [n_frames, n_series]."""
-    length = 2 * n_frames  # the ends of the period are cut off
-    spectrum = rng.normal(size=(length // 2 + 1, n_series)) + 1j * rng.normal(size=(length // 2 + 1, n_series))
-    frequency = np.fft.rfftfreq(length, timestep) * 1e3
-    inside = (frequency >= band[0]) & (frequency <= band[1])
-    spectrum[~inside] = 0
-    # not each series by its own spread: how far a finite trajectory strays from the ensemble is what intervals are about
-    return np.fft.irfft(spectrum, length, axis=0)[:n_frames] * length / (2 * np.sqrt(inside.sum()))
+def percent(share, digits=0):
+    """Return a share as a reader wants it; a dash where nothing was counted."""
+    return "–" if np.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
-def world(kind, seed, n_frames=6000, n_features=12):
-    """Return features and target. ``independent``: they share nothing; ``determining``: the target is a smooth function
-    of three features; ``half``: half of its variance is, the other half is independent."""
-    rng = np.random.default_rng(seed)
-    G = band_limited(rng, n_frames, n_features)
-    other = band_limited(rng, n_frames)[:, 0]
-    told = G[:, 0] + 0.7 * G[:, 1] + 0.4 * np.tanh(G[:, 2])
-    told /= told.std()
-    share = {"independent": 0.0, "half": 0.5, "determining": 1.0}[kind]
-    return G, np.sqrt(share) * told + np.sqrt(1 - share) * other
+def rows(*lines):
+    """Return lines of a table of markdown, the first of them its head."""
+    cells = ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([cells[0], "|" + "---|" * len(lines[0]), *cells[1:]])
 
 
-def controls(kind, seed=0, n_frames=6000, n_shifts=20, n_features=12):
-    """Return what each control says of a world."""
-    G, y = world(kind, seed, n_frames, n_features)
-    memory = float(correlation_time(y, TIMESTEP))
-    dense = evaluate_model(
-        LaplacianRidge.paper(), G, y, InterleavedSplit(40.0, TIMESTEP), TIMESTEP, min_shift=memory, n_shifts=n_shifts
-    )
-    sparse = evaluate_model(
-        LaplacianRidge.paper(), G, y, InterleavedSplit(300.0, TIMESTEP), TIMESTEP, min_shift=memory, n_shifts=n_shifts
-    )
-    blocked = evaluate_model(
-        LaplacianRidge.paper(),
-        G,
-        y,
-        BlockedSplit(5, TIMESTEP, 2 * memory, train_stride_fs=100.0),
-        TIMESTEP,
-        min_shift=memory,
-        n_shifts=n_shifts,
-    )
-    found = information(G[:, :3], y, TIMESTEP, random_state=seed)
-    return {
-        "kind": kind,
-        "interleaved R2, 40 fs": dense.model.r2,
-        "verdict, 40 fs": dense.beats_the_calendar,
-        "interleaved R2, 300 fs": sparse.model.r2,
-        "shifted R2, 300 fs": sparse.shifted_median,
-        "verdict, 300 fs": sparse.beats_the_calendar,
-        "blocked R2": blocked.model.r2,
-        "blocked verdict": blocked.beats_the_calendar,
-        "raw MI": float(found.raw.mean()),
-        "corrected MI": float(found.corrected.mean()),
-        "least p adjusted": float(found.p_adjusted.min()),
-        "verdict, information": "information" if found.p_adjusted.min() < 0.05 else "no information",
-    }
+def controls(scale):
+    """Three worlds."""
+    found = [worlds.controls(kind) for kind in ("independent", "half", "determining")]
 
+    def line(name, form, *keys):
+        return [name, *(form(*(one[key] for key in keys)) for one in found)]
 
-def false_positives(n_draws, rho=0.0, kind="white", n=500):
-    """Return the share of draws of a feature and a target of correlation `rho` whose corrected MI has p <= 0.05."""
-    from scipy.signal import lfilter
+    def r2(value):
+        return f"{value:.4f}" if value > 0.995 else f"{value:.3f}".replace("-", "−")
 
-    hits = 0
-    for seed in range(n_draws):
-        rng = np.random.default_rng(10_000 + seed)
-        noise = rng.normal(size=(n + 100, 2))
-        if kind == "AR(1)":
-            noise = lfilter([1], [1, -0.8], noise, axis=0)
-        x, e = (noise[100:] / noise[100:].std(axis=0)).T
-        y = rho * x + np.sqrt(1 - rho**2) * e
-        hits += information(x[:, None], y, random_state=seed, workers=1).p[0] <= 0.05
-    return hits / n_draws
-
-
-def coverage(n_trajectories, n_times=60, seed=0):
-    """Return the mean coverage of nominal 90 % intervals on held-out blocks, as they are and recalibrated.
-
-    Each trajectory holds `n_times` correlation times; the target is half told by the features.
-    """
-    raw, better = [], []
-    for index in range(n_trajectories):
-        rng = np.random.default_rng(seed + index)
-        probe = band_limited(np.random.default_rng(1), 4000, timestep=20.0)[:, 0]
-        memory = float(correlation_time(probe, 20.0))
-        n_frames = int(np.ceil(n_times * memory / 20.0))
-        G = band_limited(rng, n_frames, 4, timestep=20.0)
-        y = G[:, 0] + 0.5 * np.tanh(G[:, 1]) + 0.8 * band_limited(rng, n_frames, timestep=20.0)[:, 0]
-        split = BlockedSplit(5, 20.0, 2 * memory, train_stride_fs=40.0)
-        found = calibrate(LaplacianRidge.paper(), G, y, split, 20.0, correlation_time=memory)
-        raw.append(found.coverage[8])
-        better.append(found.recalibrated[8])
-    return np.array(raw), np.array(better)
-
-
-RATES = {  # of a normal process x: rate, long-run mean, its correlation time over that of x
-    "OU": (lambda x: 3.0 + x, 3.0, 1.0),
-    "squared OU": (lambda x: x**2, 1.0, 0.5),
-    "log-normal": (np.exp, np.exp(0.5), 0.75),
-}
-
-
-def ornstein_uhlenbeck(rng, n_frames, memory, n_series=1):
-    """Return series [n_frames, n_series] of unit variance that forget all but 1/e in `memory` frames."""
-    from scipy.signal import lfilter
-
-    a = np.exp(-1.0 / memory)
-    noise = rng.normal(size=(n_frames + int(10 * memory), n_series))
-    return lfilter([np.sqrt(1 - a * a)], [1.0, -a], noise, axis=0)[-n_frames:]
-
-
-def lifetimes(n_trajectories, n_times=30, seed=0, motion="OU"):
-    """Return what 95 % intervals of a lifetime do over trajectories of `n_times` correlation times of the rate.
-
-    Rates: `RATES` of an Ornstein-Uhlenbeck process, or ``motion="band-limited"`` gap and coupling.
-
-    Returns
-    -------
-    shares
-        Of trajectories without the note, of those whose interval holds the long-run value, of all whose interval does.
-    """
-    rng = np.random.default_rng(seed)
-    found = []
-    if motion == "band-limited":
-        step = 10.0
-
-        def rate(n):
-            gap, nac = band_limited(rng, n, 2).T
-            return second_order_rate(1.8 + 0.1 * gap, 1e-3 * (1 + 0.8 * nac), 6.0)
-
-        long = rate(200_000)
-        truth, memory = long.mean(), memory_time(long[:60_000], step) / step
-    else:
-        form, truth, ratio = RATES[motion]
-        memory = 20.0
-
-        def rate(n):
-            # a rate of OU motion is kept above zero where it strays there once in 700 times
-            return np.maximum(form(ornstein_uhlenbeck(rng, int(np.ceil(n * ratio)), 20)[:, 0]), 1e-3)
-
-    for _ in range(n_trajectories):
-        # a lifetime is the inverse of a rate: its interval holds the truth where the rate's does
-        one = bootstrap_rate(rate(int(np.ceil(n_times * memory))), 1.0, n_draws=300)
-        found.append((one.note == "", one.low <= truth * 1e6 <= one.high))
-    silent, holds = np.array(found).T
-    return silent.mean(), holds[silent].mean() if silent.any() else np.nan, holds.mean()
-
-
-def decays(n_draws, seed=0, n_samples=2000):
-    """Return which decay is chosen for known truths, and the lifetime over the true one: 2000 decay times, 300 output times
-    to three lifetimes of the exponential."""
-    from hopcast.dynamics import fit_decays
-
-    output = np.linspace(0.0, 3e4, 301)
-    draw = {
-        "exponential": (lambda rng: rng.exponential(1e4, n_samples), 1e4),
-        "stretched": (lambda rng: 5e3 * rng.exponential(size=n_samples) ** (1 / 0.6), 5e3 / 0.6 * gamma(1 / 0.6)),
-        "biexponential": (
-            lambda rng: rng.exponential(np.where(rng.random(n_samples) < 0.4, 2e3, 1.2e4)),
-            0.4 * 2e3 + 0.6 * 1.2e4,
+    table = rows(
+        ["", "independent", "half", "determining"],
+        line("R², a training frame every 40 fs", r2, "interleaved R2, 40 fs"),
+        line("verdict there", str, "verdict, 40 fs"),
+        line(
+            "R², every 300 fs (the same on shifted features)",
+            lambda a, b: f"{r2(a)} ({r2(b)})",
+            "interleaved R2, 300 fs",
+            "shifted R2, 300 fs",
         ),
-    }
-    table = {}
-    for name, (times, lifetime) in draw.items():
-        rng = np.random.default_rng(seed)
-        fits = []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for _ in range(n_draws):
-                t = np.sort(times(rng))
-                fits.append(fit_decays(output, 1 - np.searchsorted(t, output, side="right") / n_samples))
-        ratios = np.array([fit.best.lifetime for fit in fits]) / lifetime
-        chosen = {kind: sum(fit.best.name == kind for fit in fits) for kind in draw}
-        table[name] = (chosen, np.quantile(ratios, [0, 0.05, 0.5, 0.95, 1]), np.mean([fit.note != "" for fit in fits]))
-    return table
-
-
-def study_information(kind, seed, n_frames=1000, timestep=20.0):
-    """Return the records of a small study: three elements of four features each, a gap, and a coupling that moves twice as fast.
-
-    ``informed``: features of Pb and I tell most of the gap, of Pb a little of the coupling. ``independent``: nothing tells anything.
-    """
-    rng = np.random.default_rng(seed)
-    symbols = np.repeat(["Cs", "Pb", "I"], 4)
-    G = band_limited(rng, n_frames, 12, timestep)
-    gap, nac = (
-        band_limited(rng, n_frames, 1, timestep)[:, 0],
-        band_limited(rng, n_frames, 1, timestep, (0.4, 4.0))[:, 0],
+        line("verdict there", str, "verdict, 300 fs"),
+        line("R² on held-out blocks", r2, "blocked R2"),
+        line("verdict there", str, "blocked verdict"),
+        line("raw information, nat a feature (mean of the three that may count)", lambda x: f"{x:.2f}", "raw MI"),
+        line("corrected", lambda x: f"{x:.3f}".replace("-", "−"), "corrected MI"),
+        line("least adjusted p", lambda x: f"{x:.2g}", "least p adjusted"),
+        line("verdict", str, "verdict, information"),
     )
-    if kind == "informed":
-        gap = 0.4 * gap + G[:, 4:12].sum(axis=1) / np.sqrt(8)
-        nac = nac + 0.3 * G[:, 4]
-    entries, memory = [], 0.0
-    for target, y in (("gap", gap), ("nac", nac)):
-        ranking = rank_elements(G.reshape(n_frames, 12, 1), list(symbols), y, timestep, random_state=seed, workers=1)
-        interval = bootstrap_information(G, y, ranking.information, random_state=seed, workers=1)
-        memory = max(memory, ranking.information.correlation_time.value)
-        for e in ranking.elements:
-            at, n = interval.groups.index(e.element), len(e.atoms)
-            entries.append(
-                {
-                    "element": e.element,
-                    "target": target,
-                    "raw": e.mean_mi,
-                    "null_mean": e.mean_null,
-                    "corrected": e.mean_corrected,
-                    "p": e.p,
-                    "corrected_low": interval.low[at] / n,
-                    "corrected_high": interval.high[at] / n,
-                    "smallest_p": 1 / (1 + ranking.information.n_shifts),
-                }
+    return f"""## Three worlds
+
+Twelve features, Gaussian noise with a flat spectrum from 0.2 to 2 THz, 60 ps at 10 fs. The target moves in the same
+band: *independent* of the features, a smooth function of three of them (*determining*), or *half* of its variance.
+Model: the paper's (Laplacian kernel ridge, α = 1e-4, γ = 1/n).
+
+{table}
+
+Features that know nothing reach R² {r2(found[0]["interleaved R2, 40 fs"])} between frames 40 fs apart. At so short a stride even a model that knows
+everything is beaten by a spline; it earns its verdict where the calendar ends, and the half-and-half mix lies between."""
+
+
+def rates(scale):
+    """Errors of the information test."""
+    n, few = round(1000 * scale), round(200 * scale)
+
+    def cells(kind, duration, spacing=None, tail=None, rhos=(0.0, 0.6, 0.9)):
+        shares = [worlds.power(kind, duration, rho, few if rho else n, spacing, tail) for rho in rhos]
+        return [percent(shares[0], 1), *(percent(share) for share in shares[1:])] + [""] * (3 - len(shares))
+
+    lines = [["series", "shifts", "ρ = 0", "0.6", "0.9"]]
+    for picoseconds in (6, 12):
+        for spacing in (None, 100.0, 200.0, 400.0):
+            lines.append(
+                [
+                    f"band-limited (0.2 to 2 THz), {picoseconds} ps" if spacing is None else "",
+                    "default" if spacing is None else f"{spacing:g} fs apart",
+                    *cells("band-limited", 1e3 * picoseconds, spacing),
+                ]
             )
-    return entries, memory, n_frames * timestep
-
-
-def studies(kind, n_studies):
-    """Return shares of small studies with a significant raw p, with one after adjustment, and in which each claim survives."""
-    from hopcast.results.claims import claims
-    from hopcast.results.forecasts import InformationRecord
-    from hopcast.results.study import DataRecord, StudyResults
-    from hopcast.results.verdicts import information_verdict
-
-    raw, adjusted, survived = 0, 0, {"coupling_below_gap": 0, "ranking": 0}
-    for seed in range(n_studies):
-        entries, memory, duration = study_information(kind, seed)
-        data = DataRecord.model_construct(
-            elements=["Cs", "Pb", "I"], duration=max(duration, 30 * memory), correlation_time=memory
+    for picoseconds in (8, 20):
+        lines.append([f"Ornstein-Uhlenbeck, 200 fs, {picoseconds} ps", "default", *cells("OU", 1e3 * picoseconds)])
+    for name, tail in (("sinh 2z", lambda z: np.sinh(2 * z)), ("exp 1.5z", lambda z: np.exp(1.5 * z))):
+        lines.append(
+            [f"band-limited, 6 ps, both {name}", "default", *cells("band-limited", 6e3, None, tail, (0.0, 0.6))]
         )
-        after = adjust([e["p"] for e in entries])
-        records = [
-            InformationRecord.model_construct(**e, p_adjusted=p, reasons={}, verdict=None)
-            for e, p in zip(entries, after, strict=True)
+    for kind, name in (("white", "white noise"), ("AR(1)", "AR(1) with coefficient 0.8")):
+        lines.append([f"{name}, 500 samples", "default", percent(worlds.false_positives(n, kind=kind), 1), "", ""])
+    fast, slow = worlds.mixed_speeds(n // 2)
+    return f"""## Errors of the information test
+
+Share of draws whose corrected information has p ≤ 0.05; one feature and one target of correlation ρ, {n} draws without information (standard
+error of 5 %: {100 * np.sqrt(0.05 * 0.95 / n):.1f} points) and {few} with, frames 20 fs apart. By default shifts lie a decimated sample (half the first zero
+crossing) apart, and two from where they started.
+
+{rows(*lines)}
+
+Four fast features (1 to 4 THz) and a slow one (0.1 to 0.6 THz) beside them, 12 ps, {n // 2} draws: {percent(fast, 1)} false positives of the fast,
+{percent(slow, 1)} of the slow one. Shifts nearer to each other repeat each other and keep the errors of the first kind; shifts a
+correlation time apart leave so few that no p can fall below 5 %."""
+
+
+def claims(scale):
+    """Small studies."""
+    n = round(100 * scale)
+    found = {kind: worlds.studies(kind, n) for kind in ("independent", "informed")}
+
+    def line(name, pick):
+        return [name, *(percent(pick(*one)) for one in found.values())]
+
+    table = rows(
+        ["", *found],
+        line("any p ≤ 0.05 (six are shown)", lambda raw, after, survived: raw),
+        line("any significant after Benjamini and Hochberg", lambda raw, after, survived: after),
+        line(
+            'claim "structure knows less of the coupling than of the gap" survives',
+            lambda raw, after, survived: survived["coupling_below_gap"],
+        ),
+        line(
+            'claim "information ranks the elements as the states do" survives',
+            lambda raw, after, survived: survived["ranking"],
+        ),
+    )
+    return f"""## Small studies
+
+Three elements of four features each, a gap, and a coupling that moves twice as fast; 20 ps, {n} studies each. *Independent*: nothing
+tells anything. *Informed*: Pb and I tell most of the gap, Pb a little of the coupling.
+
+{table}
+
+The first claim asks it of every element, and Cs knows of neither; the second needs Pb and I above Cs beyond the intervals, which 20 ps do not
+always give."""
+
+
+def decays(scale):
+    """Decay models."""
+    n = round(200 * scale)
+    names = {
+        "exponential": "exponential",
+        "stretched": "stretched (β = 0.6)",
+        "biexponential": "bi-exponential (40 % of 2 ps, the rest 12 ps)",
+    }
+    lines = [
+        [
+            "truth",
+            "exponential chosen",
+            "stretched",
+            "bi-exponential",
+            "lifetime over the true one, 0 / 5 / 50 / 95 / 100 %",
+            "with a note",
         ]
-        records = [one.model_copy(update={"verdict": information_verdict(one, data)}) for one in records]
-        raw += min(e["p"] for e in entries) <= 0.05
-        adjusted += any(one.label == "significant" for one in records)
-        results = StudyResults.model_construct(
-            data=data, information=records, models=[], hamiltonians=[], rate_controls=[], checks=[]
-        )
-        for claim in claims(results):
-            if claim.key in survived:
-                survived[claim.key] += claim.verdict is not None and claim.verdict.label == "survives"
-    return raw / n_studies, adjusted / n_studies, {key: count / n_studies for key, count in survived.items()}
+    ]
+    for truth, (chosen, ratios, notes) in worlds.decays(n).items():
+        lines.append([names[truth], *chosen.values(), " / ".join(f"{one:.3f}" for one in ratios), percent(notes)])
+    return f"""## Decay models
+
+Survival curves of 2000 decay times at 300 output times up to three lifetimes (of the exponential), {n} draws each.
+
+{rows(*lines)}
+
+The note of the stretched decay says that more than a tenth of its lifetime lies beyond the window."""
 
 
-def power(kind, duration, rho, n_draws, spacing=None, tail=None):
-    """Return the share of draws whose corrected information has p <= 0.05.
+def coverage(scale):
+    """Intervals of forecasts."""
+    n = max(3, round(60 * scale))
+    raw, better = worlds.coverage(n)
+    return f"""## Intervals of forecasts
 
-    Parameters
-    ----------
-    kind
-        "band-limited" (0.2 to 2 THz) or "OU" (forgets in 200 fs), 20 fs apart.
-    duration
-        fs.
-    rho
-        Correlation of feature and target.
-    n_draws
-        How many.
-    spacing
-        Of the shifts, fs.
-    tail
-        Monotonic function of both, or None.
-    """
-    hits, n = 0, round(duration / 20.0)
-    for seed in range(n_draws):
-        rng = np.random.default_rng(seed)
-        z = band_limited(rng, n, 2, 20.0) if kind == "band-limited" else ornstein_uhlenbeck(rng, n, 10, 2)
-        z = np.stack([z[:, 0], rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]])
-        x, y = z if tail is None else tail(z)
-        hits += information(x[:, None], y, 20.0, shift_spacing=spacing, random_state=seed, workers=1).p[0] <= 0.05
-    return hits / n_draws
+Nominal 90 % intervals on held-out blocks, {n} trajectories of 60 correlation times: {percent(raw.mean(), 1)} as the posterior gives them,
+{100 * better.mean():.1f} ± {100 * better.std(ddof=1) / np.sqrt(n):.1f} % recalibrated on blocks disjoint from the test."""
 
 
-def mixed_speeds(n_draws, duration=12_000.0):
-    """Return the shares of false positives of four fast features and of a slow one beside them."""
-    fast, slow, n = 0, 0, round(duration / 20.0)
-    for seed in range(n_draws):
-        rng = np.random.default_rng(seed)
-        X = np.concatenate(
-            [band_limited(rng, n, 4, 20.0, (1.0, 4.0)), band_limited(rng, n, 1, 20.0, (0.1, 0.6))], axis=1
-        )
-        y = band_limited(rng, n, 1, 20.0, (0.1, 4.0))[:, 0]
-        p = information(X, y, 20.0, random_state=seed, workers=1).p
-        fast += np.mean(p[:4] <= 0.05)
-        slow += p[4] <= 0.05
-    return fast / n_draws, slow / n_draws
+def lifetime(scale):
+    """Intervals of lifetimes."""
+    n = round(400 * scale)
+    motions = {"OU": "OU", "squared OU": "squared", "log-normal": "log-normal", "band-limited": "band-limited"}
+    lines = [["correlation times", *motions.values()]]
+    for n_times in (3, 5, 10, 30, 60):
+        cells = []
+        for motion in motions:
+            silent, holds, every = worlds.lifetimes(n, n_times, motion=motion)
+            count = round(silent * n)
+            of = f" ({round(holds * count)} of {count})" if 0 < count < 30 else ""
+            cells.append(f"{percent(silent)} · {percent(holds)}{of} · {percent(every)}")
+        lines.append([n_times, *cells])
+    lines[1][0] = f"{lines[1][0]}: without the note · hold · of all"
+    return f"""## Intervals of lifetimes
+
+95 % intervals, {n} trajectories each, whose rate is an Ornstein-Uhlenbeck process, the square of one (*squared*), its exponential
+(*log-normal*), or comes from band-limited gap and coupling; lengths in correlation times of the rate. The correlation time is found from the
+trajectory, as a user's is. *Without the note* "lower bound: trajectory too short": which share, and how many of these intervals hold the
+long-run lifetime; and how many of all do.
+
+{rows(*lines)}
+
+A short trajectory shows least of its slow motion where it looks safest, so the correlation time is corrected for the length of the series,
+the note stands up to forty correlation times, and intervals are wider than their own blocks say by 1 + 40 correlation times over the length (at most
+twice): they err on the wide side."""
 
 
-def regular(n, memory, tail, n_draws, n_all=4000):
-    """Return coverage and median width over ideal of prediction-powered means of regular samples of a series, both targets.
+def dephasing(scale):
+    """Dephasing times of the same trajectory."""
+    n = round(200 * scale)
+    lines = [["correlation times of the gap", "dephasing time over the true one", "its excess taken off", "95 % intervals that hold", "dephasing taken as known"]]  # fmt: skip
+    for n_times in (3, 5, 10, 30, 60):
+        ratio, corrected, holds, known = worlds.own_dephasing(n, n_times)
+        lines.append([n_times, f"{ratio:.2f}", f"{corrected:.2f}", percent(holds), percent(known)])
+    return f"""## Dephasing times of the same trajectory
 
-    The forecast tells 0.7 of the variance of the normal process; `memory` frames, `n` samples of `n_all` frames.
-    """
-    at = ((np.arange(n) + 0.5) * n_all / n).astype(int)
-    found = {"trajectory": [], "long-run": []}
-    for seed in range(n_draws):
-        rng = np.random.default_rng(seed)
-        a, b = ornstein_uhlenbeck(rng, n_all, memory, 2).T
-        y, m = TAILS[tail][0](a), TAILS[tail][0](np.sqrt(0.7) * a + np.sqrt(0.3) * b)
-        for target, mean in (("trajectory", y.mean()), ("long-run", TAILS[tail][1])):
-            one = prediction_powered_mean(y[at], m[at], m, frames=at, target=target, n_bootstrap=200)
-            found[target].append((one.low <= mean <= one.high, one.high - one.low, one.value - mean))
-    return {
-        target: (np.mean([f[0] for f in rows]), np.median([f[1] for f in rows]) / (3.29 * np.std([f[2] for f in rows])))
-        for target, rows in found.items()
-    }
+A gap of 2 ± 0.1 eV (Ornstein-Uhlenbeck, 60 fs), a constant coupling, {n} trajectories each: the median dephasing time over that of a long series,
+as it is and divided by one plus the excess that hopcast says beside it; and how many 95 % intervals of the mean rate hold the long-run one, with
+the dephasing time resampled along with the blocks (as hopcast does), and taken as known.
+
+{rows(*lines)}"""
 
 
-TAILS = {
-    "normal": (lambda z: 2.0 + z, 2.0),
-    "squared": (lambda z: z**2, 1.0),
-    "log-normal 1.5": (lambda z: np.exp(1.5 * z), np.exp(1.125)),
+def powered(scale):
+    """Prediction-powered means."""
+    n_draws = round(1000 * scale)
+    lines, shares, ratios = [["target", "n", *worlds.FORECASTS]], {}, []
+    for tail in worlds.TAILS:
+        for n in (2, 4, 6, 8, 12, 24, 50, 100, 200):
+            found = worlds.powered(tail, n, n_draws, seed=n)
+            lines.append(
+                [
+                    tail if n == 2 else "",
+                    n,
+                    *(f"{100 * share:.1f} · {ratio:.3f}" for _, share, ratio in found.values()),
+                ]
+            )
+            ratios += [ratio for _, _, ratio in found.values()]
+            if n >= 6:
+                shares.setdefault(tail, []).extend(share for _, share, _ in found.values())
+    said = ", ".join(f"{100 * min(each):.1f} to {100 * max(each):.1f} % for {tail}" for tail, each in shares.items())
+    return f"""## Prediction-powered means
+
+Samples of 2000 frames, {n_draws} draws (standard error of a coverage: {100 * np.sqrt(0.09 / n_draws):.1f} points). The target is normal, the square of a normal as a
+squared coupling is (*squared*), or log-normal with a width of 1.5. The forecast is *useless* (independent), tells *half* (0.7 of the variance of the
+normal behind the target), is *biased* (0.9, but 0.4 of it plus 1), or *perfect*. Each cell: share of 90 % intervals that hold the mean of all
+frames, % · mean squared error over the plain average's.
+
+{rows(*lines)}
+
+With fewer than eight independent samples a forecast gets no weight. The largest mean squared error over the plain average's is {max(ratios):.3f}.
+Coverage from n = 6 on: {said}. The price of few skew samples is the width: of six log-normal values the upper end lies at some ten times their mean, and no
+interval without a model of the tail can be narrower and hold; it is open upwards in truth, since six values do not say how rare the rarest are."""
+
+
+def regular(scale):
+    """Regular samples."""
+    n_draws = round(300 * scale)
+    lines = [["target", "samples of correlation times", "trajectory", "long run"]]
+    for tail in worlds.TAILS:
+        for n, memory in ((12, 20), (12, 100), (40, 100), (40, 400), (150, 100), (150, 400)):
+            found = worlds.regular(n, memory, tail, n_draws)
+            cells = (f"{percent(share)}, {width:.2f}" for share, width in found.values())
+            lines.append([tail if (n, memory) == (12, 20) else "", f"{n} of {4000 // memory}", *cells])
+    return f"""**Regular samples** of 4000 frames of a function of an Ornstein-Uhlenbeck series, the forecast telling 0.7 of the normal's variance, {n_draws} draws: share
+of 90 % intervals that hold the mean along the trajectory and the long-run mean, and their median width over the ideal one (3.29 standard
+deviations of the error).
+
+{rows(*lines)}"""
+
+
+def reuse(scale):
+    """Shared factors."""
+    shared, naive = worlds.reuse(1500 if scale == 1 else 600)
+    return f"""## Shared factors
+
+All shifted models share distances and factors with the model itself; intervals of the information share its
+neighbours. Twenty shifts, five folds, {1500 if scale == 1 else 600} frames, 60 features: {shared:.2f} s of CPU with shared factors, {naive:.2f} s when each shift is
+fitted anew, a ratio of {naive / shared:.0f} (the scores agree to 1e-8)."""
+
+
+PARTS = {
+    part.__name__: part
+    for part in (controls, rates, claims, decays, coverage, lifetime, dephasing, powered, regular, reuse)
 }
-FORECASTS = ("useless", "half", "biased", "perfect")
-
-
-def powered(tail, n, n_draws=1000, seed=0, n_all=2000):
-    """Return what prediction-powered means of `n` samples do over many draws, for forecasts of known worth.
-
-    Targets are normal, squares of normals (a squared coupling), or log-normals. Forecasts: ``useless`` shares nothing
-    with the target, ``half`` tells 0.7 of the variance of the normal behind it, ``biased`` tells 0.9 but is 0.4 of it plus 1, ``perfect``
-    is it. Samples are independent among `n_all` frames.
-
-    Returns
-    -------
-    dict
-        For each forecast: mean error over its standard error, share of 90 % intervals that hold the mean of all
-        frames, mean squared error over that of the plain average.
-    """
-    rng = np.random.default_rng(seed)
-    form = TAILS[tail][0]
-    told = {"useless": 0.0, "half": 0.7, "biased": 0.9, "perfect": 1.0}
-    errors, plain, covered = {kind: [] for kind in FORECASTS}, [], dict.fromkeys(FORECASTS, 0)
-    for draw in range(n_draws):
-        a, b = rng.normal(size=(2, n_all))
-        y, sampled = form(a), rng.choice(n_all, n, replace=False)
-        for kind, share in told.items():
-            m = form(np.sqrt(share) * a + np.sqrt(1 - share) * b)
-            m = 0.4 * m + 1.0 if kind == "biased" else m
-            found = prediction_powered_mean(y[sampled], m[sampled], m, n_bootstrap=200, random_state=draw)
-            errors[kind].append(found.value - y.mean())
-            covered[kind] += found.low <= y.mean() <= found.high
-        plain.append(found.plain - y.mean())
-    spread = np.mean(np.square(plain))
-    return {
-        kind: (
-            np.mean(e) / np.std(e, ddof=1) * np.sqrt(n_draws),
-            covered[kind] / n_draws,
-            np.mean(np.square(e)) / spread,
-        )
-        for kind, e in errors.items()
-    }
-
-
-def reuse(n_frames=1500, n_shifts=20):
-    """Return seconds of CPU of an evaluation with one factorisation for all shifts, and of refitting each shift."""
-    from sklearn.base import BaseEstimator, RegressorMixin, clone
-
-    class Refitted(RegressorMixin, BaseEstimator):
-        """Hides what a LaplacianRidge can share."""
-
-        def fit(self, X, y):
-            self.inner_ = LaplacianRidge.paper(workers=1).fit(X, y)
-            return self
-
-        def predict(self, X):
-            return self.inner_.predict(X)
-
-    G, y = world("half", 0, n_frames, 60)
-    split = BlockedSplit(5, TIMESTEP, 400.0)
-    times, scores = [], []
-    for model in (LaplacianRidge.paper(workers=1), Refitted()):
-        evaluate_model(
-            clone(model), G[:300], y[:300], BlockedSplit(3, TIMESTEP, 100.0), TIMESTEP, min_shift=300.0, workers=1
-        )
-        start = time.process_time()
-        found = evaluate_model(clone(model), G, y, split, TIMESTEP, min_shift=300.0, n_shifts=n_shifts, workers=1)
-        times.append(time.process_time() - start)
-        scores.append([found.model.r2, *found.shifted])
-    np.testing.assert_allclose(scores[0], scores[1], atol=1e-8)
-    return times
-
-
-PARTS = ("controls", "decays", "rates", "claims", "coverage", "lifetime", "powered", "reuse")
 
 
 def main(arguments):
+    """Print the page, or the parts named."""
     quick = "--quick" in arguments
-    parts = [word for word in arguments if not word.startswith("-")] or list(PARTS)
-    if "controls" in parts:
-        for kind in ("independent", "half", "determining"):
-            print(
-                "\n".join(
-                    f"{key:24s} {value if isinstance(value, str) else f'{value:.4f}'}"
-                    for key, value in controls(kind).items()
-                )
-            )
-            print()
-    if "decays" in parts:
-        n = 30 if quick else 200
-        print(
-            f"decay models of 2000 decay times, {n} draws: chosen, best lifetime over the true one (0, 5, 50, 95, 100 %), share with a note"
-        )
-        for truth, (chosen, ratios, notes) in decays(n).items():
-            print(f"{truth:14s} {chosen}   {np.array2string(ratios, precision=3)}   {100 * notes:.0f} %", flush=True)
-    if "rates" in parts:
-        n = 60 if quick else 200
-        for kind, duration in (("band-limited", 6e3), ("band-limited", 12e3), ("OU", 8e3), ("OU", 20e3)):
-            for spacing in (None, 100.0, 200.0, 400.0) if kind == "band-limited" else (None,):
-                shares = [power(kind, duration, rho, n, spacing) for rho in (0.0, 0.6, 0.9)]
-                print(
-                    f"information, {kind} {duration / 1e3:g} ps, shifts {'by default' if spacing is None else f'{spacing:g} fs apart'}: "
-                    f"p <= 0.05 in {100 * shares[0]:.1f} / {100 * shares[1]:.0f} / {100 * shares[2]:.0f} % of {n} draws at rho 0 / 0.6 / 0.9",
-                    flush=True,
-                )
-        for name, tail in (("sinh 2z", lambda z: np.sinh(2 * z)), ("exp 1.5z", lambda z: np.exp(1.5 * z))):
-            shares = [power("band-limited", 6e3, rho, n, None, tail) for rho in (0.0, 0.6)]
-            print(f"the same, 6 ps, both {name}: {100 * shares[0]:.1f} / {100 * shares[1]:.0f} % at rho 0 / 0.6")
-        fast, slow = mixed_speeds(n // 2)
-        print(
-            f"mixed speeds, 12 ps: false positives of the fast features {100 * fast:.1f} %, of the slow one {100 * slow:.1f} %"
-        )
-        for kind in ("white", "AR(1)"):
-            print(
-                f"false positives at 5 %, {kind}, N = 500, {2 * n} draws: {100 * false_positives(2 * n, kind=kind):.2f} %",
-                flush=True,
-            )
-    if "claims" in parts:
-        n = 20 if quick else 100
-        for kind in ("independent", "informed"):
-            raw, after, survived = studies(kind, n)
-            print(
-                f"{n} small studies, {kind}: any p <= 0.05 in {100 * raw:.0f} %, any significant after adjustment in {100 * after:.0f} %, "
-                + ", ".join(f"claim {key} survives in {100 * share:.0f} %" for key, share in survived.items()),
-                flush=True,
-            )
-    if "coverage" in parts:
-        n = 10 if quick else 60
-        raw, better = coverage(n)
-        error = better.std(ddof=1) / np.sqrt(n)
-        print(
-            f"coverage of nominal 90 % over {n} trajectories: {100 * raw.mean():.1f} % as they are, {100 * better.mean():.1f} +- {100 * error:.1f} % recalibrated"
-        )
-    if "lifetime" in parts:
-        n = 50 if quick else 200
-        for motion in ("OU", "squared OU", "log-normal", "band-limited"):
-            for n_times in (3, 5, 10, 30, 60):
-                silent, holds, every = lifetimes(n, n_times, motion=motion)
-                print(
-                    f"95 % interval of a lifetime, {motion}, {n_times} correlation times, {n} trajectories: without the note "
-                    f"{100 * silent:.1f} %, of these {100 * holds:.0f} % hold the long-run one, of all {100 * every:.0f} %",
-                    flush=True,
-                )
-    if "powered" in parts:
-        draws = 100 if quick else 200
-        print(
-            f"prediction-powered means over {draws} draws: mean error / its standard error, coverage of 90 %, variance / plain"
-        )
-        for tail in TAILS:
-            for n in (2, 4, 6, 8, 12, 24, 50, 100, 200):
-                found = powered(tail, n, draws, seed=n)
-                print(
-                    f"{tail:14s} n = {n:3d}   "
-                    + "   ".join(
-                        f"{kind} {bias:+.1f} {100 * share:.1f} % {ratio:.3f}"
-                        for kind, (bias, share, ratio) in found.items()
-                    ),
-                    flush=True,
-                )
-        for tail in ("normal", "squared"):
-            for n, memory in ((12, 20), (12, 100), (40, 100), (40, 400), (150, 100), (150, 400)):
-                found = regular(n, memory, tail, draws // 2)
-                print(
-                    f"regular, {tail}, {n} samples of {4000 // memory} correlation times: "
-                    + ", ".join(
-                        f"{target} {100 * share:.0f} %, width {width:.2f} of ideal"
-                        for target, (share, width) in found.items()
-                    ),
-                    flush=True,
-                )
-    if "reuse" in parts:
-        shared, naive = reuse(600 if quick else 1500)
-        print(
-            f"20 shifts, 5 folds: {shared:.2f} s of CPU with shared factors, {naive:.2f} s refitted: ratio {naive / shared:.1f}"
-        )
+    wanted = [word for word in arguments if word != "--quick"]
+    unknown = [word for word in wanted if word not in PARTS]
+    if unknown:
+        sys.exit(f"Part `{unknown[0]}` is unknown. Parts: {', '.join(PARTS)}.")
+    scale = 0.2 if quick else 1.0
+    draws = round(200 * scale)
+    only = f" (parts: {', '.join(wanted)})" if wanted else ""
+    today = datetime.datetime.now(datetime.UTC).date()
+    page = HEAD.format(
+        quick=" --quick" if quick else "", today=today, only=only, draws=draws, error=50 / np.sqrt(draws)
+    )
+    print(page, flush=True)
+    for name, part in PARTS.items():
+        if not wanted or name in wanted:
+            start = time.process_time()
+            print(f"\n{part(scale)}", flush=True)
+            print(f"{name}: {time.process_time() - start:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

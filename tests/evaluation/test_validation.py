@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-_path = Path(__file__).parents[2] / "benchmarks" / "validation.py"
-_spec = importlib.util.spec_from_file_location("validation", _path)
+_path = Path(__file__).parents[2] / "benchmarks" / "known_worlds.py"
+_spec = importlib.util.spec_from_file_location("known_worlds", _path)
 validation = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(validation)
 
