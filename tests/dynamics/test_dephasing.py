@@ -6,8 +6,17 @@ from scipy.signal import lfilter
 from hopcast.core import ConfigError, InputError, VibronicHamiltonian
 from hopcast.core.resampling import cut_into_blocks
 from hopcast.core.units import HBAR
-from hopcast.dynamics import dephasing_function, dephasing_time, local_rate, plain_average_rate, run_dynamics
+from hopcast.dynamics import (
+    dephasing_function,
+    dephasing_matrix,
+    dephasing_time,
+    local_rate,
+    plain_average_rate,
+    rate_matrices,
+    run_dynamics,
+)
 from hopcast.dynamics.dephasing import TAU_CAP
+from hopcast.dynamics.master import dephasing_in_slowest_mode, slowest_mode
 from hopcast.dynamics.pyxaid_dephasing import pyxaid_rate
 from hopcast.dynamics.rates import dephasing_in_rate
 
@@ -169,3 +178,53 @@ def test_a_dephasing_time_from_the_run_widens_its_interval() -> None:
     assert own.rate.value == given.rate.value
     assert own.rate.high / own.rate.low > 1.05 * given.rate.high / given.rate.low
     assert plain_average_rate(ham).high > plain_average_rate(ham, dephasing_time(ham)).high
+
+
+def three_levels(n: int, memory: float, seed: int) -> VibronicHamiltonian:
+    """Return two close levels above a third, all moving, with constant couplings."""
+    a = np.exp(-1 / memory)
+    noise = np.random.default_rng(seed).normal(size=(n + int(10 * memory), 3))
+    energies = np.array([0.0, 1.2, 1.5]) + 0.05 * lfilter([np.sqrt(1 - a * a)], [1, -a], noise, axis=0)[-n:]
+    couplings = np.zeros((3, 3))
+    couplings[0, 1], couplings[0, 2], couplings[1, 2] = 1e-3, 2e-3, 3e-3
+    return VibronicHamiltonian(energies=energies, nac=np.repeat([couplings - couplings.T], n - 1, axis=0), timestep=1.0)
+
+
+def test_dephasing_times_of_many_states_add_what_the_rate_scatters_by() -> None:
+    logs, said, blind = [], [], []
+    for seed in range(60):
+        ham = three_levels(4000, 40, seed)
+        tau = dephasing_matrix(ham)
+        rates = rate_matrices(ham, tau)
+        local = slowest_mode(rates)
+        own = dephasing_in_slowest_mode(ham, rates, tau)
+        assert abs(own.mean()) < 0.02
+        for found, series in ((said, local / local.mean() + own), (blind, local / local.mean())):
+            found.append(cut_into_blocks(series, 20)[0].std(ddof=1) / np.sqrt(20))
+        logs.append(np.log(local.mean()))
+    scatter = np.std(logs, ddof=1)
+    assert np.sqrt(np.mean(np.square(said))) == pytest.approx(scatter, rel=0.3)
+    assert np.sqrt(np.mean(np.square(blind))) < 0.6 * scatter
+
+
+def test_dephasing_of_two_states_is_that_of_many() -> None:
+    ham = gap_series(2000, 30, 1)
+    tau = dephasing_matrix(ham)
+    many = dephasing_in_slowest_mode(ham, rate_matrices(ham, tau, None), tau)
+    np.testing.assert_allclose(many, dephasing_in_rate(ham, tau[0, 1]), rtol=1e-9, atol=1e-12)
+
+
+def test_dephasing_times_of_pairs_and_of_ladders_widen_the_interval_too() -> None:
+    single = gap_series(3000, 30, 5)
+    pairs = VibronicHamiltonian(
+        np.repeat(single.energies, 2, axis=1), np.kron(single.nac, np.eye(2)), 1.0, n_occupied=2
+    ).with_blocks()
+    own = [run_dynamics(ham, "exact", duration=1e5).rate for ham in (single, pairs)]
+    assert (own[1].low, own[1].high) == pytest.approx((own[0].low, own[0].high), rel=1e-6)
+    ladder = three_levels(1500, 30, 5)
+    options = {"duration": 300.0, "initial_times": [0], "initial_state": 1}
+    found, given = (
+        run_dynamics(ladder, "ehrenfest", dephasing_time=tau, **options).rate.parts["finite_trajectory"]
+        for tau in (None, dephasing_matrix(ladder))
+    )
+    assert found.high / found.low > 1.1 * given.high / given.low

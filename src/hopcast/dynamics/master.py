@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +12,13 @@ from hopcast.core.blocks import COHERENT, orientation
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR, KB
-from hopcast.dynamics.dephasing import dephasing_function
+from hopcast.dynamics.dephasing import TAU_CAP, TAU_FLOOR, dephasing_function, dephasing_influence
 from hopcast.dynamics.problem import dephasing_times
 from hopcast.dynamics.propagation import balanced
 from hopcast.dynamics.rates import second_order_rate
 from hopcast.information import autocorrelation
+
+_NO_SHARE: Final = 1e-4  # of a dephasing time in the rate, below which its scatter is not looked at
 
 
 def redfield_rate(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1)) -> float:
@@ -176,17 +179,60 @@ def slowest_mode(rates: NDArray[np.float64]) -> NDArray[np.float64]:
     With the left and right vectors `u`, `v` of the slowest mode of the mean matrix of the states above,
     :math:`k(t) = -u^TK(t)v/u^Tv`: its mean is the decay rate of the averaged master equation.
     """
-    above = rates[:, 1:, 1:]
-    mean = above.mean(axis=0)
+    u, v = _slowest_vectors(rates)
+    return np.asarray(-np.einsum("i,tij,j->t", u, rates[:, 1:, 1:], v))
+
+
+def _slowest_vectors(rates: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return left and right vectors of the slowest decay of the states above state 0, their product one (or zero where it vanishes)."""
+    mean = rates[:, 1:, 1:].mean(axis=0)
     values, right = np.linalg.eig(mean)
     slow = int(np.argmax(values.real))
     v = right[:, slow].real
     values_left, left = np.linalg.eig(mean.T)
     u = left[:, int(np.argmin(np.abs(values_left - values[slow])))].real
     norm = float(u @ v)
-    if abs(norm) < 1e-300:
-        return np.zeros(len(rates))
-    return np.asarray(-np.einsum("i,tij,j->t", u, above, v) / norm)
+    return (u / norm, v) if abs(norm) > 1e-300 else (np.zeros_like(u), v)
+
+
+def dephasing_in_slowest_mode(
+    ham: VibronicHamiltonian, rates: NDArray[np.float64], tau: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    r"""Return by how much each step moves the decay rate through the dephasing times found from the same gaps, relatively [n_steps].
+
+    :math:`\sum_{i<j}\frac{\partial\ln k}{\partial\ln\tau_{ij}}\,\psi^{ij}_t` with `dephasing_influence` of each gap and, since the slowest
+    mode is stationary, :math:`\partial k/\partial\ln\tau_{ij} = -u^T(\partial K/\partial\ln\tau_{ij})v/u^Tv`. Times at their floor or cap are held there.
+    For two states it is `hopcast.dynamics.rates.dephasing_in_rate`.
+
+    Parameters
+    ----------
+    ham
+        Complete.
+    rates
+        From `rate_matrices`, 1/fs.
+    tau
+        Dephasing times found from its gaps [n_blocks, n_blocks], fs.
+    """
+    u, v = _slowest_vectors(rates)
+    total = float(-u @ rates[:, 1:, 1:].mean(axis=0) @ v)
+    moved = np.zeros(len(rates))
+    if total <= 0:
+        return moved
+    energies = ham.midpoint_energies[:, [block.start for block in ham.blocks]]
+    for i, j in itertools.combinations(range(ham.n_blocks), 2):
+        time = float(tau[i, j])
+        if not TAU_FLOOR < time < TAU_CAP:
+            continue
+        phase = ((energies[:, j] - energies[:, i]) * time / HBAR) ** 2
+        change = np.zeros(rates.shape[1:])
+        for start, end in ((i, j), (j, i)):
+            change[end, start] = float(np.mean(rates[:, end, start] * (1.0 - phase) / (1.0 + phase)))
+        change -= np.diag(change.sum(axis=0))
+        share = float(-u @ change[1:, 1:] @ v) / total
+        if abs(share) > _NO_SHARE:
+            influence = dephasing_influence(ham.gap((i, j)), ham.timestep, time)
+            moved += share * (influence if ham.energy_grid == "midpoint" else 0.5 * (influence[1:] + influence[:-1]))
+    return moved
 
 
 def influence_spectrum(

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft
 
 from hopcast.core.units import HBAR
 
@@ -41,7 +42,8 @@ def pyxaid_rate(gap: NDArray[np.float64], timestep: float, *, intercept: bool = 
     """
     x = gap - gap.mean()
     half = x.size // 2
-    correlation = np.correlate(x[: 2 * half - 1], x[:half], mode="valid") / half
+    size = next_fast_len(2 * half, real=True)  # no lag below half wraps around
+    correlation = irfft(rfft(x[: 2 * half - 1], size) * rfft(x[:half], size).conj(), size)[:half] / half
     once = np.cumsum(correlation) - correlation
     exponent = (np.cumsum(once) - once) * (timestep / HBAR) ** 2
     used = exponent < LARGEST_EXPONENT

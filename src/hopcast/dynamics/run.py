@@ -17,7 +17,7 @@ from hopcast.dynamics.block_maps import block_ensemble, block_loop_mean, block_s
 from hopcast.dynamics.carriers import carrier_dephasing, carrier_hamiltonian
 from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
-from hopcast.dynamics.master import rate_matrices, slowest_mode
+from hopcast.dynamics.master import dephasing_in_slowest_mode, rate_matrices, slowest_mode
 from hopcast.dynamics.methods import Dish
 from hopcast.dynamics.problem import Problem, Progress, find_method, prepare, with_common_bases
 from hopcast.dynamics.rates import dephasing_in_rate
@@ -186,11 +186,10 @@ def run_dynamics(
     open_checkpoint(problem, method)
     if problem.n_states == 2:
         reference, seam = _reference(problem)
-        tau = float(problem.tau[0, 1])
-        if dephasing_time is None and ham.n_states == 2 and np.isfinite(tau):
-            reference = dataclasses.replace(reference, dephasing=dephasing_in_rate(ham, tau))
     else:
         reference, seam = _many_state_reference(ham, problem)
+    if dephasing_time is None:
+        reference = dataclasses.replace(reference, dephasing=_own_dephasing(ham, problem))
     with single_threaded_blas():
         populations = facts.solver(problem)(problem)
     readings = read(problem, populations, reference)
@@ -260,6 +259,13 @@ def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[R
         float("nan"),
     )
     return Reference(slowest_mode(rates), equilibrium), seam
+
+
+def _own_dephasing(ham: VibronicHamiltonian, problem: Problem) -> NDArray[np.float64]:
+    """Return what dephasing times that come from the trajectory itself add to the uncertainty of the rate, relatively [n_steps]."""
+    if ham.n_states == 2:
+        return dephasing_in_rate(ham, float(problem.tau[0, 1]))
+    return dephasing_in_slowest_mode(ham, rate_matrices(ham, problem.tau, problem.temperature), problem.tau)
 
 
 def _reference(problem: Problem) -> tuple[Reference, Seam]:
