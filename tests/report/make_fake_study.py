@@ -158,7 +158,7 @@ def make_scores(name, elements, n_features, target, series, rng, timestep, strid
 def make_hamiltonian(name, gradient, ratio, spread):
     parts = {"finite_trajectory": 0.26, "initial_time": 1e-4, "model": None if name == "ab initio" else 0.04}
     reasons = {"monte_carlo": "the exact solver draws no random numbers", "model": "no model"}
-    settings = {"reasons": reasons, "note": "lower bound: trajectory too short"}
+    settings = {"reasons": reasons, "note": "interval at least this wide: trajectory too short"}
 
     def scaled(value, unit):
         return estimate(

@@ -44,11 +44,11 @@ def test_pairs_that_are_missing_are_counted(study):
 def test_at_most_three_verdicts_stand_in_front_and_the_others_are_folded(study):
     page = render_html(study)
     first = page.index('id="answer"')
-    second = page.index('id="trust-box"')
+    second = page.index('id="system"')
     front = page[first:second]
     assert first < second
     assert 1 <= front.count("<strong>") <= 3
-    assert "figure-3-population" in front
+    assert "population" in front
     assert "<details><summary>All verdicts</summary>" in page[second:]
 
 

@@ -12,7 +12,7 @@ from hopcast.report import FIGURES, Forecast, InformationMap, Populations, Serie
 from hopcast.report.figures.atoms import draw_information_atoms
 from hopcast.report.figures.population import draw_populations
 from hopcast.report.figures.series import draw_series, spectrum
-from hopcast.report.figures.structure import _bonds, _with_border_atoms, draw_structure
+from hopcast.report.figures.structure import bonds_of, draw_structure, with_border_atoms
 from hopcast.report.figures.trust import draw_trust
 from hopcast.report.style import AB_INITIO, element_colour, inline_svg, model_colour, spread, style, svg_text, thin
 
@@ -37,7 +37,7 @@ def test_every_figure_draws_for_other_studies(make_study, counts, more):
             figure = spec.draw(report)
             assert figure is not None, spec.stem
             figure.draw_without_rendering()
-            if spec.stem == "figure-3-population":
+            if spec.stem == "population":
                 ax = figure.axes[0]
     assert {text.get_text() for text in ax.texts} >= set(report.model_names)
     assert ("e−" in ax.yaxis.get_offset_text().get_text()) == ("rate" in more)
@@ -45,7 +45,7 @@ def test_every_figure_draws_for_other_studies(make_study, counts, more):
 
 def test_a_study_without_arrays_leaves_figures_out(make_study):
     drawn = [spec.stem for spec in FIGURES if spec.draw(make_study({"Si": 8}, n_frames=60, bare=True)) is not None]
-    assert drawn == ["trust", "information-bars"]
+    assert drawn == ["information-bars", "trust"]
 
 
 def test_arrays_with_holes_are_drawn(study):
@@ -110,12 +110,12 @@ def test_populations_end_where_their_labels_point(study):
 
 def test_atoms_at_a_face_are_drawn_on_both_sides_and_bonds_join_neighbours():
     structure = Structure(np.zeros((1, 3)), 4.0 * np.eye(3), np.array([14]))
-    points, _ = _with_border_atoms(structure)
+    points, _ = with_border_atoms(structure)
     assert sorted(map(tuple, points)) == sorted({(x, y, z) for x in (0.0, 4.0) for y in (0.0, 4.0) for z in (0.0, 4.0)})
     slab = dataclasses.replace(structure, pbc=(True, True, False))
-    assert len(_with_border_atoms(slab)[0]) == 4
+    assert len(with_border_atoms(slab)[0]) == 4
     points = np.array([[0, 0, 0], [3.2, 0, 0], [0, 3.8, 0], [0, 0, 5.0]])
-    assert _bonds(points, np.array([82, 53, 55, 53])) == [(0, 1)]  # Pb-I; none to Cs, none that long
+    assert bonds_of(points, np.array([82, 53, 55, 53])) == [(0, 1)]  # Pb-I; none to Cs, none that long
 
 
 def test_a_triclinic_cell_of_many_atoms_is_drawn(study):
@@ -151,7 +151,7 @@ def test_a_long_series_keeps_its_extremes_when_thinned():
 
 def test_long_data_make_small_files(make_study):
     report = make_study(n_frames=8_000, timestep=1.0, stride=25)
-    shown = [spec for spec in FIGURES if spec.stem in ("gap-and-coupling", "figure-2-forecast")]
+    shown = [spec for spec in FIGURES if spec.stem in ("gap-and-coupling", "forecast")]
     assert all(len(svg_text(spec.draw(report))) < 700_000 for spec in shown)
 
 

@@ -32,7 +32,7 @@ def drawn(report):
 
 
 SECTION = Section(
-    "atoms", "Atoms", "The atoms", 45, (said, TableSpec(counted), FigureSpec("atoms", "Atoms", "A line.", drawn))
+    "atoms", "Atoms", "The atoms", 35, (said, TableSpec(counted), FigureSpec("atoms", "Atoms", "A line.", drawn))
 )
 '''
 
@@ -62,5 +62,5 @@ def test_a_section_in_one_file_is_found(added, make_study):
 
 def test_sections_have_keys_and_places_of_their_own():
     found = list_sections()
-    assert [section.key for section in found[:2]] == ["answer", "trust-box"]
+    assert [section.key for section in found[:2]] == ["answer", "system"]
     assert len({section.key for section in found}) == len({section.place for section in found}) == len(found)

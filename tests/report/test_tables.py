@@ -25,7 +25,7 @@ def rows_of(table):
 
 
 def test_table_1_holds_the_information(study, tables):
-    rows = rows_of(tables["table-1-information"])
+    rows = rows_of(tables["information"])
     assert len(rows) == len(study.results.to_dict()["information"])
     found = {(row["element"], row["target"]): row for row in rows}
     for entry in study.results.to_dict()["information"]:
@@ -41,7 +41,7 @@ def test_table_1_holds_the_information(study, tables):
 
 
 def test_table_2_holds_the_errors_in_mev_with_interpolation_below(study, tables):
-    rows = {(row["split"], row["model"]): row for row in rows_of(tables["table-2-models"])}
+    rows = {(row["split"], row["model"]): row for row in rows_of(tables["models"])}
     for model in study.results.to_dict()["models"]:
         row = rows[model["split"], model["name"]]
         assert float(row[f"{model['target']}_r2"]) == model["r2"]
@@ -53,7 +53,7 @@ def test_table_2_holds_the_errors_in_mev_with_interpolation_below(study, tables)
 
 
 def test_table_3_holds_the_best_features_in_degrees(study, tables):
-    rows = rows_of(tables["table-3-best-features"])
+    rows = rows_of(tables["best-features"])
     best = sorted(study.results.to_dict()["best_features"], key=lambda e: e["target"] != "gap")
     assert [float(row["theta_s [degrees]"]) for row in rows] == pytest.approx(
         [math.degrees(e["theta_s"]) for e in best]
@@ -63,7 +63,7 @@ def test_table_3_holds_the_best_features_in_degrees(study, tables):
 
 
 def test_table_4_holds_rates_with_intervals_beside_the_published_ratio(study, tables):
-    rows = rows_of(tables["table-4-hamiltonians"])
+    rows = rows_of(tables["hamiltonians"])
     for row, entry in zip(rows, study.results.to_dict()["hamiltonians"], strict=True):
         for key, unit in (("gradient", " [1/ns]"), ("intercept", ""), ("lifetime", " [ns]"), ("ratio", "")):
             assert float(row[f"{key}{unit}"]) == entry[key]["value"]
@@ -79,8 +79,8 @@ def test_published_ratios_are_shown_for_their_material_only(make_study):
     assert paper_ratio("all-18", ["Cs", "Pb", "I"]) == 0.911
     assert paper_ratio("all-18", ["Cs", "Pb", "Br"]) is None
     other = study_tables(make_study({"Cs": 4, "Pb": 4, "Br": 12}, n_frames=100))
-    assert "paper_ratio" not in [c.key for c in other["table-4-hamiltonians"].columns]
-    assert "published" not in other["table-1-information"].to_text().lower()
+    assert "paper_ratio" not in [c.key for c in other["hamiltonians"].columns]
+    assert "published" not in other["information"].to_text().lower()
 
 
 def test_the_first_box_holds_every_control(study, tables):
@@ -119,20 +119,20 @@ def test_examples_in_docstrings(module):
 
 def test_missing_numbers_carry_their_reason(make_study):
     tables = study_tables(make_study({"Si": 8}, n_frames=60, bare=True))
-    table = tables["table-4-hamiltonians"]
+    table = tables["hamiltonians"]
     assert table.reasons == ("less than 10 % decay",)
     assert "– less than 10 % decay" in table.to_text()
     assert tables["exact-and-monte-carlo"].rows == ()
 
 
 def test_text_is_aligned_and_a_terminal_shows_every_row(study, tables):
-    text = tables["table-4-hamiltonians"].to_text().splitlines()
+    text = tables["hamiltonians"].to_text().splitlines()
     rule = next(line for line in text if line.startswith("---"))
     ratio = rule.split("  ")[4]
     assert all(set(part) == {"-"} for part in rule.split("  "))
     assert len(ratio) >= len("Ratio to ab initio")
     console = Console(width=80, file=io.StringIO())
-    console.print(tables["table-4-hamiltonians"].to_rich())
+    console.print(tables["hamiltonians"].to_rich())
     shown = console.file.getvalue()
     assert all(f" {name} " in shown for name in [row["name"] for row in study.results.to_dict()["hamiltonians"]])
     assert all(len(line) <= 80 for line in shown.splitlines())

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from hopcast.core.units import time_unit
+
 PARTS: Final = ("finite_trajectory", "model", "initial_time", "monte_carlo")
 """What makes a lifetime uncertain: few correlation times, the forecast, the start, the sampling."""
 
-TOO_SHORT: Final = "lower bound: trajectory too short"
+TOO_SHORT: Final = "interval at least this wide: trajectory too short"
 """Note of an interval from too few correlation times."""
 
 Scale = Literal["linear", "log"]
@@ -69,9 +71,10 @@ class Estimate:
     scale: Scale = "linear"
 
     def __str__(self) -> str:
-        unit = f" {self.unit}" if self.unit else ""
+        unit, factor = time_unit(self.value) if self.unit == "ns" and np.isfinite(self.value) else (self.unit, 1.0)
+        value, low, high = (factor * number for number in (self.value, self.low, self.high))
         note = f" ({self.note})" if self.note else ""
-        return f"{self.value:.4g}{unit} [{self.low:.4g}, {self.high:.4g}]{note}"
+        return f"{value:.4g}{f' {unit}' if unit else ''} [{low:.4g}, {high:.4g}]{note}"
 
     @property
     def dominant_part(self) -> str | None:

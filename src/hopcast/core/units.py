@@ -28,6 +28,15 @@ ATOMIC_TIME: Final = 1.0 / 41.341373
 FS_PER_NS: Final = 1.0e6
 """Femtoseconds in a nanosecond."""
 
+
+def time_unit(nanoseconds: float) -> tuple[str, float]:
+    """Return the unit in which a time reads as one or more, and its factor from ns."""
+    for unit, factor in (("ms", 1e-6), ("µs", 1e-3), ("ns", 1.0), ("ps", 1e3)):
+        if nanoseconds * factor >= 1.0:
+            return unit, factor
+    return ("fs", 1e6) if nanoseconds > 0 else ("ns", 1.0)
+
+
 THZ_PER_INVERSE_FS: Final = 1.0e3
 """1/fs in THz."""
 

@@ -61,7 +61,7 @@ k(t). For constant energies deciding events on sub-steps changes the rate by :ma
 **Rates.** Second order: :math:`k_2 = (2V^2/\hbar^2)\,\tau/(1+(E\tau/\hbar)^2)`; with the gap's own fluctuation :math:`(2V^2/\hbar^2)\,\mathrm{Re}\!\int\cos(Et/\hbar)\,e^{-g}`.
 
 **Intervals** have four parts: the finite trajectory (means of k(t) over blocks of 4 correlation
-times, studentised; with fewer than ten blocks "lower bound: trajectory too short"), the model (a study fills it), the
+times, studentised; with fewer than ten blocks "interval at least this wide: trajectory too short"), the model (a study fills it), the
 initial times, and the sampling. They add in quadrature, each side for itself (`combine_parts`).
 
 Sources

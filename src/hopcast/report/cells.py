@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hopcast.report.table import Cell
+from collections.abc import Iterable
+
+from hopcast.core.units import time_unit
+from hopcast.report.table import Cell, Column
 from hopcast.results.record import EstimateRecord, Judged, Record
 
 
@@ -30,6 +33,19 @@ def estimate_cell(record: EstimateRecord | None, scale: float = 1.0) -> Cell:
         return Cell(None, reason=record.reasons["value"])
     low, high = (None if end is None else scale * end for end in (record.low, record.high))
     return Cell(scale * record.value, low, high)
+
+
+def lifetime_column(
+    estimates: Iterable[EstimateRecord | None], label: str = "Lifetime", key: str = "lifetime"
+) -> Column:
+    """Return a column of lifetimes, ns in a file, shown in the unit that suits their typical size: none is 0.000026 ns."""
+    return Column(key, label, "ns", "interval", display=typical_unit(estimates))
+
+
+def typical_unit(estimates: Iterable[EstimateRecord | None]) -> tuple[str, float]:
+    """Return the unit that suits the typical one of times in ns, and its factor."""
+    values = sorted(one.value for one in estimates if one is not None and one.value is not None and one.value > 0)
+    return time_unit(values[len(values) // 2]) if values else ("ns", 1.0)
 
 
 def verdict_cell(record: Judged) -> Cell:

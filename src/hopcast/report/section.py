@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
@@ -19,7 +19,6 @@ from hopcast.evaluation.verdicts import Verdict
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import style
 from hopcast.report.table import Table
-from hopcast.results.study import Claim
 
 
 @dataclass(frozen=True)
@@ -40,14 +39,24 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table; `folded` under a line that opens it."""
+    """A table: the function that makes it."""
 
     make: Callable[[StudyReport], Table]
-    folded: str = ""
+
+
+class _Items:
+    """Words that are a list; an empty one is not shown."""
+
+    items: Sequence[Any]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not self.items
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Verdicts(_Items):
     """Verdicts, each with what it is about; `folded` under a line that opens them."""
 
     kind: ClassVar[str] = "verdicts"
@@ -56,15 +65,25 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
-class Claims:
-    """Published claims with their verdicts."""
+class Asked:
+    """A claim or a question, what is answered, the label that colours it, and why."""
 
-    kind: ClassVar[str] = "claims"
-    items: Sequence[Claim]
+    claim: str
+    answer: str
+    label: str
+    sentence: str
 
 
 @dataclass(frozen=True)
-class Details:
+class Claims(_Items):
+    """Published claims with their verdicts; on another material than the published one the same questions."""
+
+    kind: ClassVar[str] = "claims"
+    items: Sequence[Asked]
+
+
+@dataclass(frozen=True)
+class Details(_Items):
     """Sentences under a line that opens them: what each is about, and what is said."""
 
     kind: ClassVar[str] = "details"
@@ -73,7 +92,7 @@ class Details:
 
 
 @dataclass(frozen=True)
-class Terms:
+class Terms(_Items):
     """Labels with their values."""
 
     kind: ClassVar[str] = "terms"
@@ -82,7 +101,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(_Items):
     """Sentences, each by itself; `style` is a class of the page's style."""
 
     kind: ClassVar[str] = "lines"
@@ -99,6 +118,11 @@ class Dump:
     summary: str
     text: str
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not self.text
+
 
 @dataclass(frozen=True)
 class Absent:
@@ -106,10 +130,11 @@ class Absent:
 
     kind: ClassVar[str] = "absent"
     text: str
+    is_empty: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
-class References:
+class References(_Items):
     """What to cite: purpose and text, and a DOI where there is one."""
 
     kind: ClassVar[str] = "references"
@@ -129,21 +154,33 @@ class Section:
     key
         Its place in the page, for links.
     link, title
-        In the list of contents, and above it.
+        In the list of contents, and above it; the title may depend on the study.
     place
         Sections stand in ascending order.
     content
         Figures, tables, and functions that return words or nothing, in the order they are shown.
     style
         Class of the page's style.
+    appendix
+        What of it stands in the appendix, which is folded and not printed.
     """
 
     key: str
     link: str
-    title: str
+    title: str | Callable[[StudyReport], str]
     place: int
-    content: tuple[Content, ...]
+    content: tuple[Content, ...] = ()
     style: str = ""
+    appendix: tuple[Content, ...] = ()
+
+    @property
+    def everything(self) -> tuple[Content, ...]:
+        """What stands in front, then what stands in the appendix."""
+        return (*self.content, *self.appendix)
+
+    def heading(self, report: StudyReport) -> str:
+        """Return the title for a study."""
+        return self.title if isinstance(self.title, str) else self.title(report)
 
 
 @lru_cache(maxsize=1)
@@ -159,12 +196,14 @@ def list_sections() -> tuple[Section, ...]:
 
 
 def list_figures() -> Iterator[FigureSpec]:
-    """Yield all figures in the order of the report."""
+    """Yield all figures, section by section."""
     for section in list_sections():
-        yield from (one for one in section.content if isinstance(one, FigureSpec))
+        yield from (one for one in section.everything if isinstance(one, FigureSpec))
 
 
 def study_tables(report: StudyReport) -> dict[str, Table]:
-    """Return all tables of the report by name, in its order."""
-    tables = (one.make(report) for section in list_sections() for one in section.content if isinstance(one, TableSpec))
+    """Return all tables of the report by name, section by section."""
+    tables = (
+        one.make(report) for section in list_sections() for one in section.everything if isinstance(one, TableSpec)
+    )
     return {table.name: table for table in tables}

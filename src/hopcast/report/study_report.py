@@ -37,7 +37,7 @@ def _check_length(name: str, array: NDArray[Any] | None, shape: tuple[int, ...])
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Structure:
-    """One frame of the trajectory, for Figure 1.
+    """One frame of the trajectory.
 
     Parameters
     ----------

@@ -32,8 +32,12 @@ FAINT: Final = "#d9d9d9"
 AB_INITIO: Final = "#1b1b1b"
 ALL: Final = "#0072B2"
 CHOICE: Final = "#5D3A9B"
-ELEMENT_COLOURS: Final = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
-"""Okabe and Ito's palette without blue (all elements), black (ab initio) and yellow (too pale for a line)."""
+ELEMENT_COLOURS: Final = (
+    *("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#8C6D31", "#7F7F7F", "#882255", "#999933", "#44AA99"),
+)
+"""Okabe and Ito's palette without blue (all elements), black (ab initio) and yellow (too pale for a line); then two greys and brown,
+and three of Tol's muted scheme."""
 
 STYLE: Final[dict[str, Any]] = {
     "font.family": "DejaVu Sans",

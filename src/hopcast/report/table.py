@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hopcast.evaluation.verdicts import shown_r2
@@ -61,6 +61,8 @@ class Column:
         (number, low, high).
     digits
         Significant digits or decimals.
+    display
+        Unit that readers see instead, and the factor to it: a file keeps its unit whatever the numbers are.
     """
 
     key: str
@@ -68,11 +70,22 @@ class Column:
     unit: str = ""
     style: Literal["text", "number", "fixed", "r2", "interval"] = "number"
     digits: int = 3
+    display: tuple[str, float] | None = None
+
+    @property
+    def shown_unit(self) -> str:
+        """Unit that readers see."""
+        return self.unit if self.display is None else self.display[0]
+
+    @property
+    def factor(self) -> float:
+        """From the unit of the cells to the one that readers see."""
+        return 1.0 if self.display is None else self.display[1]
 
     @property
     def heading(self) -> str:
         """Label with unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+        return f"{self.label} ({self.shown_unit})" if self.shown_unit else self.label
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,27 @@ class Table:
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"Table `{self.name}`: every row must have {len(self.columns)} cells.")
 
+    def without_empty_columns(self) -> Table:
+        """Return the table as a reader wants it: columns that no row fills are left out, and named with the reason below it.
+
+        (A file keeps them all: a column that comes and goes is a trap for a script.)
+        """
+        filled = [any(row[i].value is not None for row in self.rows) for i in range(len(self.columns))]
+        if all(filled) or not self.rows:
+            return self
+        said = []
+        for i, column in enumerate(self.columns):
+            if not filled[i]:
+                why = next((row[i].reason for row in self.rows if row[i].reason), "")
+                said.append(f"{column.label} ({why.rstrip('.')})" if why else column.label)
+        kept = tuple(i for i, full in enumerate(filled) if full)
+        return replace(
+            self,
+            columns=tuple(self.columns[i] for i in kept),
+            rows=tuple(tuple(row[i] for i in kept) for row in self.rows),
+            notes=(*self.notes, f"Left out, because the study holds no value: {'; '.join(said)}."),
+        )
+
     def starts_group(self, index: int) -> bool:
         """Whether a line is ruled above the row."""
         return bool(self.groups) and index > 0 and self.groups[index] != self.groups[index - 1]
@@ -137,10 +171,10 @@ class Table:
         if isinstance(cell.value, str):
             return cell.value
         if column.style == "fixed":
-            return shown_fixed(cell.value, column.digits)
+            return shown_fixed(column.factor * cell.value, column.digits)
         if column.style == "r2":
             return shown_r2(cell.value)
-        return shown_number(cell.value, column.digits)
+        return shown_number(column.factor * cell.value, column.digits)
 
     def interval_text(self, column: Column, cell: Cell) -> str:
         """Return the interval of a cell with the decimals of its value, or an empty string."""
@@ -151,12 +185,13 @@ class Table:
             or cell.high is None
         ):
             return ""
-        text = shown_number(cell.value, column.digits)
+        text = shown_number(column.factor * cell.value, column.digits)
+        low, high = column.factor * cell.low, column.factor * cell.high
         if "10" in text and "×" in text:
-            ends = (shown_number(cell.low, column.digits), shown_number(cell.high, column.digits))
+            ends = (shown_number(low, column.digits), shown_number(high, column.digits))
         else:
             decimals = len(text.partition(".")[2])
-            ends = (shown_fixed(cell.low, decimals), shown_fixed(cell.high, decimals))
+            ends = (shown_fixed(low, decimals), shown_fixed(high, decimals))
         return f"[{ends[0]}, {ends[1]}]"
 
     def to_csv(self) -> str:
@@ -205,6 +240,9 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
+        shown = self.without_empty_columns()
+        if shown is not self:
+            return shown.to_rich()
         table = RichTable(
             title=Text(self.title),
             title_justify="left",
@@ -216,7 +254,7 @@ class Table:
             collapse_padding=True,
         )
         for column in self.columns:
-            unit = f"\n({column.unit})" if column.unit else ""
+            unit = f"\n({column.shown_unit})" if column.shown_unit else ""
             table.add_column(Text(column.label + unit), justify="left" if column.style == "text" else "right")
         for index, row in enumerate(self.rows):
             if self.starts_group(index):

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from hopcast.core.units import time_unit
 from hopcast.evaluation.verdicts import MIN_CORRELATION_TIMES, Verdict, shown_length
-from hopcast.results.record import EstimateRecord
+from hopcast.results.record import EstimateRecord, known
 from hopcast.results.study import StudyResults
 from hopcast.results.verdicts import TARGET_NAMES, needed_length, too_short
 
@@ -51,9 +52,10 @@ def _headline(results: StudyResults) -> str:
     if lifetime is None:
         reason = results.hamiltonians[0].lifetime.reasons.get("value", "") if results.hamiltonians else ""
         return f"No lifetime{f': {reason}' if reason else ''}."
-    said = f"Lifetime {lifetime.value:.3g} {lifetime.unit}"
+    unit, factor = time_unit(known(lifetime.value))
+    said = f"Lifetime {factor * known(lifetime.value):.3g} {unit}"
     if lifetime.low is not None and lifetime.high is not None:
-        said += f", {_rounded(lifetime.low)} to {_rounded(lifetime.high)}"
+        said += f", {_rounded(factor * lifetime.low)} to {_rounded(factor * lifetime.high)}"
     if results.samples is not None:
         said += f", from {results.samples.n_pairs} computed pairs"
     needed, length = needed_length(results.data), results.data.duration

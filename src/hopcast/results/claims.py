@@ -67,8 +67,16 @@ def claims(results: StudyResults) -> list[Claim]:
     return [one for one in found if one is not None]
 
 
-def _record(key: str, claim: str, protocol: str, control: str, label: Label, sentence: str) -> Claim:
-    return Claim(key=key, claim=claim, protocol=protocol, control=control, verdict=Verdict(label, sentence))
+class _Asked(NamedTuple):
+    """A claim of the published study, and the question it is on another material."""
+
+    key: str
+    claim: str
+    question: str
+
+
+def _record(asked: _Asked, protocol: str, control: str, label: Label, sentence: str) -> Claim:
+    return Claim(**asked._asdict(), protocol=protocol, control=control, verdict=Verdict(label, sentence))
 
 
 def _models(results: StudyResults, target: str) -> list[ModelRecord]:
@@ -100,7 +108,7 @@ def _best_rival(model: ModelRecord) -> tuple[str, float] | None:
     return max(found, key=lambda item: item[1]) if found else None
 
 
-def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: DataRecord) -> Claim | None:
+def _judge_models(asked: _Asked, chosen: Models, wholes: Models, data: DataRecord) -> Claim | None:
     """Judge that the chosen model of each target does as well as the whole one, by scores and by its controls."""
     if not chosen:
         return None
@@ -117,17 +125,15 @@ def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: Da
     said, beside = "; ".join(protocol), "; ".join(control) or "no control could be computed"
     if not all(shown):
         return _record(
-            key,
-            claim,
+            asked,
             said,
             beside,
             "not reproduced",
-            "On our data the smaller model does not reach the larger one even by the paper's protocol.",
+            "Here the smaller model does not reach the larger one even on frames between the training frames.",
         )
     if all(known(whole.r2) <= 0 for whole in wholes.values()):
         return _record(
-            key,
-            claim,
+            asked,
             said,
             beside,
             "not reproduced",
@@ -135,8 +141,7 @@ def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: Da
         )
     if "not useful" in judged:
         return _record(
-            key,
-            claim,
+            asked,
             said,
             beside,
             "does not survive",
@@ -145,8 +150,7 @@ def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: Da
         )
     if all(label == "useful" for label in judged):
         return _record(
-            key,
-            claim,
+            asked,
             said,
             beside,
             "survives",
@@ -154,8 +158,7 @@ def _judge_models(key: str, claim: str, chosen: Models, wholes: Models, data: Da
         )
     short = too_short(data)
     return _record(
-        key,
-        claim,
+        asked,
         said,
         beside,
         "inconclusive",
@@ -185,14 +188,16 @@ def _environment(results: StudyResults, *, least: bool) -> Claim | None:
             chosen[target], wholes[target] = pick[0], whole
     if least:
         element = next(iter(chosen.values())).elements[0] if chosen else ""
-        return _judge_models(
+        asked = _Asked(
             "least_environment",
             f"Even the least informative element's environment ({element}) suffices",
-            chosen,
-            wholes,
-            results.data,
+            f"Does even the environment of the least informative element ({element}) suffice?",
         )
-    return _judge_models("one_environment", "The environment of one element suffices", chosen, wholes, results.data)
+        return _judge_models(asked, chosen, wholes, results.data)
+    asked = _Asked(
+        "one_environment", "The environment of one element suffices", "Does the environment of one element suffice?"
+    )
+    return _judge_models(asked, chosen, wholes, results.data)
 
 
 def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None:
@@ -214,16 +219,18 @@ def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None
     whole = wholes[target]
     if one_element:
         few, many = model.n_features or "few", whole.n_features or "all"
-        return _judge_models(
-            "few_parameters", f"{few} numbers a frame instead of {many} suffice", chosen, wholes, results.data
+        asked = _Asked(
+            "few_parameters",
+            f"{few} numbers a frame instead of {many} suffice",
+            f"Do {few} numbers a frame instead of {many} suffice?",
         )
-    return _judge_models(
-        "one_feature",
-        f"One symmetry function an atom instead of {whole.features} suffices",
-        chosen,
-        wholes,
-        results.data,
-    )
+    else:
+        asked = _Asked(
+            "one_feature",
+            f"One symmetry function an atom instead of {whole.features} suffices",
+            f"Does one symmetry function an atom instead of {whole.features} suffice?",
+        )
+    return _judge_models(asked, chosen, wholes, results.data)
 
 
 class _Pair(NamedTuple):
@@ -253,7 +260,11 @@ def _coupling_below_gap(results: StudyResults) -> Claim | None:
     pairs = {e: p for e, p in _pairs(results).items() if None not in (p.gap.raw, p.nac.raw)}
     if not pairs:
         return None
-    claim = "Structure knows less of the coupling than of the gap"
+    asked = _Asked(
+        "coupling_below_gap",
+        "Structure knows less of the coupling than of the gap",
+        "Does structure know less of the coupling than of the gap?",
+    )
     protocol = "raw, nat: " + ", ".join(f"{e} {_nat(p.nac.raw)} < {_nat(p.gap.raw)}" for e, p in pairs.items())
     control = "corrected, nat: " + ", ".join(
         f"{e} {_nat(p.nac.corrected)} and {_nat(p.gap.corrected)}" for e, p in pairs.items()
@@ -261,18 +272,16 @@ def _coupling_below_gap(results: StudyResults) -> Claim | None:
     if not all(_less(p.nac.raw, p.gap.raw) for p in pairs.values()):
         protocol = protocol.replace(" < ", " and ")
         return _record(
-            "coupling_below_gap",
-            claim,
+            asked,
             protocol,
             control,
             "not reproduced",
-            "On our data raw information on the coupling is not below that on the gap for every element.",
+            "Here raw information on the coupling is not below that on the gap for every element.",
         )
     in_null = all(_less(p.nac.null_mean, p.gap.null_mean) for p in pairs.values())
     if all(p.gap.label == "significant" and _surely_above(p.gap, p.nac) for p in pairs.values()):
         return _record(
-            "coupling_below_gap",
-            claim,
+            asked,
             protocol,
             control,
             "survives",
@@ -280,8 +289,7 @@ def _coupling_below_gap(results: StudyResults) -> Claim | None:
         )
     if in_null:
         return _record(
-            "coupling_below_gap",
-            claim,
+            asked,
             protocol,
             control,
             "does not survive",
@@ -290,8 +298,7 @@ def _coupling_below_gap(results: StudyResults) -> Claim | None:
         )
     short = too_short(results.data)
     return _record(
-        "coupling_below_gap",
-        claim,
+        asked,
         protocol,
         control,
         "inconclusive",
@@ -303,7 +310,11 @@ def _ranking(results: StudyResults) -> Claim | None:
     entries = [e for e in results.information if e.target == "gap" and e.raw is not None]
     if len(entries) < 2:
         return None
-    claim = "Mutual information ranks the elements as the states do"
+    asked = _Asked(
+        "ranking",
+        "Mutual information ranks the elements as the states do",
+        "Does mutual information rank the elements as the states do?",
+    )
     order = sorted(entries, key=lambda e: -known(e.raw))
     protocol = "raw, nat on the gap: " + " > ".join(f"{e.element} {_nat(e.raw)}" for e in order)
     corrected = sorted((e for e in entries if e.corrected is not None), key=lambda e: -known(e.corrected))
@@ -312,8 +323,7 @@ def _ranking(results: StudyResults) -> Claim | None:
     states = PAPER_STATES.get(frozenset(e.element for e in entries))
     if states is None:
         return _record(
-            "ranking",
-            claim,
+            asked,
             protocol,
             control,
             "inconclusive",
@@ -326,8 +336,7 @@ def _ranking(results: StudyResults) -> Claim | None:
     carriers = " and ".join(states)
     if not as_states(order):
         return _record(
-            "ranking",
-            claim,
+            asked,
             protocol,
             control,
             "not reproduced",
@@ -342,8 +351,7 @@ def _ranking(results: StudyResults) -> Claim | None:
         one.label == "significant" and _surely_above(one, other) for one in carrying for other in others
     ):
         return _record(
-            "ranking",
-            claim,
+            asked,
             protocol,
             control,
             "survives",
@@ -351,8 +359,7 @@ def _ranking(results: StudyResults) -> Claim | None:
         )
     if excess and min(excess) < spread / 2 and not significant:
         return _record(
-            "ranking",
-            claim,
+            asked,
             protocol,
             control,
             "does not survive",
@@ -361,8 +368,7 @@ def _ranking(results: StudyResults) -> Claim | None:
         )
     short = too_short(results.data)
     return _record(
-        "ranking",
-        claim,
+        asked,
         protocol,
         control,
         "inconclusive",
@@ -375,15 +381,18 @@ def _rates(results: StudyResults) -> Claim | None:
     ratios = [r.ratio.value for r in results.hamiltonians[1:] if r.ratio.value is not None]
     if not ratios:
         return None
-    claim = "Rates on forecast Hamiltonians are within about 10 % of ab initio"
+    asked = _Asked(
+        "rates",
+        "Rates on forecast Hamiltonians are within about 10 % of ab initio",
+        "Are rates on forecast Hamiltonians within about 10 % of ab initio?",
+    )
     protocol = f"{min(ratios):.3f} to {max(ratios):.3f} times ab initio"
     kept = [c for c in results.rate_controls or () if c.ratio.value is not None]
     controls = [(c.name, known(c.ratio.value)) for c in kept]
     control = "; ".join(f"{name} {value:.3f}" for name, value in controls) or "no control could be computed"
     if max(abs(r - 1) for r in ratios) > WITHIN:
         return _record(
-            "rates",
-            claim,
+            asked,
             protocol,
             control,
             "not reproduced",
@@ -393,8 +402,7 @@ def _rates(results: StudyResults) -> Claim | None:
     typical = median(abs(r - 1) for r in ratios)  # the best of many is near by chance
     if nearest is not None and abs(nearest[1] - 1) <= typical / (1 - CALENDAR_MARGIN):
         return _record(
-            "rates",
-            claim,
+            asked,
             protocol,
             control,
             "does not survive",
@@ -405,10 +413,9 @@ def _rates(results: StudyResults) -> Claim | None:
         why = too_short(results.data) or (
             f"the interval of {near[0]} holds 1 as well" if near else "there is no control"
         )
-        return _record("rates", claim, protocol, control, "inconclusive", f"Nearer than every control, but {why}.")
+        return _record(asked, protocol, control, "inconclusive", f"Nearer than every control, but {why}.")
     return _record(
-        "rates",
-        claim,
+        asked,
         protocol,
         control,
         "survives",

@@ -191,7 +191,7 @@ def estimate(
     reasons
         Why something is null: by ``"value"``, ``"low"``, ``"high"`` (``"interval"`` for both) or a part's name.
     note
-        What a reader has to know, e.g. ``"lower bound: trajectory too short"``.
+        What a reader has to know, e.g. ``"interval at least this wide: trajectory too short"``.
     level
         Level of the interval.
 

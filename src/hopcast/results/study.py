@@ -171,7 +171,8 @@ class Claim(Record):
     """A published claim, tested on this study's data."""
 
     key: Text = Field(description="Short name.")
-    claim: Text = Field(description="The claim.")
+    claim: Text = Field(description="The claim, of the published study on its own material.")
+    question: str = Field("", description="The same as a question, for any other material.")
     protocol: Text = Field(description="What the published protocol shows here.")
     control: Text = Field(description="What the control shows.")
     verdict: Verdict

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hopcast.evaluation.verdicts import Label, Verdict, shown_r2
+from hopcast.evaluation.verdicts import MIN_BLOCKS, Label, Verdict, shown_r2
 from hopcast.results.claims import claims
 from hopcast.results.dynamics import CheckRecord, HamiltonianRecord
 from hopcast.results.forecasts import InformationRecord, LearningCurves, ModelRecord
+from hopcast.results.record import known
 from hopcast.results.study import DataRecord, StudyResults, SummaryLine
 from hopcast.results.verdicts import (
     TARGET_NAMES,
+    beaten_by,
     calibration_verdict,
     check_verdict,
     curve_verdict,
     hamiltonian_verdict,
     information_verdict,
     model_verdict,
+    rivals_of,
     sampled_rate_verdict,
     too_short,
 )
@@ -81,7 +84,8 @@ def gate(results: StudyResults) -> list[str]:
 
 def _summary(results: StudyResults) -> list[SummaryLine]:
     lines: list[tuple[str, Verdict]] = []
-    short = too_short(results.data)
+    data = results.data
+    short = too_short(data)
     if short:
         lines.append(("Trajectory", Verdict("inconclusive", f"{short[0].upper()}{short[1:]}.")))
     for target, name in TARGET_NAMES.items():
@@ -90,7 +94,7 @@ def _summary(results: StudyResults) -> list[SummaryLine]:
             lines.append((f"Forecast of the {name}", _models_line(judged)))
     rows = [row for row in results.hamiltonians if row.verdict is not None]
     if rows:
-        lines.append(("Recombination rate", _rates_line(rows)))
+        lines.append(("Recombination rate", _rates_line(rows, data)))
     if results.rates:
         lines.append(("Rate from the computed pairs", sampled_rate_verdict(results)))
     for target, name in TARGET_NAMES.items():
@@ -130,27 +134,45 @@ def _calibration_lines(results: StudyResults) -> list[tuple[str, Verdict]]:
     return lines
 
 
+_NO_BETTER: Final = {
+    "mean": "no better than the mean",
+    "linear": "no better than a calendar would",
+    "cubic": "no better than a calendar would",
+    "shifted": "no better than on features of another time",
+    "": "worse than the mean on unseen stretches",
+}
+"""By the rival that a model does not beat between training frames; none: it fails on held-out stretches of time."""
+
+
 def _models_line(models: Sequence[ModelRecord]) -> Verdict:
     useful = [m.name for m in models if m.label == "useful"]
-    useless = [m.name for m in models if m.label == "not useful"]
     open_ = [m.name for m in models if m.label == "inconclusive"]
     pieces = []
     if useful:
         pieces.append(
             f"{_of(useful, models)} {_verb(useful, 'beat')} time interpolation, shifted features and the mean"
         )
-    if useless:
-        rival = "the mean" if all((m.r2 or 0) <= 0 for m in models) else "a calendar would"
-        pieces.append(f"{_of(useless, models)} {_verb(useless, 'do')} no better than {rival}")
+    useless: dict[str, list[str]] = {}
+    for model in models:
+        if model.label == "not useful":
+            rival = beaten_by(model)
+            useless.setdefault(_NO_BETTER["" if rival is None else rival.key], []).append(model.name)
+    pieces += [f"{_of(names, models)} {_verb(names, 'do')} {words}" for words, names in useless.items()]
     if open_:
         pieces.append(f"{_of(open_, models)} cannot be judged")
     label: Label = "useful" if useful else ("inconclusive" if open_ else "not useful")
-    scores = [m.r2 for m in models if m.r2 is not None]
-    best = f" The best R² on interleaved frames is {shown_r2(max(scores))}" if scores else ""
-    spline = [r2 for m in models for r2 in [m.baselines.cubic.r2] if r2 is not None]
-    best += f"; a cubic spline in time reaches {shown_r2(max(spline))}." if best and spline else ("." if best else "")
-    sentence = f"{'; '.join(pieces)}.{best}"
+    sentence = f"{'; '.join(pieces)}.{_best_score(models)}"
     return Verdict(label, sentence[0].upper() + sentence[1:])
+
+
+def _best_score(models: Sequence[ModelRecord]) -> str:
+    """Return the best score beside the best of what it is held against."""
+    best = max((m for m in models if m.r2 is not None), key=lambda m: known(m.r2), default=None)
+    if best is None:
+        return ""
+    said = f" The best R² on interleaved frames is {shown_r2(known(best.r2))}"
+    rival = max((r for r in rivals_of(best) if r.r2 is not None), key=lambda r: known(r.r2), default=None)
+    return f"{said}." if rival is None else f"{said}; {rival.words} reaches {shown_r2(known(rival.r2))}."
 
 
 def _information_line(entries: Sequence[InformationRecord]) -> Verdict:
@@ -172,14 +194,14 @@ def _information_line(entries: Sequence[InformationRecord]) -> Verdict:
     return Verdict(label, f"{'; '.join(pieces)}{tail}.")
 
 
-def _rates_line(rows: Sequence[HamiltonianRecord]) -> Verdict:
+def _rates_line(rows: Sequence[HamiltonianRecord], data: DataRecord) -> Verdict:
     labels = [row.label for row in rows]
     ratios = [row.ratio.value for row in rows if row.ratio.value is not None]
     spread = (
         f"Forecast rates are {min(ratios):.3g} to {max(ratios):.3g} times the ab initio one" if ratios else "No rates"
     )
     if labels.count("inconclusive") == len(labels):
-        short = all("blocks of trajectory" in row.sentence for row in rows)
+        short = bool(too_short(data)) or all((row.n_blocks or 0) < MIN_BLOCKS for row in rows)
         why = "the trajectory is too short" if short else "the intervals are too wide"
         return Verdict("inconclusive", f"{spread}; {why} to call that agreement or difference.")
     agree, differ, open_ = (labels.count(label) for label in ("agrees", "differs", "inconclusive"))

@@ -6,7 +6,7 @@ The rules and thresholds behind them are those of `hopcast.evaluation.verdicts`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from hopcast.evaluation.verdicts import (
     CALENDAR_MARGIN,
@@ -75,20 +75,14 @@ def model_verdict(model: ModelRecord, blocked: ModelRecord | None, data: DataRec
     unseen = _unseen(blocked, short)
     if model.r2 is None:
         return Verdict("inconclusive", f"No score for the {name}: {model.reasons['r2'].rstrip('.')}.")
-    rivals = _rivals(model)
-    missing = [words for words, r2 in rivals if r2 is None]
-    beaten_by = [
-        (words, r2)
-        for words, r2 in rivals
-        if r2 is not None and not (model.r2 > r2 if "another" in words else beats(model.r2, r2))
-    ]
-    if beaten_by:
-        words, r2 = max(beaten_by, key=lambda item: item[1])
+    missing = [rival.words for rival in rivals_of(model) if rival.r2 is None]
+    rival = beaten_by(model)
+    if rival is not None:
         stride = f" every {shown_length(model.stride.fs)}" if model.stride is not None else ""
         return Verdict(
             "not useful",
-            f"With training frames{stride}, {words} forecasts the {name} as well or better "
-            f"(R² {shown_r2(r2)} against {shown_r2(model.r2)}): the score measures the calendar. {unseen}",
+            f"With training frames{stride}, {rival.words} forecasts the {name} as well or better "
+            f"(R² {shown_r2(known(rival.r2))} against {shown_r2(model.r2)}): the score measures the calendar. {unseen}",
         )
     if missing:
         return Verdict("inconclusive", f"The {name}'s score stands alone: there is no score of {', '.join(missing)}.")
@@ -107,12 +101,32 @@ def model_verdict(model: ModelRecord, blocked: ModelRecord | None, data: DataRec
     return Verdict("useful", f"Beats every baseline for the {name}. {unseen}")
 
 
-def _rivals(model: ModelRecord) -> list[tuple[str, float | None]]:
+class Rival(NamedTuple):
+    """What a forecast is held against: its key among the baselines, its name, its R2 (None where it could not be computed)."""
+
+    key: str
+    words: str
+    r2: float | None
+
+
+def rivals_of(model: ModelRecord) -> list[Rival]:
+    """Return what a model is held against: the mean, interpolations in time, itself on features of another time."""
     baselines = model.baselines
-    rivals = [(words, getattr(baselines, key).r2) for key, words in _BASELINE_NAMES.items()]
+    rivals = [Rival(key, words, getattr(baselines, key).r2) for key, words in _BASELINE_NAMES.items()]
     shifted = baselines.shifted  # its own distribution is the margin
     level = shifted.high if shifted.high is not None else shifted.median
-    return [*rivals, ("the same model fed features of another time", level)]
+    return [*rivals, Rival("shifted", "the same model fed features of another time", level)]
+
+
+def beaten_by(model: ModelRecord) -> Rival | None:
+    """Return the best of the rivals that a model does not beat, or None."""
+    r2 = known(model.r2)
+    better = [
+        rival
+        for rival in rivals_of(model)
+        if rival.r2 is not None and not (r2 > rival.r2 if rival.key == "shifted" else beats(r2, rival.r2))
+    ]
+    return max(better, key=lambda rival: known(rival.r2), default=None)
 
 
 def _wins_blocked(blocked: ModelRecord) -> bool:
@@ -170,14 +184,14 @@ def hamiltonian_verdict(row: HamiltonianRecord, data: DataRecord, controls: Sequ
         count = "an unknown number of" if blocks is None else str(blocks)
         return Verdict(
             label,
-            f"{value}; its interval ({interval}) is a lower bound, from {count} blocks of trajectory "
+            f"{value}; its interval ({interval}) is at least this wide, from {count} block{'' if blocks == 1 else 's'} of trajectory "
             f"({MIN_BLOCKS} are needed{_length_for_blocks(data)}).",
         )
     short = too_short(data)
     if short and label != "inconclusive":
         return Verdict(
             "inconclusive",
-            f"{value}; its interval ({interval}) is a lower bound, from {blocks} blocks of trajectory: {short}.",
+            f"{value}; its interval ({interval}) is at least this wide, from {blocks} blocks of trajectory: {short}.",
         )
     said = {
         "agrees": f"1 lies in its interval ({interval})",

@@ -299,7 +299,7 @@ def _inverse(rate: float) -> float | None:
 
 
 def _computed_row(context: Context, plain: PoweredMean, tau: float, convention: str) -> HamiltonianRecord:
-    """Return the first row of Table 4: the lifetime that the computed pairs have without any model."""
+    """Return the first row of the table of rates: the lifetime that the computed pairs have without any model."""
     section = context.config.dynamics
     apart = "separate pairs cannot be propagated"
     reasons = {"value": apart, "interval": apart, "model": "no model", "monte_carlo": NO_SAMPLING}

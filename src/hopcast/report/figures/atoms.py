@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from hopcast.report.figures.structure import _radii, _view, draw_cell
+from hopcast.report.figures.structure import _view, draw_cell, radii_of
 from hopcast.report.study_report import Structure, StudyReport
 from hopcast.report.style import INK, MUTED, WIDE, panel_label
 
@@ -65,7 +65,7 @@ def _draw(
     from ase.data import chemical_symbols
 
     draw_cell(ax, structure, frame)
-    radii = _radii(np.asarray(structure.numbers)) * 1.25
+    radii = radii_of(np.asarray(structure.numbers)) * 1.25
     for rank, atom in enumerate(np.argsort(flat[:, 2], kind="stable")):
         colour = scale.to_rgba(values[atom]) if np.isfinite(values[atom]) else (1.0, 1.0, 1.0, 1.0)
         place = (flat[atom, 0], flat[atom, 1])

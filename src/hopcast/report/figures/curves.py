@@ -11,12 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
+from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, note, panel_label
 from hopcast.results.forecasts import CurvePoint, LearningCurves
 
 _TITLES = {"gap": "Gap", "nac": "Coupling", "rate": "Rate / ab initio"}
 _SPLITS = {"interleaved": "between training frames", "blocked": "held-out blocks"}
+_CALENDAR = {"linear": "linear in time", "cubic": "cubic spline"}
 _PERFECT = 1e-6
 _RATES = (0.0, 2.0)
 
@@ -27,18 +29,23 @@ def draw_learning_curves(report: StudyReport, axis: str = "stride") -> Figure | 
     if not points:
         return None
     models = list(dict.fromkeys(p.model for p in points))
-    height = 4.3
+    scored = [p for p in points if p.value is not None]
+    splits = [split for split in _SPLITS if any(p.split == split for p in scored)]
+    targets = [target for target in _TITLES if any(p.target == target for p in scored)]
+    if not splits:
+        return None
+    height = 0.7 + 1.8 * len(splits)
     fig = Figure(figsize=(WIDE + 0.4, height))
-    axes = fig.subplots(2, 3, sharex=True)
+    axes = fig.subplots(len(splits), len(targets), sharex=True, squeeze=False)
     fig.subplots_adjust(left=0.135, right=0.985, top=1 - 0.62 / height, bottom=0.44 / height, wspace=0.36, hspace=0.24)
-    for row, (split, words) in enumerate(_SPLITS.items()):
-        for ax, target in zip(axes[row], _TITLES, strict=True):
-            chosen = [p for p in points if p.split == split and p.target == target and p.value is not None]
+    for row, split in enumerate(splits):
+        for ax, target in zip(axes[row], targets, strict=True):
+            chosen = [p for p in scored if p.split == split and p.target == target]
             _panel(ax, report, chosen, models, axis, rate=target == "rate")
             if row == 0:
                 panel_label(ax, _TITLES[target])
         box = axes[row, 0].get_position()
-        fig.text(0.012, (box.y0 + box.y1) / 2, f"R², {words}", rotation=90, va="center", ha="left", fontsize=7)
+        fig.text(0.012, (box.y0 + box.y1) / 2, f"R², {_SPLITS[split]}", rotation=90, va="center", ha="left", fontsize=7)
     look: dict[str, Any] = {"color": MUTED, "lw": 1.0}
     handles = [
         *(Line2D([], [], color=model_colour(m, report), marker="o", ms=3.5, label=m) for m in models),
@@ -64,7 +71,7 @@ def _panel(
     ax: Axes, report: StudyReport, points: list[CurvePoint], models: list[str], axis: str, *, rate: bool
 ) -> None:
     if not points:
-        note(ax, "no point:\ntrajectory too short")
+        note(ax, "no point")
         ax.set_yticks([])
         return
     drawn: list[float] = []
@@ -83,12 +90,12 @@ def _panel(
         if index == 0:
             low, high = (place([getattr(p, f"shifted_{end}") for p in own]) for end in ("low", "high"))
             ax.fill_between(x, low, high, color="#c9c9c9", lw=0.8, zorder=1)
-            for key, dash in (("linear", (0, (1, 1.2))), ("cubic", (0, (4, 1.5)))):
+            for key, dash in zip(_CALENDAR, ((0, (1, 1.2)), (0, (4, 1.5))), strict=True):
                 values = [getattr(p, key) for p in own]
                 if any(v is not None for v in values):
-                    ax.plot(x, place(values), color=MUTED, lw=1.0, ls=dash, zorder=2)
+                    ax.plot(x, place(values), color=MUTED, lw=1.0, ls=dash, zorder=2, label=_CALENDAR[key])
             if rate:
-                ax.plot(x, place([p.plain for p in own]), "x", color=MUTED, ms=4, zorder=2)
+                ax.plot(x, place([p.plain for p in own]), "x", color=MUTED, ms=4, zorder=2, label="plain average")
         ax.plot(
             x,
             place([p.value for p in own]),
@@ -97,6 +104,7 @@ def _panel(
             ms=2.8,
             lw=1.1,
             zorder=4 - 0.1 * index,
+            label=model,
         )
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -111,6 +119,7 @@ def _panel(
         ax.set_ylim(1 - span, 1 + span)
     else:
         ax.set_yscale("log")
+        ax.fmt_ydata = lambda unexplained: f"R² {shown_r2(1 - unexplained)}"
         ax.set_ylim(max([*drawn, 1.0]) * 2, min(drawn) / 2)  # better upwards
         ax.axhline(1.0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=0)
         top, bottom = ax.get_ylim()

@@ -57,7 +57,7 @@ def draw_dephasing(report: StudyReport) -> Figure | None:
     if both and series.correlation is not None and series.correlation_times is not None:
         lower = axes[1]
         times, values = thin(series.correlation_times, series.correlation / series.correlation[0])
-        lower.plot(times / 1e3, values, color=AB_INITIO, lw=1)
+        lower.plot(times / 1e3, values, color=AB_INITIO, lw=1, label="C(t) / C(0)")
         lower.axhline(0, color=MUTED, lw=0.6)
         lower.set(xlabel="Lag (ps)", ylabel="C(t) / C(0)")
         lower.margins(x=0.01)

@@ -34,7 +34,7 @@ def _groups(ax: Axes, pair: ElectronHole) -> None:
     colours = [mpl.colors.to_hex(mpl.colormaps["viridis"](x)) for x in (0.88, 0.66, 0.44, 0.15)]
     ends = []
     for (name, values), colour in zip(pair.groups.items(), (*colours, AB_INITIO), strict=True):
-        ax.plot(pair.times / _FS_PER_PS, values, color=colour, lw=1.1)
+        ax.plot(pair.times / _FS_PER_PS, values, color=colour, lw=1.1, label=name)
         ends.append((name, float(values[-1]), colour))
     ax.set(ylim=(-0.02, 1.02), ylabel="Population")
     panel_label(ax, f"Electron and hole: {pair.method}")
@@ -48,8 +48,9 @@ def _energies(ax: Axes, pair: ElectronHole) -> None:
         if way == "together":
             error = pair.energy_error[carrier, way]
             ax.fill_between(times, energy - error, energy + error, color=colour, alpha=0.18, lw=0)
-        ax.plot(times, energy, color=colour, lw=1.1, ls="-" if way == "together" else (0, (3.2, 1.6)))
-        ends.append((carrier if way == "together" else f"{carrier} alone", float(energy[-1]), colour))
+        name = carrier if way == "together" else f"{carrier} alone"
+        ax.plot(times, energy, color=colour, lw=1.1, ls="-" if way == "together" else (0, (3.2, 1.6)), label=name)
+        ends.append((name, float(energy[-1]), colour))
     ax.set(ylabel="Energy above the edge (eV)")
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
     panel_label(ax, "Energy of each carrier")

@@ -1,4 +1,4 @@
-"""Figure 1, continued: density of states by element, the atoms of the band edges, and how the gap is distributed."""
+"""Density of states by element, the atoms of the band edges, and how the gap is distributed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ def draw_states(report: StudyReport) -> Figure | None:
         width_ratios=(1.6, 1),
         height_ratios=(1.25, 1),
         left=0.1,
-        right=0.98,
+        right=0.97,
         top=0.94,
         bottom=0.1,
         wspace=0.3,
         hspace=0.5,
     )
-    _draw_density(fig.add_subplot(grid[0, :]), states, float(edges.gaps.mean()), report.elements)
+    ax = fig.add_subplot(grid[0, :])
+    box = ax.get_position()
+    ax.set_position((box.x0, box.y0, box.width - 0.11, box.height))  # the names of the elements stand at its side
+    _draw_density(ax, states, float(edges.gaps.mean()), report.elements)
     _draw_atoms(fig.add_subplot(grid[1, 0]), edges, structure.numbers, report.elements)
     _draw_participation(fig.add_subplot(grid[1, 1]), edges)
     return fig
@@ -61,7 +64,7 @@ def _draw_density(ax: Axes, states: DensityOfStates, gap: float, elements: tuple
         color=MUTED,
         fontsize=7,
     )
-    ax.legend(ncols=len(states.by_element) + 1, loc="lower right", bbox_to_anchor=(1.0, 0.98), borderpad=0)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.02, 1.05), borderpad=0)
     panel_label(ax, "Density of states by element")
 
 

@@ -1,6 +1,8 @@
-"""Figure 2: forecasts against ab initio, in time and against each other."""
+"""Forecasts against ab initio, in time and against each other."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +14,7 @@ from hopcast.report.study_report import CHOSEN, Forecast, StudyReport
 from hopcast.report.style import AB_INITIO, FAINT, MUTED, WIDE, is_small, model_colour, model_dash, panel_label
 
 _MAX_POINTS = 160  # of a model and target; more would only make the file larger
-_MAX_GROUPS = 5
+_COLUMNS = 5  # of panels, and of the key
 _LABELS = {"gap": ("Gap", "eV", 1.0), "nac": ("|ħd|", "meV", 1e3)}
 
 
@@ -22,23 +24,41 @@ def draw_forecast(report: StudyReport) -> Figure | None:
     if not shown:
         return None
     groups = _groups(report, shown[0][1])
-    n_columns = min(len(groups), _MAX_GROUPS)
+    n_columns = min(len(groups), _COLUMNS)
+    n_rows = -(-len(groups) // _COLUMNS)
     panel = (WIDE - 0.65) / max(n_columns, 3)
-    height = 0.62 + 1.3 + 0.12 + 0.9 + 0.85 + len(shown) * (panel + 0.42)
+    head = 0.32 + 0.15 * -(-(2 + len(shown[0][1].models)) // _COLUMNS)
+    height = head + 1.3 + 0.12 + 0.9 + 0.85 + len(shown) * n_rows * (panel + 0.42) + (n_rows - 1) * 0.2
     fig = Figure(figsize=(WIDE, height))
     _draw_key(fig, report, shown[0][1], height)
     width = (WIDE - 0.6 - 0.62) / 2
     for index, (target, series) in enumerate(shown):
         left = (0.52 + index * (width + 0.62)) / WIDE
-        upper = fig.add_axes((left, (height - 0.62 - 1.3) / height, width / WIDE, 1.3 / height))
+        upper = fig.add_axes((left, (height - head - 1.3) / height, width / WIDE, 1.3 / height))
         lower = fig.add_axes(
-            (left, (height - 0.62 - 1.3 - 0.12 - 0.9) / height, width / WIDE, 0.9 / height), sharex=upper
+            (left, (height - head - 1.3 - 0.12 - 0.9) / height, width / WIDE, 0.9 / height), sharex=upper
         )
         _draw_stretch(upper, lower, report, series, target)
-    top = height - (0.62 + 1.3 + 0.12 + 0.9 + 0.8)
+    top = height - (head + 1.3 + 0.12 + 0.9 + 0.8)
+    for start in range(0, len(groups), _COLUMNS):
+        _draw_parity_rows(fig, report, shown, groups[start : start + _COLUMNS], panel, top)
+        top -= len(shown) * (panel + 0.42) + 0.2
+    return fig
+
+
+def _draw_parity_rows(
+    fig: Figure,
+    report: StudyReport,
+    shown: Sequence[tuple[str, Forecast]],
+    groups: Sequence[tuple[str, list[str]]],
+    panel: float,
+    top: float,
+) -> None:
+    """Draw forecast against ab initio, a row a target, a panel for the models of the same elements; `top` in inches."""
+    height = float(fig.get_size_inches()[1])
     for index, (target, series) in enumerate(shown):
         limits = _limits(series, target)
-        for column, (title, names) in enumerate(groups[:_MAX_GROUPS]):
+        for column, (title, names) in enumerate(groups):
             left = 0.52 + column * (panel + 0.03)
             ax = fig.add_axes((left / WIDE, (top - panel + 0.1) / height, (panel - 0.1) / WIDE, (panel - 0.1) / height))
             _draw_parity(ax, report, series, target, [name for name in names if name in series.models], limits)
@@ -50,7 +70,6 @@ def draw_forecast(report: StudyReport) -> Figure | None:
                 ax.set_ylabel(f"Forecast ({_LABELS[target][1]})", fontsize=7.5)
             ax.set_xlabel(f"Ab initio {_LABELS[target][0].lower()} ({_LABELS[target][1]})", fontsize=7, labelpad=2)
         top -= panel + 0.42
-    return fig
 
 
 def _draw_key(fig: Figure, report: StudyReport, series: Forecast, height: float) -> None:
@@ -63,7 +82,7 @@ def _draw_key(fig: Figure, report: StudyReport, series: Forecast, height: float)
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, 1 - 0.02 / height),
-        ncols=-(-len(handles) // 2),
+        ncols=min(len(handles), _COLUMNS),
         columnspacing=1.2,
     )
 
@@ -98,19 +117,19 @@ def _draw_stretch(upper: Axes, lower: Axes, report: StudyReport, series: Forecas
     label, unit, scale = _LABELS[target]
     part = _stretch(series)
     times, truth, train = series.times[part], series.ab_initio[part] * scale, series.train[part]
-    upper.plot(times, truth, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1)
+    upper.plot(times, truth, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1, label="ab initio")
     lower.axhline(0, color=AB_INITIO, lw=3.2, alpha=0.3, zorder=1)
     error_scale = scale if target == "nac" else 1e3
     for name, values in series.models.items():
         if series.held_out and is_small(name, report):
             continue  # forecasts that do not agree fill a panel: those of all features are enough
         colour, dash = model_colour(name, report), model_dash(name, report)
-        upper.plot(times, values[part] * scale, color=colour, ls=dash, lw=0.9, zorder=2)
+        upper.plot(times, values[part] * scale, color=colour, ls=dash, lw=0.9, zorder=2, label=name)
         error = (series.held_out.get(name, values)[part] - series.ab_initio[part]) * error_scale
         if name in series.held_out:
-            lower.plot(times, error, "o", ms=2.8, color=colour, zorder=3)
+            lower.plot(times, error, "o", ms=2.8, color=colour, zorder=3, label=name)
         else:
-            lower.plot(times, error, color=colour, ls=dash, lw=0.9, zorder=2)
+            lower.plot(times, error, color=colour, ls=dash, lw=0.9, zorder=2, label=name)
     upper.plot(times[train], truth[train], "o", ms=3.4, color=AB_INITIO, zorder=4)
     if not series.held_out:
         lower.plot(times[train], np.zeros(int(train.sum())), "o", ms=2.6, color=AB_INITIO, zorder=4)

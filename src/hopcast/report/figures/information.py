@@ -25,7 +25,8 @@ def draw_information_bars(report: StudyReport) -> Figure | None:
     if not targets:
         return None
     height = 1.6 * len(targets) + 0.4
-    fig = Figure(figsize=(SINGLE, height))
+    many = max(sum(e.target == target for e in entries) for target in targets) > 4
+    fig = Figure(figsize=(WIDE if many else SINGLE, height))
     axes = fig.subplots(len(targets), 1, squeeze=False)[:, 0]
     fig.subplots_adjust(left=0.16, right=0.97, top=1 - 0.52 / height, bottom=0.25 / height, hspace=0.42)
     values = [one for e in entries for one in (e.raw, e.null_mean, e.corrected) if one is not None]

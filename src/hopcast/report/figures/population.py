@@ -1,4 +1,4 @@
-"""Figures 3 and S3: ground-state populations of all Hamiltonians, and the straight lines through them."""
+"""Ground-state populations of all Hamiltonians, and the straight lines through them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,27 @@ def draw_populations(report: StudyReport) -> Figure | None:
                 lw=0,
             )
         ax.plot(
-            times, shown, color=colour, ls=model_dash(name, report), lw=2.0 if first else 1.1, zorder=4 if first else 3
+            times,
+            shown,
+            color=colour,
+            ls=model_dash(name, report),
+            lw=2.0 if first else 1.1,
+            zorder=4 if first else 3,
+            label=name,
         )
         ends.append((name, float(values[-1]), colour))
     if series.monte_carlo is not None:
         every = max(len(series.times) // 12, 1)
         ax.plot(
-            series.times[::every], series.monte_carlo[::every], "o", ms=3, mfc="white", mec=AB_INITIO, mew=0.8, zorder=5
+            series.times[::every],
+            series.monte_carlo[::every],
+            "o",
+            ms=3,
+            mfc="white",
+            mec=AB_INITIO,
+            mew=0.8,
+            zorder=5,
+            label="Monte Carlo (ab initio)",
         )
         ax.annotate("○ Monte Carlo (ab initio)", xy=(0.03, 0.97), xycoords="axes fraction", fontsize=7, va="top")
     ax.set(xlabel="Time (ns)", ylabel="Ground-state population", xlim=(series.times[0], series.times[-1]))
@@ -69,7 +83,7 @@ def draw_fits(report: StudyReport) -> Figure | None:
     for ax, row in zip(axes.flat, rows, strict=False):
         name = row.name
         times, values = thin(series.times, np.asarray(series.values[name]), 300)
-        ax.plot(times, values, color=model_colour(name, report), lw=2.4, alpha=0.55, solid_capstyle="butt")
+        ax.plot(times, values, color=model_colour(name, report), lw=2.4, alpha=0.55, solid_capstyle="butt", label=name)
         ax.set_title(name, color=model_colour(name, report), pad=3)
         gradient, intercept = row.gradient.value, row.intercept.value
         if gradient is not None and intercept is not None:

@@ -23,7 +23,7 @@ def draw_rates(report: StudyReport) -> Figure | None:
     names = list(dict.fromkeys(row.name for row in rates if row.kind in _KINDS))
     if plain is None or not names:
         return None
-    height = 0.42 * len(names) + 1.15
+    height = 0.3 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     ax = fig.subplots()
     fig.subplots_adjust(left=0.12, right=0.97, top=1 - 0.48 / height, bottom=0.45 / height)

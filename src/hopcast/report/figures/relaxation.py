@@ -38,7 +38,7 @@ def _populations(ax: Axes, carrier: Relaxation) -> None:
     times = carrier.times / _FS_PER_PS
     colours = [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(carrier.states)))]
     for i, colour in enumerate(colours):
-        ax.plot(times, values[:, i], color=colour, lw=1.1)
+        ax.plot(times, values[:, i], color=colour, lw=1.1, label=carrier.states[i])
     ax.set(xlim=(0, times[-1]), ylim=(-0.02, 1.02), ylabel="Population")
     panel_label(ax, f"{carrier.name.capitalize()}: {method}")
     label_ends(
@@ -52,7 +52,7 @@ def _energies(ax: Axes, carrier: Relaxation) -> None:
     for (method, energy), colour in zip(carrier.energy.items(), _COLOURS, strict=False):
         error = carrier.energy_error[method]
         ax.fill_between(times, energy - error, energy + error, color=colour, alpha=0.18, lw=0)
-        ax.plot(times, energy, color=colour, lw=1.1)
+        ax.plot(times, energy, color=colour, lw=1.1, label=method)
         ends.append((method, float(energy[-1]), colour))
     ax.set(xlim=(0, times[-1]), ylabel=f"Energy above {carrier.states[0]} (eV)")
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])

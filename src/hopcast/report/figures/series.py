@@ -62,7 +62,15 @@ def _draw_time(ax: Axes, series: Forecast, label: str, unit: str, scale: float) 
     else:
         times, values = thin(series.times, series.ab_initio * scale)
     long = float(series.times[-1]) > 2e5
-    ax.plot(times / (1e6 if long else 1e3), values, "o" if sparse else "-", color=AB_INITIO, lw=0.8, ms=2.2)
+    ax.plot(
+        times / (1e6 if long else 1e3),
+        values,
+        "o" if sparse else "-",
+        color=AB_INITIO,
+        lw=0.8,
+        ms=2.2,
+        label=f"{label} ({unit})",
+    )
     ax.set(xlabel=f"Time ({'ns' if long else 'ps'})", ylabel=f"{label} ({unit})")
     ax.margins(x=0.01)
     if label != "Gap":
@@ -82,7 +90,7 @@ def _draw_spectrum(ax: Axes, series: Forecast, unit: str, scale: float) -> None:
     limit = min(1.3 * frequencies[last], frequencies[-1])
     shown = frequencies <= limit
     x, y = thin(frequencies[shown], density[shown])
-    ax.plot(x, y, color=AB_INITIO, lw=0.9)
+    ax.plot(x, y, color=AB_INITIO, lw=0.9, label=f"PSD ({unit}²/THz)")
     ax.fill_between(x, y, color=AB_INITIO, alpha=0.12, lw=0)
     ax.set(xlim=(0, limit), ylim=(0, None))
     top = ax.secondary_xaxis("top", functions=(_to_wavenumber, _to_frequency))

@@ -1,4 +1,4 @@
-"""Figure 1: the cell from two sides."""
+"""The cell from two sides."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _NO_BONDS = frozenset({3, 11, 19, 37, 55, 87, 4, 12, 20, 38, 56, 88})  # alkali 
 _BORDER = 0.1  # atoms within this fraction of a face are repeated on the other side
 _RADIUS = 0.42  # of the covalent radius
 _MANY = 400
+_LEGEND_COLUMNS = 5
 
 
 def draw_structure(report: StudyReport) -> Figure | None:
@@ -31,13 +32,13 @@ def draw_structure(report: StudyReport) -> Figure | None:
         return None
     from ase.data import chemical_symbols
 
-    points, kinds = _with_border_atoms(structure)
+    points, kinds = with_border_atoms(structure)
     lengths = np.linalg.norm(structure.box, axis=1)
     views = [int(np.argmin(lengths)), int(np.argmax(lengths))]
     if views[0] == views[1]:
         views = [1, 2]
     frames = [_view(structure.box, axis) for axis in views]
-    radii = _radii(kinds)
+    radii = radii_of(kinds)
     pad = 0.35 + radii.max()
     extents = []
     for frame in frames:
@@ -46,10 +47,12 @@ def draw_structure(report: StudyReport) -> Figure | None:
     widths = [high[0] - low[0] for low, high in extents]
     heights = [high[1] - low[1] for low, high in extents]
     scale = (WIDE - 0.5) / sum(widths)
-    height = min(max(heights) * scale, 4.2) + 0.75
+    rows = -(-len(report.elements) // _LEGEND_COLUMNS)
+    foot = 0.22 + 0.2 * rows
+    height = min(max(heights) * scale, 4.2) + 0.33 + foot
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(1, 2, gridspec_kw={"width_ratios": widths, "wspace": 0.06})
-    fig.subplots_adjust(left=0.02, right=0.98, top=1 - 0.30 / height, bottom=0.42 / height)
+    fig.subplots_adjust(left=0.02, right=0.98, top=1 - 0.30 / height, bottom=foot / height)
     for ax, frame, axis, (low, high) in zip(axes, frames, views, extents, strict=True):
         _draw_view(ax, structure, points, kinds, frame, report)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
@@ -69,17 +72,21 @@ def draw_structure(report: StudyReport) -> Figure | None:
     ]
     counts = [sum(chemical_symbols[n] == e for n in structure.numbers) for e in report.elements]
     labels = [f"{e} ({count})" for e, count in zip(report.elements, counts, strict=True)]
-    fig.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=9, handletextpad=0.2)
+    fig.legend(
+        handles, labels, loc="lower center", ncols=min(len(labels), _LEGEND_COLUMNS), fontsize=9, handletextpad=0.2
+    )
     return fig
 
 
-def _radii(kinds: NDArray[np.int64]) -> NDArray[np.float64]:
+def radii_of(kinds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the radius each atom is drawn with, Å."""
     from ase.data import covalent_radii
 
     return np.asarray(covalent_radii)[kinds] * _RADIUS
 
 
-def _with_border_atoms(structure: Structure) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def with_border_atoms(structure: Structure) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return positions and atomic numbers, atoms near a face repeated on the opposite one."""
     inverse = np.linalg.inv(structure.box)
     fractional = structure.positions @ inverse
     periodic = np.array(structure.pbc)
@@ -130,13 +137,13 @@ def _draw_view(
     span = max(float(np.ptp(depth)), 1e-9)
     near = (depth - depth.min()) / span
     draw_cell(ax, structure, frame)
-    radii = _radii(kinds)
+    radii = radii_of(kinds)
     colours = [
         _faded(element_colour(chemical_symbols[kind], report.elements), float(depth_share))
         for kind, depth_share in zip(kinds, near, strict=True)
     ]
     halves, half_colours, half_orders = [], [], []
-    for first, second in _bonds(points, kinds):
+    for first, second in bonds_of(points, kinds):
         a, b = flat[first, :2], flat[second, :2]
         if float(np.hypot(*(b - a))) < radii[first] + radii[second]:
             continue
@@ -174,7 +181,8 @@ def _faded(colour: str, near: float) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _bonds(points: NDArray[np.float64], kinds: NDArray[np.int64]) -> list[tuple[int, int]]:
+def bonds_of(points: NDArray[np.float64], kinds: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return the pairs of atoms that are near enough for a bond."""
     from ase.data import covalent_radii
     from scipy.spatial import cKDTree
 

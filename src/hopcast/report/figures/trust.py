@@ -10,10 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, panel_label
+from hopcast.results.record import known
 
 _TITLES = {"gap": "Gap", "nac": "Coupling"}
+_CALENDAR = {"linear": "linear in time", "cubic": "by a cubic spline in time"}
 _PERFECT = 1e-6  # smallest unexplained share of variance that is drawn
 
 
@@ -25,15 +28,15 @@ def draw_trust(report: StudyReport) -> Figure | None:
     names = list(report.model_names)
     height = 0.235 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
-    axes = fig.subplots(1, len(targets), sharey=True, squeeze=False)[0]
-    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.11)
+    axes = fig.subplots(1, len(targets), squeeze=False)[0]  # names on both: a phone shows one below the other
+    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.3)
     for ax, target in zip(axes, targets, strict=True):
         _draw_panel(ax, report, names, target)
         panel_label(ax, _TITLES[target])
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.4, -0.6)
-    for tick, name in zip(axes[0].get_yticklabels(), names, strict=True):
-        tick.set_color(model_colour(name, report))
+        ax.set_yticks(range(len(names)), names)
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        for tick, name in zip(ax.get_yticklabels(), names, strict=True):
+            tick.set_color(model_colour(name, report))
     look: dict[str, Any] = {"color": MUTED, "ls": "none"}
     handles = [
         Line2D([], [], marker="o", ms=5.5, color=INK, ls="none", label="model"),
@@ -72,14 +75,17 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
             ):
                 x = place(getattr(model.baselines, key).r2)
                 if x is not None:
-                    ax.plot([x], [row], color=MUTED, ls="none", zorder=3, **look)  # type: ignore[arg-type]
+                    label = f"{name}: R² {shown_r2(1 - x)} {_CALENDAR[key]}"
+                    ax.plot([x], [row], color=MUTED, ls="none", zorder=3, label=label, **look)  # type: ignore[arg-type]
             x = place(model.r2)
             if x is not None:
-                ax.plot([x], [row], "o", ms=5.5, color=colour, zorder=4)
+                label = f"{name}: R² {shown_r2(known(model.r2))} between training frames"
+                ax.plot([x], [row], "o", ms=5.5, color=colour, zorder=4, label=label)
         blocked = report.model(name, target, "blocked") or report.model(name, target, "trajectory")
         x = place(blocked.r2) if blocked is not None else None
         if x is not None:
-            ax.plot([x], [row], "s", ms=4.5, mfc="white", mec=colour, mew=1.0, zorder=4)
+            label = f"{name}: R² {shown_r2(known(blocked.r2))} on held-out blocks" if blocked is not None else ""
+            ax.plot([x], [row], "s", ms=4.5, mfc="white", mec=colour, mew=1.0, zorder=4, label=label)
     ax.set_xscale("log")
     bound = [*drawn, 1.0]
     ax.set_xlim(max(bound) * 2.2, min(bound) / 2.2)

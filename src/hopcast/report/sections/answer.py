@@ -32,14 +32,14 @@ SECTION = Section(
     (
         headline,
         FigureSpec(
-            "figure-3-population",
+            "population",
             "Ground-state population",
             "Averaged over initial times; band: 95 % interval of the ab initio curve. Dashed: models of the one best feature.",
             draw_populations,
             quiet=True,
         ),
         FigureSpec(
-            "figure-1-structure",
+            "structure",
             "The cell",
             "First frame of the trajectory, atoms near a face repeated on the opposite one.",
             draw_structure,

@@ -73,4 +73,4 @@ def seam_sentence(record: SeamRecord | None) -> str:
     return f"{text}."
 
 
-SECTION = Section("checks", "Checks", "Checks", 90, (TableSpec(check_table), without_checks, seam))
+SECTION = Section("checks", "Checks", "Checks", 90, appendix=(TableSpec(check_table), without_checks, seam))

@@ -37,7 +37,8 @@ def correction_sentences(record: CorrectionsRecord | None) -> list[str]:
         lines.append(f"States {states} exchange their character at step {crossing.step}{size}; energy order was kept.")
     for band in record.leaking_bands:
         norm = "" if band.row_norm is None else f" (row norm of S {shown_number(band.row_norm, 2)})"
-        lines.append(f"Band {band.band} leaves the window of bands{norm}.")
+        name = band.band.removeprefix("band ")  # labels of some sources are numbers alone
+        lines.append(f"Band {name} leaves the window of bands{norm}.")
     if record.doubtful_steps is not None:
         count = record.doubtful_steps
         lines.append(
@@ -58,4 +59,4 @@ def _steps(swaps: Sequence[Crossing]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-SECTION = Section("couplings", "Couplings", "What was corrected in the couplings", 80, (corrections,))
+SECTION = Section("couplings", "Couplings", "What was corrected in the couplings", 80, appendix=(corrections,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hopcast.report.cells import cell, estimate_cell, verdict_cell
+from hopcast.report.cells import cell, estimate_cell, lifetime_column, typical_unit, verdict_cell
 from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.population import draw_fits
 from hopcast.report.figures.rates import draw_rates
@@ -28,15 +28,15 @@ def dephasing(report: StudyReport) -> Terms:
 
 
 def hamiltonian_table(report: StudyReport) -> Table:
-    """Return Table 4: gradient, intercept, lifetime and ratio to ab initio, beside the published ratio."""
+    """Return gradient, intercept, lifetime and ratio to ab initio, beside the published ratio."""
+    rows_of = report.results.hamiltonians
     columns = [
         Column("hamiltonian", "Hamiltonian", style="text"),
         Column("gradient", "Gradient", "1/ns", "interval"),
         Column("intercept", "Intercept", "", "interval", 2),
-        Column("lifetime", "Lifetime", "ns", "interval"),
+        lifetime_column(row.lifetime for row in rows_of),
         Column("ratio", "Ratio to ab initio", "", "interval"),
     ]
-    rows_of = report.results.hamiltonians
     # the published ratios are to a dense ab initio Hamiltonian
     published = [
         None if report.results.samples is not None else paper_ratio(row.name, report.elements) for row in rows_of
@@ -55,8 +55,8 @@ def hamiltonian_table(report: StudyReport) -> Table:
             cells.append(Cell(paper))
         rows.append((*cells, verdict_cell(row)))
     return Table(
-        "table-4-hamiltonians",
-        "Table 4. Recombination on each Hamiltonian",
+        "hamiltonians",
+        "Recombination on each Hamiltonian",
         tuple(columns),
         tuple(rows),
         tuple(_hamiltonian_notes(report, with_paper=with_paper)),
@@ -76,7 +76,7 @@ def _hamiltonian_notes(report: StudyReport, *, with_paper: bool) -> list[str]:
     ]
     kinds = ("gradient", "intercept", "lifetime", "ratio")
     said = dict.fromkeys(getattr(row, kind).note for row in rows for kind in kinds if getattr(row, kind).note)
-    notes += [f"Intervals: {text.rstrip('.')}." for text in said]
+    notes += [f"{text[0].upper()}{text[1:].rstrip('.')}." for text in said]
     if with_paper:
         notes.append(
             "Published ratios: How et al., J. Phys. Chem. Lett. 2021, 12, 12026 (its absolute unit is ambiguous)."
@@ -139,16 +139,16 @@ def rate_control_table(report: StudyReport) -> Table:
 
 def sampled_rate_table(report: StudyReport) -> Table:
     """Return the mean rate of a sparse Hamiltonian: plain average of the computed pairs, forecasts, prediction-powered."""
+    records = report.results.rates or []
     columns = (
         Column("name", "Model", style="text"),
         Column("kind", "How", style="text"),
         Column("rate", "Rate", "1/ns", "interval"),
-        Column("lifetime", "Lifetime", "ns", "interval"),
+        lifetime_column(row.lifetime for row in records),
         Column("ratio", "Over the plain average", "", "fixed", 3),
         Column("relative_width", "Width over its width", "", "fixed", 2),
         Column("weight", "Weight of the forecast", "", "fixed", 2),
     )
-    records = report.results.rates or []
     rows = tuple(
         (
             Cell(row.name),
@@ -178,6 +178,7 @@ def sampled_rate_table(report: StudyReport) -> Table:
 
 def calibrated_rate_table(report: StudyReport) -> Table:
     """Return each forecast's rate: plain, with posterior variance, from posterior series, prediction-powered, shifted."""
+    unit = typical_unit(row.lifetime for row in report.results.hamiltonians)
     columns = (
         Column("hamiltonian", "Hamiltonian", style="text"),
         Column("ratio", "Plain", "", "interval"),
@@ -185,9 +186,14 @@ def calibrated_rate_table(report: StudyReport) -> Table:
         Column("samples", "Joint samples", "", "interval"),
         Column("powered", "Prediction-powered", "", "interval"),
         Column("shifted", "Shifted features", "", "interval"),
-        Column("lifetime", "Lifetime", "ns", "interval"),
-        Column("lifetime_variance", "√(μ² + var)", "ns", "interval"),
-        Column("lifetime_samples", "Joint samples", "ns", "interval"),
+        *(
+            Column(key, label, "ns", "interval", display=unit)
+            for key, label in (
+                ("lifetime", "Lifetime"),
+                ("lifetime_variance", "√(μ² + var)"),
+                ("lifetime_samples", "Joint samples"),
+            )
+        ),
         Column("dominant", "Widest part", style="text"),
     )
     rows = []
@@ -231,8 +237,9 @@ def method_table(report: StudyReport) -> Table:
         Column("waiting", "Waiting", style="text"),
         Column("tau", "tau", "fs"),
         Column("gradient", "Gradient", "1/ns", "interval"),
-        Column("lifetime", "Lifetime", "ns", "interval"),
-        Column("ratio", "Ratio to the first row of Table 4", "", "interval"),
+        Column("intercept", "Intercept", "", "interval", 2),
+        lifetime_column(row.lifetime for row in report.results.methods or ()),
+        Column("ratio", "Ratio to the study's method", "", "interval"),
     )
     rows = tuple(
         (
@@ -242,6 +249,7 @@ def method_table(report: StudyReport) -> Table:
             Cell(row.waiting),
             cell(row, "tau"),
             estimate_cell(row.gradient),
+            estimate_cell(row.intercept),
             estimate_cell(row.lifetime),
             estimate_cell(row.ratio),
         )
@@ -252,19 +260,11 @@ def method_table(report: StudyReport) -> Table:
 
 SECTION = Section(
     "dynamics",
-    "Dynamics",
-    "Recombination dynamics",
+    "Recombination",
+    "Recombination",
     20,
     (
         TableSpec(hamiltonian_table),
-        rates_in_words,
-        FigureSpec(
-            "figure-s3-fits",
-            "Figure S3. Straight lines through the populations",
-            "Gradient and intercept of the least-squares line over the stated window.",
-            draw_fits,
-        ),
-        TableSpec(rate_control_table),
         FigureSpec(
             "rates",
             "The mean rate from the computed pairs",
@@ -274,6 +274,17 @@ SECTION = Section(
             draw_rates,
             quiet=True,
         ),
+        dephasing,
+    ),
+    appendix=(
+        rates_in_words,
+        FigureSpec(
+            "fits",
+            "Straight lines through the populations",
+            "Gradient and intercept of the least-squares line over the stated window.",
+            draw_fits,
+        ),
+        TableSpec(rate_control_table),
         TableSpec(sampled_rate_table),
         TableSpec(calibrated_rate_table),
         TableSpec(interval_table),
@@ -285,6 +296,5 @@ SECTION = Section(
             "Dephasing function of the ab initio gap, with the Gaussian of its dephasing time.",
             draw_dephasing,
         ),
-        dephasing,
     ),
 )

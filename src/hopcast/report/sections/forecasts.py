@@ -24,7 +24,7 @@ def models_in_words(report: StudyReport) -> Details:
 
 
 def model_table(report: StudyReport) -> Table:
-    """Return Table 2: errors of gap and coupling by model and split, interpolation in time below each split."""
+    """Return errors of gap and coupling by model and split, interpolation in time below each split."""
     score = (("r2", "R²", "", "r2", 4), ("mae", "MAE", "meV", "number", 3), ("rmse", "RMSE", "meV", "number", 3))
     columns = [Column("split", "Split", style="text"), Column("model", "Model", style="text")]
     for target, name in TARGET_NAMES.items():
@@ -48,9 +48,7 @@ def model_table(report: StudyReport) -> Table:
     stride = next((m.stride for m in report.results.models if m.stride is not None and m.split == "interleaved"), None)
     if stride is not None:
         notes.append(f"Interleaved: one training frame every {stride.fs:g} fs ({stride.frames} frames).")
-    return Table(
-        "table-2-models", "Table 2. Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups)
-    )
+    return Table("models", "Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups))
 
 
 def _score_row(split: str, name: str, pair: Sequence[ScoreRecord | None]) -> tuple[Cell, ...]:
@@ -109,11 +107,11 @@ SECTION = Section(
     "forecasts",
     "Forecasts",
     "Forecasts of gap and coupling",
-    60,
-    (
+    65,
+    appendix=(
         FigureSpec(
-            "figure-2-forecast",
-            "Figure 2. Forecast against ab initio",
+            "forecast",
+            "Forecast against ab initio",
             "Top: a stretch of the trajectory and the error of each forecast there (dashed: the one best feature). Bottom: test frames, discs for all features "
             "and circles for the best one, with the number of features an atom and R². Of a sparse Hamiltonian errors and discs are those of computed "
             "pairs in stretches of time that were held out.",

@@ -16,7 +16,7 @@ from hopcast.results.verdicts import TARGET_NAMES
 
 
 def information_table(report: StudyReport) -> Table:
-    """Return Table 1: mean mutual information of each element with gap and coupling, raw, shifted and corrected."""
+    """Return mean mutual information of each element with gap and coupling, raw, shifted and corrected."""
     columns = (
         Column("element", "Element", style="text"),
         Column("target", "Target", style="text"),
@@ -52,8 +52,8 @@ def information_table(report: StudyReport) -> Table:
             f"The published study has about {PAPER_INFORMATION} nat a feature for every element{per_atom} (raw)."
         )
     return Table(
-        "table-1-information",
-        "Table 1. Mean mutual information",
+        "information",
+        "Mean mutual information",
         columns,
         rows,
         tuple(notes),
@@ -62,7 +62,7 @@ def information_table(report: StudyReport) -> Table:
 
 
 def best_feature_table(report: StudyReport) -> Table:
-    """Return Table 3: the symmetry function with the largest mutual information, by element and target."""
+    """Return the symmetry function with the largest mutual information, by element and target."""
     columns = (
         Column("element", "Element", style="text"),
         Column("target", "Target", style="text"),
@@ -91,8 +91,8 @@ def best_feature_table(report: StudyReport) -> Table:
     )
     notes = ("Averaged over the element's atoms; “of” names the pair of elements whose distance or angle it is.",)
     return Table(
-        "table-3-best-features",
-        "Table 3. The best symmetry function",
+        "best-features",
+        "The best symmetry function",
         columns,
         rows,
         notes,
@@ -142,11 +142,10 @@ def selection_table(report: StudyReport) -> Table:
 
 SECTION = Section(
     "information",
-    "Information",
+    "What controls it",
     "What controls gap and coupling",
-    50,
+    40,
     (
-        TableSpec(information_table),
         FigureSpec(
             "information-bars",
             "Information by element",
@@ -154,6 +153,9 @@ SECTION = Section(
             "shifted in time; corrected: estimated on decimated series.",
             draw_information_bars,
         ),
+        TableSpec(information_table),
+    ),
+    appendix=(
         TableSpec(best_feature_table),
         TableSpec(selection_table),
         FigureSpec(

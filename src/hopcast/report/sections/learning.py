@@ -117,22 +117,15 @@ SECTION = Section(
     "Learning",
     "Learning curves and error bars",
     70,
-    (
-        FigureSpec(
-            "learning-curves",
-            "From which training stride on does the model know more than the calendar?",
-            "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
-            "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
-            "A model knows more than the calendar where it runs above every grey line and the band.",
-            draw_learning_curves,
-        ),
+    appendix=(
         FigureSpec(
             "learning-curves-frames",
             "Scores against the number of frames",
-            "As above, on the first part of the trajectory, at the study's training stride.",
+            "R² (axis: logarithm of 1 − R²) and the second-order rate over the ab initio one, on the first part of the trajectory, at the "
+            "study's training stride; grey lines and band: what knows no geometry.",
             partial(draw_learning_curves, axis="frames"),
         ),
-        TableSpec(learning_table, folded="Every point of the curves"),
+        TableSpec(learning_table),
         left_out,
         FigureSpec(
             "calibration",

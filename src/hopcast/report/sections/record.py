@@ -54,5 +54,5 @@ def _dumped(value: object) -> str:
 
 
 SECTION = Section(
-    "record", "Run record", "Run record", 100, (run, remarks, wall_time, configuration, packages, folders)
+    "record", "Run record", "Run record", 100, appendix=(run, remarks, wall_time, configuration, packages, folders)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hopcast.report.cells import estimate_cell
+from hopcast.report.cells import estimate_cell, typical_unit
 from hopcast.report.figures.electron_hole import draw_pair
 from hopcast.report.figures.relaxation import draw_relaxation
 from hopcast.report.section import Absent, FigureSpec, Lines, Section, TableSpec
@@ -38,20 +38,22 @@ def whose(report: StudyReport) -> Lines | None:
 
 def relaxation_table(report: StudyReport) -> Table:
     """Return lifetime, kind of decay and main transition of each carrier and method, where the study ran them."""
+    record = report.results.relaxation
+    runs = [] if record is None else record.runs
+    unit, factor = typical_unit(run.lifetime for run in runs)
+    shown = (unit, factor / _PS_PER_NS)
     columns = (
         Column("carrier", "Carrier", style="text"),
         Column("way", "From, to", style="text"),
         Column("method", "Method", style="text"),
-        Column("lifetime", "Lifetime", "ps", "interval"),
+        Column("lifetime", "Lifetime", "ps", "interval", display=shown),
         Column("rate", "Rate", "1/ns", "interval"),
         Column("decayed", "Arrived", "%", "fixed", 1),
         Column("decay_model", "Decay", style="text"),
-        Column("decay_lifetime", "Its lifetime", "ps"),
+        Column("decay_lifetime", "Its lifetime", "ps", display=shown),
         Column("transition", "Largest net flow (hops a trajectory)", style="text"),
         Column("longest_stay", "Waits in", style="text"),
     )
-    record = report.results.relaxation
-    runs = [] if record is None else record.runs
     names = list(dict.fromkeys(run.name for run in runs))
     return Table(
         "relaxation",
@@ -167,9 +169,7 @@ SECTION = Section(
     "Relaxation within the bands",
     30,
     (
-        without,
         whose,
-        TableSpec(relaxation_table),
         FigureSpec(
             "carriers",
             "Carriers relaxing through the bands",
@@ -178,7 +178,7 @@ SECTION = Section(
             draw_relaxation,
             quiet=True,
         ),
-        TableSpec(pair_table),
+        TableSpec(relaxation_table),
         FigureSpec(
             "pair",
             "Electron and hole together",
@@ -188,4 +188,5 @@ SECTION = Section(
             quiet=True,
         ),
     ),
+    appendix=(without, TableSpec(pair_table)),
 )

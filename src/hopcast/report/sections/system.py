@@ -54,7 +54,7 @@ SECTION = Section(
     "system",
     "System",
     "The system",
-    40,
+    10,
     (
         FigureSpec(
             "gap-and-coupling",
@@ -63,20 +63,22 @@ SECTION = Section(
             draw_series,
         ),
         FigureSpec(
-            "gap-distribution",
-            "How the gap is distributed",
-            "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.",
-            draw_gaps,
-        ),
-        FigureSpec(
-            "figure-1-electrons",
-            "Figure 1, continued. Density of states and band edges",
+            "electrons",
+            "Density of states and band edges",
             "Averaged over the computed frames; energies from the valence band maximum of each frame, weights of atoms from Löwdin "
             "orbitals. Localisation: sum of the squared shares of the atoms, 1 on one atom; dashed: spread evenly over all.",
             draw_states,
             quiet=True,
         ),
+    ),
+    appendix=(
         TableSpec(electron_table),
+        FigureSpec(
+            "gap-distribution",
+            "How the gap is distributed",
+            "Ab initio gap of all known frames, beside the normal distribution of the same mean and width.",
+            draw_gaps,
+        ),
         without_orbitals,
     ),
 )

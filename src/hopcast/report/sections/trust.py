@@ -1,9 +1,10 @@
-"""The first box: how far to trust this."""
+"""How far to trust this: every verdict, and the scores beside what needs no model."""
 
 from __future__ import annotations
 
 from hopcast.evaluation.verdicts import Verdict
 from hopcast.report.cells import cell, verdict_cell
+from hopcast.report.figures.curves import draw_learning_curves
 from hopcast.report.figures.trust import draw_trust
 from hopcast.report.section import FigureSpec, Section, TableSpec, Verdicts
 from hopcast.report.study_report import StudyReport
@@ -19,7 +20,7 @@ def summary(report: StudyReport) -> Verdicts:
 
 
 def trust_table(report: StudyReport) -> Table:
-    """Return the table of the first box: each model's R2 beside its baselines, shifted features and blocked score."""
+    """Return each model's R2 beside its baselines, shifted features and blocked score."""
     columns = (
         Column("target", "Target", style="text"),
         Column("model", "Model", style="text"),
@@ -59,10 +60,10 @@ def trust_table(report: StudyReport) -> Table:
 
 
 SECTION = Section(
-    "trust-box",
+    "how-far",
     "Trust",
-    "How far to trust this",
-    0,
+    "How far to trust the forecast",
+    50,
     (
         summary,
         FigureSpec(
@@ -73,7 +74,14 @@ SECTION = Section(
             "A disc that is not to the right of all grey marks shows that the score comes from the calendar.",
             draw_trust,
         ),
-        TableSpec(trust_table),
+        FigureSpec(
+            "learning-curves",
+            "From which training stride on does the model know more than the calendar?",
+            "Against the time between training frames: R² (axis: logarithm of 1 − R², better upwards; dashed: the mean) and the "
+            "second-order rate over the ab initio one. Top: frames between the training frames; bottom: held-out stretches of time. "
+            "A model knows more than the calendar where it runs above every grey line and the band.",
+            draw_learning_curves,
+        ),
     ),
-    style="box",
+    appendix=(TableSpec(trust_table),),
 )
