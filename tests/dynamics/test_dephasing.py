@@ -150,6 +150,11 @@ def test_a_short_gap_says_by_how_much_its_dephasing_is_too_long() -> None:
     long = dephasing_function(gap_series(20_000, 60, 1))
     assert long.excess < 0.02
     assert "too long" not in str(long)
+    options = {"method": "exact", "duration": 1e4, "n_times": 10}
+    found = run_dynamics(gap_series(180, 60, 1), **options)
+    assert found.tau_excess > 0.1
+    assert f"likely {100 * found.tau_excess:.0f} % too long" in str(found)
+    assert "too long" not in str(run_dynamics(gap_series(180, 60, 1), dephasing_time=6.0, **options))
 
 
 @pytest.mark.parametrize("memory", [60.0, 6.0])  # slow against the dephasing of 6.6 fs, and not

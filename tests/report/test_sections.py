@@ -1,10 +1,13 @@
 """A section is one file: the page, its list of contents, the tables and the figures find it by themselves."""
 
+from types import SimpleNamespace
+
 import pytest
 from matplotlib.figure import Figure
 
 from hopcast.report import list_sections, render_html, sections, study_tables
 from hopcast.report.section import list_figures
+from hopcast.report.sections.dynamics import dephasing
 
 SECTION = '''
 """The atoms, counted."""
@@ -64,3 +67,12 @@ def test_sections_have_keys_and_places_of_their_own():
     found = list_sections()
     assert [section.key for section in found[:2]] == ["answer", "system"]
     assert len({section.key for section in found}) == len({section.place for section in found}) == len(found)
+
+
+def test_a_dephasing_time_from_a_short_trajectory_says_by_how_much_it_is_too_long(study):
+    record = study.results.dephasing
+    for excess, said in ((None, False), (0.05, False), (0.58, True)):
+        of = SimpleNamespace(results=SimpleNamespace(dephasing=record.model_copy(update={"excess": excess})))
+        lines = dict(dephasing(of).items)
+        assert lines["tau, gaussian"] == "5.60 fs"
+        assert (lines.get("Likely too long by") == "58 %: the trajectory is short") is said

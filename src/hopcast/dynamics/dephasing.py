@@ -138,7 +138,7 @@ def dephasing_function(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1))
         float(taus[2]),
         float(taus[3]),
         bool((taus != raws).any()),
-        _excess(gap),
+        dephasing_excess(gap),
     )
 
 
@@ -179,7 +179,8 @@ def dephasing_time(ham: VibronicHamiltonian, pair: tuple[int, int] = (0, 1), con
     return dephasing_function(ham, pair).tau(convention)
 
 
-def _excess(gap: NDArray[np.float64]) -> float:
+def dephasing_excess(gap: NDArray[np.float64]) -> float:
+    """Return by how much, relatively, the dephasing time of a gap [n] is likely too long because the series is short (`Dephasing.excess`)."""
     if gap.size < 4 or np.ptp(gap) == 0:
         return 0.0
     return float((1.0 - min(2.0 * memory_time(gap) / gap.size, 0.9)) ** -0.5 - 1.0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.estimates import Estimate
 from hopcast.core.showing import Shown, make_table
+from hopcast.dynamics.dephasing import SAID_EXCESS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,6 +78,9 @@ class DynamicsResult(Shown):
         Dephasing times used [n_states, n_states], fs.
     tau_convention
         "gaussian", "e-folding", "pyxaid", "libra", or "given".
+    tau_excess
+        By how much, relatively, dephasing times from the data are likely too long because the trajectory is short (`Dephasing.excess`, the
+        most of neighbouring states).
     temperature
         K, or None.
     substeps, substep, max_phase
@@ -137,6 +141,7 @@ class DynamicsResult(Shown):
     mean_energies: NDArray[np.float64] | None = None
     flows: NDArray[np.int64] | None = None
     decisions: str | None = None
+    tau_excess: float = 0.0
 
     @property
     def initial_state(self) -> int:
@@ -206,12 +211,17 @@ class DynamicsResult(Shown):
             how.append(f"{self.carrier}, {self.tau.shape[0]} states")
         elif self.carrier == "hole":
             how.append("hole")
+        long = (
+            f"; the trajectory is short: likely {100 * self.tau_excess:.0f} % too long"
+            if self.tau_excess > SAID_EXCESS
+            else ""
+        )
         lines = [
             f"Dynamics over {self.times[-1] * 1e-6:.4g} ns: {', '.join(how)}; {balance}"
             + ("; lower state absorbing" if self.absorbing else ""),
             f"  {starts}, {sampled}; {self.substeps} sub-steps of {self.substep:.3g} fs "
             f"(gap phase up to {self.max_phase:.2g} rad)",
-            f"  dephasing time  {tau} fs ({self.tau_convention})",
+            f"  dephasing time  {tau} fs ({self.tau_convention}{long})",
             f"  ground state    {self.populations[-1, 0]:.4g} at the end",
             f"  lifetime        {self.lifetime}",
             f"  rate            {self.rate}",

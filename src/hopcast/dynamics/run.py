@@ -16,6 +16,7 @@ from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics.block_maps import block_ensemble, block_loop_mean, block_stationary
 from hopcast.dynamics.carriers import carrier_dephasing, carrier_hamiltonian
 from hopcast.dynamics.checkpoint import open_checkpoint
+from hopcast.dynamics.dephasing import dephasing_excess
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import dephasing_in_slowest_mode, rate_matrices, slowest_mode
 from hopcast.dynamics.methods import Dish
@@ -234,6 +235,7 @@ def run_dynamics(
         states=labels,
         mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
+        tau_excess=_excess(ham) if dephasing_time is None else 0.0,
     )
 
 
@@ -259,6 +261,11 @@ def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[R
         float("nan"),
     )
     return Reference(slowest_mode(rates), equilibrium), seam
+
+
+def _excess(ham: VibronicHamiltonian) -> float:
+    """Return by how much dephasing times of neighbouring states are likely too long, at most."""
+    return max(dephasing_excess(ham.gap((i, i + 1))) for i in range(ham.n_blocks - 1))
 
 
 def _own_dephasing(ham: VibronicHamiltonian, problem: Problem) -> NDArray[np.float64]:

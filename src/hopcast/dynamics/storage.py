@@ -33,6 +33,7 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
         "temperature": result.temperature,
         "tau": plain(result.tau),
         "tau_convention": result.tau_convention,
+        "tau_excess": result.tau_excess,
         "duration": float(result.times[-1]),
         "substeps": result.substeps,
         "substep": result.substep,

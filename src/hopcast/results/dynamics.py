@@ -132,6 +132,10 @@ class DephasingRecord(Record):
     tau: Size = Field(description="fs")
     convention: Text = Field(description="gaussian, pyxaid, libra or given.")
     by_convention: dict[str, float] = Field(default_factory=dict, description="tau in each convention, fs.")
+    excess: NotNegative | None = Field(
+        None,
+        description="By how much the times are likely too long because the trajectory is short, relatively; null where they were given or are those of sampled gaps.",
+    )
 
 
 class SeamRecord(Record):

@@ -105,7 +105,12 @@ def run_dense_rates(
         hamiltonians=records,
         rate_controls=controls,
         seam=seam_record(exact),
-        dephasing=DephasingRecord(tau=tau, convention=convention, by_convention=conventions),
+        dephasing=DephasingRecord(
+            tau=tau,
+            convention=convention,
+            by_convention=conventions,
+            excess=None if convention == "given" else dephasing.excess,
+        ),
     )
     return StageResult(numbers, kept)
 

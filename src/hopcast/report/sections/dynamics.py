@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hopcast.dynamics.dephasing import SAID_EXCESS
 from hopcast.report.cells import cell, estimate_cell, lifetime_column, typical_unit, verdict_cell
 from hopcast.report.figures.dephasing import draw_dephasing
 from hopcast.report.figures.population import draw_fits
@@ -24,7 +25,9 @@ def dephasing(report: StudyReport) -> Terms:
     if record is None:
         return Terms([])
     taus = [(f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.by_convention.items()]
-    return Terms([("Convention", record.convention), *taus])
+    excess = record.excess or 0.0
+    short = [("Likely too long by", f"{100 * excess:.0f} %: the trajectory is short")] if excess > SAID_EXCESS else []
+    return Terms([("Convention", record.convention), *taus, *short])
 
 
 def hamiltonian_table(report: StudyReport) -> Table:
