@@ -91,14 +91,14 @@ def test_large_cells_searched_by_bins_equal_vesin(seed, pbc, radius):
 
 
 def test_bins_are_used_where_the_cell_is_large():
-    from hopcast.descriptors.neighbours import bin_frame, wrap_frame
+    from hopcast.descriptors.neighbours import Bins, Box, fill_bins
 
     trajectory = random_trajectory(cell=np.eye(3) * 20.0, n_atoms=100, n_frames=1)
     wrapped, n_bins, start, order = (np.empty((100, 3)), np.ones(3, int), np.zeros(2000, int), np.empty(100, int))
     wraps, place = np.empty((100, 3), int), np.empty((100, 3), int)
     periodic = np.ones(3, dtype=bool)
-    wrap_frame(trajectory.positions[0], np.eye(3) / 20.0, periodic, wrapped, wraps)
-    bin_frame(wrapped, np.full(3, 20.0), periodic, 4.0, n_bins, place, start, order)
+    box = Box(20.0 * np.eye(3), np.eye(3) / 20.0, np.full(3, 20.0), periodic, 4.0, False)
+    fill_bins(trajectory.positions[0], box, Bins(wrapped, wraps, n_bins, place, start, order, np.empty(101, int)))
     assert list(n_bins) == [10, 10, 10]
     assert sorted(order) == list(range(100))
     members = np.diff(start[:1001])

@@ -1,12 +1,14 @@
 """The study file: what it says when something is wrong."""
 
+import json
+
 import pytest
 
-from hopcast.core import ConfigError, InputError, OutputError
+from hopcast.core import ConfigError, OutputError
 from hopcast.core.units import HARTREE
 from hopcast.study.config import parse_config, read_config
 from hopcast.study.inputs import read_data
-from hopcast.study.record import NAME, prepare_folder, read_record, write_record
+from hopcast.study.record import NAME, RunRecord, prepare_folder, provenance, write_record
 
 
 def test_minimal_study(tmp_path):
@@ -60,13 +62,17 @@ def test_missing_file(tmp_path):
         read_config(tmp_path)
 
 
+def record(status):
+    return RunRecord(status=status, **dict(provenance({"name": "x"}, [], 3)))
+
+
 class TestFolder:
     def test_new_and_empty_folders_are_fine(self, tmp_path):
         prepare_folder(tmp_path / "a" / "b", resume=False, overwrite=False)
         assert (tmp_path / "a" / "b" / "stages").is_dir()
 
     def test_an_existing_run_is_never_overwritten_silently(self, tmp_path):
-        write_record(tmp_path, {"status": "finished"})
+        write_record(tmp_path, record("finished"))
         with pytest.raises(OutputError, match=r"exists and is not empty.*--resume.*--overwrite"):
             prepare_folder(tmp_path, resume=False, overwrite=False)
         prepare_folder(tmp_path, resume=True, overwrite=False)
@@ -89,11 +95,10 @@ class TestFolder:
             prepare_folder(tmp_path / "x", resume=True, overwrite=True)
 
     def test_record(self, tmp_path):
-        write_record(tmp_path, {"status": "running"})
-        assert read_record(tmp_path) == {"status": "running"}
-        (tmp_path / NAME).write_text("{")
-        with pytest.raises(InputError, match="no readable"):
-            read_record(tmp_path)
+        write_record(tmp_path, record("running"))
+        found = json.loads((tmp_path / NAME).read_text())
+        assert (found["status"], found["seed"], found["config"]) == ("running", 3, {"name": "x"})
+        assert not {"error", "seconds"} & set(found)
 
 
 def test_blocks_of_the_search_fit_into_a_short_training_set():

@@ -6,12 +6,13 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hopcast.cli.dynamics_figures import draw_populations
 from hopcast.core.errors import ConfigError, OutputError
 from hopcast.core.hdf5 import write_text
 from hopcast.core.outputs import check_folder, check_outside
+from hopcast.core.plain import PlainMap
 from hopcast.dynamics import write_result
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def clear_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write_run(result: DynamicsResult, folder: Path, text: str, record: dict[str, Any]) -> None:
+def write_run(result: DynamicsResult, folder: Path, text: str, record: PlainMap) -> None:
     """Write everything, the record last, and remove the checkpoint.
 
     Raises

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from hopcast.core.plain import PlainMap
 from hopcast.core.units import time_unit
 
 PARTS: Final = ("finite_trajectory", "model", "initial_time", "monte_carlo")
@@ -103,7 +104,7 @@ class Estimate:
         parts = {name: None if part is None else change(part) for name, part in self.parts.items()}
         return replace(self, value=value, low=whole.low, high=whole.high, unit=unit, parts=parts)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PlainMap:
         """Return value, interval, unit, parts and note as plain objects; numbers that are not finite become None."""
 
         def finite(number: float) -> float | None:

@@ -9,7 +9,7 @@ the fractional difference and :math:`w_a` the distance between opposite faces of
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -69,11 +69,104 @@ def widths(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cells), axis=1))
 
 
+class Boxes(NamedTuple):
+    """Cells of a chunk of frames and how one looks around in them, as the kernels take them.
+
+    Attributes
+    ----------
+    cells, inverses : arrays [n, 3, 3]
+        Complete cells (`complete_cells`), one or one a frame.
+    widths : array [n, 3]
+        Distances between opposite faces.
+    periodic : array [3]
+        Directions that repeat.
+    radius
+        How far one looks, Å.
+    shortest
+        Whether only the shortest image of each other atom counts.
+    """
+
+    cells: NDArray[np.float64]
+    inverses: NDArray[np.float64]
+    widths: NDArray[np.float64]
+    periodic: NDArray[np.bool_]
+    radius: float
+    shortest: bool
+
+
+class Box(NamedTuple):
+    """What `Boxes` holds, of one frame."""
+
+    cell: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+    width: NDArray[np.float64]
+    periodic: NDArray[np.bool_]
+    radius: float
+    shortest: bool
+
+
+class Bins(NamedTuple):
+    """The atoms of a frame, sorted by where they are.
+
+    Attributes
+    ----------
+    wrapped : array [n_atoms, 3]
+        Fractional coordinates, in [0, 1) along periodic directions.
+    wraps : array [n_atoms, 3]
+        Cells taken off.
+    n_bins : array [3]
+        Bins along each lattice vector.
+    place : array [n_atoms, 3]
+        Bin of each atom.
+    start, order : arrays
+        ``order[start[b]:start[b + 1]]`` are the atoms of bin b.
+    candidates : array [n_atoms + 1]
+        Room for `gather`.
+    """
+
+    wrapped: NDArray[np.float64]
+    wraps: NDArray[np.int64]
+    n_bins: NDArray[np.int64]
+    place: NDArray[np.int64]
+    start: NDArray[np.int64]
+    order: NDArray[np.int64]
+    candidates: NDArray[np.int64]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def wrap_frame(
-    positions: Any, inverse: Any, periodic: Any, wrapped: Any, wraps: Any
-) -> None:  # pragma: no cover - compiled
-    """Write fractional coordinates of one frame, in [0, 1) along periodic directions, and the cells taken off."""
+def frame_box(boxes: Any, frame: int) -> Any:  # pragma: no cover - compiled
+    """Return the box of a frame of a chunk."""
+    c = frame if boxes.cells.shape[0] > 1 else 0
+    return Box(boxes.cells[c], boxes.inverses[c], boxes.widths[c], boxes.periodic, boxes.radius, boxes.shortest)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_bins(n_atoms: int) -> Any:  # pragma: no cover - compiled
+    """Return bins to be filled.
+
+    For kernels only: called from Python after a cached kernel was loaded, Numba cannot hand the arrays over.
+    """
+    return Bins(
+        np.empty((n_atoms, 3)),
+        np.empty((n_atoms, 3), np.int64),
+        np.ones(3, np.int64),
+        np.empty((n_atoms, 3), np.int64),
+        np.zeros(32 * 32 * 32 + 2 if n_atoms > 64 else 3, np.int64),
+        np.empty(n_atoms, np.int64),
+        np.empty(n_atoms + 1, np.int64),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_bins(positions: Any, box: Any, bins: Any) -> None:  # pragma: no cover - compiled
+    """Wrap the atoms of a frame into its cell and sort them into bins (counting sort); few atoms or a small cell make one bin of all."""
+    _wrap(positions, box, bins.wrapped, bins.wraps)
+    _sort(box, bins)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _wrap(positions: Any, box: Any, wrapped: Any, wraps: Any) -> None:  # pragma: no cover - compiled
+    inverse, periodic = box.inverse, box.periodic
     for i in range(positions.shape[0]):
         for a in range(3):
             f = positions[i, 0] * inverse[0, a] + positions[i, 1] * inverse[1, a] + positions[i, 2] * inverse[2, a]
@@ -83,13 +176,9 @@ def wrap_frame(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def bin_frame(
-    wrapped: Any, width: Any, periodic: Any, radius: float, n_bins: Any, place: Any, start: Any, order: Any
-) -> None:  # pragma: no cover - compiled
-    """Sort the atoms of a wrapped frame into bins (counting sort); few atoms or a small cell make one bin of all.
-
-    `place` [n_atoms, 3] holds the bin of each atom, ``order[start[b]:start[b + 1]]`` the atoms of bin b.
-    """
+def _sort(box: Any, bins: Any) -> None:  # pragma: no cover - compiled
+    wrapped, _, n_bins, place, start, order, _ = bins
+    width, periodic, radius = box.width, box.periodic, box.radius
     n_atoms = wrapped.shape[0]
     low = np.zeros(3)
     span = np.ones(3)
@@ -147,34 +236,19 @@ def _range(f: float, reach: float, periodic: bool) -> tuple[int, int]:  # pragma
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def gather(
-    i: int,
-    wrapped: Any,
-    wraps: Any,
-    cell: Any,
-    width: Any,
-    periodic: Any,
-    radius: float,
-    shortest: bool,
-    n_bins: Any,
-    place: Any,
-    start: Any,
-    order: Any,
-    candidates: Any,
-    index: Any,
-    near: Any,
-) -> int:  # pragma: no cover - compiled
+def gather(i: int, box: Any, bins: Any, index: Any, near: Any) -> int:  # pragma: no cover - compiled
     """Return the number of neighbours of atom `i` and write as many as fit: `index` [capacity], `near` [7, capacity].
 
     `near` holds the vector from `i` (rows X, Y, Z), its length (R), and the lattice translation that takes the
-    given position of the neighbour to this image (SHIFT_A..SHIFT_C). With `shortest` only the shortest image of
-    each other atom counts. A negative number -1 - j says that atom `j` coincides with `i`.
+    given position of the neighbour to this image (SHIFT_A..SHIFT_C). With `box.shortest` only the shortest image
+    of each other atom counts. A negative number -1 - j says that atom `j` coincides with `i`.
     """
-    capacity = index.shape[0]
+    wrapped, _, n_bins, place, start, order, candidates = bins
+    width, periodic, radius, shortest = box.width, box.periodic, box.radius, box.shortest
     # typed by hand: Numba would compile `_images` for the literal 0 as well
     count = np.int64(0)
     n_candidates = 0
-    reach0, reach1, reach2 = radius / width[0] + TINY, radius / width[1] + TINY, radius / width[2] + TINY
+    reach = (radius / width[0] + TINY, radius / width[1] + TINY, radius / width[2] + TINY)
     first = np.zeros(3, np.int64)
     last = np.zeros(3, np.int64)
     for a in range(3):
@@ -196,13 +270,11 @@ def gather(
                     gap0 = _gap(wrapped[j, 0] - wrapped[i, 0], periodic[0])
                     gap1 = _gap(wrapped[j, 1] - wrapped[i, 1], periodic[1])
                     gap2 = _gap(wrapped[j, 2] - wrapped[i, 2], periodic[2])
-                    near_enough = (gap0 <= reach0) & (gap1 <= reach1) & (gap2 <= reach2)
+                    near_enough = (gap0 <= reach[0]) & (gap1 <= reach[1]) & (gap2 <= reach[2])
                     n_candidates += 1 if near_enough else 0
     for slot in range(n_candidates):
         j = candidates[slot]
-        found = _images(
-            i, j, wrapped, wraps, cell, reach0, reach1, reach2, periodic, radius, shortest, count, capacity, index, near
-        )
+        found = _images(i, j, box, bins, reach, count, index, near)
         if found < 0:
             return -1 - j
         count += found
@@ -211,23 +283,13 @@ def gather(
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _images(
-    i: int,
-    j: int,
-    wrapped: Any,
-    wraps: Any,
-    cell: Any,
-    reach0: float,
-    reach1: float,
-    reach2: float,
-    periodic: Any,
-    radius: float,
-    shortest: bool,
-    count: int,
-    capacity: int,
-    index: Any,
-    near: Any,
+    i: int, j: int, box: Any, bins: Any, reach: Any, count: int, index: Any, near: Any
 ) -> int:  # pragma: no cover - compiled
     """Append the images of `j` around `i` to the buffers; return how many, or -1 where the two coincide."""
+    cell, periodic, radius, shortest = box.cell, box.periodic, box.radius, box.shortest
+    wrapped, wraps = bins.wrapped, bins.wraps
+    reach0, reach1, reach2 = reach
+    capacity = index.shape[0]
     f0 = wrapped[j, 0] - wrapped[i, 0]
     f1 = wrapped[j, 1] - wrapped[i, 1]
     f2 = wrapped[j, 2] - wrapped[i, 2]
@@ -283,6 +345,20 @@ def _images(
     return found
 
 
+def boxes_of(
+    cells: NDArray[np.float64], periodic: NDArray[np.bool_], radius: float, *, shortest: bool = False
+) -> Boxes:
+    """Return the boxes of complete cells [n, 3, 3]."""
+    inverses = np.asarray(np.linalg.inv(cells), dtype=np.float64)
+    return Boxes(cells, inverses, widths(cells), periodic, float(radius), shortest)
+
+
+def part_of(boxes: Boxes, frames: slice) -> Boxes:
+    """Return the boxes of some frames."""
+    cut = boxes.cells[frames], boxes.inverses[frames], boxes.widths[frames]
+    return Boxes(*cut, boxes.periodic, boxes.radius, boxes.shortest)
+
+
 def coincident_message(trajectory: Trajectory, frame: int, i: int, j: int) -> str:
     """Return the sentence about two atoms at one place."""
     symbols = trajectory.symbols
@@ -325,7 +401,7 @@ def frame_neighbours(
     positions = np.array(trajectory.positions[frame], dtype=np.float64, order="C")
     cell = complete_cells(trajectory.cells()[frame], trajectory.pbc)
     centre, index, near = all_pairs(
-        positions, cell[0], np.linalg.inv(cell[0]), widths(cell)[0], np.array(trajectory.pbc), radius, images == "mic"
+        positions, boxes_of(cell, np.array(trajectory.pbc), radius, shortest=images == "mic")
     )
     if near.shape[1] == 0 and index.size:
         raise InputError(coincident_message(trajectory, frame, int(centre[0]), int(index[0])))
@@ -333,36 +409,17 @@ def frame_neighbours(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def all_pairs(
-    positions: Any, cell: Any, inverse: Any, width: Any, periodic: Any, radius: float, shortest: bool
-) -> Any:  # pragma: no cover - compiled
-    """Return centre, neighbour and `near` of all pairs within a radius; where two atoms coincide, these two and an empty `near`."""
+def all_pairs(positions: Any, boxes: Any) -> Any:  # pragma: no cover - compiled
+    """Return centre, neighbour and `near` of all pairs within the radius of a box; where two atoms coincide, these two and an empty `near`."""
     n_atoms = positions.shape[0]
-    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
-    wrap_frame(positions, inverse, periodic, wrapped, wraps)
-    bin_frame(wrapped, width, periodic, radius, n_bins, place, start, order)
+    box, bins = frame_box(boxes, 0), make_bins(n_atoms)
+    fill_bins(positions, box, bins)
     nothing = np.empty(0, np.int64)
     no_near = np.empty((N_ROWS, 0))
     total = np.zeros(n_atoms + 1, np.int64)
     capacity = 0
     for i in range(n_atoms):
-        count = gather(
-            i,
-            wrapped,
-            wraps,
-            cell,
-            width,
-            periodic,
-            radius,
-            shortest,
-            n_bins,
-            place,
-            start,
-            order,
-            candidates,
-            nothing,
-            no_near,
-        )
+        count = gather(i, box, bins, nothing, no_near)
         if count < 0:
             total[0] = i
             total[1] = -1 - count
@@ -375,43 +432,10 @@ def all_pairs(
     some = np.empty(capacity, np.int64)
     some_near = np.empty((N_ROWS, capacity))
     for i in range(n_atoms):
-        count = gather(
-            i,
-            wrapped,
-            wraps,
-            cell,
-            width,
-            periodic,
-            radius,
-            shortest,
-            n_bins,
-            place,
-            start,
-            order,
-            candidates,
-            some,
-            some_near,
-        )
+        count = gather(i, box, bins, some, some_near)
         for k in range(count):
             centre[total[i] + k] = i
             index[total[i] + k] = some[k]
             for row in range(N_ROWS):
                 near[row, total[i] + k] = some_near[row, k]
     return centre, index, near
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def frame_buffers(n_atoms: int) -> Any:  # pragma: no cover - compiled
-    """Return the buffers of one frame: wrapped, wraps, n_bins, place, start, order, candidates.
-
-    For kernels only: called from Python after a cached kernel was loaded, Numba cannot hand the arrays over.
-    """
-    return (
-        np.empty((n_atoms, 3)),
-        np.empty((n_atoms, 3), np.int64),
-        np.ones(3, np.int64),
-        np.empty((n_atoms, 3), np.int64),
-        np.zeros(32 * 32 * 32 + 2 if n_atoms > 64 else 3, np.int64),
-        np.empty(n_atoms, np.int64),
-        np.empty(n_atoms + 1, np.int64),
-    )

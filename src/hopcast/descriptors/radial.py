@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, Trajectory
 from hopcast.core.chunks import chunk_slices, map_chunks
-from hopcast.core.errors import check_choice, nearest
+from hopcast.core.errors import check_choice
+from hopcast.core.plain import PlainMap, from_plain, to_plain
 from hopcast.descriptors.angular import cutoff
 from hopcast.descriptors.angular_rates import image_velocities
-from hopcast.descriptors.neighbours import N_ROWS, R, bin_frame, frame_buffers, gather, wrap_frame
+from hopcast.descriptors.neighbours import N_ROWS, R, fill_bins, frame_box, gather, make_bins
 from hopcast.descriptors.shells import default_r_cut
 from hopcast.descriptors.symmetry_functions import Geometry, Images, frames_per_chunk
 
@@ -131,22 +131,20 @@ class RadialFunctions:
         """Return dG/dt per fs from the velocities of the trajectory (or differences of its positions), as `transform`."""
         return self._run(trajectory.with_velocities(), True, workers)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlainMap:
         """Return plain data for a run record."""
-        return {
-            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
-            for field in fields(self)
-        }
+        return to_plain(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RadialFunctions:
-        """Return the functions that `to_dict` wrote."""
-        names = [field.name for field in fields(cls)]
-        for key in data:
-            if key not in names:
-                raise ConfigError(f"Radial functions have no parameter `{key}`.{nearest(key, names)}")
-        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**arguments)
+    def from_dict(cls, data: PlainMap) -> RadialFunctions:
+        """Return the functions that `to_dict` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown.
+        """
+        return from_plain(cls, data, "Radial functions")
 
     def _run(self, trajectory: Trajectory, rate: bool, workers: int | None) -> NDArray[np.float64]:
         for symbol in trajectory.elements:
@@ -155,33 +153,14 @@ class RadialFunctions:
                     f"The trajectory must hold only {', '.join(self.elements)}, for which these radial functions were made, "
                     f"but holds {symbol}: make functions of its own (`RadialFunctions.from_trajectory`)."
                 )
-        geometry = Geometry(trajectory)
+        geometry = Geometry(trajectory, self.r_cut, self.images)
         kind = np.array([self.elements.index(symbol) for symbol in trajectory.symbols])
         out = np.empty((trajectory.n_frames, trajectory.n_atoms, self.n_functions))
         r_s = np.array(self.r_s)
-        unused = np.empty((0, 0, 3))
 
         def run(frames: slice) -> None:
-            positions, cells, inverses, width, cell_velocities = geometry.part(frames)
-            velocities = unused
-            if rate:
-                velocities = np.array(trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
-            found = _chunk_radial(
-                positions,
-                velocities,
-                cells,
-                inverses,
-                width,
-                cell_velocities,
-                geometry.periodic,
-                self.images == "mic",
-                kind,
-                r_s,
-                self.r_cut,
-                self.eta,
-                rate,
-                out[frames],
-            )
+            motion, boxes = geometry.part(frames, rate)
+            found = _chunk_radial(motion, boxes, kind, r_s, self.eta, rate, out[frames])
             geometry.check(frames, found)
 
         map_chunks(run, chunk_slices(trajectory.n_frames, frames_per_chunk(trajectory)), workers=workers)
@@ -190,51 +169,23 @@ class RadialFunctions:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _chunk_radial(
-    positions: Any,
-    velocities: Any,
-    cells: Any,
-    inverses: Any,
-    widths: Any,
-    cell_velocities: Any,
-    periodic: Any,
-    shortest: bool,
-    kind: Any,
-    r_s: Any,
-    r_cut: float,
-    eta: float,
-    rate: bool,
-    out: Any,
+    motion: Any, boxes: Any, kind: Any, r_s: Any, eta: float, rate: bool, out: Any
 ) -> Any:  # pragma: no cover - compiled
     """Write the functions, or their time derivatives, of a chunk; (-1, 0, 0), or frame and two atoms that coincide."""
+    positions, velocities, cell_velocities = motion
+    r_cut = boxes.radius
     n_frames, n_atoms, _ = positions.shape
     n_r = r_s.shape[0]
-    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
+    bins = make_bins(n_atoms)
     capacity = 128
     index, near, rates = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity)), np.empty((4, capacity))
     out[:] = 0.0
     for f in range(n_frames):
-        c = f if cells.shape[0] > 1 else 0
-        wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
-        bin_frame(wrapped, widths[c], periodic, r_cut, n_bins, place, start, order)
+        box = frame_box(boxes, f)
+        fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
             while True:
-                n = gather(
-                    i,
-                    wrapped,
-                    wraps,
-                    cells[c],
-                    widths[c],
-                    periodic,
-                    r_cut,
-                    shortest,
-                    n_bins,
-                    place,
-                    start,
-                    order,
-                    candidates,
-                    index,
-                    near,
-                )
+                n = gather(i, box, bins, index, near)
                 if n <= capacity:
                     break
                 capacity = 2 * n
@@ -243,7 +194,9 @@ def _chunk_radial(
             if n < 0:
                 return f, i, -1 - n
             if rate:
-                image_velocities(i, n, index, near, velocities[f], cell_velocities[c], rates)
+                image_velocities(
+                    i, n, index, near, velocities[f], cell_velocities[f if cell_velocities.shape[0] > 1 else 0], rates
+                )
             for k in range(n):
                 r = near[R, k]
                 fc = cutoff(r, r_cut)

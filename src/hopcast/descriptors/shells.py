@@ -20,13 +20,14 @@ from hopcast.descriptors.neighbours import (
     X,
     Y,
     Z,
-    bin_frame,
+    boxes_of,
     coincident_message,
     complete_cells,
-    frame_buffers,
+    fill_bins,
+    frame_box,
     gather,
-    widths,
-    wrap_frame,
+    make_bins,
+    part_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -141,9 +142,7 @@ def over_frames(
 ) -> NDArray[np.float64]:
     """Run `kernel` over chunks of frames, with a radius that grows until every centre has seen enough."""
     cells = complete_cells(trajectory.cell, trajectory.pbc)
-    inverses = np.linalg.inv(cells)
-    width = widths(cells)
-    periodic = np.array(trajectory.pbc)
+    boxes = boxes_of(cells, np.array(trajectory.pbc), 0.0)
     # nothing is further than this: the atoms' own extent and one step along each lattice vector
     extent = float(np.linalg.norm(np.ptp(trajectory.positions.reshape(-1, 3), axis=0)))
     largest = extent + 2.0 * float(np.linalg.norm(cells, axis=2).sum(axis=1).max())
@@ -154,9 +153,7 @@ def over_frames(
         radius = min(6.0, largest)
         while True:
             final = radius >= largest
-            result, enough, at = kernel(
-                positions, cells[part], inverses[part], width[part], periodic, radius, False, final, *extra
-            )
+            result, enough, at = kernel(positions, part_of(boxes, part)._replace(radius=radius), final, *extra)
             if at[0] >= 0:
                 raise InputError(coincident_message(trajectory, frames.start + int(at[0]), int(at[1]), int(at[2])))
             if enough or final:
@@ -170,12 +167,7 @@ def over_frames(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _nearest_chunk(
     positions: Any,
-    cells: Any,
-    inverses: Any,
-    width: Any,
-    periodic: Any,
-    radius: float,
-    shortest: bool,
+    boxes: Any,
     final: bool,
     kind: Any,
     n_kinds: int,
@@ -186,33 +178,16 @@ def _nearest_chunk(
     members = np.zeros(n_kinds)
     for i in range(n_atoms):
         members[kind[i]] += 1.0
-    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
+    bins = make_bins(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
     closest = np.empty(n_kinds)
     for f in range(n_frames):
-        c = f if cells.shape[0] > 1 else 0
-        wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
-        bin_frame(wrapped, width[c], periodic, radius, n_bins, place, start, order)
+        box = frame_box(boxes, f)
+        fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
             while True:
-                n = gather(
-                    i,
-                    wrapped,
-                    wraps,
-                    cells[c],
-                    width[c],
-                    periodic,
-                    radius,
-                    shortest,
-                    n_bins,
-                    place,
-                    start,
-                    order,
-                    candidates,
-                    index,
-                    near,
-                )
+                n = gather(i, box, bins, index, near)
                 if n <= capacity:
                     break
                 capacity = 2 * n
@@ -234,12 +209,7 @@ def _nearest_chunk(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _angle_chunk(
     positions: Any,
-    cells: Any,
-    inverses: Any,
-    width: Any,
-    periodic: Any,
-    radius: float,
-    shortest: bool,
+    boxes: Any,
     final: bool,
     kind: Any,
     distance: Any,
@@ -248,33 +218,16 @@ def _angle_chunk(
     n_frames, n_atoms, _ = positions.shape
     n_kinds = distance.shape[0]
     result = np.zeros((n_frames, n_kinds, n_kinds, 4))
-    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
+    bins = make_bins(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
     for f in range(n_frames):
-        c = f if cells.shape[0] > 1 else 0
-        wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
-        bin_frame(wrapped, width[c], periodic, radius, n_bins, place, start, order)
+        box = frame_box(boxes, f)
+        fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
             b = kind[i]
             while True:
-                n = gather(
-                    i,
-                    wrapped,
-                    wraps,
-                    cells[c],
-                    width[c],
-                    periodic,
-                    radius,
-                    shortest,
-                    n_bins,
-                    place,
-                    start,
-                    order,
-                    candidates,
-                    index,
-                    near,
-                )
+                n = gather(i, box, bins, index, near)
                 if n <= capacity:
                     break
                 capacity = 2 * n
@@ -300,7 +253,7 @@ def _angle_chunk(
                         break
                     limit = SHELL * beyond
                     extended = True
-                if not final and (members < 2 or limit > radius):
+                if not final and (members < 2 or limit > boxes.radius):
                     return result, False, (-1, 0, 0)
                 if members < 2:
                     result[f, a, b, 3] += 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, Trajectory
-from hopcast.descriptors.neighbours import N_ROWS, R, X, bin_frame, frame_buffers, frame_neighbours, gather, wrap_frame
+from hopcast.core.plain import PlainMap, from_plain, parts
+from hopcast.descriptors.neighbours import N_ROWS, R, X, fill_bins, frame_box, frame_neighbours, gather, make_bins
 from hopcast.descriptors.shells import SHELL, find_shells, over_frames
 
 # frames that are looked at to find which atoms are bonded
@@ -98,12 +98,12 @@ class StructuralNumbers:
                 names += [f"{a}-{b} asymmetry"]
         return tuple(names)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlainMap:
         """Return plain data for a file."""
         return {"bonds": [asdict(bond) for bond in self.bonds]}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> StructuralNumbers:
+    def from_dict(cls, data: PlainMap) -> StructuralNumbers:
         """Return the numbers that `to_dict` wrote.
 
         Raises
@@ -112,7 +112,7 @@ class StructuralNumbers:
             If anything is missing or unknown.
         """
         try:
-            return cls(tuple(Bond(**bond) for bond in data["bonds"]))
+            return cls(tuple(from_plain(Bond, bond, "Bonds") for bond in parts(data, "bonds")))
         except (TypeError, KeyError) as error:
             raise ConfigError(
                 f"Structural numbers need `bonds`, each with centre, bridge, n_bonds and n_bridged, but: {error}."
@@ -203,12 +203,7 @@ def _coordination(trajectory: Trajectory, one: str, other: str, reach: float) ->
 @njit(cache=True, nogil=True, error_model="numpy")
 def _nearest_vectors_chunk(
     positions: Any,
-    cells: Any,
-    inverses: Any,
-    width: Any,
-    periodic: Any,
-    radius: float,
-    shortest: bool,
+    boxes: Any,
     final: bool,
     centres: Any,
     wanted: Any,
@@ -217,35 +212,18 @@ def _nearest_vectors_chunk(
     """Vectors to the k nearest wanted neighbours of each centre, [n_frames, n_centres, k, 3], infinite where missing."""
     n_frames, n_atoms, _ = positions.shape
     result = np.full((n_frames, centres.shape[0], k, 3), np.inf)
-    wrapped, wraps, n_bins, place, start, order, candidates = frame_buffers(n_atoms)
+    bins = make_bins(n_atoms)
     capacity = 256
     index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
     best = np.empty(k)
     slot = np.empty(k, np.int64)
     for f in range(n_frames):
-        c = f if cells.shape[0] > 1 else 0
-        wrap_frame(positions[f], inverses[c], periodic, wrapped, wraps)
-        bin_frame(wrapped, width[c], periodic, radius, n_bins, place, start, order)
+        box = frame_box(boxes, f)
+        fill_bins(positions[f], box, bins)
         for a in range(centres.shape[0]):
             i = centres[a]
             while True:
-                n = gather(
-                    i,
-                    wrapped,
-                    wraps,
-                    cells[c],
-                    width[c],
-                    periodic,
-                    radius,
-                    shortest,
-                    n_bins,
-                    place,
-                    start,
-                    order,
-                    candidates,
-                    index,
-                    near,
-                )
+                n = gather(i, box, bins, index, near)
                 if n <= capacity:
                     break
                 capacity = 2 * n

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, QualityWarning, Trajectory
 from hopcast.core.chunks import Mapper, chunk_slices, map_chunks, stream_chunks
-from hopcast.core.errors import check_choice, nearest
-from hopcast.descriptors.frames import chunk_counts, chunk_functions
-from hopcast.descriptors.neighbours import coincident_message, complete_cells, widths
+from hopcast.core.errors import check_choice
+from hopcast.core.plain import PlainMap, from_plain, to_plain
+from hopcast.descriptors.frames import Motion, Sums, chunk_counts, chunk_functions
+from hopcast.descriptors.neighbours import Boxes, boxes_of, coincident_message, complete_cells, part_of
 from hopcast.descriptors.shells import default_r_cut, find_shells
 
 Images = Literal["all", "mic"]
@@ -290,30 +291,22 @@ class SymmetryFunctions:
 
     def count_neighbours(self, trajectory: Trajectory, *, workers: int | None = None) -> NDArray[np.int64]:
         """Return how many neighbours (images within `r_cut`) each atom has [n_frames, n_atoms]."""
-        geometry = Geometry(trajectory)
+        geometry = Geometry(trajectory, self.r_cut, self.images)
         out = np.empty((trajectory.n_frames, trajectory.n_atoms), dtype=np.int64)
 
         def run(frames: slice) -> None:
-            positions, cells, inverses, width, _ = geometry.part(frames)
-            geometry.check(
-                frames,
-                chunk_counts(
-                    positions, cells, inverses, width, geometry.periodic, self.images == "mic", self.r_cut, out[frames]
-                ),
-            )
+            motion, boxes = geometry.part(frames)
+            geometry.check(frames, chunk_counts(motion.positions, boxes, out[frames]))
 
         map_chunks(run, chunk_slices(trajectory.n_frames, frames_per_chunk(trajectory)), workers=workers)
         return out
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlainMap:
         """Return plain data for a run record."""
-        return {
-            field.name: list(value) if isinstance(value := getattr(self, field.name), tuple) else value
-            for field in fields(self)
-        }
+        return to_plain(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SymmetryFunctions:
+    def from_dict(cls, data: PlainMap) -> SymmetryFunctions:
         """Return the functions that `to_dict` wrote.
 
         Raises
@@ -321,15 +314,7 @@ class SymmetryFunctions:
         ConfigError
             If a key is unknown or missing.
         """
-        names = [field.name for field in fields(cls)]
-        for key in data:
-            if key not in names:
-                raise ConfigError(f"Symmetry functions have no parameter `{key}`.{nearest(key, names)}")
-        for key in ("r_s", "theta_s", "r_cut"):
-            if key not in data:
-                raise ConfigError(f"Symmetry functions need the parameter `{key}`, but it is missing.")
-        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**arguments)
+        return from_plain(cls, data, "Symmetry functions", ("r_s", "theta_s", "r_cut"))
 
     @property
     def _is_factored(self) -> bool:
@@ -362,7 +347,7 @@ class SymmetryFunctions:
     ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         if chunk_frames is not None and chunk_frames < 1:
             raise ConfigError(f"Argument `chunk_frames` must be at least 1, but is {chunk_frames}.")
-        geometry = Geometry(trajectory)
+        geometry = Geometry(trajectory, self.r_cut, self.images)
         if self.images == "mic" and self.r_cut > 0.5 * geometry.smallest_width:
             warnings.warn(
                 f"`r_cut` {self.r_cut:.3g} Å exceeds half the smallest width of the cell, {geometry.smallest_width:.3g} Å: "
@@ -372,8 +357,8 @@ class SymmetryFunctions:
             )
         slices = chunk_slices(trajectory.n_frames, chunk_frames or frames_per_chunk(trajectory))
         # parts are made one by one: of a trajectory on disk only those under way are in memory
-        parts = (_Part(*geometry.part(frames), geometry.velocities(frames, rate)) for frames in slices)
-        work = partial(_functions_of, self, geometry.periodic, rate)
+        parts = (geometry.part(frames, rate) for frames in slices)
+        work = partial(_functions_of, self, rate)
         results = stream_chunks(work, parts, workers=workers, executor=executor, portable=True)
         return (
             (frames, geometry.checked(frames, found, values))
@@ -381,72 +366,40 @@ class SymmetryFunctions:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Some frames, complete in themselves: a unit of work that travels to wherever it is computed."""
-
-    positions: NDArray[Any]
-    cells: NDArray[Any]
-    inverses: NDArray[Any]
-    widths: NDArray[Any]
-    cell_velocities: NDArray[Any]
-    velocities: NDArray[Any]
-
-
 def _functions_of(
-    functions: SymmetryFunctions, periodic: NDArray[np.bool_], rate: bool, part: _Part
+    functions: SymmetryFunctions, rate: bool, part: tuple[Motion, Boxes]
 ) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     """Return what the kernel found (coincident atoms) and the functions of some frames."""
-    out = np.empty((*part.positions.shape[:2], functions.n_functions))
-    found = chunk_functions(
-        part.positions,
-        part.velocities,
-        part.cells,
-        part.inverses,
-        part.widths,
-        part.cell_velocities,
-        periodic,
-        functions.images == "mic",
-        np.array(functions.r_s),
-        np.array(functions.theta_s),
-        functions.r_cut,
-        functions.eta,
-        functions.zeta,
-        functions._is_factored,
-        rate,
-        out,
-    )
-    return found, out
+    motion, boxes = part
+    out = np.empty((*motion.positions.shape[:2], functions.n_functions))
+    sums = Sums(np.array(functions.r_s), np.array(functions.theta_s), functions.r_cut, functions.eta, functions.zeta)
+    return chunk_functions(motion, boxes, sums, functions._is_factored, rate, out), out
 
 
 class Geometry:
-    """Cells of a trajectory as the kernels want them: one, or one a frame."""
+    """A trajectory as the kernels want it: in parts, each complete in itself, so that it can be sent to where it is computed."""
 
-    def __init__(self, trajectory: Trajectory) -> None:
+    def __init__(self, trajectory: Trajectory, radius: float, images: Images) -> None:
         self.trajectory = trajectory
-        self.periodic = np.array(trajectory.pbc)
-        self.cells = complete_cells(trajectory.cell, trajectory.pbc)
-        self.inverses = np.linalg.inv(self.cells)
-        self.widths = widths(self.cells)
-        self.smallest_width = float(self.widths[:, self.periodic].min()) if any(trajectory.pbc) else math.inf
+        periodic = np.array(trajectory.pbc)
+        cells = complete_cells(trajectory.cell, trajectory.pbc)
+        self.boxes = boxes_of(cells, periodic, radius, shortest=images == "mic")
+        self.smallest_width = float(self.boxes.widths[:, periodic].min()) if any(trajectory.pbc) else math.inf
         # on the whole trajectory, so that the ends of chunks do not matter
-        if len(self.cells) > 1:
-            order: Literal[1, 2] = 2 if len(self.cells) > 2 else 1
-            self.cell_velocities = np.gradient(self.cells, trajectory.timestep, axis=0, edge_order=order)
+        if len(cells) > 1:
+            order: Literal[1, 2] = 2 if len(cells) > 2 else 1
+            self.cell_velocities = np.gradient(cells, trajectory.timestep, axis=0, edge_order=order)
         else:
-            self.cell_velocities = np.zeros_like(self.cells)
+            self.cell_velocities = np.zeros_like(cells)
 
-    def part(self, frames: slice) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Positions and cells of some frames."""
-        part = slice(None) if len(self.cells) == 1 else frames
+    def part(self, frames: slice, rate: bool = False) -> tuple[Motion, Boxes]:
+        """Return some frames; with velocities where rates are wanted."""
+        part = slice(None) if len(self.boxes.cells) == 1 else frames
+        velocities = np.empty((0, 0, 3))
+        if rate:
+            velocities = np.array(self.trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
         positions = np.array(self.trajectory.positions[frames], dtype=np.float64, order="C")
-        return positions, self.cells[part], self.inverses[part], self.widths[part], self.cell_velocities[part]
-
-    def velocities(self, frames: slice, rate: bool) -> NDArray[Any]:
-        """Velocities of some frames; nothing where no rate is wanted."""
-        if not rate:
-            return np.empty((0, 0, 3))
-        return np.array(self.trajectory.velocities[frames], dtype=np.float64, order="C")  # type: ignore[index]
+        return Motion(positions, velocities, self.cell_velocities[part]), part_of(self.boxes, part)
 
     def checked(self, frames: slice, found: tuple[int, int, int], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values unless a kernel found two atoms at one place."""

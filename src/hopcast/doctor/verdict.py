@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.plain import PlainMap
+
 Level = Literal["good", "warn", "bad", "skipped"]
 
 
@@ -66,7 +68,7 @@ class Diagnosis:
         """Return the names of the checks that found something."""
         return tuple(verdict.name for verdict in self.verdicts if verdict.level in ("warn", "bad"))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlainMap:
         """Return all verdicts as plain numbers and text."""
         return {"title": self.title, "bad": self.is_bad, "verdicts": [asdict(verdict) for verdict in self.verdicts]}
 

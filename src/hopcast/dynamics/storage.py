@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 
 from hopcast.core.hdf5 import put_array, put_attributes, write_file
+from hopcast.core.plain import Plain
 from hopcast.dynamics.decays import DecayFits
 from hopcast.dynamics.result import DynamicsResult
 
 
-def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict[str, Any]:
+def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict[str, Plain]:
     """Return what a result says as plain objects for JSON (numbers that are not finite become None)."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: Any) -> Plain:
         array = np.asarray(value)
         if array.ndim:
             return [plain(item) for item in array]
         return None if array.dtype.kind == "f" and not np.isfinite(array) else array.item()
 
-    record: dict[str, Any] = {
+    record: dict[str, Plain] = {
         "method": result.method,
         "rule": result.rule,
         "waiting": result.waiting,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.core.plain import PlainMap, part
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import RadialFunctions, StructuralNumbers, SymmetryFunctions, pool_elements, take_frames
 
@@ -52,7 +53,7 @@ class Representation:
             return columns
         return pool_elements(columns, trajectory, spread=self.pool == "mean and spread")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PlainMap:
         """Return plain data for a file."""
         return {
             "name": self.name,
@@ -62,7 +63,7 @@ class Representation:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Representation:
+    def from_dict(cls, data: PlainMap) -> Representation:
         """Return what `to_dict` wrote.
 
         Raises
@@ -72,13 +73,13 @@ class Representation:
         ConfigError
             If a parameter of the functions is unknown.
         """
-        kind, pool = str(data["kind"]), data["pool"]
+        kind, pool = str(data["kind"]), cast(Pool, data["pool"])
         if kind not in KINDS or pool not in get_args(Pool):
             raise InputError(
                 f"A representation must be one of {', '.join(KINDS)} with atoms pooled as {', '.join(get_args(Pool))}, but is "
                 f"`{kind}`, `{pool}`. Update hopcast."
             )
-        return cls(str(data["name"]), KINDS[kind].from_dict(data["functions"]), pool)
+        return cls(str(data["name"]), KINDS[kind].from_dict(part(data, "functions")), pool)
 
 
 def columns_of_pairs(

@@ -20,6 +20,7 @@ Thresholds, with their reasons:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -320,12 +321,10 @@ def _ranking(results: StudyResults) -> Claim | None:
     corrected = sorted((e for e in entries if e.corrected is not None), key=lambda e: -known(e.corrected))
     control = "corrected, nat: " + (", ".join(f"{e.element} {_nat(e.corrected)}" for e in corrected) or "none")
     control += "; raw of shifted features: " + ", ".join(f"{e.element} {_nat(e.null_mean)}" for e in order)
+    record = partial(_record, asked, protocol, control)
     states = PAPER_STATES.get(frozenset(e.element for e in entries))
     if states is None:
-        return _record(
-            asked,
-            protocol,
-            control,
+        return record(
             "inconclusive",
             "Which elements carry the two states is not part of the study: the order is shown, not judged.",
         )
@@ -335,10 +334,7 @@ def _ranking(results: StudyResults) -> Claim | None:
 
     carriers = " and ".join(states)
     if not as_states(order):
-        return _record(
-            asked,
-            protocol,
-            control,
+        return record(
             "not reproduced",
             f"The states live on {carriers}, which do not come first.",
         )
@@ -350,27 +346,18 @@ def _ranking(results: StudyResults) -> Claim | None:
     if len(corrected) == len(entries) and all(
         one.label == "significant" and _surely_above(one, other) for one in carrying for other in others
     ):
-        return _record(
-            asked,
-            protocol,
-            control,
+        return record(
             "survives",
             f"Corrected information puts {carriers} first as well, beyond the intervals.",
         )
     if excess and min(excess) < spread / 2 and not significant:
-        return _record(
-            asked,
-            protocol,
-            control,
+        return record(
             "does not survive",
             f"Elements differ by {_nat(spread)} nat, and features of another time reach the same size: no element's "
             "information stands above its null.",
         )
     short = too_short(results.data)
-    return _record(
-        asked,
-        protocol,
-        control,
+    return record(
         "inconclusive",
         f"Not every element that carries a state stands above its null at {100 * SIGNIFICANCE:g} % and above the others beyond the "
         f"intervals{': ' + short if short else ''}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from hopcast.evaluation.verdicts import Label, Verdict
 from hopcast.results.dynamics import (
@@ -58,10 +58,10 @@ class Provenance(Record):
     created: Text = Field(description="Time of writing, ISO 8601.")
     command: Text | None = Field(None, description="Command or function that ran.")
     seed: int | None = Field(None, description="Root of all random numbers.")
-    config: dict[str, Any] | None = Field(None, description="The resolved configuration.")
+    config: dict[str, JsonValue] | None = Field(None, description="The resolved configuration.")
     inputs: list[InputRecord] = Field(default_factory=list, description="Input data.")
-    packages: dict[str, Any] | None = Field(None, description="Versions of the packages used.")
-    machine: dict[str, Any] | None = Field(None, description="Processor, cores, operating system.")
+    packages: dict[str, str] | None = Field(None, description="Versions of the packages used.")
+    machine: dict[str, str | int | None] | None = Field(None, description="Processor, cores, operating system.")
     citations: list[Text] | None = Field(
         None, description="What a user of these numbers should cite, beside the built-in list."
     )
@@ -190,7 +190,7 @@ class StudyResults(Record):
     )
     provenance: Provenance
     data: DataRecord
-    features: dict[str, Any] | None = Field(None, description="Parameters of the symmetry functions.")
+    features: dict[str, JsonValue] | None = Field(None, description="Parameters of the symmetry functions.")
     information: list[InformationRecord] = Field(description="One entry for each element and target.")
     best_features: list[BestFeatureRecord] = Field(description="One entry for each element and target.")
     selection: list[SelectedFeature] = Field(

@@ -166,8 +166,14 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
     )
     forecasts, found = _of(stages, models.STAGE), _of(stages, dynamics.STAGE)
     if forecasts is not None and found is not None:
-        series = dataclasses.replace(series, **_forecasts(config, data, forecasts, found))
-        series = dataclasses.replace(series, **_rates(found, _of(stages, checks.STAGE)))
+        gap, nac = _forecasts(config, data, forecasts, found)
+        series = dataclasses.replace(
+            series,
+            gap=gap,
+            nac=nac,
+            populations=_populations(found, _of(stages, checks.STAGE)),
+            dephasing=_dephasing(found),
+        )
     followed = _of(stages, relaxation.STAGE)
     if followed is not None:
         series = dataclasses.replace(
@@ -177,13 +183,14 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
         )
     orbitals = _of(stages, electrons.STAGE)
     if orbitals is not None:
-        series = dataclasses.replace(series, **electrons.electron_series(orbitals.arrays))
+        states, edges = electrons.electron_series(orbitals.arrays)
+        series = dataclasses.replace(series, states=states, edges=edges)
     return series
 
 
 def _forecasts(
     config: StudyConfig, data: StudyData, forecasts: StageResult[ModelNumbers], found: StageResult[DynamicsNumbers]
-) -> dict[str, Any]:
+) -> tuple[Forecast, Forecast]:
     """Return gap and coupling, ab initio and forecast."""
     trajectory, pair, names = data.trajectory, data.hamiltonian, forecasts.numbers.names
     frames: NDArray[Any] = np.arange(trajectory.n_frames) * trajectory.timestep
@@ -206,29 +213,29 @@ def _forecasts(
         nac = dataclasses.replace(
             nac, held_out={name: np.where(nac.train, one.learnt_coupling, np.nan) for name, one in unseen.items()}
         )
-    return {"gap": gap, "nac": nac}
+    return gap, nac
 
 
-def _rates(found: StageResult[DynamicsNumbers], checked: StageResult[Any] | None) -> dict[str, Any]:
-    """Return populations and the dephasing function, where there are."""
+def _populations(found: StageResult[DynamicsNumbers], checked: StageResult[Any] | None) -> Populations | None:
+    """Return the populations; separate pairs have none."""
     arrays, numbers = found.arrays, found.numbers
-    rows = [  # separate pairs have no populations
-        row.name for row in numbers.hamiltonians if f"population/{row.name}" in arrays
-    ]
-    series: dict[str, Any] = {}
-    if rows:
-        series["populations"] = Populations(
-            arrays["times"] / FS_PER_NS,
-            {name: arrays[f"population/{name}"] for name in rows},
-            *_band(numbers, arrays),
-            monte_carlo=None if checked is None else checked.arrays.get("monte_carlo"),
-        )
-    if "dephasing/times" in arrays:
-        times = arrays["dephasing/times"]
-        series["dephasing"] = Dephasing(
-            times, arrays["dephasing/function"], known(numbers.dephasing.tau), times, arrays["dephasing/correlation"]
-        )
-    return series
+    rows = [row.name for row in numbers.hamiltonians if f"population/{row.name}" in arrays]
+    if not rows:
+        return None
+    return Populations(
+        arrays["times"] / FS_PER_NS,
+        {name: arrays[f"population/{name}"] for name in rows},
+        *_band(numbers, arrays),
+        monte_carlo=None if checked is None else checked.arrays.get("monte_carlo"),
+    )
+
+
+def _dephasing(found: StageResult[DynamicsNumbers]) -> Dephasing | None:
+    """Return the dephasing function of a complete Hamiltonian."""
+    if "dephasing/times" not in found.arrays:
+        return None
+    times, tau = found.arrays["dephasing/times"], known(found.numbers.dephasing.tau)
+    return Dephasing(times, found.arrays["dephasing/function"], tau, times, found.arrays["dephasing/correlation"])
 
 
 def _band(numbers: DynamicsNumbers, arrays: Arrays) -> tuple[Arrays, Arrays]:

@@ -64,35 +64,15 @@ def run_pair(
     record, arrays
         ``pair`` of `results.json`, and series by carrier and way.
     """
-    section, dynamics = context.config.relaxation, context.config.dynamics
+    section = context.config.relaxation
     method, names = section.methods[0], window.state_labels
     bands = {"hole": [names.index(band) for band in holes], "electron": [names.index(band) for band in electrons]}
     window, pair = _that_fits(window, bands)
     shape = (len(holes), len(electrons))
     starts = np.unique(np.linspace(0, pair.n_steps - 1, section.n_starts).round().astype(int))
 
-    def follow(ham: VibronicHamiltonian, carrier: str, absorbing: bool) -> DynamicsResult:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", QualityWarning)  # the record holds what they say
-            return run_dynamics(
-                ham,
-                method,
-                carrier=carrier,
-                initial_state=ham.n_states - 1,
-                initial_times=starts,
-                absorbing=absorbing,
-                duration=section.duration,
-                temperature=dynamics.temperature,
-                tau_convention=dynamics.tau_convention,
-                n_times=section.n_times,
-                coupling_interpolation=dynamics.coupling_interpolation,
-                n_trajectories=section.n_trajectories,
-                random_state=context.config.seed,
-                workers=context.workers,
-            )
-
     context.progress.advance(f"electron and hole together, {method}")
-    found = follow(pair, "electron", True)
+    found = _follow(context, pair, "electron", starts, absorbing=True)
     n = found.n_trajectories * found.initial_times.size
     excited = found.populations[:, 1:].reshape(-1, *shape)
     cooling = {}
@@ -100,7 +80,7 @@ def run_pair(
         order = bands[carrier]
         energies = np.abs(window.energies[:, order] - window.energies[:, order[:1]]).mean(axis=0)
         cooling[carrier, "together"] = _cooling(excited.sum(axis=1 if carrier == "electron" else 2), energies, n)
-        alone = follow(window.select(sorted(order)), carrier, False)
+        alone = _follow(context, window.select(sorted(order)), carrier, starts, absorbing=False)
         cooling[carrier, "alone"] = _cooling(alone.populations, energies, n)
     groups = np.stack(
         [
@@ -145,6 +125,31 @@ def run_pair(
         arrays[f"pair/{carrier}/{way}/energy"] = each.energy
         arrays[f"pair/{carrier}/{way}/energy_error"] = each.error
     return record, arrays
+
+
+def _follow(
+    context: Context, ham: VibronicHamiltonian, carrier: str, starts: NDArray[np.intp], *, absorbing: bool
+) -> DynamicsResult:
+    """Start in the last state and follow it by the first method of the section."""
+    section, dynamics = context.config.relaxation, context.config.dynamics
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)  # the record holds what they say
+        return run_dynamics(
+            ham,
+            section.methods[0],
+            carrier=carrier,
+            initial_state=ham.n_states - 1,
+            initial_times=starts,
+            absorbing=absorbing,
+            duration=section.duration,
+            temperature=dynamics.temperature,
+            tau_convention=dynamics.tau_convention,
+            n_times=section.n_times,
+            coupling_interpolation=dynamics.coupling_interpolation,
+            n_trajectories=section.n_trajectories,
+            random_state=context.config.seed,
+            workers=context.workers,
+        )
 
 
 def _that_fits(

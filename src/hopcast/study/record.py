@@ -9,18 +9,30 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from hopcast.core import hdf5
-from hopcast.core.errors import ConfigError, InputError, OutputError
+from hopcast.core.errors import ConfigError, OutputError
 from hopcast.core.outputs import check_folder
+from hopcast.core.plain import PlainMap
 from hopcast.results.study import InputRecord, Provenance
 
 NAME = "run.json"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "numba", "ase", "h5py", "matplotlib")
 
 
-def provenance(config: dict[str, Any], inputs: list[InputRecord], seed: int) -> Provenance:
+Status = Literal["running", "finished", "interrupted", "failed"]
+
+
+class RunRecord(Provenance):
+    """What `run.json` holds: how the numbers are made, and what became of the run."""
+
+    status: Status
+    seconds: float | None = None
+    error: str | None = None
+
+
+def provenance(config: PlainMap, inputs: list[InputRecord], seed: int) -> Provenance:
     """Return what is needed to run a study again: versions, machine, command, resolved settings, inputs."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Provenance(
@@ -28,7 +40,7 @@ def provenance(config: dict[str, Any], inputs: list[InputRecord], seed: int) -> 
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=" ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]]),
         seed=seed,
-        config=config,
+        config=dict(config),
         inputs=inputs,
         packages={name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         machine={
@@ -79,21 +91,6 @@ def prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         raise OutputError(f"Cannot make the output folder `{folder}`: {error.strerror or error}.") from error
 
 
-def write_record(folder: Path, record: dict[str, Any]) -> None:
+def write_record(folder: Path, record: RunRecord) -> None:
     """Write the run record atomically."""
-    hdf5.write_text(folder / NAME, json.dumps(record, indent=2, default=str) + "\n")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the run record of a folder.
-
-    Raises
-    ------
-    InputError
-        If there is none or it is damaged.
-    """
-    try:
-        record: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Folder `{folder}` has no readable {NAME}: {error}.") from error
-    return record
+    hdf5.write_text(folder / NAME, json.dumps(record.model_dump(mode="json"), indent=2) + "\n")

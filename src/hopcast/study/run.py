@@ -18,7 +18,7 @@ from hopcast.study.config import StudyConfig, parse_config, read_config
 from hopcast.study.inputs import StudyData, read_data
 from hopcast.study.progress import Reporter
 from hopcast.study.rates import DynamicsNumbers, forecast_hamiltonian
-from hopcast.study.record import check_output, prepare_folder, provenance, write_record
+from hopcast.study.record import RunRecord, Status, check_output, prepare_folder, provenance, write_record
 from hopcast.study.stage import StageResult, StageRunner
 from hopcast.study.stages import dynamics, features, information
 
@@ -109,7 +109,7 @@ def _conduct(
 ) -> StudyResult:
     """Run the stages and write everything; the record says what became of the run."""
     made = _provenance(config, data)
-    record: dict[str, Any] = {"status": "running", **made.model_dump(mode="json")}
+    record = RunRecord(status="running", **dict(made))
     write_record(folder, record)
     start = time.perf_counter()
     try:
@@ -123,7 +123,7 @@ def _conduct(
             write_report(report, folder)
     except BaseException as error:
         # the record tells a later reader what became of the run; stages that finished stay
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         _close(folder, record, status, start, error)
         raise
     _close(folder, record, "finished", start, None)
@@ -176,10 +176,11 @@ def _hamiltonians(data: StudyData, found: StageResult[DynamicsNumbers]) -> dict[
     }
 
 
-def _close(folder: Path, record: dict[str, Any], status: str, start: float, error: BaseException | None) -> None:
-    closed = {**record, "status": status, "seconds": round(time.perf_counter() - start, 2)}
-    if error is not None:
-        closed["error"] = str(error) or type(error).__name__
+def _close(folder: Path, record: RunRecord, status: Status, start: float, error: BaseException | None) -> None:
+    said = None if error is None else str(error) or type(error).__name__
+    closed = record.model_copy(
+        update={"status": status, "seconds": round(time.perf_counter() - start, 2), "error": said}
+    )
     try:
         write_record(folder, closed)
     except HopcastError:

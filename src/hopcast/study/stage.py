@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hopcast.core import hdf5
 from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.fingerprint import fingerprint
+from hopcast.core.plain import Plain, PlainMap
 from hopcast.results.record import Record
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
@@ -142,10 +143,10 @@ def list_stages() -> tuple[Stage[Any], ...]:
     return tuple(sorted(found, key=lambda stage: stage.place))
 
 
-def settings_of(stage: Stage[Any], config: StudyConfig) -> dict[str, Any]:
+def settings_of(stage: Stage[Any], config: StudyConfig) -> PlainMap:
     """Return the keys of the study file that a stage reads, with their values."""
     values = config.model_dump(mode="json")
-    found: dict[str, Any] = {}
+    found: dict[str, Plain] = {}
     for key in ("seed", *stage.reads):
         section, _, name = key.partition(".")
         found[key] = values[section][name] if name else values[section]
@@ -154,7 +155,7 @@ def settings_of(stage: Stage[Any], config: StudyConfig) -> dict[str, Any]:
 
 def view_of(stage: Stage[Any], config: StudyConfig) -> StudyConfig:
     """Return the study's configuration with nothing but the keys that a stage reads: it cannot depend on others unseen."""
-    sections: dict[str, Any] = {}
+    sections: dict[str, object] = {}
     for key in ("seed", *stage.reads):
         section, _, name = key.partition(".")
         whole = getattr(config, section)

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.descriptors.neighbours import all_pairs, widths
+from hopcast.descriptors.neighbours import all_pairs, boxes_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -102,9 +102,7 @@ def ion_potentials(
     """
     out = np.zeros((len(positions), n_species))
     reach = precision / eta / (1.0 if long_range else 1.5)
-    centre, neighbour, near = all_pairs(
-        positions, cell, np.linalg.inv(cell), widths(cell[None])[0], periodic, reach, False
-    )
+    centre, neighbour, near = all_pairs(positions, boxes_of(cell[None], periodic, reach))
     _real_space(centre, neighbour, near[3], species, eta, out)
     if long_range:
         volume = abs(float(np.linalg.det(cell)))

@@ -12,7 +12,7 @@ from scipy.linalg import eigh
 
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
-from hopcast.descriptors.neighbours import all_pairs, coincident_message, complete_cells, widths
+from hopcast.descriptors.neighbours import all_pairs, boxes_of, coincident_message, complete_cells
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.elements import LETTERS
 from hopcast.tightbinding.environment import densities, ion_potentials
@@ -188,9 +188,7 @@ class BandModel:
         places = np.array(positions, dtype=np.float64, order="C")
         whole = complete_cells(cell, pbc)
         periodic = np.array(pbc)
-        centre, neighbour, near = all_pairs(
-            places, whole[0], np.linalg.inv(whole[0]), widths(whole)[0], periodic, around.cutoff, False
-        )
+        centre, neighbour, near = all_pairs(places, boxes_of(whole, periodic, around.cutoff))
         if near.shape[1] == 0 and centre.size:
             return int(centre[0]), int(neighbour[0])
         keep = half_pairs(centre, neighbour, near, species, self.wanted)

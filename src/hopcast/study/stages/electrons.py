@@ -90,13 +90,11 @@ def run_electrons(context: Context) -> StageResult[ElectronNumbers]:
     return StageResult(ElectronNumbers(electrons=record), arrays)
 
 
-def electron_series(arrays: Arrays) -> dict[str, Any]:
-    """Return the series of the report that a finished stage holds."""
+def electron_series(arrays: Arrays) -> tuple[DensityOfStates, BandEdges]:
+    """Return the densities of states and the band edges that a finished stage holds, for the report."""
     by_element = {name.removeprefix("states/"): values for name, values in arrays.items() if name.startswith("states/")}
-    return {
-        "states": DensityOfStates(arrays["energies"], by_element),
-        "edges": BandEdges(arrays["gaps"], arrays["weights"], arrays["participation"]),
-    }
+    edges = BandEdges(arrays["gaps"], arrays["weights"], arrays["participation"])
+    return DensityOfStates(arrays["energies"], by_element), edges
 
 
 def _outside(config: StudyConfig) -> list[list[Any]] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from hopcast.descriptors import SymmetryFunctions, flatten, take_frames
 from hopcast.information import correlation_time
@@ -18,7 +18,7 @@ FRAMES_OF_MEMORY: Final = 4000
 class FeatureNumbers(Record):
     """What the stage found."""
 
-    features: dict[str, Any]
+    features: dict[str, JsonValue]
     memory: float = Field(0.0, description="Correlation time of the slowest feature where only pairs are known, fs.")
 
     @property
