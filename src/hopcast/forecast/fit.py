@@ -70,12 +70,12 @@ def fit_forecaster(
     pair = hamiltonian.frontier() if states is None else hamiltonian.select(list(states))
     lower = hamiltonian.state_labels.index(pair.state_labels[0])
     steps = _thinned(known_steps(pair), stride, hamiltonian.timestep)
-    whole = [kind for kind in list_kinds() if kind.takes == "window"]
-    asked = [kind for kind in whole if kind.name == model]
-    reasons = {kind.name: kind.unable(trajectory, hamiltonian, lower) for kind in whole}
+    windowed = [kind for kind in list_kinds() if kind.takes == "window"]
+    asked = [kind for kind in windowed if kind.name == model]
+    reasons = {kind.name: kind.unable(trajectory, hamiltonian, lower) for kind in windowed}
     if asked and reasons[model]:
         raise ConfigError(f"The model `{model}` cannot learn from these data: {reasons[model]}")
-    able = asked or [kind for kind in whole if model == CHOSEN and not reasons[kind.name]]
+    able = asked or [kind for kind in windowed if model == CHOSEN and not reasons[kind.name]]
 
     def advance(done: int, of: int) -> None:
         if progress is not None:
@@ -85,9 +85,10 @@ def fit_forecaster(
     if not asked:
         best = PairForecaster(model, mode, workers, advance).fit(trajectory, pair, steps)
     for number, kind in enumerate(able, start=1):
-        scores = _scores(kind, trajectory, hamiltonian, pair, steps, workers)
+        whole = kind.make(workers).fit(trajectory, hamiltonian, steps)
+        scores = _scores(kind, whole, trajectory, hamiltonian, pair, steps, workers)
         if best is None or sum(scores.values()) > sum(best.scores.values()):
-            best = kind.make(workers).fit(trajectory, hamiltonian, steps).scored(scores)
+            best = whole.scored(scores)
         advance(2 * (not asked) + number, 2 * (not asked))
     assert best is not None
     return best
@@ -95,6 +96,7 @@ def fit_forecaster(
 
 def _scores(
     kind: ForecasterKind,
+    whole: FittedForecaster,
     trajectory: Trajectory,
     window: VibronicHamiltonian,
     pair: VibronicHamiltonian,
@@ -107,7 +109,7 @@ def _scores(
     memory = max(float(correlation_time(np.abs(pair.coupling()[steps]), spacing)), spacing)
     length = (times[-1] - times[0]) / N_FOLDS * (1 + 1e-9)
     split = CalendarSplit(times - times[0], length, min(2.0 * memory, 0.5 * length))
-    return held_out_scores(kind.make(workers), trajectory, window, pair.state_labels, steps, split, workers)
+    return held_out_scores(kind, whole, trajectory, window, pair.state_labels, steps, split, workers)
 
 
 def _thinned(steps: NDArray[np.intp], stride: float | None, timestep: float) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from hopcast.descriptors import take_frames
 from hopcast.evaluation import score
 from hopcast.evaluation.evaluate import Splitter
 from hopcast.forecast.pair import midpoint_gap
-from hopcast.forecast.protocol import FittedForecaster, Forecaster
+from hopcast.forecast.protocol import FittedForecaster, ForecasterKind
 
 Array = NDArray[np.float64]
 
@@ -39,14 +40,30 @@ def forecast_steps(
     workers: int | None = None,
 ) -> PairSeries:
     """Forecast separate steps of a trajectory: only their own two frames are looked at."""
-    ends = np.stack([steps, steps + 1], axis=1).ravel()
+    ends = np.union1d(steps, steps + 1)
+    at = np.searchsorted(ends, steps)
     geometries = dataclasses.replace(take_frames(trajectory, ends), timestep=trajectory.timestep)
     pair = pair_of(forecaster.forecast(geometries, workers=workers).hamiltonian, states)
-    return PairSeries(midpoint_gap(pair)[::2], np.abs(pair.coupling()[::2]))
+    return PairSeries(midpoint_gap(pair)[at], np.abs(pair.coupling()[at]))
+
+
+def fit_folds(
+    kind: ForecasterKind,
+    whole: FittedForecaster,
+    trajectory: Trajectory,
+    known: VibronicHamiltonian,
+    folds: Sequence[NDArray[np.intp]],
+    workers: int | None = None,
+) -> list[FittedForecaster]:
+    """Return a forecaster for the steps of each fold; `whole` is one of all steps, for kinds that fit many folds at once."""
+    if kind.fit_folds is not None:
+        return kind.fit_folds(whole, trajectory, known, folds, workers)
+    return [kind.make(workers).fit(trajectory, known, steps) for steps in folds]
 
 
 def held_out_series(
-    forecaster: Forecaster,
+    kind: ForecasterKind,
+    whole: FittedForecaster,
     trajectory: Trajectory,
     known: VibronicHamiltonian,
     states: tuple[str, ...],
@@ -56,15 +73,17 @@ def held_out_series(
 ) -> PairSeries:
     """Forecast every step by a fit to the training steps of the fold that holds it out; NaN where none does."""
     found = PairSeries(np.full(len(steps), np.nan), np.full(len(steps), np.nan))
-    for train, test in split.split(np.empty((len(steps), 1))):
-        fitted = forecaster.fit(trajectory, known, steps[train])
-        for series, values in zip(found, forecast_steps(fitted, trajectory, steps[test], states, workers), strict=True):
+    folds = list(split.split(np.empty((len(steps), 1))))
+    fitted = fit_folds(kind, whole, trajectory, known, [steps[train] for train, _ in folds], workers)
+    for (_, test), one in zip(folds, fitted, strict=True):
+        for series, values in zip(found, forecast_steps(one, trajectory, steps[test], states, workers), strict=True):
             series[test] = values
     return found
 
 
 def held_out_scores(
-    forecaster: Forecaster,
+    kind: ForecasterKind,
+    whole: FittedForecaster,
     trajectory: Trajectory,
     known: VibronicHamiltonian,
     states: tuple[str, ...],
@@ -74,7 +93,7 @@ def held_out_scores(
 ) -> dict[str, float]:
     """Return R2 of gap and coupling over the held-out steps."""
     pair = pair_of(known, states)
-    found = held_out_series(forecaster, trajectory, known, states, steps, split, workers)
+    found = held_out_series(kind, whole, trajectory, known, states, steps, split, workers)
     tested = np.isfinite(found.gap)
     truth = PairSeries(midpoint_gap(pair)[steps], np.abs(pair.coupling()[steps]))
     return {

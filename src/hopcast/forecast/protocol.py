@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, Protocol, Self
@@ -91,6 +91,10 @@ class FittedForecaster(Protocol):
         """Return the same with scores from held-out stretches of time."""
 
 
+FoldFits = Callable[[Any, Trajectory, VibronicHamiltonian, Sequence[NDArray[np.intp]], int | None], list[Any]]
+"""Fitted to all, trajectory, what is known, steps of each fold, threads -> one fitted forecaster for each fold."""
+
+
 @dataclass(frozen=True)
 class ForecasterKind:
     """A kind of forecaster.
@@ -109,6 +113,9 @@ class ForecasterKind:
         The class of what `fit` returns.
     put, get
         Store it in an HDF5 group, and load it: plain numbers, text and arrays, nothing that could run.
+    fit_folds
+        From one that learnt from all steps and the steps of each fold to one for each fold, cheaper than by a fit each; what it
+        says may depend on nothing that its fold leaves out. None: there is no cheaper way.
     """
 
     name: str
@@ -118,6 +125,7 @@ class ForecasterKind:
     fitted: type
     put: Callable[[Any, Any], None]
     get: Callable[[Any], FittedForecaster]
+    fit_folds: FoldFits | None = None
 
 
 @lru_cache(maxsize=1)

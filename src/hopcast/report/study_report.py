@@ -369,6 +369,11 @@ class StudyReport:
         return self.elements if model is None else tuple(model.elements)
 
     def features_of(self, name: str) -> int:
-        """Return how many features an atom a model uses (0 for an unknown name)."""
+        """Return how many features an atom a model uses (0 for an unknown name, or one of the whole Hamiltonian)."""
         model = self._any(name)
-        return 0 if model is None else model.features
+        return (model and model.features) or 0
+
+    def is_hamiltonian(self, name: str) -> bool:
+        """Whether a model learns the whole Hamiltonian."""
+        model = self._any(name)
+        return model is not None and model.is_hamiltonian

@@ -32,6 +32,7 @@ FAINT: Final = "#d9d9d9"
 AB_INITIO: Final = "#1b1b1b"
 ALL: Final = "#0072B2"
 CHOICE: Final = "#5D3A9B"
+HAMILTONIAN: Final = "#A50F15"
 ELEMENT_COLOURS: Final = (
     *("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
     *("#8C6D31", "#7F7F7F", "#882255", "#999933", "#44AA99"),
@@ -105,6 +106,8 @@ def model_colour(name: str, report: StudyReport) -> str:
 
     if name == CHOSEN:
         return CHOICE
+    if report.is_hamiltonian(name):
+        return HAMILTONIAN
     used = report.elements_of(name)
     if name.startswith("all") or (len(used) > 1 and set(used) >= set(report.elements)):
         return ALL

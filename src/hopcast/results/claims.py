@@ -81,7 +81,12 @@ def _record(asked: _Asked, protocol: str, control: str, label: Label, sentence: 
 
 
 def _models(results: StudyResults, target: str) -> list[ModelRecord]:
-    return [m for m in results.models if m.split == "interleaved" and m.target == target and m.r2 is not None]
+    """Return the models that learn from features, which is what the paper speaks of."""
+    return [
+        m
+        for m in results.models
+        if m.split == "interleaved" and m.target == target and m.r2 is not None and not m.is_hamiltonian
+    ]
 
 
 def _r2(model: ModelRecord) -> float:
@@ -90,7 +95,7 @@ def _r2(model: ModelRecord) -> float:
 
 def _whole(models: Sequence[ModelRecord], n_elements: int) -> ModelRecord | None:
     """Return the model of all elements and all functions."""
-    most = max((m.features for m in models), default=0)
+    most = max((m.features or 0 for m in models), default=0)
     return next((m for m in models if len(m.elements) == n_elements and m.features == most), None)
 
 

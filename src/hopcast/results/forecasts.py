@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from hopcast.results.record import (
+    NULL,
     R2,
     Count,
     Fraction,
@@ -146,7 +147,9 @@ class ModelRecord(ScoreRecord, Judged):
 
     name: Text = Field(description="E.g. `all-18`, `I-1`; the Hamiltonian forecast by it has the same name.")
     elements: list[Text] = Field(description="Elements whose atoms' features enter.")
-    features: Several = Field(description="Features an atom.")
+    features: Annotated[Several | None, NULL] = Field(
+        description="Features an atom; none where the whole Hamiltonian is learnt (tight binding)."
+    )
     target: Target
     split: Split = Field(description="How test frames are held out.")
     baselines: Baselines
@@ -160,6 +163,11 @@ class ModelRecord(ScoreRecord, Judged):
         None, description="Leave-one-out error over posterior variance; the variance is multiplied by it."
     )
     calibration: CalibrationRecord | None = None
+
+    @property
+    def is_hamiltonian(self) -> bool:
+        """Whether the whole Hamiltonian is learnt, and not gap and coupling from features."""
+        return self.features is None
 
 
 class CandidateRecord(Record):

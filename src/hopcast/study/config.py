@@ -87,9 +87,9 @@ class ModelsSection(Section):
     )
     n_shifts: Annotated[int, Field(ge=1)] = Field(20, description="Circular shifts of the control.")
     n_samples: Annotated[int, Field(ge=2)] = Field(50, description="Posterior draws for the model's part of intervals.")
-    hamiltonians: bool = Field(
-        False,
-        description="Also forecast whole Hamiltonians (tight binding): a fit for each held-out stretch, minutes each.",
+    hamiltonians: bool | None = Field(
+        None,
+        description="Also forecast whole Hamiltonians (tight binding); None: of separate pairs in cells of at most 40 atoms.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,14 +13,14 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.evaluation import BlockedSplit, Evaluation, InterleavedSplit, TrajectorySplit, evaluate_model
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.regression import LaplacianRidge
-from hopcast.results.forecasts import CandidateRecord, ModelRecord
+from hopcast.results.forecasts import ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.config import ModelsSection
-from hopcast.study.plan import Held, Plan
+from hopcast.study.plan import Plan
 from hopcast.study.scores import Subject, model_record
 from hopcast.study.stage import Arrays, Context, StageResult
 from hopcast.study.targets import ModelSpec, Target, affordable, targets_of
-from hopcast.study.whole import Whole, wholes
+from hopcast.study.whole import FittedWhole, Held, Whole
 
 Array = NDArray[Any]
 
@@ -138,19 +138,29 @@ class DensePlan(Plan):
         )
         return [model_record(subject, "trajectory", found, model, f"{len(family)} trajectories")]
 
-    def choose(self) -> tuple[list[ModelRecord], list[CandidateRecord] | None]:
-        """Add forecasters of whole Hamiltonians."""
-        context, targets = self._context, self.targets
-        train = np.flatnonzero(self._arrays["train/nac"])
+    def add_whole(self, whole: Whole) -> list[ModelRecord]:
+        """Score it on both splits and keep its forecasts: of all frames, and of blocks that it did not see."""
+        fitted = whole.fit(np.flatnonzero(self._arrays["train/nac"]))
         records: list[ModelRecord] = []
-        for whole in wholes(context, targets, self.stride):
-            for held in self._held["nac"]:
-                if held.split is not None:
-                    records += whole.scored(held, whole.held_out(held.split))
-            found = whole.fit(train).series(context.data.trajectory)
-            self._keep_whole(whole, found.gap, targets.physics.learnt(found.coupling, found.middle))
-            self._names.append(whole.name)
-        return records, None
+        for held in self._held["nac"]:
+            if held.split is not None:
+                folds = whole.fit_split(fitted, held.split)
+                records += whole.scored(held, whole.said(folds))
+                if held.name == "blocked":
+                    self._keep_blocked(whole, folds)
+        found = fitted.series(self._context.data.trajectory)
+        self._keep_whole(whole, found.gap, self.targets.physics.learnt(found.coupling, found.middle))
+        self._names.append(whole.name)
+        return records
+
+    def _keep_blocked(self, whole: Whole, folds: Sequence[tuple[FittedWhole, NDArray[np.intp]]]) -> None:
+        """Keep what each fit says of the block that it did not see."""
+        gap, nac = (np.full(len(target.times), np.nan) for target in self.targets)
+        for fitted, test in folds:
+            found = fitted.series(self._context.data.trajectory[test[0] : test[-1] + 2])
+            gap[test[0] : test[0] + len(found.gap)] = found.gap  # the frame between two blocks is the later one's
+            nac[test] = self.targets.physics.learnt(found.coupling, found.middle)
+        self._arrays |= {f"gap-blocked/{whole.name}": gap, f"nac-blocked/{whole.name}": nac}
 
     def _keep_whole(self, whole: Whole, gap: Array, learnt: Array) -> None:
         for target, values in zip(self.targets, (gap, learnt), strict=True):

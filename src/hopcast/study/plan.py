@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from hopcast.core.errors import InputError, QualityWarning
 from hopcast.evaluation import Evaluation
-from hopcast.evaluation.evaluate import Splitter
 from hopcast.regression import LaplacianRidge
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.scores import Subject
-from hopcast.study.stage import Arrays
+from hopcast.study.stage import Arrays, Context
 from hopcast.study.targets import ModelSpec, Target, Targets
+from hopcast.study.whole import Held, Whole, wholes
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A split of a target, or why there is none."""
-
-    name: Split
-    split: Splitter | None
-    note: str = ""
 
 
 class Plan(ABC):
@@ -71,8 +63,22 @@ class Plan(ABC):
         return []
 
     def choose(self) -> tuple[list[ModelRecord], list[CandidateRecord] | None]:
-        """Choose among further representations and learners, and add forecasters of whole Hamiltonians."""
+        """Choose among further representations and learners."""
         return [], None
+
+    def add_wholes(self, context: Context) -> list[ModelRecord]:
+        """Score and keep every forecaster of whole Hamiltonians that can learn the window; one that fails says why and is left out."""
+        records: list[ModelRecord] = []
+        for whole in wholes(context, self.targets, self.stride):
+            try:
+                records += self.add_whole(whole)
+            except InputError as error:
+                warnings.warn(f"The {whole.name} is left out: {error}", QualityWarning, stacklevel=2)
+        return records
+
+    @abstractmethod
+    def add_whole(self, whole: Whole) -> list[ModelRecord]:
+        """Score a forecaster of whole Hamiltonians on every split, and keep it for its forecast."""
 
     @abstractmethod
     def forecasts(self) -> tuple[list[str], Arrays]:

@@ -35,7 +35,7 @@ class Subject:
     elements
         Whose environments it sees.
     features
-        Functions of each atom.
+        Functions of each atom; None where the whole Hamiltonian is learnt.
     target
         "gap" or "nac".
     stride
@@ -46,7 +46,7 @@ class Subject:
 
     name: str
     elements: tuple[str, ...]
-    features: int
+    features: int | None
     target: Target
     stride: Stride
     n_features: int | None = None

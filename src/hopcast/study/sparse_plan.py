@@ -18,12 +18,12 @@ from hopcast.report import CHOSEN
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.choice import Choices
-from hopcast.study.plan import Held, Plan
+from hopcast.study.plan import Plan
 from hopcast.study.samples import Samples
 from hopcast.study.sparse import FeatureChunk, calendar_of, feature_chunks, stretches_of
 from hopcast.study.stage import Arrays, Context, StageResult
 from hopcast.study.targets import ModelSpec, Target, affordable, targets_of
-from hopcast.study.whole import FittedWhole, Whole, WholeSeries, wholes
+from hopcast.study.whole import FittedWhole, Held, Whole
 
 Array = NDArray[Any]
 
@@ -103,7 +103,7 @@ class SparsePlan(Plan):
         return scale
 
     def choose(self) -> tuple[list[ModelRecord], list[CandidateRecord] | None]:
-        """Choose among representations and learners by nested stretches, and add forecasters of whole Hamiltonians."""
+        """Choose among representations and learners by nested stretches."""
         context, config = self._context, self._context.config
         records: list[ModelRecord] = []
         candidates: list[CandidateRecord] = []
@@ -117,16 +117,22 @@ class SparsePlan(Plan):
                 self._fitted.append(
                     Fitted(CHOSEN, target, chosen.whole, chosen.columns, chosen.stretches, chosen.scale)
                 )
-        interleaved, blocked = self.held(self.targets.nac)
-        for whole in wholes(context, self.targets, self.stride):
-            records += whole.scored(interleaved, whole.held_out(self._neighbours))
-            stretches = {
-                stretch: whole.fit(self._samples.steps[self._calendar.training(stretch)])
-                for stretch in stretches_of(context.data, self._calendar)
-            }
-            records += whole.scored(blocked, whole.in_stretches(stretches, self._calendar.labels))
-            self._wholes.append((whole, whole.fit(self._samples.steps), stretches))
         return records, candidates
+
+    def add_whole(self, whole: Whole) -> list[ModelRecord]:
+        """Score it on both splits; each stretch of time has a fit of its own."""
+        interleaved, blocked = self.held(self.targets.nac)
+        steps = self._samples.steps
+        fitted = whole.fit(steps)
+        records = whole.scored(interleaved, whole.said(whole.fit_split(fitted, self._neighbours)))
+        numbers = stretches_of(self._context.data, self._calendar)
+        found = whole.fit_folds(fitted, [steps[self._calendar.training(stretch)] for stretch in numbers])
+        stretches = dict(zip(numbers, found, strict=True))
+        labels = self._calendar.labels
+        unseen = whole.said((stretches[one], np.flatnonzero(labels == one)) for one in np.unique(labels).tolist())
+        records += whole.scored(blocked, unseen)
+        self._wholes.append((whole, fitted, stretches))
+        return records
 
     def forecasts(self) -> tuple[list[str], Arrays]:
         """Forecast the trajectory chunk by chunk: by the model of all pairs, and each stretch by its own."""
@@ -192,26 +198,29 @@ class SparsePlan(Plan):
     def _predict_whole(
         self, name: str, fitted: FittedWhole, stretches: Mapping[int, FittedWhole], chunk: FeatureChunk, arrays: Arrays
     ) -> None:
-        if chunk.geometries.n_frames < 2:  # the last frame alone
-            for kind in ("", "-blocked"):
-                arrays[f"gap{kind}/{name}"][chunk.frames] = arrays[f"gap{kind}/{name}"][chunk.frames.start - 1]
+        """Fill the frames and mid-points of a chunk: by the fit of all pairs, and those of each stretch by its own."""
+        data = self._context.data
+        steps = np.arange(chunk.steps.start, chunk.steps.stop)
+        on_midpoints = data.hamiltonian.energy_grid == "midpoint"
+        frames = steps if on_midpoints else np.arange(chunk.frames.start, chunk.frames.stop)
+        if len(frames) == 0:  # the last frame alone begins no mid-point
             return
-        physics, n_frames, start = (self.targets.physics, chunk.frames.stop - chunk.frames.start, chunk.frames.start)
 
-        def values(target: str, series: WholeSeries) -> Array:
-            return series.gap[:n_frames] if target == "gap" else physics.learnt(series.coupling, series.middle)
+        def fill(kind: str, by: FittedWhole, gap_at: NDArray[np.intp], nac_at: NDArray[np.intp]) -> None:
+            both = np.concatenate([gap_at, nac_at])
+            first = min(int(both.min()), data.trajectory.n_frames - 2)
+            found = by.series(data.trajectory[first : int(both.max()) + 2])
+            learnt = self.targets.physics.learnt(found.coupling, found.middle)
+            arrays[f"gap{kind}/{name}"][gap_at] = found.gap[gap_at - first]
+            arrays[f"nac{kind}/{name}"][nac_at] = learnt[nac_at - first]
 
-        own, found = fitted.series(chunk.geometries), {}
-        for target in ("gap", "nac"):
-            said = values(target, own)
-            part = slice(start, start + len(said))
-            arrays[f"{target}/{name}"][part] = said
-            labels = self._labels(target, part)
-            for stretch in np.unique(labels).tolist():
-                if stretch not in found:
-                    found[stretch] = stretches[stretch].series(chunk.geometries)
-                inside = labels == stretch
-                arrays[f"{target}-blocked/{name}"][part][inside] = values(target, found[stretch])[inside]
+        fill("", fitted, frames, steps)
+        of_frames, of_steps = (
+            self._labels(target, slice(at[0], at[-1] + 1)) if len(at) else at
+            for target, at in (("gap", frames), ("nac", steps))
+        )
+        for stretch in np.unique(np.concatenate([of_frames, of_steps])).tolist():
+            fill("-blocked", stretches[stretch], frames[of_frames == stretch], steps[of_steps == stretch])
 
     def _draws(self, one: Fitted, X: Array) -> Array:
         """Return joint draws from the scaled posterior at spread times [n_samples, n]."""

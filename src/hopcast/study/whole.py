@@ -6,7 +6,7 @@ another time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import evaluate_series
 from hopcast.evaluation.evaluate import Splitter
-from hopcast.forecast.held_out import PairSeries, forecast_steps, held_out_series, pair_of
+from hopcast.forecast.held_out import PairSeries, fit_folds, forecast_steps, pair_of
 from hopcast.forecast.protocol import FittedForecaster, ForecasterKind, list_kinds
 from hopcast.results.forecasts import ModelRecord
-from hopcast.results.record import Stride
+from hopcast.results.record import Split, Stride
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
-from hopcast.study.plan import Held
 from hopcast.study.scores import Subject, model_record
 from hopcast.study.stage import Arrays, Context
 from hopcast.study.targets import Targets
@@ -31,6 +30,18 @@ Array = NDArray[Any]
 
 MOST_FRAMES: Final = 2000
 """Frames of a forecast window that are kept, for carriers relaxing through its bands."""
+
+MOST_ATOMS: Final = 40
+"""Cells up to which whole Hamiltonians are forecast without being asked for: a fit of 145 pairs of 20 atoms takes a minute of CPU time."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A split of a target, or why there is none."""
+
+    name: Split
+    split: Splitter | None
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +55,10 @@ class WholeSeries:
 
 @dataclass(frozen=True, eq=False)
 class FittedWhole:
-    """A fitted forecaster of a study's window, and the names of its pair of states."""
+    """A fitted forecaster of a study's window, the steps it learnt from, and the names of its pair of states."""
 
     forecaster: FittedForecaster
+    steps: NDArray[np.intp]
     states: tuple[str, ...]
     on_midpoints: bool
     workers: int | None
@@ -87,34 +99,35 @@ class Whole:
     def fit(self, steps: NDArray[np.intp]) -> FittedWhole:
         """Learn from some of the known steps."""
         data, workers = self.context.data, self.context.workers
-        fitted = self.kind.make(workers).fit(data.trajectory, data.window, steps)
-        on_midpoints = data.hamiltonian.energy_grid == "midpoint"
-        return FittedWhole(fitted, data.hamiltonian.state_labels, on_midpoints, workers)
+        return self._named(self.kind.make(workers).fit(data.trajectory, data.window, steps), steps)
 
-    def held_out(self, split: Splitter) -> PairSeries:
-        """Forecast every known step by a fit to the others of its fold."""
+    def fit_folds(self, whole: FittedWhole, folds: Sequence[NDArray[np.intp]]) -> list[FittedWhole]:
+        """Learn from the steps of each fold; `whole` learnt from all that train."""
+        if len(folds) == 1 and np.array_equal(folds[0], whole.steps):
+            return [whole]
         data, workers = self.context.data, self.context.workers
-        return held_out_series(
-            self.kind.make(workers),
-            data.trajectory,
-            data.window,
-            data.hamiltonian.state_labels,
-            self.steps,
-            split,
-            workers,
-        )
+        found = fit_folds(self.kind, whole.forecaster, data.trajectory, data.window, folds, workers)
+        return [self._named(one, steps) for one, steps in zip(found, folds, strict=True)]
 
-    def in_stretches(self, stretches: Mapping[int, FittedWhole], labels: NDArray[np.intp]) -> PairSeries:
-        """Forecast every known step by the fit that saw nothing of its stretch of time."""
+    def _named(self, fitted: FittedForecaster, steps: NDArray[np.intp]) -> FittedWhole:
+        pair = self.context.data.hamiltonian
+        return FittedWhole(fitted, steps, pair.state_labels, pair.energy_grid == "midpoint", self.context.workers)
+
+    def fit_split(self, whole: FittedWhole, split: Splitter) -> list[tuple[FittedWhole, NDArray[np.intp]]]:
+        """Return a fit to the training steps of each fold, and which of the known steps the fold tests."""
+        folds = list(split.split(np.empty((len(self.steps), 1))))
+        fitted = self.fit_folds(whole, [self.steps[train] for train, _ in folds])
+        return [(one, test) for one, (_, test) in zip(fitted, folds, strict=True)]
+
+    def said(self, folds: Iterable[tuple[FittedWhole, NDArray[np.intp]]]) -> PairSeries:
+        """Return what each fit says of its part of the known steps; NaN elsewhere."""
         said = PairSeries(np.full(len(self.steps), np.nan), np.full(len(self.steps), np.nan))
-        for stretch in np.unique(labels).tolist():
-            inside = labels == stretch
-            one = stretches[stretch]
+        for one, test in folds:
             found = forecast_steps(
-                one.forecaster, self.context.data.trajectory, self.steps[inside], one.states, self.context.workers
+                one.forecaster, self.context.data.trajectory, self.steps[test], one.states, self.context.workers
             )
             for series, values in zip(said, found, strict=True):
-                series[inside] = values
+                series[test] = values
         return said
 
     def scored(self, held: Held, said: PairSeries) -> list[ModelRecord]:
@@ -138,11 +151,12 @@ class Whole:
             )
             records.append(
                 model_record(
-                    Subject(self.name, data.trajectory.elements, 1, target.name, self.stride),
+                    Subject(self.name, data.trajectory.elements, None, target.name, self.stride),
                     held.name,
                     found,
                     self.name,
                     "shifted: frames of another time, without a new fit",
+                    reasons={"features": "the whole Hamiltonian is learnt, not numbers from features"},
                 )
             )
         return records
@@ -150,7 +164,10 @@ class Whole:
 
 def able_kinds(config: StudyConfig, data: StudyData) -> list[ForecasterKind]:
     """Return the kinds that are asked for and can learn the window of a study."""
-    if not config.models.hamiltonians or not set(data.hamiltonian.state_labels) <= set(data.window.state_labels):
+    asked = config.models.hamiltonians
+    if asked is None:  # where it is affordable
+        asked = data.samples is not None and data.trajectory.n_atoms <= MOST_ATOMS
+    if not asked or not set(data.hamiltonian.state_labels) <= set(data.window.state_labels):
         return []
     lower = data.window.state_labels.index(data.hamiltonian.state_labels[0])
     return [

@@ -50,6 +50,7 @@ from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.bloch import band_structure, bloch_matrix
 from hopcast.tightbinding.estimator import TightBinding
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
+from hopcast.tightbinding.folds import fit_folds
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
@@ -75,6 +76,7 @@ __all__ = [
     "bloch_matrix",
     "density_of_states",
     "element_weights",
+    "fit_folds",
     "forecast_bands",
     "get_bands",
     "inverse_participation",

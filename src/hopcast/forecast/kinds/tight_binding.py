@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from hopcast.core.units import HBAR
 from hopcast.dynamics import dephasing_time
 from hopcast.evaluation import Extrapolation
 from hopcast.forecast.protocol import DEPHASING, ForecasterKind
-from hopcast.tightbinding import FittedBands, Form, TightBinding, forecast_bands, get_bands, put_bands
+from hopcast.tightbinding import FittedBands, Form, TightBinding, fit_folds, forecast_bands, get_bands, put_bands
 from hopcast.tightbinding.estimator import INSIDE
 
 NAME = "tight binding"
@@ -187,6 +187,18 @@ def unable(trajectory: Trajectory, known: VibronicHamiltonian, lower: int) -> st
     return ""
 
 
+def fit_each(
+    whole: FittedTightBinding,
+    trajectory: Trajectory,
+    known: VibronicHamiltonian,
+    folds: Sequence[NDArray[np.intp]],
+    workers: int | None,
+) -> list[FittedTightBinding]:
+    """Return a forecaster for the steps of each fold, with the form, error bars and dephasing time of the whole."""
+    found = fit_folds(whole.bands, trajectory, known, folds, workers=workers)
+    return [dataclasses.replace(whole, bands=bands) for bands in found]
+
+
 def put(group: Any, forecaster: FittedTightBinding) -> None:
     """Store the tight binding and what else the forecaster knows."""
     hdf5.put_attributes(
@@ -213,5 +225,12 @@ def get(group: Any) -> FittedTightBinding:
 
 
 KIND = ForecasterKind(
-    NAME, "window", lambda workers: TightBindingForecaster(workers=workers), unable, FittedTightBinding, put, get
+    NAME,
+    "window",
+    lambda workers: TightBindingForecaster(workers=workers),
+    unable,
+    FittedTightBinding,
+    put,
+    get,
+    fit_each,
 )

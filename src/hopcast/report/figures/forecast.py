@@ -91,15 +91,16 @@ def _groups(report: StudyReport, series: Forecast) -> list[tuple[str, list[str]]
     """Return models by the elements they use, the one with most features first."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in series.models:
-        key = (CHOSEN,) if name == CHOSEN else tuple(sorted(report.elements_of(name)))
+        alone = name == CHOSEN or report.is_hamiltonian(name)
+        key = (name,) if alone else tuple(sorted(report.elements_of(name)))
         groups.setdefault(key, []).append(name)
     ordered = [sorted(names, key=lambda n: -report.features_of(n)) for names in groups.values()]
     return [(_title(report, names[0]), names) for names in ordered]
 
 
 def _title(report: StudyReport, name: str) -> str:
-    if name == CHOSEN:
-        return "chosen"
+    if name == CHOSEN or report.is_hamiltonian(name):
+        return name
     return "all elements" if name.startswith("all") else f"{report.elements_of(name)[0]} only"
 
 
@@ -177,7 +178,7 @@ def _draw_parity(
         model = report.model(name, target, "blocked" if series.held_out else "interleaved")
         if model is not None and model.r2 is not None:
             mark = "○" if small else "●"
-            features = "" if name == CHOSEN else f" {report.features_of(name)}:"
+            features = "" if name == CHOSEN or model.is_hamiltonian else f" {report.features_of(name)}:"
             lines.append(f"{mark}{features} {shown_r2(model.r2)}")
     ax.text(0.05, 0.95, "\n".join(reversed(lines)), transform=ax.transAxes, va="top", fontsize=6, linespacing=1.3)
     ax.set(xlim=limits, ylim=limits)

@@ -60,7 +60,7 @@ def run_models(context: Context) -> StageResult[ModelNumbers]:
             context.progress.advance(f"{spec.name}, {target.name}")
             records += _scored(context, plan, target, spec, n_train)
     chosen, candidates = plan.choose()
-    records += chosen
+    records += chosen + plan.add_wholes(context)
     names, arrays = plan.forecasts()
     numbers = ModelNumbers(
         models=records,
