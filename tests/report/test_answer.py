@@ -33,6 +33,7 @@ def test_a_long_one_asks_for_nothing_more(study):
 def test_pairs_that_are_missing_are_counted(study):
     values = study.results.to_dict()
     values["samples"] = {"n_pairs": 40, "spacing": 400.0, "share": 0.01}
+    del values["rates"]
     lifetime = values["hamiltonians"][0]["lifetime"]
     lifetime["value"], lifetime["low"], lifetime["high"] = 8.0, 4.0, 16.0
     found = answer(with_verdicts(type(study.results).model_validate(values)))
@@ -63,3 +64,25 @@ def test_no_lifetime_is_said(study):
 @pytest.mark.parametrize("subject", ["Data", "Forecast of the gap"])
 def test_subjects(study, subject):
     assert subject in [name for name, _ in answer(study.results).verdicts]
+
+
+def test_a_forecast_that_narrows_the_rate_gives_the_lifetime(study):
+    values = study.results.to_dict()
+    values["samples"] = {"n_pairs": 40, "spacing": 400.0, "share": 0.01}
+    plain = values["hamiltonians"][0] | {}
+    name = values["models"][0]["name"]
+    number = {"unit": "1/ns", "level": 0.95, "parts": plain["lifetime"]["parts"], "note": ""}
+
+    def row(kind, value, width, weight):
+        rate = number | {"value": value, "low": value - width, "high": value + width}
+        lifetime = number | {"unit": "ns", "value": 1 / value, "low": 1 / (value + width), "high": 1 / (value - width)}
+        return {
+            "name": name, "kind": kind, "rate": rate, "lifetime": lifetime, "weight": weight, "relative_width": width / 0.01, "ratio": value / 0.02
+        }  # fmt: skip
+
+    values["rates"] = [row("plain average", 0.02, 0.01, None), row("prediction-powered", 0.025, 0.005, 0.8)]
+    found = answer(with_verdicts(type(study.results).model_validate(values)))
+    assert found.headline.startswith("Lifetime 40 ns, 33 to 50, from 40 computed pairs and the forecast")
+    values["rates"][1] = row("prediction-powered", 0.025, 0.0098, 0.8)
+    found = answer(with_verdicts(type(study.results).model_validate(values)))
+    assert "forecast" not in found.headline

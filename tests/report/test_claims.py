@@ -211,3 +211,33 @@ def test_the_gate_names_what_stands_in_its_way(results):
     lines = [one for one in judged.verdicts if one.label != "inconclusive"]
     judged = judged.model_copy(update={"verdicts": lines})
     assert gate(judged) == []
+
+
+def with_hamiltonian(results, r2, blocked, shifted=0.1):
+    """Add a forecaster of the whole Hamiltonian beside the models of features."""
+    for model in [m for m in results["models"] if m["name"] == "all-18"]:
+        scored = copy.deepcopy(model) | {"name": "tight binding", "features": None, "features_reason": "none"}
+        scored["r2"] = r2 if model["split"] == "interleaved" else blocked
+        for key in ("mean", "linear", "cubic"):
+            scored["baselines"][key]["r2"] = -0.1
+        quantiles = dict.fromkeys(("r2", "median", "low", "high"), shifted)
+        scored["baselines"]["shifted"] |= quantiles | {"n": 40}
+        results["models"].append(scored)
+
+
+def test_a_hamiltonian_answers_what_features_cannot(results):
+    set_scores(results, lambda m: 0.02, rival=0.05, shifted=0.0, blocked=0.01)
+    assert "structure" not in by_key(results)
+    with_hamiltonian(results, r2=0.9, blocked=0.88)
+    found = by_key(results)
+    assert found["structure"]["verdict"]["label"] == "survives"
+    assert "features of the environments do not" in found["structure"]["verdict"]["sentence"]
+    assert "gap: tight binding R² 0.880" in found["structure"]["control"]
+    # what is published is about features: the Hamiltonian is no model of one feature, nor of all elements
+    assert all("tight binding" not in one["protocol"] for key, one in found.items())
+
+
+def test_a_hamiltonian_that_its_twin_equals_does_not_answer(results):
+    set_scores(results, lambda m: 0.02, rival=0.05, shifted=0.0, blocked=0.01)
+    with_hamiltonian(results, r2=0.9, blocked=0.88, shifted=0.95)
+    assert by_key(results)["structure"]["verdict"]["label"] == "does not survive"

@@ -8,9 +8,10 @@ from typing import Final
 
 from hopcast.core.units import time_unit
 from hopcast.evaluation.verdicts import MIN_CORRELATION_TIMES, Verdict, shown_length
+from hopcast.results.dynamics import SampledRate
 from hopcast.results.record import EstimateRecord, known
 from hopcast.results.study import StudyResults
-from hopcast.results.verdicts import TARGET_NAMES, needed_length, too_short
+from hopcast.results.verdicts import TARGET_NAMES, needed_length, powered_rate, too_short
 
 TELLING: Final = 2.0
 """Ends of an interval this factor apart, or less, make a lifetime that needs no further pairs."""
@@ -41,10 +42,18 @@ def answer(results: StudyResults) -> Answer:
 
 
 def _lifetime(results: StudyResults) -> EstimateRecord | None:
-    """Return the lifetime of what was computed: on every frame, or the plain average over the pairs."""
-    found = [row.lifetime for row in results.hamiltonians[:1]]
+    """Return the lifetime of what was computed: on every frame, or of the pairs, with a forecast as control variate where it helps."""
+    powered = _helping(results)
+    found = [row.lifetime for row in results.hamiltonians[:1]] if powered is None else [powered.lifetime]
     found += [row.lifetime for row in results.rates or () if row.kind == "plain average"]
     return next((one for one in found if one.value is not None), None)
+
+
+def _helping(results: StudyResults) -> SampledRate | None:
+    """Return the rate of the pairs with a forecast as control variate, where that was found useful."""
+    labels = {line.subject: line.label for line in results.verdicts}
+    helps = results.samples is not None and labels.get("Rate from the computed pairs") == "useful"
+    return powered_rate(results) if helps else None
 
 
 def _headline(results: StudyResults) -> str:
@@ -58,6 +67,9 @@ def _headline(results: StudyResults) -> str:
         said += f", {_rounded(factor * lifetime.low)} to {_rounded(factor * lifetime.high)}"
     if results.samples is not None:
         said += f", from {results.samples.n_pairs} computed pairs"
+        powered = _helping(results)
+        if powered is not None:
+            said += f" and the forecast {powered.name} between them"
     needed, length = needed_length(results.data), results.data.duration
     if needed is None:
         return f"{said}; how long a trajectory a conclusion needs could not be found."

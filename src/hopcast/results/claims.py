@@ -29,6 +29,7 @@ from hopcast.evaluation.verdicts import (
     SIGNIFICANCE,
     Label,
     Verdict,
+    beats,
     shown_r2,
     surely_above,
     surely_off,
@@ -64,6 +65,7 @@ def claims(results: StudyResults) -> list[Claim]:
         _coupling_below_gap(results),
         _ranking(results),
         _rates(results),
+        _structure(results),
     ]
     return [one for one in found if one is not None]
 
@@ -413,6 +415,45 @@ def _rates(results: StudyResults) -> Claim | None:
         "survives",
         "Nearer to ab initio than every control, and the interval of each control excludes ab initio.",
     )
+
+
+def _structure(results: StudyResults) -> Claim | None:
+    """Judge what the paper asks for by a model that can answer: a Hamiltonian learnt from the same samples."""
+    unseen = {
+        target: [m for m in results.models if m.split == "blocked" and m.target == target and m.r2 is not None]
+        for target in TARGET_NAMES
+    }
+    best: dict[str, Models] = {}
+    for kind, learns_hamiltonian in (("features", False), ("hamiltonian", True)):
+        found = {
+            target: [m for m in models if m.is_hamiltonian == learns_hamiltonian] for target, models in unseen.items()
+        }
+        best[kind] = {target: max(models, key=_r2) for target, models in found.items() if models}
+    whole = best["hamiltonian"]
+    if not whole:
+        return None
+    asked = _Asked("structure", "The structure tells gap and coupling", "Does the structure tell gap and coupling?")
+
+    def shown(models: Models) -> str:
+        return "; ".join(f"{TARGET_NAMES[t]}: {m.name} R² {shown_r2(known(m.r2))}" for t, m in models.items())
+
+    protocol = f"best of features, stretches held out, {shown(best['features']) or 'none scored'}"
+    control = f"a Hamiltonian learnt from the same samples, stretches held out, {shown(whole)}"
+    judged = [results.model(m.name, target, "interleaved") for target, m in whole.items()]
+    labels = {None if one is None else one.label for one in judged}
+    if labels == {"useful"}:
+        better = all(beats(_r2(m), _r2(best["features"][t])) for t, m in whole.items() if t in best["features"])
+        why = (
+            "A Hamiltonian with the right symmetry, locality and number of electrons tells both on unseen stretches"
+            + ("; features of the environments do not from as many samples." if better else ", as features do.")
+        )
+        return _record(asked, protocol, control, "survives", why)
+    if "not useful" in labels:
+        why = "Not even a Hamiltonian learnt from these samples tells both better than the mean, the calendar or itself at other times."
+        return _record(asked, protocol, control, "does not survive", why)
+    short = too_short(results.data)
+    why = f"Whether the Hamiltonian's scores are physics cannot be said{': ' + short if short else ''}."
+    return _record(asked, protocol, control, "inconclusive", why)
 
 
 def _surely_above(one: InformationRecord, other: InformationRecord) -> bool:

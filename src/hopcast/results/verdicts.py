@@ -22,7 +22,7 @@ from hopcast.evaluation.verdicts import (
     shown_length,
     shown_r2,
 )
-from hopcast.results.dynamics import CheckRecord, HamiltonianRecord, RateControl
+from hopcast.results.dynamics import CheckRecord, HamiltonianRecord, RateControl, SampledRate
 from hopcast.results.forecasts import CalibrationRecord, CurvePoint, InformationRecord, ModelRecord
 from hopcast.results.record import known
 from hopcast.results.study import DataRecord, StudyResults
@@ -295,6 +295,17 @@ def curve_verdict(points: Sequence[CurvePoint], target: str) -> Verdict | None:
     )
 
 
+def powered_rate(results: StudyResults) -> SampledRate | None:
+    """Return the mean rate with the forecast of best R² for the gap on held-out stretches as control variate."""
+    scores = {m.name: m.r2 for m in results.models if m.target == "gap" and m.split == "blocked" and m.r2 is not None}
+    powered = {
+        row.name: row
+        for row in results.rates or ()
+        if row.kind == "prediction-powered" and row.relative_width is not None and row.name in scores
+    }
+    return powered[max(powered, key=lambda name: scores[name])] if powered else None
+
+
 def sampled_rate_verdict(results: StudyResults) -> Verdict:
     """Judge whether any forecast sharpens the mean rate that the computed pairs give by themselves.
 
@@ -304,18 +315,11 @@ def sampled_rate_verdict(results: StudyResults) -> Verdict:
     the whole question) with a positive weight. (A mean over the other stretches lies low where this one lies high, so
     forecasts that know nothing get negative weights.) *not useful* otherwise.
     """
-    rates = results.rates or []
-    rate = next(row.rate for row in rates if row.kind == "plain average")
+    rate = next(row.rate for row in results.rates or () if row.kind == "plain average")
     said = f"The computed pairs alone give {rate.value:.3g} /ns ({rate.low:.3g} to {rate.high:.3g})"
-    scores = {m.name: m.r2 for m in results.models if m.target == "gap" and m.split == "blocked" and m.r2 is not None}
-    powered = {
-        row.name: row
-        for row in rates
-        if row.kind == "prediction-powered" and row.relative_width is not None and row.name in scores
-    }
-    if not powered:
+    best = powered_rate(results)
+    if best is None:
         return Verdict("inconclusive", f"{said}; no forecast was held against it.")
-    best = powered[max(powered, key=lambda name: scores[name])]
     width, weight = known(best.relative_width), known(best.weight)
     beside = (
         f"the forecast of best score ({best.name}, weight {weight:.2f}) as control variate "
