@@ -4,6 +4,7 @@ from scipy.linalg import expm
 
 from hopcast.core import InputError, VibronicHamiltonian
 from hopcast.core.units import HBAR
+from hopcast.dynamics import run_dynamics
 from hopcast.dynamics.propagation import choose_substeps, prefix_products, propagators, substep_grid, two_state_substeps
 
 
@@ -155,3 +156,28 @@ def test_unknown_couplings_are_refused(series) -> None:
     nac[[3, 5]] = np.nan
     with pytest.raises(InputError, match=r"2 couplings are unknown .the first at mid-point 3"):
         substep_grid(VibronicHamiltonian(energies=ham.energies, nac=nac, timestep=1.0))
+
+
+@pytest.mark.parametrize("gap", [0.06, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("size", [0.003, 0.01, 0.03])
+def test_rough_couplings_get_as_many_substeps_as_they_need(series, gap: float, size: float) -> None:
+    # couplings without memory from step to step: populations of 200 steps were off by up to 0.02
+    rng = np.random.default_rng(1)
+    ham = series(gap + 0.01 * np.sin(0.05 * np.arange(200)), size * rng.normal(size=199), 1.0)
+    options = {
+        "method": "ehrenfest", "duration": 190.0, "initial_times": [0], "temperature": None, "dephasing_time": 1e4, "absorbing": False,
+        "loop": False, "n_times": 190,
+    }  # fmt: skip
+    found, exact = (run_dynamics(ham, substeps=n, **options).populations for n in (None, 60))
+    assert np.abs(found - exact).max() < 2.5e-3
+
+
+def test_smooth_couplings_cost_no_substeps(wavy, series) -> None:
+    assert choose_substeps(wavy(scale=0.3, gap=0.2)) == 1
+    # a spike that no change of states can be does not count, nor do couplings that are constant within a step
+    coupling = np.full(60, 1e-3)
+    coupling[7] = 1.5
+    assert choose_substeps(series(np.full(61, 0.2), coupling, 1.0)) == 1
+    rough = series(np.full(61, 0.2), 0.01 * (-1.0) ** np.arange(60), 1.0)
+    assert choose_substeps(rough) % 2 == 0
+    assert choose_substeps(rough, coupling_interpolation="constant") == 1
