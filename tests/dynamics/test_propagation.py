@@ -173,7 +173,8 @@ def test_rough_couplings_get_as_many_substeps_as_they_need(series, gap: float, s
 
 
 def test_smooth_couplings_cost_no_substeps(wavy, series) -> None:
-    assert choose_substeps(wavy(scale=0.3, gap=0.2)) == 1
+    smooth = wavy(scale=0.3, gap=0.2)
+    assert choose_substeps(smooth) == choose_substeps(smooth, coupling_interpolation="constant") == 2
     # a spike that no change of states can be does not count, nor do couplings that are constant within a step
     coupling = np.full(60, 1e-3)
     coupling[7] = 1.5
