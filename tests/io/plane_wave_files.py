@@ -186,13 +186,13 @@ def write_wswq(path, matrices):
     path.write_text("\n".join(lines) + "\n")
 
 
-def write_eigenval(path, spins):
-    """Write an EIGENVAL with occupations (VASP 5.2.12 and later)."""
+def write_eigenval(path, spins, weights=None):
+    """Write an EIGENVAL with occupations (VASP 5.2.12 and later); the fourth number of a k-point is its weight."""
     n_bands = len(spins[0][0].energies)
     lines = [f"    2    2    1    {len(spins)}", "  0.1E+02  0.4E-09", "  1.0E-004", "  CAR ", " model"]
     lines.append(f"     8 {len(spins[0]):6d} {n_bands:6d}")
     for k, one in enumerate(spins[0]):
-        lines += ["", " ".join(f"{x:15.7E}" for x in (*one.kpoint, 1.0))]
+        lines += ["", " ".join(f"{x:15.7E}" for x in (*one.kpoint, 1.0 if weights is None else weights[k]))]
         for band in range(n_bands):
             numbers = [ks[k].energies[band] for ks in spins] + [ks[k].occupations[band] for ks in spins]
             lines.append(f"{band + 1:5d} " + " ".join(f"{x:14.6f}" for x in numbers))
@@ -239,6 +239,7 @@ def write_save(
     calculation="scf",
     converged=True,
     bohr=0.529177210903,
+    weights=None,
 ):
     """Write a prefix.save of [spin][k-point] channels: the XML, and a file of wavefunctions for each."""
     folder = Path(folder)
@@ -250,7 +251,7 @@ def write_save(
         energies = np.concatenate([ks[k].energies for ks in spins]) / HARTREE
         occupations = np.concatenate([ks[k].occupations for ks in spins])
         bands.append(
-            f'<ks_energies><k_point weight="1.0">{_words(np.array(one.kpoint) @ reciprocal)}</k_point><npw>{len(one.indices)}</npw>'
+            f'<ks_energies><k_point weight="{1.0 if weights is None else weights[k]!r}">{_words(np.array(one.kpoint) @ reciprocal)}</k_point><npw>{len(one.indices)}</npw>'
             f'<eigenvalues size="{energies.size}">{_words(energies)}</eigenvalues>'
             f'<occupations size="{energies.size}">{_words(occupations)}</occupations></ks_energies>'
         )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import hopcast as hc
 from hopcast.cli.app import app
+from hopcast.dynamics import run_channels
 from hopcast.io import write_native
 from hopcast.study import read_config
 from hopcast.study.inputs import read_data
@@ -75,6 +76,41 @@ def test_every_kpoint_is_a_hamiltonian(tmp_path):
     assert np.iscomplexobj(hams[1].nac)
     assert np.abs(hams[0].energies - hams[1].energies).max() > 0.1
     assert "k-point 1 (0.25 0 0)" in hams[1].provenance["channel"]
+
+
+IBZKPT = """Automatically generated mesh
+       3
+Reciprocal lattice
+    0.00000000000000    0.00000000000000    0.00000000000000             1
+    0.25000000000000    0.00000000000000    0.00000000000000             6
+    0.50000000000000    0.00000000000000    0.00000000000000             1
+Tetrahedra
+    1    0.00520833333333
+"""
+
+
+@pytest.mark.parametrize("source", ["EIGENVAL", "IBZKPT", "data-file-schema.xml", "nothing"])
+def test_weights_of_kpoints_are_read_and_average(tmp_path, source):
+    """VASP's EIGENVAL (shares) or IBZKPT (multiplicities) beside the WAVECAR, `k_point weight` of pw.x; all alike where nothing says it."""
+    kpoints, weights = ((0, 0, 0), (0.25, 0, 0)), (0.125, 0.75)
+    for number in range(3):
+        channels = [files.channel(float(number), n_occupied=2, kpoint=k) for k in kpoints]
+        place = tmp_path / "run" / str(number)
+        if source == "data-file-schema.xml":
+            files.write_save(place / "si.save", [channels], time=float(number), weights=weights)
+            continue
+        files.write_wavecar(place / "WAVECAR", [channels])
+        if source == "EIGENVAL":
+            files.write_eigenval(place / "EIGENVAL", [channels], weights)
+    if source == "IBZKPT":
+        (tmp_path / "run" / "IBZKPT").write_text(IBZKPT)
+    run("convert", tmp_path / "run", tmp_path / "s.h5", "--timestep", "1", "--kpoint", "all")
+    hams = [hc.read_hamiltonian(tmp_path / f"s-k{k}.h5").select([1, 2]) for k in (0, 1)]
+    options = {"method": "exact", "dephasing_time": 8.0, "duration": 10.0, "n_times": 5, "substeps": 200}
+    found = run_channels(hams, **options)
+    assert_allclose(found.weights, [0.5, 0.5] if source == "nothing" else [1 / 7, 6 / 7])
+    given = run_channels(hams, weights=[1, 1], **options)
+    assert_allclose(given.weights, [0.5, 0.5])
 
 
 def test_spinors_and_their_blocks(tmp_path):

@@ -141,7 +141,19 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         rules = [
             f"{key} {value}"
             for key, value in hamiltonian.provenance.items()
-            if key in ("format", "sign", "units", "alignment", "bands", "channel", "overlaps", "norm lost", "cell")
+            if key
+            in (
+                "format",
+                "sign",
+                "units",
+                "alignment",
+                "bands",
+                "channel",
+                "k-point weight",
+                "overlaps",
+                "norm lost",
+                "cell",
+            )
         ]
         own = " (hopcast)" if ours else ""
         typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")

@@ -90,7 +90,9 @@ def dynamics(
     weights: Annotated[
         str | None,
         typer.Option(
-            "--weights", help="Of the Hamiltonian and each --also, e.g. 1,3; alike by default.", show_default=False
+            "--weights",
+            help="Of the Hamiltonian and each --also, e.g. 1,3; by default those of their k-points, or alike.",
+            show_default=False,
         ),
     ] = None,
     output: Output = None,

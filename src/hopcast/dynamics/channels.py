@@ -68,7 +68,8 @@ def run_channels(channels: Sequence[VibronicHamiltonian], weights: ArrayLike | N
     channels
         Hamiltonians along one trajectory, e.g. of both spins, or of the k-points of a mesh.
     weights
-        Of the channels, e.g. the multiplicities of k-points; None weighs them alike.
+        Of the channels, e.g. the multiplicities of k-points; None takes those that their files gave (``provenance["k-point weight"]``),
+        and weighs channels without alike.
     options
         Of `run_dynamics`, for all.
 
@@ -118,4 +119,10 @@ def check_channels(
         raise InputError(
             f"Argument `weights` must hold a number for each of the {len(channels)} channels, but is {weights!r}."
         )
-    return labels, time_weights(weights, len(channels))
+    return labels, time_weights(own_weights(channels) if weights is None else weights, len(channels))
+
+
+def own_weights(channels: Sequence[VibronicHamiltonian]) -> list[float] | None:
+    """Return the weights of the k-points that the files of all channels gave; None where one did not."""
+    told = [ham.provenance.get("k-point weight") for ham in channels]
+    return None if None in told else [float(one) for one in told if one is not None]

@@ -62,6 +62,11 @@ class Save:
         return self.schema.kpoints
 
     @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """Weights of the k-points [n_kpoints], where they are told."""
+        return self.schema.weights
+
+    @property
     def cell(self) -> NDArray[np.float64]:
         """Lattice vectors as rows [3, 3], Å."""
         return self.schema.geometry.cell

@@ -51,6 +51,8 @@ class Schema:
         Whether wavefunctions have two components.
     kpoints
         [n_kpoints, 3], in reciprocal lattice vectors.
+    weights
+        Of the k-points [n_kpoints]; None where the file has none.
     energies, occupations
         [n_spins, n_kpoints, n_bands], eV and 0 to 1.
     cutoff
@@ -64,6 +66,7 @@ class Schema:
     n_spins: int
     spinors: bool
     kpoints: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
     energies: NDArray[np.float64]
     occupations: NDArray[np.float64]
     cutoff: float
@@ -117,6 +120,8 @@ def _schema(path: Path, root: ET.Element) -> Schema:
         )
     # k-points are Cartesian, in units of 2 pi / alat
     kpoints = np.array([_numbers(_text(each, "k_point"), 3) for each in entries]) / alat @ cell.T
+    told = [_child(each, "k_point").attrib.get("weight") for each in entries]
+    weights = None if None in told else np.array(told, dtype=np.float64)
     levels = [
         [_numbers(_text(each, kind), int(_child(each, kind).attrib["size"])) for each in entries]
         for kind in ("eigenvalues", "occupations")
@@ -134,6 +139,7 @@ def _schema(path: Path, root: ET.Element) -> Schema:
         n_spins,
         _text(bands, "noncolin") == "true",
         kpoints,
+        weights,
         energies * HARTREE,
         occupations,
         float(_text(output, "basis_set/ecutwfc")) * HARTREE,

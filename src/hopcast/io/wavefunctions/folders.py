@@ -138,7 +138,8 @@ def hamiltonian_of(
 def channel(window: Window) -> dict[str, str]:
     """Return what the provenance says of bands, spin and k-point."""
     bands, chosen = window.bands, window.selection
-    return {
+    weight = {} if window.weight is None else {"k-point weight": f"{window.weight:.10g}"}
+    return weight | {
         "bands": f"{bands.start}:{bands.stop} from 0, {bands.start + 1} to {bands.stop} of {window.n_bands} as the code counts"
         + ("" if chosen.bands is not None else " (around the gap)"),
         "channel": f"spin {chosen.channel[0]}, k-point {chosen.channel[1]} ({' '.join(f'{x:.6g}' for x in window.kpoint)})"

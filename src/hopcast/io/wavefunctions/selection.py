@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.io.wavefunctions.protocol import SAME_CELL, BandFile, Basis, Levels, check_bands, check_channel
+from hopcast.io.wavefunctions.weights import kpoint_weight
 
 PARTIAL = 0.02
 """Occupations further than this from 0 and from 1 are partial."""
@@ -67,6 +68,8 @@ class Window:
         What all frames must share with it.
     basis
         That too; None where only bands are read.
+    weight
+        Of the k-point among those of its file, where it is told.
     """
 
     bands: range
@@ -76,6 +79,7 @@ class Window:
     n_bands: int
     kpoint: NDArray[np.float64]
     basis: Basis | None
+    weight: float | None = None
 
     @property
     def n_occupied(self) -> int:
@@ -194,6 +198,7 @@ def choose_window(file: BandFile, selection: Selection, basis_of: Callable[[int,
         file.n_bands,
         file.kpoints[selection.channel[1]],
         None if basis_of is None else basis_of(*selection.channel),
+        kpoint_weight(file, selection.channel[1]),
     )
     if selection.n_occupied is not None and window.n_occupied != selection.n_occupied:
         raise InputError(

@@ -97,6 +97,8 @@ class Eigenval:
         Numbers of them.
     kpoints
         [n_kpoints, 3], in reciprocal lattice vectors.
+    weights
+        Of the k-points [n_kpoints].
     energies, occupations
         [n_spins, n_kpoints, n_bands], eV (six decimals) and 0 to 1.
     """
@@ -105,6 +107,7 @@ class Eigenval:
     n_spins: int
     n_bands: int
     kpoints: NDArray[np.float64]
+    weights: NDArray[np.float64]
     energies: NDArray[np.float64]
     occupations: NDArray[np.float64]
 
@@ -133,7 +136,7 @@ class Eigenval:
         for k in range(n_kpoints):
             top = 7 + k * (n_bands + 2)
             head, body = b"\n".join(lines[top : top + 1]), b"\n".join(lines[top + 1 : top + 1 + n_bands])
-            kpoints.append(parse_table(head, str(name), columns=4, first_line=top + 1)[0, :3])
+            kpoints.append(parse_table(head, str(name), columns=4, first_line=top + 1)[0])
             rows.append(parse_table(body, str(name), columns=1 + 2 * n_spins, first_line=top + 2))
             if len(rows[-1]) != n_bands or not np.array_equal(rows[-1][:, 0], np.arange(1, n_bands + 1)):
                 raise InputError(
@@ -141,7 +144,9 @@ class Eigenval:
                 )
         table = np.array(rows)
         energies = np.moveaxis(table[..., 1 : 1 + n_spins], 2, 0)
-        return cls(name, n_spins, n_bands, np.array(kpoints), energies, np.moveaxis(table[..., 1 + n_spins :], 2, 0))
+        occupations = np.moveaxis(table[..., 1 + n_spins :], 2, 0)
+        points = np.array(kpoints)
+        return cls(name, n_spins, n_bands, points[:, :3], points[:, 3], energies, occupations)
 
     def levels(self, spin: int, kpoint: int) -> Levels:
         """Return energies (eV) and occupations of all bands."""
