@@ -21,7 +21,7 @@ from hopcast.evaluation.shifts import fit_and_predict_all, fit_learner
 from hopcast.evaluation.verdicts import usefulness
 from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
-from hopcast.regression.ridge import FrameRidge
+from hopcast.regression.learner import Learner, abilities_of
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class Candidate:
 
     name: str
     features: Floats
-    learner: Any
+    learner: Learner
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ def nested_selection(
                 return _fit_fold(learner, X, targets, labels, train, test, inner_folds)
 
             # Other libraries' learners are not promised to work in threads.
-            threads = workers if isinstance(learner, FrameRidge) else 1
+            threads = workers if abilities_of(learner).in_threads else 1
             found = map_chunks(work, range(len(folds) + 1), workers=threads, portable=True)
             inner[place] = [error for error, _ in found]
             for (_, test), (_, forecast) in zip(folds, found[:-1], strict=True):
@@ -280,7 +280,7 @@ def _fold(labels: NDArray[np.intp], at: Floats, label: Any, purge: float) -> tup
 
 
 def _fit_fold(
-    learner: Any,
+    learner: Learner,
     X: Floats,
     targets: Floats,
     labels: NDArray[np.intp],
@@ -289,14 +289,14 @@ def _fit_fold(
     n_folds: int,
 ) -> tuple[float, Floats]:
     """Return the error inside the training blocks, and the forecasts of all targets on the block held out."""
-    if isinstance(learner, FrameRidge):  # one factorisation a pair for all shifted targets
+    if abilities_of(learner).many_targets:  # one factorisation a pair for all shifted targets
         forecast = clone(learner).fit(X[train], targets[train], labels[train]).predict(X[test])
     else:
         forecast = fit_and_predict_all(learner, X, targets, train, test, 1, labels)
     return _inner_error(learner, X[train], targets[train, 0], labels[train], n_folds), forecast
 
 
-def _inner_error(learner: Any, X: Floats, y: Floats, labels: NDArray[np.intp], n_folds: int) -> float:
+def _inner_error(learner: Learner, X: Floats, y: Floats, labels: NDArray[np.intp], n_folds: int) -> float:
     """Return the mean squared error on blocks held out of the training samples."""
     folds = GroupKFold(min(n_folds, len(np.unique(labels))))
     total = 0.0

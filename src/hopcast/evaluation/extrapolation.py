@@ -16,7 +16,7 @@ from hopcast.regression.finite import require_finite
 from hopcast.regression.frame_model import FrameModel, centre_and_scale
 from hopcast.regression.kernels import FloatArray, distance_block, frames_per_chunk, tiles_of
 from hopcast.regression.laplacian import FixedOrder
-from hopcast.regression.ridge import FrameRidge
+from hopcast.regression.learner import abilities_of
 
 LEVEL = 0.99
 """Share of the training frames, each seen from the other blocks, that count as inside."""
@@ -195,7 +195,7 @@ def training_domain(
         block_length = model.block_length if block_length is None else block_length
         signal = np.atleast_1d(model.signal_variance_)
         prior_std, std_limit = np.sqrt(signal), np.full(len(signal), UNINFORMED)
-        if isinstance(model, FrameRidge):
+        if abilities_of(model).leaves_blocks_out:
             _, std = model.block_out_forecast(groups, block_length=block_length)
             # the deviation of a measured target holds the noise alpha s2, that of the function does not
             latent = np.maximum(std.reshape(len(std), len(signal)) ** 2 / signal - np.atleast_1d(model.alpha_), 0.0)

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
 from hopcast.core.chunks import map_chunks
-from hopcast.regression.ridge import FrameRidge
+from hopcast.regression.learner import abilities_of
 
 
 def shifted_targets(
@@ -43,7 +43,7 @@ def fit_and_predict_all(
     the distances, for the same result as refitting it to one column after the other. Other models are refitted.
     `groups` [n_frames] are handed to learners that take them.
     """
-    if isinstance(model, FrameRidge):
+    if abilities_of(model).many_targets:
         ridge = clone(model)
         if workers is not None:
             ridge.set_params(workers=workers)

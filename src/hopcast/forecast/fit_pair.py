@@ -33,8 +33,9 @@ from hopcast.forecast.pair import PairPhysics, known_steps, midpoint_gap, target
 from hopcast.forecast.protocol import DEPHASING
 from hopcast.forecast.representation import columns_of_pairs
 from hopcast.information import correlation_time
-from hopcast.regression import LaplacianRidge, LinearRidge, LowRankRidge
+from hopcast.regression import LowRankRidge
 from hopcast.regression.frame_model import FrameModel
+from hopcast.regression.learner import abilities_of
 from hopcast.regression.ridge import FrameRidge
 
 Array = NDArray[np.float64]
@@ -174,11 +175,7 @@ def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]
             f"Argument `model` must be `{CHOSEN}` or one of {', '.join(f'`{name}`' for name in names)}, but is "
             f"`{model}`.{nearest(model, names)}"
         )
-    able = [
-        one
-        for one in known
-        if n_samples <= MOST_PAIRS_OF_ATOMS or isinstance(one.learner, LaplacianRidge | LinearRidge)
-    ]
+    able = [one for one in known if n_samples <= MOST_PAIRS_OF_ATOMS or abilities_of(one.learner).learns_many]
     found = [one for one in able if model in (CHOSEN, one.name)]
     if not found:
         raise ConfigError(
@@ -246,14 +243,14 @@ def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, pur
     elapsed = times - times[0]
     missed = np.empty(len(values))
     for train, test in CalendarSplit(elapsed, elapsed[-1] / 5 * (1 + 1e-9), purge).split(X):
-        some = train[_spread(len(train), EXACT)] if isinstance(learner, FrameRidge) else train
+        some = train[_spread(len(train), EXACT)] if learner.abilities.is_exact else train
         missed[test] = values[test] - fixed.fit(X[some], values[some]).predict(X[test])
     return float(1.0 - missed @ missed / np.sum((values - values.mean()) ** 2))
 
 
 def _fitted(learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]) -> tuple[FrameModel, float]:
     """Return the learner fitted to all samples, in the way that so many allow, and the scale of its variance."""
-    if len(values) <= EXACT or isinstance(learner, LinearRidge):
+    if len(values) <= EXACT or learner.abilities.is_a_line:
         some = _spread(len(values), EXACT)  # more of them do not move a line
         exact = clone(learner).fit(X[some], values[some], groups[some])
         return exact, leave_one_out_scale(exact)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -22,7 +23,6 @@ from hopcast.descriptors import pool_elements
 from hopcast.evaluation import Extrapolation, TrainingDomain, extrapolation
 from hopcast.forecast.pair import PairPhysics, pair_hamiltonian, target_columns
 from hopcast.forecast.representation import Representation
-from hopcast.regression import ExchangeableRidge
 from hopcast.regression.frame_model import FrameModel
 
 Array = NDArray[np.float64]
@@ -61,17 +61,15 @@ class TargetModel:
     @property
     def fits_other_cells(self) -> bool:
         """Whether cells with other numbers of atoms can be seen."""
-        return isinstance(self.learner, ExchangeableRidge) or not self.representation.is_atomic
+        return self.learner.abilities.other_cells or not self.representation.is_atomic
 
     def predict(self, columns: Array, symbols: Sequence[str], workers: int | None) -> tuple[Array, Array]:
         """Return the forecast and its posterior deviation, not scaled, of columns of frames with these atoms."""
         learner = copy(self.learner).set_params(workers=workers)
-        if isinstance(learner, ExchangeableRidge):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", QualityWarning)  # said once, by `size_doubt`
-                found = learner.predict(columns, return_std=True, symbols=symbols)
-        else:
-            found = learner.predict(columns, return_std=True)
+        predict = partial(learner.predict, symbols=symbols) if learner.abilities.other_cells else learner.predict
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", QualityWarning)  # another cell is said once, by `size_doubt`
+            found = predict(columns, return_std=True)
         assert isinstance(found, tuple)
         return found
 
@@ -81,7 +79,7 @@ class TargetModel:
 
     def domain_columns(self, columns: Array, symbols: Sequence[str]) -> Array:
         """Return the columns by which distances to training frames are judged: of exchangeable atoms their means and spreads."""
-        if not isinstance(self.learner, ExchangeableRidge):
+        if not self.learner.abilities.other_cells:
             return columns
         return pool_elements(columns.reshape(len(columns), len(symbols), -1), symbols, spread=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from hopcast.regression.finite import require_finite
 from hopcast.regression.frame_kernels import Atoms
 from hopcast.regression.frame_model import centre_and_scale
 from hopcast.regression.kernels import FloatArray
+from hopcast.regression.learner import Abilities
 from hopcast.regression.ridge import FrameRidge
 
 # Replicas repeat the features of their atoms up to the rounding of larger coordinates.
@@ -99,6 +101,8 @@ class ExchangeableRidge(FrameRidge):
     >>> bool(np.allclose(model.predict(X), model.predict(swapped)))
     True
     """
+
+    abilities: ClassVar[Abilities] = replace(FrameRidge.abilities, other_cells=True)
 
     _alphas: ClassVar[FloatArray] = np.logspace(1, -9, 11)
 

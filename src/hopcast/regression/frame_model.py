@@ -20,6 +20,7 @@ from hopcast.regression.blockout import BlockOutSearch
 from hopcast.regression.finite import require_finite
 from hopcast.regression.frame_kernels import PARITIES, Atoms, FrameKernel, chunk_length
 from hopcast.regression.kernels import KERNELS, FloatArray, weighted_sums
+from hopcast.regression.learner import Abilities
 
 # Descending alpha and ascending gamma: of equal errors the smoother model comes first.
 ALPHAS = np.logspace(2, -6, 9)
@@ -52,6 +53,7 @@ class FrameModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     X_fit_: FloatArray
     search_: BlockOutSearch | None
 
+    abilities: ClassVar[Abilities] = Abilities()
     _alphas: ClassVar[FloatArray] = ALPHAS
     _components: list[Component]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import replace
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.regression.frame_kernels import Atoms
 from hopcast.regression.frame_model import FrameModel, centre_and_scale
 from hopcast.regression.kernels import FloatArray
+from hopcast.regression.learner import Abilities
 from hopcast.regression.ridge import FrameRidge
 
 
@@ -111,6 +113,8 @@ class LaplacianRidge(FixedOrder, FrameRidge):
     >>> model = LaplacianRidge(alpha=1e-6, gamma=0.2).fit(X, np.sin(3.0 * X[:, 0]))
     >>> mean, std = model.predict([[0.5]], return_std=True)
     """
+
+    abilities: ClassVar[Abilities] = replace(FrameRidge.abilities, learns_many=True)
 
     def __init__(
         self,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
 from hopcast.regression.frame_kernels import Atoms, FrameKernel, OfGamma
 from hopcast.regression.kernels import FloatArray, weighted_sums
 from hopcast.regression.laplacian import FixedOrder
+from hopcast.regression.learner import Abilities
 from hopcast.regression.ridge import FrameRidge
 
 
@@ -56,6 +59,8 @@ class LinearRidge(FixedOrder, FrameRidge):
     >>> round(float(LinearRidge(alpha=1e-6).fit(X, 3.0 * X[:, 0]).predict([[0.5]])[0]), 3)
     1.5
     """
+
+    abilities: ClassVar[Abilities] = replace(FrameRidge.abilities, learns_many=True, is_a_line=True)
 
     # one shape and one length: what the other ridges choose
     kernel = "laplacian"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,10 +21,15 @@ from hopcast.regression.blockout import (
 from hopcast.regression.frame_kernels import OfGamma
 from hopcast.regression.frame_model import Component, FrameModel
 from hopcast.regression.kernels import FloatArray, explained_variance
+from hopcast.regression.learner import Abilities
 
 
 class FrameRidge(FrameModel):
     """What exact kernel ridge regressions share: fit, search and the errors on blocks left out."""
+
+    abilities: ClassVar[Abilities] = Abilities(
+        many_targets=True, in_threads=True, leaves_blocks_out=True, is_exact=True
+    )
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit to training frames.

@@ -25,6 +25,7 @@ from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.options import Option, options, trees
 from hopcast.forecast.pair import target_columns
 from hopcast.forecast.representation import Representation, columns_of_pairs
+from hopcast.regression.learner import abilities_of
 from hopcast.report import CHOSEN
 from hopcast.results.forecasts import CandidateRecord, ModelRecord
 from hopcast.results.record import Stride
@@ -116,7 +117,7 @@ class Choices:
         elements = self.data.trajectory.elements
         subject = Subject(CHOSEN, elements, self.functions.n_functions, target.name, stride, int(X.shape[1]))
         whole = clone(final.learner).fit(X, target.values)
-        scale = leave_one_out_scale(whole) if hasattr(whole, "block_out_forecast") else None
+        scale = leave_one_out_scale(whole) if abilities_of(whole).leaves_blocks_out else None
         # the control costs a fit for each shift and fold: one split of it is enough
         records = [
             model_record(

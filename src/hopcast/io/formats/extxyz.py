@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -72,29 +73,12 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
                 for hit in _KEY.findall(file.readline(_MAX_LINE).decode("utf-8", "replace"))
             }
             columns = _columns(entries.get("Properties", "species:S:1:pos:R:3"), path, frame)
-            at, species = columns["pos"][0], columns["species"][0]
-            moving = columns.get("momenta", (0, 0))
-            n_columns = sum(width for _, width in columns.values())
-            symbols: list[str] = []
+            symbols = []
             for atom in range(n_atoms):
-                line = file.readline(_MAX_LINE)
-                if len(line.split()) != n_columns:
-                    line = split_glued(line)
-                words = line.decode("utf-8", "replace").split()
-                complete = len(words) == n_columns
-                if complete:
-                    symbols.append(words[species])
-                    place = [as_number(word) for word in words[at : at + 3]]
-                    momentum = [as_number(word) for word in words[moving[0] : moving[0] + 3]] if moving[1] == 3 else []
-                    positions.extend(place)
-                    momenta.extend(momentum)
-                    complete = all(math.isfinite(number) for number in (*place, *momentum))
-                if not complete:
-                    found = " ".join(words)[:60] or "nothing"
-                    raise InputError(
-                        f"File `{path}`, frame {frame}, atom {atom} must hold the columns that its frame names "
-                        f"({', '.join(columns)}), but holds `{found}`. The file is cut short or damaged: remove this frame."
-                    )
+                symbol, place, momentum = _atom(file.readline(_MAX_LINE), columns, (path, frame, atom))
+                symbols.append(symbol)
+                positions.extend(place)
+                momenta.extend(momentum)
             known = {symbol: atomic_number(symbol, path) for symbol in set(symbols)}
             numbers = np.array([known[symbol] for symbol in symbols])
             if first is None:
@@ -113,14 +97,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
             frame += 1
     if first is None:
         raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
-    if len(cells) not in (0, 9 * frame):
-        raise InputError(
-            f"File `{path}` must have a Lattice in all of its frames or in none, but has it in {len(cells) // 9} of {frame}. Write it in all."
-        )
-    if len(momenta) not in (0, len(positions)):
-        raise InputError(
-            f"File `{path}` must have momenta in all of its frames or in none, but has them in some of its {frame}. Write them in all."
-        )
+    _check_alike(path, frame, len(cells), len(momenta), len(positions))
     velocities = None
     if momenta and any(momenta):
         from ase.data import atomic_masses
@@ -137,6 +114,39 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         periodic=periodic,
         options=options,
     )
+
+
+def _atom(
+    line: bytes, columns: Mapping[str, tuple[int, int]], at_line: tuple[Path, int, int]
+) -> tuple[str, list[float], list[float]]:
+    """Return element, position, and momentum (empty where there is none) of a line."""
+    n_columns = sum(width for _, width in columns.values())
+    if len(line.split()) != n_columns:
+        line = split_glued(line)
+    words = line.decode("utf-8", "replace").split()
+    at, species, moving = columns["pos"][0], columns["species"][0], columns.get("momenta", (0, 0))
+    if len(words) == n_columns:
+        place = [as_number(word) for word in words[at : at + 3]]
+        momentum = [as_number(word) for word in words[moving[0] : moving[0] + 3]] if moving[1] == 3 else []
+        if all(math.isfinite(number) for number in (*place, *momentum)):
+            return words[species], place, momentum
+    found = " ".join(words)[:60] or "nothing"
+    path, frame, atom = at_line
+    raise InputError(
+        f"File `{path}`, frame {frame}, atom {atom} must hold the columns that its frame names ({', '.join(columns)}), but holds `{found}`. "
+        "The file is cut short or damaged: remove this frame."
+    )
+
+
+def _check_alike(path: Path, n_frames: int, n_lattice: int, n_momenta: int, n_positions: int) -> None:
+    if n_lattice not in (0, 9 * n_frames):
+        raise InputError(
+            f"File `{path}` must have a Lattice in all of its frames or in none, but has it in {n_lattice // 9} of {n_frames}. Write it in all."
+        )
+    if n_momenta not in (0, n_positions):
+        raise InputError(
+            f"File `{path}` must have momenta in all of its frames or in none, but has them in some of its {n_frames}. Write them in all."
+        )
 
 
 def index(path: Path, options: ReadOptions) -> Index:

@@ -102,18 +102,7 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     if numbers is None:
         raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
     length, time, speed = _units(path, reader.units)
-    if velocities and len(velocities) != len(positions):
-        raise InputError(
-            f"File `{path}` must have velocities in all of its frames or in none, but has them in {len(velocities)} of {len(positions)}. "
-            "Write them in all."
-        )
-    if velocities and reader.units is None:
-        velocities = []
-        warnings.warn(
-            f"File `{path}` does not say its units (dump_modify units yes): positions are taken in Å, and its velocities left out.",
-            QualityWarning,
-            stacklevel=4,
-        )
+    velocities = _usable_velocities(path, velocities, len(positions), reader.units)
     if missing_id:
         warnings.warn(
             f"File `{path}` has no column `id`: atoms of one element may change places from frame to frame. Dump it.",
@@ -134,6 +123,25 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
         options=replace(options, unwrap=options.unwrap and not is_unwrapped),
         frame_numbers=frame_numbers,
     )
+
+
+def _usable_velocities(
+    path: Path, found: list[NDArray[np.float64]], n_frames: int, units: str | None
+) -> list[NDArray[np.float64]]:
+    """Return the velocities; none where the dump does not say its units."""
+    if found and len(found) != n_frames:
+        raise InputError(
+            f"File `{path}` must have velocities in all of its frames or in none, but has them in {len(found)} of {n_frames}. "
+            "Write them in all."
+        )
+    if found and units is None:
+        warnings.warn(
+            f"File `{path}` does not say its units (dump_modify units yes): positions are taken in Å, and its velocities left out.",
+            QualityWarning,
+            stacklevel=5,
+        )
+        return []
+    return found
 
 
 def _units(path: Path, style: str | None) -> tuple[float, float, float]:

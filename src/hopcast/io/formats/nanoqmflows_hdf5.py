@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             raise InputError(
                 f"File `{path}` must hold eigenvalues of at least two steps, but holds {len(points)}. Give more of the trajectory."
             )
-        rows = [dataset(home["eigenvalues"], name).ravel() for name in points.values()]
-        for step, row in zip(points, rows, strict=True):
-            if row.size != rows[0].size:
-                raise InputError(
-                    f"File `{path}`, step {step} must hold {rows[0].size} eigenvalues as the steps before, but holds {row.size}. "
-                    "Calculate this step with the same orbitals."
-                )
-        energies = np.array(rows, dtype=float) * HARTREE
+        energies = _energies(path, home, points)
         couplings = _numbers(home, r"coupling_(\d{1,9})", path, "`coupling_<step>`")
         overlaps, kind = read_overlaps(path, home, corrected=options.couplings == "source" and bool(couplings))
         trust = options.couplings == "source" and bool(couplings)
@@ -181,28 +175,13 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
             f"File `{path}` must number eigenvalues and couplings alike, but begins with {first} and {min(stack)}. Check that they come "
             "from the same run."
         )
-    shape = (energies.shape[1], energies.shape[1])
-    for number, matrix in (*stack.items(), *overlaps.items()):
-        if matrix.shape != shape:
-            raise InputError(
-                f"File `{path}`, step {number}: `{kind}` must have the shape {shape} of the eigenvalues, but has {matrix.shape}. "
-                "Calculate this step with the same orbitals."
-            )
+    _check_shapes(path, (*stack.items(), *overlaps.items()), energies.shape[1], kind)
     matrices = np.array(list(stack.values()))
     matrices = matrices.astype(complex if np.iscomplexobj(matrices) else float)
     provenance = {"format": f"nanoqmflows-hdf5, {kind}{channel}", "units": "Ha, 1/atomic time"}
     if trust:
         nac = matrices * (HBAR / ATOMIC_TIME)
-        sign, factor = "d; there are no overlaps to check it", 1.0
-        common = [number for number in stack if number in overlaps]
-        if options.scheme is not None:
-            factor = SCHEMES[check_choice("scheme", options.scheme, SCHEMES)]
-            sign = f"{options.scheme}: d times {1 / factor:.4g}"
-        elif common:
-            at = [list(stack).index(number) for number in common]
-            paired = np.array([overlaps[number] for number in common])
-            scheme, factor = against_overlaps(path, nac[at].real, paired, timestep)
-            sign = f"{scheme}, told by the overlaps: d times {1 / factor:.4g}"
+        sign, factor = _sign(path, nac, list(stack), overlaps, options.scheme, timestep)
         return assemble(
             path,
             energies,
@@ -222,6 +201,49 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
         first=first,
         provenance={**provenance, "sign": "raw overlaps <i(t)|j(t+dt)>"},
     )
+
+
+def _energies(path: Path, home: Any, points: Mapping[int, str]) -> NDArray[np.float64]:
+    """Return the eigenvalues of all steps, eV."""
+    rows = [dataset(home["eigenvalues"], name).ravel() for name in points.values()]
+    for step, row in zip(points, rows, strict=True):
+        if row.size != rows[0].size:
+            raise InputError(
+                f"File `{path}`, step {step} must hold {rows[0].size} eigenvalues as the steps before, but holds {row.size}. "
+                "Calculate this step with the same orbitals."
+            )
+    return np.array(rows, dtype=float) * HARTREE
+
+
+def _check_shapes(path: Path, matrices: Iterable[tuple[int, NDArray[Any]]], n_states: int, kind: str) -> None:
+    shape = (n_states, n_states)
+    for number, matrix in matrices:
+        if matrix.shape != shape:
+            raise InputError(
+                f"File `{path}`, step {number}: `{kind}` must have the shape {shape} of the eigenvalues, but has {matrix.shape}. "
+                "Calculate this step with the same orbitals."
+            )
+
+
+def _sign(
+    path: Path,
+    nac: NDArray[Any],
+    numbers: list[int],
+    overlaps: Mapping[int, NDArray[Any]],
+    scheme: str | None,
+    timestep: float,
+) -> tuple[str, float]:
+    """Return what the source's couplings are in words, and the factor that makes them d: as told, or by its overlaps."""
+    if scheme is not None:
+        factor = SCHEMES[check_choice("scheme", scheme, SCHEMES)]
+        return f"{scheme}: d times {1 / factor:.4g}", factor
+    common = [number for number in numbers if number in overlaps]
+    if not common:
+        return "d; there are no overlaps to check it", 1.0
+    at = [numbers.index(number) for number in common]
+    paired = np.array([overlaps[number] for number in common])
+    found, factor = against_overlaps(path, nac[at].real, paired, timestep)
+    return f"{found}, told by the overlaps: d times {1 / factor:.4g}", factor
 
 
 FORMAT = Format(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,38 +146,50 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
 
     for headers in map_chunks(parse, groups, workers=options.workers):
         for frame, text in headers:
-            if frame == len(marks):
-                raise InputError(
-                    f"File `{file}` must end with frame {len(marks) - 1}, but has text after it: it is cut short within a header, or has more atoms "
-                    "than its header. Remove it."
-                )
-            new_cell, new_symbols, new_counts = read_header(file, text, frame)
-            if (new_symbols, new_counts) != (symbols, counts):
-                raise InputError(
-                    f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
-                    f"{' '.join(new_symbols)} {new_counts} instead of {' '.join(symbols)} {counts}. "
-                    "Read runs of different atoms one by one.",
-                    topic="order of atoms",
-                )
-            cells[frame] = new_cell
+            cells[frame] = _next_cell(file, text, frame, len(marks), (symbols, counts))
     carried = numbers if (numbers >= 0).all() else None
     if carried is not None:
         warn_of_numbering(file, carried)
-    frames_cell: NDArray[np.float64] = cell
-    if any(np.any(other != cell) for other in cells.values()):
-        frames_cell = np.empty((len(marks), 3, 3))
-        order = sorted(cells)
-        for start, stop in zip(order, [*order[1:], len(marks)], strict=True):
-            frames_cell[start:stop] = cells[start]
     return from_fractional(
         file,
         positions,
-        frames_cell,
+        _cells_of_frames(cells, len(marks)),
         np.repeat(elements, counts),
         timestep=timestep,
         options=options,
         frame_numbers=carried,
     )
+
+
+def _next_cell(
+    file: Path, text: bytes, frame: int, n_frames: int, atoms: tuple[list[str], list[int]]
+) -> NDArray[np.float64]:
+    """Return the cell of a header within the file; its atoms must be those of the first one."""
+    if frame == n_frames:
+        raise InputError(
+            f"File `{file}` must end with frame {n_frames - 1}, but has text after it: it is cut short within a header, or has more atoms "
+            "than its header. Remove it."
+        )
+    cell, symbols, counts = read_header(file, text, frame)
+    if (symbols, counts) != atoms:
+        raise InputError(
+            f"File `{file}` must hold the same atoms in every frame, but the header before frame {frame} names "
+            f"{' '.join(symbols)} {counts} instead of {' '.join(atoms[0])} {atoms[1]}. "
+            "Read runs of different atoms one by one.",
+            topic="order of atoms",
+        )
+    return cell
+
+
+def _cells_of_frames(cells: Mapping[int, NDArray[np.float64]], n_frames: int) -> NDArray[np.float64]:
+    """Return the cell [3, 3] if all headers name the same, else that of every frame [n_frames, 3, 3]."""
+    if all(np.array_equal(other, cells[0]) for other in cells.values()):
+        return cells[0]
+    found = np.empty((n_frames, 3, 3))
+    order = sorted(cells)
+    for start, stop in zip(order, [*order[1:], n_frames], strict=True):
+        found[start:stop] = cells[start]
+    return found
 
 
 class Index:

@@ -113,20 +113,10 @@ class Wavecar:
                 f"File `{path}` must hold {expected} records of {record} bytes ({n_spins} spins, {n_kpoints} k-points, {n_bands} bands), but "
                 f"ends in record {size // record + 1}. The run was killed while it wrote: calculate this frame again."
             )
-        heads_of = np.array(
-            [
-                [_doubles(file, record * (2 + (spin * n_kpoints + k) * (heads + n_bands)), 4) for k in range(n_kpoints)]
-                for spin in range(n_spins)
-            ]
-        )
+        starts = [[2 + (spin * n_kpoints + k) * (heads + n_bands) for k in range(n_kpoints)] for spin in range(n_spins)]
+        heads_of = np.array([[_doubles(file, record * start, 4) for start in row] for row in starts])
         counts = heads_of[..., 0]
-        largest = record // dtype.itemsize
-        if not (np.isfinite(heads_of).all() and np.all((counts >= 1) & (counts <= largest) & (counts % 1 == 0))):
-            raise InputError(
-                f"File `{path}` must hold 1 to {largest} plane waves at each k-point, as fit its records, but says "
-                f"{counts.ravel()[np.argmax(~((counts >= 1) & (counts <= largest) & (counts % 1 == 0)).ravel())]:g}. It is damaged, or of a "
-                "VASP that writes it otherwise: calculate this frame again."
-            )
+        _check_counts(path, heads_of, record // dtype.itemsize)
         if size < (expected - 1) * record + int(counts[-1, -1]) * dtype.itemsize:
             raise InputError(
                 f"File `{path}` ends within its last record ({expected}). The run was killed while it wrote: calculate this frame again."
@@ -279,3 +269,14 @@ def _doubles(file: int, place: int, count: int) -> NDArray[np.float64]:
 def _whole(numbers: NDArray[np.float64]) -> tuple[int, ...]:
     """Return numbers as integers, -1 where they are none."""
     return tuple(int(x) if np.isfinite(x) and x % 1 == 0 and abs(x) < 2**52 else -1 for x in numbers)
+
+
+def _check_counts(path: Path, heads: NDArray[np.float64], largest: int) -> None:
+    """Refuse numbers of plane waves (first of each head) that do not fit a record."""
+    counts = heads[..., 0].ravel()
+    fine = (counts >= 1) & (counts <= largest) & (counts % 1 == 0)
+    if not (np.isfinite(heads).all() and fine.all()):
+        raise InputError(
+            f"File `{path}` must hold 1 to {largest} plane waves at each k-point, as fit its records, but says "
+            f"{counts[np.argmin(fine)]:g}. It is damaged, or of a VASP that writes it otherwise: calculate this frame again."
+        )
