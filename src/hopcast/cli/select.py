@@ -32,6 +32,7 @@ def select(
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.selection import check_settings, select_pairs, write_folders
     from hopcast.selection.folders import CODES
+    from hopcast.selection.strategies import learns_bands
 
     check_choice("engine", engine, CODES)
     if settings is not None and engine == "tblite":
@@ -43,6 +44,10 @@ def select(
     check_settings(engine, list(nuclei.symbols), options.get("settings"))
     before = None if known is None else read_hamiltonian(known)
     pairs = select_pairs(nuclei, budget, strategy, known=before)
+    if strategy == "sequential" and before is not None:
+        typer.echo(
+            f"By {'a tight binding' if learns_bands(nuclei, before) else 'symmetry functions'} learnt from what is computed."
+        )
     plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
     write_folders(plan, engine, settings=options.get("settings"))
     typer.echo(

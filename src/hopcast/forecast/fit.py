@@ -16,7 +16,7 @@ from hopcast.evaluation import CalendarSplit
 from hopcast.forecast.fit_pair import CHOSEN, PairForecaster
 from hopcast.forecast.held_out import held_out_scores
 from hopcast.forecast.pair import known_steps
-from hopcast.forecast.protocol import FittedForecaster, ForecasterKind, list_kinds
+from hopcast.forecast.protocol import MOST_ATOMS, FittedForecaster, ForecasterKind, list_kinds
 from hopcast.information import correlation_time
 
 N_FOLDS: Final = 5
@@ -37,7 +37,8 @@ def fit_forecaster(
     """Fit a forecaster of gap and coupling, or of the whole Hamiltonian.
 
     Kinds of forecasters (`list_kinds`) that can learn from these data are scored on stretches of time held out, and the one
-    with the larger sum of the R2 of gap and coupling is fitted to all known steps.
+    with the larger sum of the R2 of gap and coupling is fitted to all known steps. Kinds that learn a window of bands are tried in cells of
+    at most 40 atoms, and in larger ones where `model` names them.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ def fit_forecaster(
     reasons = {kind.name: kind.unable(trajectory, hamiltonian, lower) for kind in windowed}
     if asked and reasons[model]:
         raise ConfigError(f"The model `{model}` cannot learn from these data: {reasons[model]}")
-    able = asked or [kind for kind in windowed if model == CHOSEN and not reasons[kind.name]]
+    affordable = model == CHOSEN and trajectory.n_atoms <= MOST_ATOMS
+    able = asked or [kind for kind in windowed if affordable and not reasons[kind.name]]
 
     def advance(done: int, of: int) -> None:
         if progress is not None:

@@ -25,6 +25,11 @@ DEPHASING: Final = "dephasing time"
 """Key of the provenance that says where the dephasing time comes from."""
 
 
+MOST_ATOMS: Final = 40
+"""Cells up to which kinds that learn a window of bands are tried without being asked for: a tight binding of 145 pairs of 20 atoms takes a
+minute of CPU time, and a matrix of twice the size eight times as long."""
+
+
 class Forecaster(Protocol):
     """What learns a Hamiltonian from the steps of a trajectory that are known."""
 

@@ -11,7 +11,8 @@ from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions
-from hopcast.selection.sequential import choose_sequential
+from hopcast.forecast.protocol import MOST_ATOMS, list_kinds
+from hopcast.selection.sequential import choose_by_bands, choose_sequential
 
 STRATEGIES = ("stride", "farthest", "blocks", "sequential")
 
@@ -105,7 +106,7 @@ def select_pairs(
     known
         What is computed already (a sparse Hamiltonian): needed by "sequential", which returns only new pairs.
     features
-        [n_frames, n_features]; None: symmetry functions.
+        [n_frames, n_features]; None: symmetry functions. "sequential" without them learns a tight binding where it can (`learns_bands`).
     options
         Of the strategy.
 
@@ -126,6 +127,8 @@ def select_pairs(
             "Strategy `sequential` starts from what is computed, but there is nothing. Give a sparse Hamiltonian, or begin "
             "with `stride`."
         )
+    if strategy == "sequential" and features is None and known is not None and learns_bands(trajectory, known):
+        return choose_by_bands(trajectory, known, budget, **options)
     if features is None:
         functions = SymmetryFunctions.from_trajectory(trajectory)
         features = functions.transform(trajectory).reshape(trajectory.n_frames, -1)
@@ -139,6 +142,14 @@ def select_pairs(
         return choose_farthest(between, budget, **options)
     assert known is not None
     return choose_sequential(between, known, budget, **options)
+
+
+def learns_bands(trajectory: Trajectory, known: VibronicHamiltonian) -> bool:
+    """Whether "sequential" can learn a tight binding from what is computed, at a cost that needs no asking."""
+    if trajectory.n_atoms > MOST_ATOMS or known.n_occupied is None:
+        return False
+    kind = next((one for one in list_kinds() if one.name == "tight binding"), None)
+    return kind is not None and not kind.unable(trajectory, known, known.n_occupied - 1)
 
 
 def _check_budget(n_steps: int, budget: int) -> None:

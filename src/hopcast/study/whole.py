@@ -17,7 +17,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import evaluate_series
 from hopcast.evaluation.evaluate import Splitter
 from hopcast.forecast.held_out import PairSeries, fit_folds, forecast_steps, pair_of
-from hopcast.forecast.protocol import FittedForecaster, ForecasterKind, list_kinds
+from hopcast.forecast.protocol import MOST_ATOMS, FittedForecaster, ForecasterKind, list_kinds
 from hopcast.results.forecasts import ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.config import StudyConfig
@@ -30,9 +30,6 @@ Array = NDArray[Any]
 
 MOST_FRAMES: Final = 2000
 """Frames of a forecast window that are kept, for carriers relaxing through its bands."""
-
-MOST_ATOMS: Final = 40
-"""Cells up to which whole Hamiltonians are forecast without being asked for: a fit of 145 pairs of 20 atoms takes a minute of CPU time."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.orbitals import atom_weights, density_of_states, element_weights, inverse_participation
+from hopcast.tightbinding.slopes import StepSlopes, step_slopes
 from hopcast.tightbinding.spin_orbit import spinor_matrix
 from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
@@ -69,6 +70,7 @@ __all__ = [
     "Level",
     "OrbitalBasis",
     "Potential",
+    "StepSlopes",
     "Term",
     "TightBinding",
     "atom_weights",
@@ -86,4 +88,5 @@ __all__ = [
     "save_bands",
     "spinor_matrix",
     "standard_terms",
+    "step_slopes",
 ]
