@@ -199,7 +199,7 @@ def lifetime(scale):
 
 95 % intervals, {n} trajectories each, whose rate is an Ornstein-Uhlenbeck process, the square of one (*squared*), its exponential
 (*log-normal*), or comes from band-limited gap and coupling; lengths in correlation times of the rate. The correlation time is found from the
-trajectory, as a user's is. *Without the note* "lower bound: trajectory too short": which share, and how many of these intervals hold the
+trajectory, as a user's is. *Without the note* "interval at least this wide: trajectory too short": which share, and how many of these intervals hold the
 long-run lifetime; and how many of all do.
 
 {rows(*lines)}
