@@ -55,6 +55,7 @@ from hopcast.descriptors.columns import element_columns, flatten
 from hopcast.descriptors.pooled import midpoint_functions, pool_elements, take_frames
 from hopcast.descriptors.radial import RadialFunctions
 from hopcast.descriptors.shells import Shells, find_shells
+from hopcast.descriptors.sites import Sites, find_sites
 from hopcast.descriptors.structure import Bond, StructuralNumbers
 from hopcast.descriptors.symmetry_functions import SymmetryFunctions
 
@@ -62,10 +63,12 @@ __all__ = [
     "Bond",
     "RadialFunctions",
     "Shells",
+    "Sites",
     "StructuralNumbers",
     "SymmetryFunctions",
     "element_columns",
     "find_shells",
+    "find_sites",
     "flatten",
     "midpoint_functions",
     "pool_elements",

@@ -19,6 +19,7 @@ from hopcast.core.plain import PlainMap, from_plain, to_plain
 from hopcast.descriptors.frames import Motion, Sums, chunk_counts, chunk_functions
 from hopcast.descriptors.neighbours import Boxes, boxes_of, coincident_message, complete_cells, part_of
 from hopcast.descriptors.shells import default_r_cut, find_shells
+from hopcast.descriptors.sites import find_sites
 
 Images = Literal["all", "mic"]
 Mode = Literal["default", "paper"]
@@ -27,6 +28,9 @@ Mode = Literal["default", "paper"]
 LARGEST_EXPONENT = 100.0
 # atoms times frames in one unit of work
 CHUNK_ATOMS = 5120
+
+MOST_FUNCTIONS: Final = 80
+"""Functions an atom beyond which distances and angles of light elements are left out: four elements have 72, five would have 200."""
 
 NEAREST_SEEN: Final = 1.1
 """R_c over the shortest nearest-neighbour distance below which functions see too little (fc < 0.02)."""
@@ -127,6 +131,7 @@ class SymmetryFunctions:
         eta: float = 0.15,
         zeta: float = 1.0,
         images: Images | None = None,
+        max_functions: int | None = MOST_FUNCTIONS,
         workers: int | None = None,
     ) -> SymmetryFunctions:
         """Find R_s, theta_s and R_c from a trajectory; whatever is given is kept.
@@ -142,6 +147,9 @@ class SymmetryFunctions:
             Override what `mode` would choose.
         eta, zeta
             See the class.
+        max_functions
+            Most functions an atom that are found: distances and angles of the lightest elements are left out until there are no
+            more (five elements would give 200). None: no limit.
         workers
             Number of threads.
 
@@ -155,7 +163,8 @@ class SymmetryFunctions:
         Warns
         -----
         QualityWarning
-            If R_c ends at the nearest neighbours (half the body diagonal does in a cell of the CsCl type): functions vanish there.
+            If R_c ends at the nearest neighbours (half the body diagonal does in a cell of the CsCl type): functions vanish there;
+            if functions of light elements are left out.
         """
         check_choice("mode", mode, ("default", "paper"))
         if images is None:
@@ -163,7 +172,7 @@ class SymmetryFunctions:
         r_s_labels: tuple[str, ...] = ()
         theta_s_labels: tuple[str, ...] = ()
         if r_s is None or theta_s is None:
-            shells = find_shells(trajectory, workers=workers)
+            shells = find_shells(_of_heavy_elements(trajectory, max_functions, r_s, theta_s), workers=workers)
             if r_s is None:
                 r_s, r_s_labels = shells.r_s, shells.r_s_labels
             if theta_s is None:
@@ -429,3 +438,31 @@ def _numbers(name: str, values: Sequence[float]) -> tuple[float, ...]:
     if not numbers or not all(math.isfinite(value) for value in numbers):
         raise ConfigError(f"Argument `{name}` must hold at least one finite number, but is {values!r}.")
     return numbers
+
+
+def _of_heavy_elements(
+    trajectory: Trajectory, most: int | None, r_s: Sequence[float] | None, theta_s: Sequence[float] | None
+) -> Trajectory:
+    """Return the trajectory without as many of its lightest elements as bring the functions down to `most`."""
+    elements = trajectory.elements
+    by_weight = sorted(elements, key=lambda element: -int(trajectory.numbers[trajectory.symbols.index(element)]))
+    kept = by_weight
+    while most is not None and len(kept) > 2 and _count_functions(len(kept), r_s, theta_s) > most:
+        kept = kept[:-1]
+    if len(kept) == len(elements):
+        return trajectory
+    found, left = _count_functions(len(elements), r_s, theta_s), _count_functions(len(kept), r_s, theta_s)
+    warnings.warn(
+        f"Distances and angles of {', '.join(by_weight[len(kept) :])} make no symmetry functions: {len(elements)} elements would have "
+        f"{found} functions an atom, at most {most} are found; {left} are used. Name the elements that count, join molecules to "
+        "one site each (`find_sites`; `features.elements` and `features.molecules` of a study file), or raise `max_functions`.",
+        QualityWarning,
+        stacklevel=3,
+    )
+    return find_sites(trajectory, kept).trajectory
+
+
+def _count_functions(n_elements: int, r_s: Sequence[float] | None, theta_s: Sequence[float] | None) -> int:
+    """Return how many functions `find_shells` would make of as many elements, less those that are given."""
+    pairs = max(n_elements * (n_elements - 1) // 2, 1)
+    return (pairs if r_s is None else len(r_s)) * (2 * pairs if theta_s is None else len(theta_s))

@@ -24,6 +24,7 @@ _GUARD = 2  # decimated samples: the first zero crossing
 _RAW_SHIFTS = 20
 _WINDOWED_SHIFTS = 5  # each costs several raw ones, and only their mean is used
 _LONG = 2_000
+_MANY = 3_000  # features: their nulls are pooled, so fewer shifts of each say as much
 """Beyond so many samples, shifts of the full series and offsets of the decimated ones are thinned out in proportion."""
 _FEWEST_DECIMATED = 20
 _LEVEL = 0.05
@@ -69,6 +70,8 @@ class Information(Shown):
         Circular shifts of the decimated series behind `null`.
     reason
         Why the result is inconclusive; empty if it is not.
+    thinning
+        Share of the usual shifts and offsets that was computed: less than 1 of long series and of many features.
     """
 
     raw: Floats
@@ -92,6 +95,7 @@ class Information(Shown):
     n_samples: int
     timestep: float
     reason: str
+    thinning: float = 1.0
 
     @property
     def length_needed(self) -> float:
@@ -117,6 +121,10 @@ class Information(Shown):
         lines.append(
             f"  one sample in {self.decimation}, {self.n_shifts} shifts, smallest p {np.min(self.smallest_p):.2g}"
         )
+        if self.thinning < 1:
+            lines.append(
+                f"  thinned: {100 * self.thinning:.0f} % of the usual shifts and offsets, of {self.n_samples} samples"
+            )
         return "\n".join([*lines, f"  inconclusive: {self.reason}"] if self.reason else lines)
 
 
@@ -149,9 +157,9 @@ def information(
     n_shifts
         Circular shifts of the decimated series; None takes as many as fit, at most 100. Fewer may fit.
         The full series is shifted as often, at most 20 times for `raw_null_mean` and 5 for
-        `windowed_null_mean`. Beyond 2000 samples these numbers, and the offsets of the decimated series that are
-        averaged (in the value and its null alike), shrink in proportion, to no fewer than 2, 1 and 1: the estimates
-        of so long series need less averaging, and time grows linearly.
+        `windowed_null_mean`. Beyond 2000 samples, or 3000 features, these numbers, and the offsets of the decimated series that are
+        averaged (in the value and its null alike), shrink in proportion (`thinning`), to no fewer than 2, 1 and 1: the estimates
+        of so long series need less averaging, nulls of many features are pooled, and time grows linearly.
     groups : sequence [n_features]
         Features with the same label (an element) and like speed share one null; None puts all into one group.
     decimate
@@ -197,7 +205,7 @@ def information(
     scores = scale_series(normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers)
     reasons = []
 
-    share = min(1.0, _LONG / n_samples)
+    share = min(1.0, _LONG / n_samples, _MANY / n_features)
     n_raw, n_windowed = max(2, round(_RAW_SHIFTS * share)), max(1, round(_WINDOWED_SHIFTS * share))
     n_offsets = math.ceil(step * share)
 
@@ -261,6 +269,7 @@ def information(
         n_samples=n_samples,
         timestep=timestep,
         reason="; ".join(reasons),
+        thinning=share,
     )
 
 

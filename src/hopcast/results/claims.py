@@ -95,6 +95,11 @@ def _r2(model: ModelRecord) -> float:
     return known(model.r2)
 
 
+def _n_elements(results: StudyResults) -> int:
+    """Return how many elements the largest model knows: a study may leave some out."""
+    return max((len(model.elements) for model in results.models), default=0)
+
+
 def _whole(models: Sequence[ModelRecord], n_elements: int) -> ModelRecord | None:
     """Return the model of all elements and all functions."""
     most = max((m.features or 0 for m in models), default=0)
@@ -175,7 +180,7 @@ def _judge_models(asked: _Asked, chosen: Models, wholes: Models, data: DataRecor
 
 
 def _environment(results: StudyResults, *, least: bool) -> Claim | None:
-    n_elements = len(results.data.elements)
+    n_elements = _n_elements(results)
     if n_elements < 2:
         return None
     chosen: Models = {}
@@ -209,7 +214,7 @@ def _environment(results: StudyResults, *, least: bool) -> Claim | None:
 
 
 def _fewer_features(results: StudyResults, *, one_element: bool) -> Claim | None:
-    n_elements = len(results.data.elements)
+    n_elements = _n_elements(results)
     chosen: Models = {}
     wholes: Models = {}
     for target in TARGET_NAMES:

@@ -152,7 +152,7 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
             **{kind: ranked[f"{kind}/{target}/{element}"] for kind in ("raw", "null", "corrected")},
         )
         for target in information.TARGETS
-        for element in trajectory.elements
+        for element in data.sites.elements
     )
     series = Series(
         structure=Structure(
@@ -162,7 +162,7 @@ def _series(config: StudyConfig, data: StudyData, stages: Results) -> Series:
             trajectory.pbc,
         ),
         maps=maps,
-        atoms={target: ranked[f"atoms/{target}"] for target in information.TARGETS},
+        atoms={target: data.at_atoms(ranked[f"atoms/{target}"]) for target in information.TARGETS},
     )
     forecasts, found = _of(stages, models.STAGE), _of(stages, dynamics.STAGE)
     if forecasts is not None and found is not None:

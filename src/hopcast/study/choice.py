@@ -77,7 +77,7 @@ class Choices:
     @cached_property
     def options(self) -> tuple[Option, ...]:
         """What is chosen among."""
-        trajectory = self.data.trajectory
+        trajectory = self.data.sites
         return (*options(trajectory, self.functions, self.workers), trees(trajectory))
 
     @cached_property
@@ -86,7 +86,7 @@ class Choices:
         samples = self.data.samples
         assert samples is not None
         return columns_of_pairs(
-            (option.representation for option in self.options), self.data.trajectory, samples.steps, self.workers
+            (option.representation for option in self.options), self.data.sites, samples.steps, self.workers
         )
 
     def choose(self, target: Target, stride: Stride, n_shifts: int, seed: int) -> Chosen:
@@ -114,7 +114,7 @@ class Choices:
             random_state=seed,
             workers=self.workers,
         )
-        elements = self.data.trajectory.elements
+        elements = self.data.sites.elements
         subject = Subject(CHOSEN, elements, self.functions.n_functions, target.name, stride, int(X.shape[1]))
         whole = clone(final.learner).fit(X, target.values)
         scale = leave_one_out_scale(whole) if abilities_of(whole).leaves_blocks_out else None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from hopcast.core.errors import MAX_SEED, ConfigError, nearest
 from hopcast.core.inputs import refuse_pipe
+from hopcast.descriptors.symmetry_functions import MOST_FUNCTIONS
 
 
 class Section(BaseModel):
@@ -63,6 +64,14 @@ class FeaturesSection(Section):
     eta: PositiveFloat = Field(0.15, description="1/Å^2")
     zeta: PositiveFloat = 1.0
     images: Literal["all", "mic"] | None = None
+    elements: list[str] | None = Field(None, description="Elements the features see; None: all. Others are left out.")
+    molecules: list[str] = Field(
+        [],
+        description="Elements of molecules: each molecule is one site at its centre of mass, called as its heaviest atom.",
+    )
+    max_functions: PositiveInt | None = Field(
+        MOST_FUNCTIONS, description="Functions an atom; beyond, those of the lightest elements are left out."
+    )
 
 
 class InformationSection(Section):

@@ -122,7 +122,7 @@ class DensePlan(Plan):
         """Hold whole trajectories out, where there are several."""
         if not self._others or self._section.trajectory_split is False:
             return []
-        symbols, config = self._context.data.trajectory.symbols, self._context.config
+        symbols, config = self._context.data.sites.symbols, self._context.config
         family = [target, *(getattr(one, target.name) for one in self._others)]
         found = evaluate_model(
             model,

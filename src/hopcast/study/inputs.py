@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
 from hopcast.core.fingerprint import fingerprint as fingerprint_of
@@ -15,6 +16,7 @@ from hopcast.core.matching import check_same_frames
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
 from hopcast.datasets import load
+from hopcast.descriptors import Sites, find_sites
 from hopcast.io import read_hamiltonian, read_trajectory
 from hopcast.study.config import DataSection, StudyConfig
 from hopcast.study.samples import Samples, samples_of
@@ -42,6 +44,8 @@ class StudyData:
         Further trajectories of the same material, each by itself.
     samples
         The computed pairs of a sparse Hamiltonian; None where every frame is known.
+    chosen
+        Sites of the features, where the study leaves elements out or joins molecules.
     """
 
     name: str
@@ -53,6 +57,16 @@ class StudyData:
     fingerprint: str
     others: tuple[StudyData, ...] = ()
     samples: Samples | None = None
+    chosen: Sites | None = None
+
+    @property
+    def sites(self) -> Trajectory:
+        """What features are made of: the atoms, or those elements and molecules that the study names."""
+        return self.trajectory if self.chosen is None else self.chosen.trajectory
+
+    def at_atoms(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of sites at their atoms [n_atoms], NaN at atoms that are no site."""
+        return values if self.chosen is None else self.chosen.to_atoms(values, self.trajectory.n_atoms)
 
 
 def read_data(config: StudyConfig) -> StudyData:
@@ -133,7 +147,11 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         pair.gap(),
     )
     samples = None if pair.is_complete else samples_of(pair)
-    return StudyData(name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples)
+    asked = config.features
+    chosen = find_sites(trajectory, asked.elements, asked.molecules) if asked.elements or asked.molecules else None
+    return StudyData(
+        name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples, chosen=chosen
+    )
 
 
 def chosen_states(hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tuple[int, int]) -> VibronicHamiltonian:

@@ -82,7 +82,7 @@ def feature_chunks(
     mode: str, data: StudyData, functions: SymmetryFunctions, workers: int | None
 ) -> Iterator[FeatureChunk]:
     """Yield the features along the whole trajectory, a bounded number of frames at a time."""
-    trajectory = data.trajectory
+    trajectory = data.sites
     physics = PairPhysics(1.0, published=mode == "paper")  # its columns depend on nothing else
     for part in chunk_slices(trajectory.n_frames, CHUNK_FRAMES):
         stop = min(part.stop + 1, trajectory.n_frames)  # the mid-point after the last frame needs the next one

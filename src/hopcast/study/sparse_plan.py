@@ -92,7 +92,7 @@ class SparsePlan(Plan):
 
         def columns(chunk: FeatureChunk) -> Array:
             inputs = chunk.gap if target.name == "gap" else chunk.nac
-            return spec.columns_of(data.trajectory.symbols, target.name, inputs, target.n_columns)
+            return spec.columns_of(data.sites.symbols, target.name, inputs, target.n_columns)
 
         stretches = {}
         for stretch in stretches_of(data, self._calendar):

@@ -166,7 +166,7 @@ def model_specs(
 
 def n_specs(section: ModelsSection, data: StudyData, n_functions: int = 2) -> int:
     """Return how many models the study has, before any is made."""
-    elements = data.trajectory.elements
+    elements = data.sites.elements
     single = len(elements) if section.elements is None else len(section.elements)
     return (single + (len(elements) > 1)) * (1 + (n_functions > 1))
 

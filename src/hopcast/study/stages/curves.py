@@ -87,9 +87,7 @@ def run_curves(context: Context) -> StageResult[CurveNumbers]:
     config, data = context.config, context.data
     found, best = context.of(features.STAGE), context.of(information.STAGE).numbers.best
     n_functions = found.arrays["G"].shape[2]
-    specs = [
-        spec for spec in model_specs(config.models, data.trajectory.elements, n_functions, best) if not spec.functions
-    ]
+    specs = [spec for spec in model_specs(config.models, data.sites.elements, n_functions, best) if not spec.functions]
     specs = specs[:1] if config.evaluation.profile == "quick" else specs
     targets = targets_of(config.models, data, found.arrays, found.numbers.memory)
     whole = min(MOST_FRAMES, *(len(target.times) for target in targets))
@@ -218,7 +216,7 @@ class _Curve:
     def _evaluated(
         self, spec: ModelSpec, target: Target, chosen: Splitter, split: Split
     ) -> tuple[Evaluation | None, str]:
-        config, symbols = self.context.config, self.context.data.trajectory.symbols
+        config, symbols = self.context.config, self.context.data.sites.symbols
         n_train, rows = self.n_train(target, chosen, split), self.rows(target)
         if n_train < FEWEST_FRAMES:
             return None, f"{n_train} training frames; {FEWEST_FRAMES} are needed"

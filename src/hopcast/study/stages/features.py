@@ -34,7 +34,7 @@ def run_features(context: Context) -> StageResult[FeatureNumbers]:
     """
     section, data, workers = context.config.features, context.data, context.workers
     functions = SymmetryFunctions.from_trajectory(
-        data.trajectory,
+        data.sites,
         mode=section.mode,
         r_s=section.r_s,
         theta_s=section.theta_s,
@@ -42,18 +42,19 @@ def run_features(context: Context) -> StageResult[FeatureNumbers]:
         eta=section.eta,
         zeta=section.zeta,
         images=section.images,
+        max_functions=section.max_functions,
         workers=workers,
     )
     if data.samples is None:
-        arrays = {"G": functions.transform(data.trajectory, workers=workers)}
+        arrays = {"G": functions.transform(data.sites, workers=workers)}
         for number, other in enumerate(data.others, start=2):  # the functions of the first trajectory serve all
-            arrays[f"G{number}"] = functions.transform(other.trajectory, workers=workers)
+            arrays[f"G{number}"] = functions.transform(other.sites, workers=workers)
         return StageResult(FeatureNumbers(features=functions.to_dict()), arrays)
     arrays = {
-        name: functions.transform(take_frames(data.trajectory, data.samples.steps + later), workers=workers)
+        name: functions.transform(take_frames(data.sites, data.samples.steps + later), workers=workers)
         for name, later in (("G", 0), ("G_next", 1))
     }
-    spread = data.trajectory[:: max(1, -(-data.trajectory.n_frames // FRAMES_OF_MEMORY))]
+    spread = data.sites[:: max(1, -(-data.sites.n_frames // FRAMES_OF_MEMORY))]
     memory = correlation_time(flatten(functions.transform(spread, workers=workers)), spread.timestep)
     slowest = max(float(memory), spread.timestep)
     return StageResult(FeatureNumbers(features=functions.to_dict(), memory=slowest), arrays)

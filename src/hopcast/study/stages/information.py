@@ -121,7 +121,7 @@ def run_information(context: Context) -> StageResult[InformationNumbers]:
             raise InputError(f"The {target} must vary along the trajectory, but is {values[0]:.4g} eV throughout.")
         ranking = rank_elements(
             G,
-            data.trajectory.symbols,
+            data.sites.symbols,
             values,
             timestep,
             n_neighbors=section.n_neighbors,
@@ -178,7 +178,7 @@ def _selected(ranked: _Ranked) -> list[SelectedFeature]:
         return []
     most = min(section.n_select, ranked.flat.shape[1])
     found = select_features(ranked.flat, ranked.values, info, most, method=section.selection, **vars(ranked.estimators))
-    symbols = ranked.context.data.trajectory.symbols
+    symbols = ranked.context.data.sites.symbols
     records = []
     for order, column in enumerate(found.features):
         atom, function = divmod(int(column), len(functions.r_s) * len(functions.theta_s))

@@ -51,7 +51,7 @@ def run_models(context: Context) -> StageResult[ModelNumbers]:
     found, best = context.of(features.STAGE), context.of(information.STAGE).numbers.best
     plan: Plan = (DensePlan if data.samples is None else SparsePlan)(context, found)
     n_functions = found.arrays["G"].shape[2]
-    specs = model_specs(config.models, data.trajectory.elements, n_functions, best)
+    specs = model_specs(config.models, data.sites.elements, n_functions, best)
     records: list[ModelRecord] = []
     for target in plan.targets:
         splits = [held.split for held in plan.held(target)]
@@ -76,7 +76,7 @@ def run_models(context: Context) -> StageResult[ModelNumbers]:
 def _scored(context: Context, plan: Plan, target: Target, spec: ModelSpec, n_train: int) -> list[ModelRecord]:
     """Score a model on every split, and hand it to the plan for its forecast."""
     section, data = context.config.models, context.data
-    X = spec.select(data.trajectory.symbols, target)
+    X = spec.select(data.sites.symbols, target)
     model = learner(section, target.memory, plan.stride.fs, n_train, context.workers)
     subject = Subject(spec.name, tuple(spec.elements), spec.features, target.name, plan.stride, int(X.shape[1]))
     found: dict[Split, Evaluation] = {}
