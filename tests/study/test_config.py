@@ -1,9 +1,11 @@
 """The study file: what it says when something is wrong."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+import hopcast as hc
 from hopcast.core import ConfigError, OutputError
 from hopcast.core.units import HARTREE
 from hopcast.study.config import parse_config, read_config
@@ -129,3 +131,9 @@ def test_files_that_do_not_say_all_are_told_so_in_the_study(tmp_path):
     data = read_data(read_config(tmp_path / "a.toml"))
     assert data.trajectory.formula == "PbI"
     assert data.hamiltonian.gap() == pytest.approx(0.07 * HARTREE)
+
+
+@pytest.mark.parametrize("name", ["cspbi3.toml", "cspbi3-long.toml"])
+def test_the_studies_of_the_demo_can_be_read(name):
+    config = read_config(Path(hc.study.__file__).parent / name)
+    assert config.data.dataset == name.removesuffix(".toml")

@@ -1,13 +1,23 @@
-"""`hopcast demo`: the study of the paper on the data that ship."""
+"""`hopcast demo`: studies of the data that ship."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from hopcast.cli.options import Output, Overwrite, Workers
 
+Pairs = Annotated[
+    bool,
+    typer.Option(
+        "--pairs", help="145 pairs of frames along 100 ps instead, where a tight binding is a useful forecast."
+    ),
+]
 
-def demo(output: Output = None, overwrite: Overwrite = False, workers: Workers = None) -> None:
+
+def demo(pairs: Pairs = False, output: Output = None, overwrite: Overwrite = False, workers: Workers = None) -> None:
     """Run the nine-Hamiltonian study on the shipped CsPbI3 trajectory; run again, it continues where it was."""
     from importlib import resources
 
@@ -15,8 +25,11 @@ def demo(output: Output = None, overwrite: Overwrite = False, workers: Workers =
     from hopcast.study.config import read_config
     from hopcast.study.record import NAME
 
-    folder = output or Path("hopcast-demo")
-    with resources.as_file(resources.files("hopcast.study") / "cspbi3.toml") as path:
+    name, place = ("cspbi3-long.toml", "hopcast-demo-pairs") if pairs else ("cspbi3.toml", "hopcast-demo")
+    folder = output or Path(place)
+    with resources.as_file(resources.files("hopcast.study") / name) as path:
         config = read_config(path)
     again = (folder / NAME).is_file() and not overwrite
     conduct(config, folder, resume=again, overwrite=overwrite and folder.exists(), workers=workers)
+    if not pairs:
+        typer.echo("Next, a forecast that is useful: hopcast demo --pairs")
