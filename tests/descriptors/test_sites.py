@@ -38,7 +38,7 @@ def test_a_molecule_is_one_site_at_its_centre_of_mass(trajectory):
 
 def test_whole_molecules_do_not_care_where_the_cell_cuts(trajectory):
     moved = Trajectory(
-        trajectory.positions + [3.1, -2.2, 5.7], trajectory.cell, trajectory.numbers, trajectory.timestep
+        trajectory.positions + np.array([3.1, -2.2, 5.7]), trajectory.cell, trajectory.numbers, trajectory.timestep
     )
     functions = SymmetryFunctions(r_s=(3.2, 4.5), theta_s=(1.6, 3.1), r_cut=6.0)
     here, there = (

@@ -27,13 +27,14 @@ from hopcast.cli import (
     score,
     select,
 )
+from hopcast.cli.grouped import grouped
 from hopcast.cli.printed import Printed
 
 app = typer.Typer(
     name="hopcast",
     help="Forecast the vibronic Hamiltonian of a solid along molecular dynamics, run surface hopping on it, and say how far to trust the answer.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -42,14 +43,14 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
-app.command("dynamics")(dynamics.dynamics)
+app.command("dynamics", cls=grouped(dynamics.GROUPS))(dynamics.dynamics)
 app.command("score")(score.score)
 app.command("compare")(compare.compare)
 app.command("rank")(rank.rank)
-app.command("check")(check.check)
-app.command("convert")(convert.convert)
+app.command("check", cls=grouped(check.GROUPS))(check.check)
+app.command("convert", cls=grouped(convert.GROUPS))(convert.convert)
 app.command("formats")(formats.formats)
-app.command("md")(md.md)
+app.command("md", cls=grouped(md.GROUPS))(md.md)
 app.command("select")(select.select)
 app.command("compute")(compute.compute)
 app.command("harvest")(harvest.harvest)

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Prefix, Scheme, Spin, Timestep, Unit
 from hopcast.cli.options import Cell, Elements, Workers, parse_cell, parse_elements
 from hopcast.cli.wording import in_options
+
+if TYPE_CHECKING:
+    from hopcast.core.hamiltonian import VibronicHamiltonian
+
+
+GROUPS = {
+    "What is read": (
+        *("form", "timestep", "couplings", "unit", "energy_grid", "spin", "prefix", "scheme"),
+        *("occupied", "cell", "molecule", "elements", "frames", "trajectory"),
+    ),
+    "What is judged": ("pair", "duration"),
+    "Output": ("json", "html", "overwrite", "workers"),
+}
+
+
+def _parse_pair(text: str, hamiltonian: VibronicHamiltonian | None) -> tuple[int, int]:
+    """Return two states by their numbers, or by VBM, CBM and their neighbours."""
+    from hopcast.core.errors import ConfigError
+    from hopcast.core.naming import edge_state
+
+    found = []
+    for part in text.split(","):
+        edge = None if hamiltonian is None or part.strip().isdecimal() else edge_state(hamiltonian, part)
+        found.append(int(part) if edge is None and part.strip().isdecimal() else edge)
+    if len(found) != 2 or None in found:
+        raise ConfigError(
+            f"Argument `--pair` must be two numbers of states separated by a comma, or VBM,CBM, but is `{text}`."
+        )
+    return found[0], found[1]  # type: ignore[return-value]
 
 
 def check(
@@ -35,11 +64,15 @@ def check(
     cell: Cell = None,
     molecule: Molecule = False,
     elements: Elements = None,
+    frames: Annotated[
+        str | None,
+        typer.Option("--frames", help="Judge these frames only, e.g. 500:800 (the last left out).", show_default=False),
+    ] = None,
     pair: Annotated[
         str | None,
         typer.Option(
             "--pair",
-            help="Two states, from 0, e.g. 3,4; the band edges, or the largest mean gap, by default.",
+            help="Two states, from 0, e.g. 3,4, or VBM,CBM; the band edges, or the largest mean gap, by default.",
             show_default=False,
         ),
     ] = None,
@@ -60,6 +93,7 @@ def check(
     from hopcast.core.errors import ConfigError, InputError
     from hopcast.core.hdf5 import examining
     from hopcast.core.inputs import refuse_pipe
+    from hopcast.core.naming import frame_range
     from hopcast.core.outputs import check_file
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
@@ -69,15 +103,6 @@ def check(
 
     if html is not None:
         check_file(html, inputs=(data, trajectory), overwrite=overwrite)
-    states = None
-    if pair is not None:
-        try:
-            low, high = (int(part) for part in pair.split(","))
-        except ValueError:
-            raise ConfigError(
-                f"Argument `--pair` must be two numbers of states separated by a comma, but is `{pair}`."
-            ) from None
-        states = (low, high)
     numbers = energies = None
     said = io.StringIO()
     try:
@@ -118,8 +143,12 @@ def check(
                     elements=parse_elements(elements),
                     workers=workers,
                 )
-            if path is not None:
-                numbers, energies = path.frame_numbers, path.potential_energies
+        if frames is not None:
+            hamiltonian = hamiltonian and hamiltonian[frame_range(frames, hamiltonian.n_frames, "Option --frames")]
+            path = path and path[frame_range(frames, path.n_frames, "Option --frames")]
+        if path is not None and data not in DATASETS:
+            numbers, energies = path.frame_numbers, path.potential_energies
+        states = None if pair is None else _parse_pair(pair, hamiltonian)
         diagnosis = examine(
             hamiltonian,
             path,

@@ -233,30 +233,31 @@ def cut(hamiltonian: Any, trajectory: Any, frames: str | None, first_number: int
         If it leaves none.
     """
     import dataclasses
-    import re
 
     import numpy as np
 
-    from hopcast.core.errors import ConfigError, InputError
+    from hopcast.core.naming import frame_range
 
     parts = [hamiltonian, trajectory]
     if frames is not None:
-        if not re.fullmatch(r"\d*:\d*", frames):
-            raise ConfigError(f"Option --frames must be like 500:800 (the last is left out), but is `{frames}`.")
-        start, stop = (int(end) if end else None for end in frames.split(":"))
-        for place, part in enumerate(parts):
-            if part is None:
-                continue
-            if len(range(*slice(start, stop).indices(part.n_frames))) < 2 or (stop or 0) > part.n_frames:
-                raise InputError(
-                    f"Option --frames must name at least two of the {part.n_frames} frames, from 0, but is `{frames}`."
-                )
-            parts[place] = part[start:stop]
+        parts = [part and part[frame_range(frames, part.n_frames, "Option --frames")] for part in parts]
     if first_number is not None:
         parts = [
             part and dataclasses.replace(part, frame_numbers=first_number + np.arange(part.n_frames)) for part in parts
         ]
     return parts[0], parts[1]
+
+
+GROUPS = {
+    "What is read": (
+        *("form", "timestep", "couplings", "unit", "energy_grid", "spin", "prefix", "scheme", "cell", "molecule"),
+        *("elements", "trajectory", "first_number"),
+    ),
+    "Which states and frames": ("occupied", "bands", "kpoint", "frames", "variable_cell"),
+    "How couplings are made": ("tracking", "derivative", "orthonormalise", "degenerate", "log", "loewdin"),
+    "What is written": ("to", "flavour", "out_unit", "overwrite", "workers"),
+    "Dynamics in what is written": ("initial_state", "samples", "duration", "temperature", "trajectories", "dephasing"),
+}
 
 
 def convert(

@@ -10,6 +10,13 @@ import typer
 from hopcast.cli.convert import Timestep
 from hopcast.cli.options import Output, Overwrite, Resume, Workers
 
+GROUPS = {
+    "Method": ("method", "rule", "waiting", "decisions", "dephasing", "convention", "temperature", "compare"),
+    "States and starts": ("states", "carrier", "initial_state", "initial_times", "every", "scissor", "leave"),
+    "Length and sampling": ("duration", "trajectories", "loop", "substeps", "seed", "timestep"),
+    "Several channels": ("also", "weights"),
+    "Output": ("output", "resume", "overwrite", "workers"),
+}
 MOSTLY = 0.9
 """Decays are fitted only where less than this is left."""
 
@@ -32,7 +39,9 @@ def dynamics(
     states: Annotated[
         str | None,
         typer.Option(
-            "--states", help="Names of states, e.g. 62-68 or 68,69; the band edges by default.", show_default=False
+            "--states",
+            help="Names of states, e.g. 62-68, 68,69 or VBM-1,VBM,CBM; the band edges by default.",
+            show_default=False,
         ),
     ] = None,
     carrier: Annotated[str, typer.Option("--carrier", help="electron or hole.")] = "electron",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hopcast.core import VibronicHamiltonian
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.inputs import refuse_pipe
+from hopcast.core.naming import edge_state
 from hopcast.couplings import derive_couplings
 from hopcast.datasets import load
 from hopcast.dynamics import check_channels, warn_leaking
@@ -51,7 +52,8 @@ def read_states(ham: VibronicHamiltonian, wanted: str | None) -> list[int]:
         if block is not None:
             index += range(ham.blocks[block].start, ham.blocks[block].stop)
             continue
-        place = _find(ham, part)
+        edge = None if part in ham.state_labels or ham.is_degenerate else edge_state(ham, part)
+        place = _find(ham, part) if edge is None else edge
         ends = [place] if place is not None else [_find(ham, end) for end in part.split("-", 1)]
         for end, text in zip(ends, part.split("-", 1), strict=False):
             if end is None:

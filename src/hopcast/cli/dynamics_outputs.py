@@ -48,6 +48,15 @@ def clear_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def populations_csv(result: DynamicsResult) -> str:
+    """Return the populations as CSV: a row a time (fs), a column a state."""
+    names = result.states or tuple(str(state) for state in range(result.populations.shape[1]))
+    lines = [",".join(["time [fs]", *(f'"{name}"' if "," in name else name for name in names)])]
+    for time, row in zip(result.times.tolist(), result.populations.tolist(), strict=True):
+        lines.append(",".join([f"{time:g}", *(repr(value) for value in row)]))
+    return "\n".join(lines) + "\n"
+
+
 def write_run(result: DynamicsResult, folder: Path, text: str, record: PlainMap) -> None:
     """Write everything, the record last, and remove the checkpoint.
 
@@ -58,6 +67,7 @@ def write_run(result: DynamicsResult, folder: Path, text: str, record: PlainMap)
     """
     write_result(result, folder / RESULT)
     draw_populations(result, folder / "populations")
+    write_text(folder / "populations.csv", populations_csv(result))
     write_text(folder / "summary.txt", text + "\n")
     write_text(folder / "results.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)

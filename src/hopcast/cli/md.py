@@ -10,6 +10,13 @@ import typer
 from hopcast.cli.convert import From
 from hopcast.cli.options import Cell, Overwrite, parse_cell
 
+GROUPS = {
+    "The run": ("temperature", "timestep", "equilibration", "duration", "store_every", "coupling_time", "seed"),
+    "Forces": ("method", "calculator", "calculator_options"),
+    "The structure": ("molecule", "form", "cell"),
+    "Output": ("output", "overwrite", "quiet"),
+}
+
 
 def md(
     structure: Annotated[
@@ -29,6 +36,18 @@ def md(
     coupling_time: Annotated[float, typer.Option("--coupling-time", help="Of the thermostat, fs.")] = 100.0,
     seed: Annotated[int, typer.Option("--seed", help="Of the first velocities and the thermostat.")] = 0,
     method: Annotated[str, typer.Option("--method", help="GFN1-xTB, IPEA1-xTB; GFN2-xTB for molecules.")] = "GFN1-xTB",
+    calculator: Annotated[
+        str | None,
+        typer.Option(
+            "--calculator",
+            help="Any calculator of ASE instead of xTB, as module:Class, e.g. chgnet.model.dynamics:CHGNetCalculator.",
+            show_default=False,
+        ),
+    ] = None,
+    calculator_options: Annotated[
+        Path | None,
+        typer.Option("--calculator-options", help="TOML file with the keywords of --calculator.", show_default=False),
+    ] = None,
     molecule: Annotated[
         bool, typer.Option("--molecule", help="In vacuum: the file needs no cell, and one it has is not repeated.")
     ] = False,
@@ -39,8 +58,9 @@ def md(
 ) -> None:
     """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
     from hopcast.abinitio import Geometry, make_engine, run_md
+    from hopcast.abinitio.calculators import make_calculator
     from hopcast.core.chunks import single_threaded_blas
-    from hopcast.core.errors import MAX_SEED, check_number
+    from hopcast.core.errors import MAX_SEED, ConfigError, check_number
     from hopcast.core.outputs import check_file, held_part
     from hopcast.io import write_native
     from hopcast.io.native import SUFFIXES
@@ -48,16 +68,22 @@ def md(
 
     check_number("--seed", seed, whole=True, least=0, most=MAX_SEED)
     check_file(output, inputs=[structure], overwrite=overwrite, suffixes=SUFFIXES)
-    engine = make_engine("tblite", method=method)
+    if calculator is None and calculator_options is not None:
+        raise ConfigError("Option --calculator-options needs --calculator.")
+    chosen = None if calculator is None else make_calculator(calculator, calculator_options)
     nuclei = read_structure(structure, cell=parse_cell(cell), format=form, pbc=False if molecule else None)
     geometry = Geometry.from_frame(nuclei, 0)
-    engine.check(geometry.numbers)
+    if chosen is None:
+        make_engine("tblite", method=method).check(geometry.numbers)
 
     from ase import Atoms
-    from tblite.ase import TBLite
 
     atoms = Atoms(geometry.numbers, geometry.positions, cell=geometry.cell, pbc=geometry.periodic)
-    atoms.calc = TBLite(method=method, verbosity=0)
+    if chosen is None:
+        from tblite.ase import TBLite
+
+        chosen = TBLite(method=method, verbosity=0)
+    atoms.calc = chosen
     checkpoint = output.with_name(f"{output.stem}.unfinished{output.suffix}")
     lock = output.with_name(f"{output.stem}.unfinished.lock")
     sentence = f"Another run of hopcast computes `{output}`. Wait until it ends, or choose another name."
@@ -77,7 +103,7 @@ def md(
     write_native(
         output,
         trajectory=found.trajectory,
-        description=f"hopcast md: {method}, {temperature:g} K, NVT {equilibration:g} fs, NVE {duration:g} fs, time step {timestep:g} fs, seed {seed}",
+        description=f"hopcast md: {calculator or method}, {temperature:g} K, NVT {equilibration:g} fs, NVE {duration:g} fs, time step {timestep:g} fs, seed {seed}",
     )
     checkpoint.unlink(missing_ok=True)
     typer.echo(

@@ -32,7 +32,7 @@ def select(
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.selection import check_settings, select_pairs, write_folders
     from hopcast.selection.folders import CODES
-    from hopcast.selection.strategies import learns_bands
+    from hopcast.selection.strategies import FEWEST_PAIRS, learns_bands
 
     check_choice("engine", engine, CODES)
     if settings is not None and engine == "tblite":
@@ -57,4 +57,10 @@ def select(
         "vasp": f"put INCAR, KPOINTS and POTCAR into {output}, cd {output} && sh submit.sh, then hopcast harvest {output}",
         "qe": f"hopcast compute {output} --engine qe   (or: cd {output} && sbatch array.slurm, then hopcast harvest {output})",
     }.get(engine, f"hopcast compute {output} --engine {engine}   (or: cd {output} && sbatch array.slurm)")
+    known_pairs = 0 if before is None else int(before.nac_known.sum())
+    if len(plan.pairs) + known_pairs < FEWEST_PAIRS:
+        typer.echo(
+            f"hopcast: note: {len(plan.pairs) + known_pairs} pairs are fewer than the {FEWEST_PAIRS} that `hopcast run` needs.",
+            err=True,
+        )
     typer.echo(f"Next: {words}")

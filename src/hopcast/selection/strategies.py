@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.descriptors import SymmetryFunctions
 from hopcast.forecast.protocol import MOST_ATOMS, list_kinds
 from hopcast.selection.sequential import choose_by_bands, choose_sequential
+
+FEWEST_PAIRS: Final = 20
+"""Pairs below which no score and no interval means anything: a study refuses fewer."""
 
 STRATEGIES = ("stride", "farthest", "blocks", "sequential")
 

@@ -34,8 +34,10 @@ class DataSection(Section):
     elements: list[str] | None = Field(
         None, description="Elements of the atoms or types, for trajectory files that do not name them (LAMMPS)."
     )
+    frames: str | None = Field(None, description="The frames that are used, `500:800` (the last left out); None: all.")
     states: tuple[str, str] | tuple[int, int] | None = Field(
-        None, description="The two states, lower first, by label or by number from 0; None: VBM and CBM."
+        None,
+        description="The two states, lower first, by label (also VBM, CBM+1) or by number from 0; None: VBM and CBM.",
     )
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.fingerprint import fingerprint as fingerprint_of
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.matching import check_same_frames
+from hopcast.core.naming import edge_state, frame_range
 from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import OverlapDiagnosis, derive_couplings, diagnose_overlaps
 from hopcast.datasets import load
@@ -121,6 +122,9 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
             section.trajectory, timestep=section.timestep, cell=section.cell, elements=section.elements
         )
     check_same_frames(trajectory, window)
+    if section.frames is not None:
+        part = frame_range(section.frames, trajectory.n_frames, "Key `data.frames`")
+        trajectory, window = trajectory[part], window[part]
     diagnosis = None
     if window.overlaps is not None:
         diagnosis = diagnose_overlaps(window)
@@ -169,6 +173,8 @@ def chosen_states(hamiltonian: VibronicHamiltonian, states: tuple[str, str] | tu
             index.append(state)
         elif state in labels:
             index.append(labels.index(state))
+        elif (edge := edge_state(hamiltonian, state)) is not None:
+            index.append(edge)
         else:
             raise InputError(f"State `{state}` must be one of the states {', '.join(labels)}.")
     return hamiltonian.select(index)

@@ -12,9 +12,7 @@ from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.dynamics.dephasing import CONVENTIONS
 from hopcast.information import correlation_time
-
-FEWEST = 20
-"""Pairs below which no score and no interval means anything."""
+from hopcast.selection.strategies import FEWEST_PAIRS
 
 FRAMES_OF_MEMORY = 4000
 """Frames from which the correlation time of the features is estimated, spread over the trajectory."""
@@ -64,13 +62,13 @@ def samples_of(pair: VibronicHamiltonian) -> Samples:
     Raises
     ------
     InputError
-        If fewer than `FEWEST` mid-points have both gap and coupling, or one of them does not vary.
+        If fewer than `FEWEST_PAIRS` mid-points have both gap and coupling, or one of them does not vary.
     """
     middle = pair.midpoint_energies[:, 1] - pair.midpoint_energies[:, 0]
     steps = np.flatnonzero(pair.nac_known & np.isfinite(middle))
-    if len(steps) < FEWEST:
+    if len(steps) < FEWEST_PAIRS:
         raise InputError(
-            f"A study of a sparse Hamiltonian needs at least {FEWEST} pairs of frames with energies at both and a coupling "
+            f"A study of a sparse Hamiltonian needs at least {FEWEST_PAIRS} pairs of frames with energies at both and a coupling "
             f"between them, but {len(steps)} are known. Compute more (`hopcast select`, `hopcast compute`)."
         )
     gap, coupling = middle[steps], np.abs(pair.coupling()[steps])
