@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.core.outputs import held_part
+from hopcast.core.plain import PlainMap
 from hopcast.couplings import derive_couplings
 from hopcast.io.trajectories import read_trajectory
 
@@ -182,7 +182,7 @@ def open_store(plan: Plan, engine: Engine) -> Store:
     return Store(plan.folder, fingerprint(settings))
 
 
-def read_settings(plan: Plan) -> dict[str, Any]:
+def read_settings(plan: Plan) -> PlainMap:
     """Return the settings of the engine that computed a plan.
 
     Raises

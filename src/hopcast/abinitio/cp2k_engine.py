@@ -6,7 +6,6 @@ import os
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_a
 from hopcast.abinitio.matrices import loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.plain import PlainMap
 from hopcast.io.wavefunctions.gaussians import Wfn
 
 
@@ -66,7 +66,7 @@ class Cp2kEngine:
         self.precision = precision
         self.weights = weights
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> PlainMap:
         """Return what decides about the result."""
         return {
             "engine": self.name,

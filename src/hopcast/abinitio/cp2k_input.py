@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from hopcast.abinitio.engine import Geometry
 from hopcast.core.errors import InputError
+from hopcast.core.plain import PlainMap, to_plain
 
 # valence electrons of the GTH pseudopotentials of the elements for which a choice is made here
 VALENCE: Mapping[str, int] = {
@@ -105,9 +105,9 @@ class Cp2kSettings:
             )
         return known[symbol]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PlainMap:
         """Return the settings as plain values."""
-        return asdict(self)
+        return to_plain(self)
 
 
 def cp2k_input(geometry: Geometry, settings: Cp2kSettings, project: str = "frame") -> str:

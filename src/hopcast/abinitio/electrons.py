@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from hopcast.abinitio.engine import Electrons, fingerprint
 from hopcast.abinitio.plan import read_plan
 from hopcast.abinitio.store import Store
 from hopcast.core.errors import InputError
+from hopcast.core.plain import PlainMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ def band_edges(frames: Sequence[Electrons]) -> BandEdges:
     return BandEdges(np.array([electrons.gap for electrons in frames]), edges.mean(axis=0), (edges**2).sum(axis=2))
 
 
-def plan_electrons(folder: str | Path) -> tuple[dict[int, Electrons], dict[str, Any]]:
+def plan_electrons(folder: str | Path) -> tuple[dict[int, Electrons], PlainMap]:
     """Return the electrons of the finished frames of a plan, by frame, and the settings they were computed with.
 
     Parameters

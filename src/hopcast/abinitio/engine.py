@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, HopcastError, InputError
+from hopcast.core.plain import PlainMap
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import KB
 
@@ -124,7 +124,7 @@ class Engine(Protocol):
 
     name: str
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> PlainMap:
         """Everything that decides about the result, as plain text and numbers."""
 
     def check(self, numbers: NDArray[np.int64]) -> None:
@@ -137,7 +137,7 @@ class Engine(Protocol):
         """Return ``<i(left)|j(right)>`` of the orbitals kept [n_window, n_window], raw signs."""
 
 
-def fingerprint(settings: Mapping[str, Any]) -> str:
+def fingerprint(settings: PlainMap) -> str:
     """Return a short hash of an engine's settings."""
     return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()[:16]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from hopcast.core import hdf5
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.plain import PlainMap
 
 
 @dataclass
@@ -55,7 +55,7 @@ class MdState:
     random: tuple[Any, ...]
 
 
-def save_state(path: Path, settings: Mapping[str, Any], state: MdState, frames: Frames) -> None:
+def save_state(path: Path, settings: PlainMap, state: MdState, frames: Frames) -> None:
     """Write the state and the frames up to it, atomically.
 
     Raises
@@ -88,7 +88,7 @@ def save_state(path: Path, settings: Mapping[str, Any], state: MdState, frames: 
     hdf5.write_file(path, fill)
 
 
-def load_state(path: Path, settings: Mapping[str, Any]) -> tuple[MdState, Frames] | None:
+def load_state(path: Path, settings: PlainMap) -> tuple[MdState, Frames] | None:
     """Return the state and the frames of a file, or None where there is none.
 
     Raises

@@ -20,6 +20,7 @@ import numpy as np
 from hopcast.abinitio.engine import ElectronsError
 from hopcast.abinitio.md_state import Frames, MdState, load_state, save_state
 from hopcast.core.errors import MAX_SEED, ConfigError, InputError, QualityWarning, check_number
+from hopcast.core.plain import PlainMap, to_plain
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import KB
 
@@ -99,108 +100,159 @@ def run_md(
     ElectronsError
         If the calculator stops.
     """
-    from ase import units
-    from ase.constraints import FixCom
-    from ase.md.bussi import Bussi
-    from ase.md.verlet import VelocityVerlet
-
-    for name, value in (
-        ("temperature", temperature),
-        ("timestep", timestep),
-        ("duration", duration),
-        ("coupling_time", coupling_time),
-    ):
-        if not value > 0:
-            raise ConfigError(f"Argument `{name}` must be positive, but is {value}.")
-    if store_every < 1 or equilibration < 0:
-        raise ConfigError(
-            f"Arguments `store_every` and `equilibration` must be at least 1 and 0, but are {store_every} and {equilibration}."
-        )
+    schedule = _Schedule(
+        temperature=temperature,
+        timestep=timestep,
+        equilibration=equilibration,
+        duration=duration,
+        store_every=store_every,
+        coupling_time=coupling_time,
+        random_state=random_state,
+    )
     if atoms.calc is None:
         raise InputError("Molecular dynamics needs a calculator, but the atoms have none. Set `atoms.calc`.")
     if len(atoms) < 2:
         raise InputError("Molecular dynamics needs at least two atoms, but the structure has one. Repeat the cell.")
-    moving = atoms.copy()
-    moving.set_constraint(FixCom())  # at rest as a whole: 3N - 3 degrees of freedom share the temperature
-    moving.calc = atoms.calc
-    check_number("random_state", random_state, whole=True, least=0, most=MAX_SEED)
-    rng = np.random.RandomState(random_state)
-    frames = Frames()
-    n_hot = round(equilibration / timestep)
-    n_steps = n_hot + store_every * round(duration / timestep / store_every)
-    file = None if checkpoint is None else Path(checkpoint)
-    settings = {
-        "structure": _structure_hash(atoms),
-        "calculator": _calculator_text(atoms.calc),
-        "temperature": temperature,
-        "timestep": timestep,
-        "equilibration": equilibration,
-        "duration": duration,
-        "store_every": store_every,
-        "coupling_time": coupling_time,
-        "random_state": random_state,
-    }
+    run = _Run(atoms, schedule, None if checkpoint is None else Path(checkpoint), progress)
+    run.go()
+    return _result(atoms, run.frames, timestep * store_every, temperature)
 
-    def store() -> None:
+
+@dataclass(frozen=True)
+class _Schedule:
+    """The numbers of a run, as of `run_md`."""
+
+    temperature: float
+    timestep: float
+    equilibration: float
+    duration: float
+    store_every: int
+    coupling_time: float
+    random_state: int
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "timestep", "duration", "coupling_time"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ConfigError(f"Argument `{name}` must be positive, but is {value}.")
+        if self.store_every < 1 or self.equilibration < 0:
+            raise ConfigError(
+                f"Arguments `store_every` and `equilibration` must be at least 1 and 0, but are {self.store_every} and "
+                f"{self.equilibration}."
+            )
+        check_number("random_state", self.random_state, whole=True, least=0, most=MAX_SEED)
+
+    @property
+    def n_hot(self) -> int:
+        """Steps with the thermostat."""
+        return round(self.equilibration / self.timestep)
+
+    @property
+    def n_steps(self) -> int:
+        """All steps."""
+        return self.n_hot + self.store_every * round(self.duration / self.timestep / self.store_every)
+
+
+class _Run:
+    """Atoms under way: what is stored of them, and the state that a killed run goes on from."""
+
+    def __init__(
+        self, atoms: Any, schedule: _Schedule, checkpoint: Path | None, progress: Callable[[str], None] | None
+    ) -> None:
+        from ase.constraints import FixCom
+
+        self._moving = atoms.copy()
+        self._moving.set_constraint(FixCom())  # at rest as a whole: 3N - 3 degrees of freedom share the temperature
+        self._moving.calc = atoms.calc
+        self._schedule, self._checkpoint, self._progress = schedule, checkpoint, progress
+        self._settings: PlainMap = {
+            "structure": _structure_hash(atoms),
+            "calculator": _calculator_text(atoms.calc),
+            **to_plain(schedule),
+        }
+        self._rng = np.random.RandomState(schedule.random_state)
+        self.frames = Frames()
+
+    def go(self) -> None:
+        """Run from the checkpoint, or from the start, to the end."""
+        from ase import units
+        from ase.md.bussi import Bussi
+        from ase.md.verlet import VelocityVerlet
+
+        plan, moving = self._schedule, self._moving
+        state = self._first_state()
+        hot = {"temperature_K": plan.temperature, "taut": plan.coupling_time * units.fs, "rng": self._rng}
+        thermostat = Bussi(moving, plan.timestep * units.fs, **hot)
+        integrator = VelocityVerlet(moving, plan.timestep * units.fs)
+        saved = time.monotonic()
+        try:
+            if plan.n_hot == 0 and not self.frames:
+                self._store()
+            while state.step < plan.n_steps:
+                kind, ahead = (thermostat, 1) if state.step < plan.n_hot else (integrator, plan.store_every)
+                kind.run(ahead)
+                step = state.step + ahead
+                if step >= plan.n_hot:
+                    self._store()
+                state = self._state_at(step)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self._save(state)
+                    saved = time.monotonic()
+                self._say(step, ahead)
+        except RuntimeError as error:  # ASE's calculators fail with it
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise ElectronsError(
+                f"The calculator stopped in step {state.step + 1} of the molecular dynamics: {words}. Relax the structure, or shorten the "
+                "time step."
+            ) from error
+        finally:
+            self._save(state)
+
+    def _first_state(self) -> MdState:
+        moving, plan = self._moving, self._schedule
+        found = None if self._checkpoint is None else load_state(self._checkpoint, self._settings)
+        if found is None:
+            masses = moving.get_masses()[:, None]
+            momenta = np.sqrt(masses * KB * plan.temperature) * self._rng.normal(size=moving.positions.shape)
+            moving.set_momenta(momenta)  # less the motion of the whole
+            return self._state_at(0)
+        state, self.frames = found
+        moving.set_positions(state.positions, apply_constraint=False)
+        moving.set_momenta(state.momenta, apply_constraint=False)
+        self._rng.set_state(state.random)
+        if self._progress is not None:
+            self._progress(f"goes on from step {state.step} of {plan.n_steps}")
+        return state
+
+    def _store(self) -> None:
+        from ase import units
+
+        frames, moving = self.frames, self._moving
         frames.positions.append(moving.get_positions())
         frames.velocities.append(moving.get_velocities() * units.fs)
         frames.temperatures.append(moving.get_temperature())
         frames.energies.append(moving.get_total_energy())
-        if not np.isfinite(frames.energies[-1]) or frames.temperatures[-1] > 20 * temperature + 1000:
+        if not np.isfinite(frames.energies[-1]) or frames.temperatures[-1] > 20 * self._schedule.temperature + 1000:
             raise InputError(
                 f"The molecular dynamics explodes: {frames.temperatures[-1]:.4g} K in frame {len(frames) - 1}. Relax the structure, "
                 "or shorten the time step."
             )
 
-    def state_at(step: int) -> MdState:
-        random = cast(tuple[Any, ...], rng.get_state(legacy=True))
-        return MdState(step, len(frames), moving.get_positions(), moving.get_momenta(), random)
+    def _state_at(self, step: int) -> MdState:
+        random = cast(tuple[Any, ...], self._rng.get_state(legacy=True))
+        return MdState(step, len(self.frames), self._moving.get_positions(), self._moving.get_momenta(), random)
 
-    found = None if file is None else load_state(file, settings)
-    if found is None:
-        masses = moving.get_masses()[:, None]
-        momenta = np.sqrt(masses * KB * temperature) * rng.normal(size=moving.positions.shape)
-        moving.set_momenta(momenta)  # less the motion of the whole
-        state = state_at(0)
-    else:
-        state, frames = found
-        moving.set_positions(state.positions, apply_constraint=False)
-        moving.set_momenta(state.momenta, apply_constraint=False)
-        rng.set_state(state.random)
-        if progress is not None:
-            progress(f"goes on from step {state.step} of {n_steps}")
-    hot = {"temperature_K": temperature, "taut": coupling_time * units.fs, "rng": rng}
-    thermostat = Bussi(moving, timestep * units.fs, **hot)
-    integrator = VelocityVerlet(moving, timestep * units.fs)
-    saved = time.monotonic()
-    try:
-        if n_hot == 0 and not frames:
-            store()
-        while state.step < n_steps:
-            kind, ahead = (thermostat, 1) if state.step < n_hot else (integrator, store_every)
-            kind.run(ahead)
-            step = state.step + ahead
-            if step >= n_hot:
-                store()
-            state = state_at(step)
-            if file is not None and time.monotonic() - saved > SAVE_EVERY:
-                save_state(file, settings, state, frames)
-                saved = time.monotonic()
-            if progress is not None and step * N_LINES // n_steps > (step - ahead) * N_LINES // n_steps:
-                progress(
-                    f"{'NVT' if step <= n_hot else 'NVE'}, {step * timestep:g} of {n_steps * timestep:g} fs: "
-                    f"{moving.get_temperature():.0f} K"
-                )
-    except RuntimeError as error:  # ASE's calculators fail with it
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise ElectronsError(
-            f"The calculator stopped in step {state.step + 1} of the molecular dynamics: {words}. Relax the structure, or shorten the "
-            "time step."
-        ) from error
-    finally:
-        if file is not None:
-            save_state(file, settings, state, frames)
-    return _result(atoms, frames, timestep * store_every, temperature)
+    def _save(self, state: MdState) -> None:
+        if self._checkpoint is not None:
+            save_state(self._checkpoint, self._settings, state, self.frames)
+
+    def _say(self, step: int, ahead: int) -> None:
+        plan = self._schedule
+        if self._progress is not None and step * N_LINES // plan.n_steps > (step - ahead) * N_LINES // plan.n_steps:
+            self._progress(
+                f"{'NVT' if step <= plan.n_hot else 'NVE'}, {step * plan.timestep:g} of {plan.n_steps * plan.timestep:g} fs: "
+                f"{self._moving.get_temperature():.0f} K"
+            )
 
 
 def _result(atoms: Any, frames: Frames, spacing: float, temperature: float) -> MolecularDynamics:

@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_g
 from hopcast.abinitio.plane_waves import electrons_of, overlap_of
 from hopcast.abinitio.qe_input import QeSettings, qe_input, qe_state
 from hopcast.core.errors import ConfigError
+from hopcast.core.plain import PlainMap
 from hopcast.io.wavefunctions.espresso import Save
 
 
@@ -60,7 +59,7 @@ class QeEngine:
                 "`added_bands`."
             )
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> PlainMap:
         """Return what decides about the result."""
         decisive = {key: value for key, value in self.options.as_dict().items() if key != "pseudo_dir"}
         return {

@@ -11,6 +11,7 @@ from typing import Any
 
 from hopcast.abinitio.engine import Geometry, OutputState
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.plain import PlainMap
 from hopcast.io.text import head
 
 PLACES = ("/usr/share/espresso/pseudo", "/usr/local/share/espresso/pseudo")
@@ -71,7 +72,7 @@ class QeSettings:
                 f"{self.added_bands}."
             )
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PlainMap:
         """Return the settings as plain values."""
         return {**asdict(self), "kpoints": list(self.kpoints), "pseudopotentials": dict(self.pseudopotentials)}
 

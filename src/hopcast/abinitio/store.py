@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hopcast.abinitio.engine import Electrons, Geometry
 from hopcast.core.hdf5 import atomic_path, write_text
@@ -43,7 +43,7 @@ class Store:
 
     def put_electrons(self, frame: int, electrons: Electrons) -> None:
         """Keep the electrons of a frame; an earlier failure is forgotten."""
-        arrays: dict[str, Any] = {
+        arrays: dict[str, ArrayLike] = {
             "energies": electrons.energies,
             "orbitals": electrons.orbitals,
             "first": electrons.first,
@@ -85,7 +85,7 @@ class Store:
         data = self._read(self.pair_file(pair))
         return None if data is None else data["overlap"]
 
-    def put_arrays(self, pair: int, arrays: Mapping[str, Any]) -> None:
+    def put_arrays(self, pair: int, arrays: Mapping[str, ArrayLike]) -> None:
         """Keep what was harvested of a pair."""
         self._write(self.pair_file(pair), arrays)
 
@@ -104,9 +104,9 @@ class Store:
         except (OSError, ValueError, KeyError):
             return None
 
-    def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
+    def _write(self, path: Path, arrays: Mapping[str, ArrayLike]) -> None:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, settings=self.fingerprint, **arrays)
+            np.savez(file, **{"settings": np.array(self.fingerprint), **arrays})  # type: ignore[arg-type]
 
     def _read(self, path: Path) -> dict[str, NDArray[Any]] | None:
         try:

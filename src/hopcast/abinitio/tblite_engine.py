@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_a
 from hopcast.abinitio.matrices import Matrices, loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError, check_choice
+from hopcast.core.plain import PlainMap
 from hopcast.core.units import BOHR, HARTREE, KB
 
 METHODS = ("GFN1-xTB", "GFN2-xTB", "IPEA1-xTB")
@@ -52,7 +52,7 @@ class TbliteEngine:
         self.temperature = temperature
         self.max_iterations = max_iterations
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> PlainMap:
         """Return what decides about the result."""
         from importlib.metadata import version
 

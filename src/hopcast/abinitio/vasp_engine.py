@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_g
 from hopcast.abinitio.plane_waves import electrons_of, overlap_of
 from hopcast.abinitio.vasp_input import FRAME_TAGS, VaspSettings, merged_incar, poscar, vasp_state
 from hopcast.core.errors import ConfigError
+from hopcast.core.plain import PlainMap
 from hopcast.io.wavefunctions.wavecar import Wavecar
 
 INPUTS = ("INCAR", "KPOINTS", "POTCAR")
@@ -65,7 +64,7 @@ class VaspEngine:
         """Folder with the user's INCAR, KPOINTS and POTCAR."""
         return Path(self.options.inputs or ".")
 
-    def settings(self) -> Mapping[str, Any]:
+    def settings(self) -> PlainMap:
         """Return what decides about the result: the user's files, by their content."""
         import hashlib
 

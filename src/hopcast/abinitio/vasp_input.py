@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hopcast.abinitio.engine import Geometry, OutputState
+from hopcast.core.plain import PlainMap, to_plain
 
 FRAME_TAGS = {
     "ISTART": "0",
@@ -48,9 +49,9 @@ class VaspSettings:
     program: str = "vasp_gam"
     inputs: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> PlainMap:
         """Return the settings as plain values."""
-        return asdict(self)
+        return to_plain(self)
 
 
 def tags(values: dict[str, str]) -> str:
