@@ -63,8 +63,9 @@ def chain(tmp_path, monkeypatch):
     list_kinds.cache_clear()
 
 
-@pytest.mark.filterwarnings("ignore::hopcast.QualityWarning")
-def test_a_study_of_pairs_has_a_row_and_relaxation_from_a_forecast_window(chain, tmp_path, monkeypatch):
+@pytest.fixture
+def material(chain, tmp_path, monkeypatch):
+    """A trajectory with its Hamiltonian at every frame, a study file; no report is written."""
     import hopcast.study.run as module
 
     monkeypatch.setattr(module, "write_report", lambda report, folder: {})
@@ -74,16 +75,51 @@ def test_a_study_of_pairs_has_a_row_and_relaxation_from_a_forecast_window(chain,
     for atom, (a, b) in enumerate(((0.011, 0.3), (0.017, 1.1), (0.013, 2.0), (0.019, 0.7))):
         positions[:, atom] += 0.08 * np.sin(2 * np.pi * a * times + b)[:, None] * [1.0, 0.4, 0.2]
     trajectory = hc.Trajectory(positions, 20.0 * np.eye(3), np.full(4, 1), 2.0)
-    whole = derive_couplings(chain.chain_hamiltonian(trajectory, 1.1, -0.9))
+    write_native(tmp_path / "md.h5", trajectory=trajectory)
+    (tmp_path / "study.toml").write_text(TEXT)
+    return derive_couplings(chain.chain_hamiltonian(trajectory, 1.1, -0.9))
+
+
+@pytest.mark.filterwarnings("ignore::hopcast.QualityWarning")
+def test_a_study_of_every_frame_has_a_row_and_relaxation_beside_the_computed_bands(material, tmp_path):
+    write_native(tmp_path / "ham.h5", hamiltonian=material)
+    found = run_study(tmp_path / "study.toml", tmp_path / "out", workers=1)
+    scores = {(m["name"], m["target"], m["split"]): m for m in found.results["models"]}
+    for target in ("gap", "nac"):
+        for split in ("interleaved", "blocked"):
+            assert scores["chain", target, split]["r2"] > 0.999
+            assert scores["chain", target, split]["features"] is None
+    row = next(row for row in found.results["hamiltonians"] if row["name"] == "chain")
+    assert row["ratio"]["value"] == pytest.approx(1.0, rel=1e-6)
+    assert row["prediction_powered_ratio"]["value"] > 0  # held-out blocks were forecast
+    runs = {run["name"]: run for run in found.results["relaxation"]["runs"]}
+    assert set(runs) >= {"hole", "electron", "hole, chain", "electron, chain"}
+    assert runs["hole, chain"]["final_populations"] == pytest.approx(runs["hole"]["final_populations"], abs=1e-6)
+    assert "source" not in found.results["relaxation"]
+
+
+@pytest.mark.filterwarnings("ignore::hopcast.QualityWarning")
+def test_a_forecaster_that_cannot_learn_is_left_out_and_says_why(chain, material, tmp_path, monkeypatch):
+    def refuse(*given):
+        raise hc.InputError("Nothing to learn here.")
+
+    write_native(tmp_path / "ham.h5", hamiltonian=material)
+    monkeypatch.setattr(chain.Chain, "fit", refuse)
+    found = run_study(tmp_path / "study.toml", tmp_path / "out", workers=1)
+    assert all(m["name"] != "chain" for m in found.results["models"])
+    assert any("The chain is left out: Nothing to learn here." in note for note in found.results["notes"])
+
+
+@pytest.mark.filterwarnings("ignore::hopcast.QualityWarning")
+def test_a_study_of_pairs_has_a_row_and_relaxation_from_a_forecast_window(material, tmp_path):
+    whole = material
     steps = np.arange(1, 298, 6)
     energies, nac = np.full_like(whole.energies, np.nan), np.full_like(whole.nac, np.nan)
     for frames in (steps, steps + 1):
         energies[frames] = whole.energies[frames]
     nac[steps] = whole.nac[steps]
     sparse = hc.VibronicHamiltonian(energies, nac, 2.0, n_occupied=2, state_labels=whole.state_labels)
-    write_native(tmp_path / "md.h5", trajectory=trajectory)
     write_native(tmp_path / "ham.h5", hamiltonian=sparse)
-    (tmp_path / "study.toml").write_text(TEXT)
     found = run_study(tmp_path / "study.toml", tmp_path / "out", workers=1)
     scores = {(m["name"], m["target"], m["split"]): m for m in found.results["models"]}
     for target in ("gap", "nac"):

@@ -140,6 +140,11 @@ class DensePlan(Plan):
 
     def add_whole(self, whole: Whole) -> list[ModelRecord]:
         """Score it on both splits and keep its forecasts: of all frames, and of blocks that it did not see."""
+        for target in self.targets:  # where no model of features did before
+            train, _ = next(self._interleaved.split(np.empty((len(target.times), 1))))
+            known = np.zeros(len(target.times), dtype=bool)
+            known[train] = True
+            self._arrays.setdefault(f"train/{target.name}", known)
         fitted = whole.fit(np.flatnonzero(self._arrays["train/nac"]))
         records: list[ModelRecord] = []
         for held in self._held["nac"]:
@@ -150,6 +155,8 @@ class DensePlan(Plan):
                     self._keep_blocked(whole, folds)
         found = fitted.series(self._context.data.trajectory)
         self._keep_whole(whole, found.gap, self.targets.physics.learnt(found.coupling, found.middle))
+        self._arrays[f"nac-sign/{whole.name}"] = found.sign
+        self._arrays |= fitted.window(self._context.data.trajectory)
         self._names.append(whole.name)
         return records
 

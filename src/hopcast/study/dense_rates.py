@@ -34,6 +34,7 @@ from hopcast.study.rates import (
     pairs_of_shifts,
     run_exact,
     seam_record,
+    signed,
 )
 from hopcast.study.scores import quantiles
 from hopcast.study.stage import Context, StageResult
@@ -70,7 +71,7 @@ def run_dense_rates(
     for name in forecasts.names:
         context.progress.advance(name)
         gap, nac = rates.forecast(name)
-        forecast = forecast_hamiltonian(context.data, gap, nac, name)
+        forecast = forecast_hamiltonian(context.data, gap, signed(arrays, name, nac), name)
         found = run_exact(context, forecast, tau)
         own = dephasing_time(forecast, convention=section.tau_convention)
         ratio, own_ratio = rates.ratio(found.local_rate), rates.ratio(rates.exact_rate(forecast, own))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,8 +62,14 @@ def forecast_hamiltonian(
             f"The forecast `{label}` closes the gap: {gap[worst]:.4g} eV at frame {worst}. Compute more frames ab initio."
         )
     pair = data.hamiltonian
-    said = {"source": f"forecast by {label}", "couplings": "|NAC|; ab initio values at the training frames"}
+    kind = "NAC" if (nac < 0).any() else "|NAC|"
+    said = {"source": f"forecast by {label}", "couplings": f"{kind}; ab initio values at the training frames"}
     return pair_hamiltonian(gap, nac, pair.timestep, pair.state_labels, pair.energy_grid, said)
+
+
+def signed(arrays: Mapping[str, NDArray[Any]], name: str, coupling: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a model's couplings with their signs, where it knows them: a whole Hamiltonian does, moduli do not."""
+    return np.asarray(coupling * arrays.get(f"nac-sign/{name}", 1.0))
 
 
 def estimate_record(found: Estimate, unit: str, reasons: dict[str, str]) -> EstimateRecord:

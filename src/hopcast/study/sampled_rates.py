@@ -31,6 +31,7 @@ from hopcast.study.rates import (
     itself,
     run_exact,
     seam_record,
+    signed,
 )
 from hopcast.study.samples import STATIC, static_dephasing_times
 from hopcast.study.stage import Arrays, Context, StageResult
@@ -148,7 +149,7 @@ def run_sampled_rates(
     for name in forecasts.names:
         context.progress.advance(name)
         series = forecast_series(context.config, context.data, arrays, name)
-        hamiltonian = forecast_hamiltonian(context.data, series.gap, series.coupling, name)
+        hamiltonian = forecast_hamiltonian(context.data, series.gap, signed(arrays, name, series.coupling), name)
         found = run_exact(context, hamiltonian, tau)
         ratio = rates.ratio(second_order_rate(series.middle, series.coupling, tau))
         own = dephasing_time(hamiltonian, convention=section.tau_convention)

@@ -146,6 +146,7 @@ class SparsePlan(Plan):
         for whole, fitted, _ in self._wholes:
             for target in self.targets:
                 arrays |= self._empty(target.name, whole.name, ("", "-blocked"))
+            arrays[f"nac-sign/{whole.name}"] = np.ones(context.data.hamiltonian.n_steps)
             arrays |= fitted.window(context.data.trajectory)
         spread = np.unique(np.linspace(0, context.data.hamiltonian.n_steps - 1, MOST_JOINT).round().astype(int))
         joint: dict[int, list[Array]] = {}
@@ -213,6 +214,8 @@ class SparsePlan(Plan):
             learnt = self.targets.physics.learnt(found.coupling, found.middle)
             arrays[f"gap{kind}/{name}"][gap_at] = found.gap[gap_at - first]
             arrays[f"nac{kind}/{name}"][nac_at] = learnt[nac_at - first]
+            if by is fitted:
+                arrays[f"nac-sign/{name}"][nac_at] = found.sign[nac_at - first]
 
         fill("", fitted, frames, steps)
         of_frames, of_steps = (

@@ -43,11 +43,12 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class WholeSeries:
-    """Gap on the grid of the energies, at mid-points, and modulus of the coupling there, eV."""
+    """Gap on the grid of the energies, at mid-points, modulus of the coupling there, eV, and its sign along the trajectory."""
 
     gap: Array
     middle: Array
     coupling: Array
+    sign: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,9 @@ class FittedWhole:
         pair = pair_of(self.forecaster.forecast(geometries, workers=self.workers).hamiltonian, self.states)
         gap = pair.gap()
         middle = 0.5 * (gap[1:] + gap[:-1])
-        return WholeSeries(middle if self.on_midpoints else gap, middle, np.abs(pair.coupling()))
+        coupling = pair.coupling()
+        sign = np.where(coupling < 0, -1.0, 1.0)
+        return WholeSeries(middle if self.on_midpoints else gap, middle, np.abs(coupling), sign)
 
     def window(self, trajectory: Trajectory) -> Arrays:
         """Return the window along the first frames, as arrays of a stage."""

@@ -57,14 +57,30 @@ def relaxes(config: StudyConfig, data: StudyData) -> bool:
 
 
 def window_of(context: Context) -> tuple[VibronicHamiltonian, str | None]:
-    """Return the first frames of all bands, and whose forecast they are (None: ab initio)."""
+    """Return the first frames of all bands, and whose forecast they are (None: ab initio).
+
+    Raises
+    ------
+    InputError
+        If only pairs are known and no forecast of the bands was made.
+    """
     data = context.data
     if data.samples is None:
         return data.window[: min(MOST_FRAMES, data.window.n_frames)], None
-    found = context.of(models.STAGE)
+    forecast = forecast_window(context)
+    if forecast is None:
+        raise InputError("No forecast gives the bands beside the gap.")
+    return forecast
+
+
+def forecast_window(context: Context) -> tuple[VibronicHamiltonian, str] | None:
+    """Return the first frames of all bands as they were forecast, and by whom; None where nothing forecasts them."""
+    found, window = context.results.get(models.STAGE.name), context.data.window
+    if found is None or "window/energies" not in found.arrays:
+        return None
     energies, nac = (found.arrays[f"window/{part}"] for part in ("energies", "nac"))
     forecast = VibronicHamiltonian(
-        energies, nac, data.window.timestep, n_occupied=data.window.n_occupied, state_labels=data.window.state_labels
+        energies, nac, window.timestep, n_occupied=window.n_occupied, state_labels=window.state_labels
     )
     return forecast, found.numbers.names[-1]
 
@@ -107,6 +123,7 @@ class _Runs:
         self.runs: list[RelaxationRun] = []
         self.refused: list[RefusedRun] = []
         self.arrays: Arrays = {}
+        self.followed: list[tuple[Case, int]] = []
 
     def follow(self, case: Case, start: int) -> RelaxationRun | None:
         """Start a carrier in a band and follow it by every method; return the record of the first."""
@@ -138,7 +155,9 @@ class _Runs:
                 self.refused.append(RefusedRun(name=case.name, method=method, reason=str(error)))
                 continue
             self.runs.append(_record(case, found))
-            first = first or self.runs[-1]
+            if first is None:
+                first = self.runs[-1]
+                self.followed.append((case, start))
             self.arrays |= {
                 "times": found.times,
                 f"{case.name}/{method}/populations": found.populations,
@@ -151,8 +170,9 @@ class _Runs:
 def run_relaxation(context: Context) -> StageResult[RelaxationNumbers]:
     """Start each carrier in the band farthest from the edge and follow it, by each method.
 
-    A carrier that hardly ever arrives starts once more, below the band it waits in. Last, electron and hole run together
-    (`run_pair`), each from the band it started in last.
+    A carrier that hardly ever arrives starts once more, below the band it waits in. Then electron and hole run together
+    (`run_pair`), each from the band it started in last. Where the bands were computed and forecast, each carrier runs on the forecast
+    too, under a name that says so.
 
     Returns
     -------
@@ -161,10 +181,36 @@ def run_relaxation(context: Context) -> StageResult[RelaxationNumbers]:
         `run_pair`.
     """
     section, data = context.config.relaxation, context.data
-    window, source = window_of(context)
     made = _Runs(context)
-    ways: dict[str, list[str]] = {}  # bands from the edge to the start
-    for case in cases(data, window, section.n_states):
+    leaking = {} if data.diagnosis is None else data.diagnosis.leaking
+    left_out = [BandNorm(band=band, row_norm=norm) for band, norm in leaking.items()]
+    try:
+        window, source = window_of(context)
+    except InputError as error:
+        made.refused.append(RefusedRun(name="all carriers", method=section.methods[0], reason=str(error)))
+        record = RelaxationRecord(runs=[], left_out=left_out, refused=made.refused)
+        return StageResult(RelaxationNumbers(relaxation=record), {})
+    ways = _follow_alone(made, cases(data, window, section.n_states))
+    pair: ElectronHoleRecord | None = None
+    holes, electrons = (ways.get(carrier, [])[: section.pair_states] for carrier in ("hole", "electron"))
+    if min(len(holes), len(electrons)) > 1:
+        try:
+            pair, series = run_pair(context, window, holes, electrons)
+            made.arrays |= series
+        except InputError as error:
+            name = "electron and hole"
+            made.refused.append(RefusedRun(name=name, method=section.methods[0], reason=str(error)))
+    forecast = None if source is not None else forecast_window(context)
+    if forecast is not None:
+        _follow_again(made, *forecast)
+    record = RelaxationRecord(runs=made.runs, left_out=left_out, refused=made.refused, source=source, pair=pair)
+    return StageResult(RelaxationNumbers(relaxation=record), made.arrays)
+
+
+def _follow_alone(made: _Runs, carriers: list[Case]) -> dict[str, list[str]]:
+    """Follow each carrier from the band farthest from the edge; return the bands from the edge to where it started last."""
+    ways: dict[str, list[str]] = {}
+    for case in carriers:
         found = made.follow(case, case.hamiltonian.n_states - 1)
         if found is None:
             continue
@@ -177,24 +223,14 @@ def run_relaxation(context: Context) -> StageResult[RelaxationNumbers]:
             name = f"{case.name} from {found.states[below]}"
             made.follow(dataclasses.replace(case, name=name), below)
             ways[case.carrier] = found.states[: below + 1]
-    pair: ElectronHoleRecord | None = None
-    holes, electrons = (ways.get(carrier, [])[: section.pair_states] for carrier in ("hole", "electron"))
-    if min(len(holes), len(electrons)) > 1:
-        try:
-            pair, series = run_pair(context, window, holes, electrons)
-            made.arrays |= series
-        except InputError as error:
-            name = "electron and hole"
-            made.refused.append(RefusedRun(name=name, method=section.methods[0], reason=str(error)))
-    leaking = {} if data.diagnosis is None else data.diagnosis.leaking
-    record = RelaxationRecord(
-        runs=made.runs,
-        left_out=[BandNorm(band=band, row_norm=norm) for band, norm in leaking.items()],
-        refused=made.refused,
-        source=source,
-        pair=pair,
-    )
-    return StageResult(RelaxationNumbers(relaxation=record), made.arrays)
+    return ways
+
+
+def _follow_again(made: _Runs, window: VibronicHamiltonian, source: str) -> None:
+    """Follow every carrier once more, through the same bands as they were forecast."""
+    for case, start in tuple(made.followed):
+        bands = [window.state_labels.index(label) for label in case.hamiltonian.state_labels]
+        made.follow(Case(f"{case.name}, {source}", case.carrier, window.select(bands)), start)
 
 
 def _record(case: Case, found: DynamicsResult) -> RelaxationRun:
@@ -267,13 +303,10 @@ def relaxation_series(stage: StageResult[RelaxationNumbers]) -> tuple[Relaxation
     return tuple(found)
 
 
-def _needs(data: StudyData) -> tuple[Stage[Any], ...]:
-    return () if data.samples is None else (models.STAGE,)
-
-
 def _total(config: StudyConfig, data: StudyData) -> int:
-    """Return the runs there may be: each carrier once, and a pair; a carrier that gets stuck starts once more."""
-    return 2 * len(config.relaxation.methods) + 1
+    """Return the runs there may be: each carrier once, on what is known and on a forecast, and a pair; who gets stuck starts once more."""
+    again = data.samples is None and bool(able_kinds(config, data))
+    return 2 * len(config.relaxation.methods) * (1 + again) + 1
 
 
 STAGE = Stage(
@@ -282,7 +315,7 @@ STAGE = Stage(
     RelaxationNumbers,
     ("relaxation", "dynamics.temperature", "dynamics.tau_convention", "dynamics.coupling_interpolation"),
     run_relaxation,
-    needs=_needs,
+    needs=lambda data: (models.STAGE,),
     applies=relaxes,
     total=_total,
 )
