@@ -47,6 +47,15 @@ def test_a_splitting_that_should_be_zero_is_named():
     assert "CBM pair must have one energy, but split by up to 4 meV at 2 frames" in found.finding
 
 
+def test_pairs_that_only_text_split_are_told_by_their_overlaps():
+    raw = rotated(general_pairs(3), 1)
+    noise = np.random.default_rng(3).uniform(-1e-3, 1e-3, raw.energies.shape)
+    found = verdict(dataclasses.replace(raw, energies=np.round(raw.energies + noise, 3), n_occupied=2).with_blocks())
+    assert found.level == "warn"
+    assert "their overlaps mix them at most steps" in found.finding
+    assert "more digits" in found.fix
+
+
 def test_a_pair_split_throughout_is_named():
     ham = general_pairs(4, n_frames=40)
     energies = ham.energies.copy()

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 import hopcast as hc
 from hopcast.core import InputError, VibronicHamiltonian
+from hopcast.core.blocks import mixed_shares
 from hopcast.core.units import HBAR
 from hopcast.couplings import coupling_log, derive_couplings, diagnose_overlaps, log_to_csv
 from hopcast.couplings.phases import align_degenerate
@@ -46,6 +47,22 @@ def test_rounding_of_text_keeps_a_pair_and_a_splitting_does_not():
     split = ham.energies + np.array([0, 2e-4, 0, 2e-4])
     assert dataclasses.replace(ham, energies=split).with_blocks().multiplicities == ()
     assert dataclasses.replace(ham, energies=split).with_blocks(1e-3).multiplicities == (2, 2)
+
+
+def test_overlaps_find_pairs_that_text_split():
+    """Energies of three digits, each state rounded for itself: what mixes them is a basis of a pair, a state of its own is not."""
+    double = doubled(single_model(3))
+    noise = np.random.default_rng(2).uniform(-1e-3, 1e-3, double.energies.shape)
+    noisy = np.round(double.energies + noise, 3)
+    turned = dataclasses.replace(rotated(double, 4), energies=noisy)
+    assert turned.with_blocks().multiplicities == (2, 2, 2)
+    assert_allclose(mixed_shares(turned.overlaps)[::2], 0.5, atol=0.15)
+    fixed = dataclasses.replace(double, energies=noisy)  # as apart, and each state by itself
+    assert fixed.with_blocks().multiplicities == ()
+    far = dataclasses.replace(turned, energies=noisy + 0.02 * (np.arange(6) % 2))
+    assert far.with_blocks().multiplicities == ()
+    found = derive_couplings(turned.with_blocks())
+    assert_allclose(np.abs(found.coupling((0, 1))), np.abs(derive_couplings(single_model(3)).coupling()), atol=1e-9)
 
 
 def test_without_degeneracy_nothing_changes():

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 TOLERANCE: Final = 1e-4
 """States that are closer in energy count as degenerate, eV: text of five or six digits keeps a pair that close."""
+LOOSE: Final = 5e-3
+"""States that are closer, and that the overlaps mix, count as degenerate too, eV: text of three digits splits a pair so far."""
+MIXED: Final = 0.25
+"""Share that two states hand over to each other at most steps where they have no basis of their own (a half for random ones)."""
 NAMES: Final = {2: "pair", 3: "triplet", 4: "quartet"}
 COHERENT: Final = 0.7
 """Cosine between block couplings of neighbouring steps (median) above which their sign is followed."""
@@ -38,9 +42,43 @@ def tied_shares(energies: NDArray[np.float64], tolerance: float = TOLERANCE) -> 
     return np.asarray((np.abs(np.diff(known, axis=1)) <= tolerance).mean(axis=0), dtype=np.float64)
 
 
-def find_multiplicities(energies: NDArray[np.float64], tolerance: float = TOLERANCE) -> tuple[int, ...]:
-    """Return the multiplicities of the blocks of neighbouring states that are tied at most frames."""
-    edges = np.flatnonzero(tied_shares(energies, tolerance) <= 0.5)
+def mixed_shares(overlaps: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how much each state and the next hand over to each other from frame to frame, in the median [n_states - 1].
+
+    :math:`(|S_{i,i+1}|^2 + |S_{i+1,i}|^2)` over the sum of all four: a half where a program hands out any basis of the two at every frame,
+    near zero where they are states of their own.
+
+    Parameters
+    ----------
+    overlaps
+        [n_steps, n_states, n_states]; steps that are not known are left out.
+    """
+    known = overlaps[np.isfinite(overlaps).all(axis=(1, 2))]
+    n_pairs = overlaps.shape[1] - 1
+    if len(known) == 0:
+        return np.zeros(n_pairs)
+    weights = np.abs(known) ** 2
+    low = np.arange(n_pairs)
+    off = weights[:, low, low + 1] + weights[:, low + 1, low]
+    whole = off + weights[:, low, low] + weights[:, low + 1, low + 1]
+    return np.asarray(np.median(off / np.maximum(whole, 1e-300), axis=0))
+
+
+def find_multiplicities(
+    energies: NDArray[np.float64], tolerance: float = TOLERANCE, overlaps: NDArray[Any] | None = None
+) -> tuple[int, ...]:
+    """Return the multiplicities of the blocks of neighbouring states.
+
+    Two states belong together where they are closer than `tolerance` at most frames, or closer than `LOOSE` and their raw overlaps mix
+    them at most steps (`MIXED`): energies in text of three digits split pairs that are one, and their bases give them away.
+    """
+    together = tied_shares(energies, tolerance) > 0.5
+    if overlaps is not None and not together.all():
+        known = energies[np.isfinite(energies).all(axis=1)]
+        if len(known):
+            near = np.median(np.abs(np.diff(known, axis=1)), axis=0) <= LOOSE
+            together |= near & (mixed_shares(overlaps) > MIXED)
+    edges = np.flatnonzero(~together)
     return tuple(int(size) for size in np.diff([0, *(edges + 1), energies.shape[1]]))
 
 

@@ -222,17 +222,17 @@ class VibronicHamiltonian(Shown):
         return block_coupling(self.nac[:, blocks[low], blocks[high]]) / np.sqrt(self.multiplicities[high])
 
     def with_blocks(self, tolerance: float = TOLERANCE) -> VibronicHamiltonian:
-        """Return the Hamiltonian with its degenerate blocks, found from the energies.
+        """Return the Hamiltonian with its degenerate blocks, found from the energies and the raw overlaps.
 
-        Neighbouring states that are closer than `tolerance` (eV) at most frames are one block. Without any it is
-        returned as it is.
+        Neighbouring states that are closer than `tolerance` (eV) at most frames are one block, and so are those a few meV apart that
+        the overlaps mix at most steps (`hopcast.core.blocks.find_multiplicities`). Without any it is returned as it is.
 
         Raises
         ------
         InputError
             If `n_occupied` splits a block.
         """
-        found = find_multiplicities(self.energies, tolerance)
+        found = find_multiplicities(self.energies, tolerance, self.overlaps)
         return dataclasses.replace(self, multiplicities=found) if self.is_degenerate or max(found) > 1 else self
 
     def merged(self) -> VibronicHamiltonian:

@@ -79,7 +79,7 @@ def check(
     if hamiltonian is not None:
         raw, given = hamiltonian, repr(hamiltonian)
         derived = _with_couplings(raw)
-        told = partners(derived)
+        told = partners(derived, raw.overlaps)
         hamiltonian = raw.merged() if raw.is_degenerate else raw
         pair, is_gap, verdict = choose_pair(hamiltonian, pair)
         verdicts += [verdict] if told is None else [verdict, told]

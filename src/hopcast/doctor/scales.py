@@ -38,57 +38,51 @@ def units(ham: VibronicHamiltonian, context: Context) -> Verdict:
         likely = f" It would be plausible if the energies were in {' or '.join(guesses)}." if guesses else ""
         finding = f"The gap of {context.names} is {middle:.4g} eV in the median, outside {low:g}-{high:g} eV.{likely}"
         return Verdict("units", "bad", finding, fix, evidence)
-    if coupling.size:
-        evidence["rms_coupling_meV"] = 1e3 * float(np.sqrt((coupling**2).mean()))
-        evidence["largest_rotation"] = float(rotation.max(initial=0.0))
-        typical = float(np.sqrt((rotation**2).mean()))
-        if typical > ROTATION_LIMIT / 2:
-            finding = (
-                f"Couplings turn the states by {typical:.3g} rad a step (root mean square): "
-                f"no overlap can do that in {ham.timestep:g} fs."
-            )
-            return Verdict(
-                "units",
-                "bad",
-                finding,
-                "Check the unit of the couplings and the time step: S - S^T must be multiplied by hbar / (2 dt).",
-                evidence,
-            )
-        if coupling.any() and evidence["rms_coupling_meV"] < 1e-6:
-            return Verdict(
-                "units",
-                "bad",
-                f"The coupling of {context.names} is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little.",
-                "Check the unit of the couplings.",
-                evidence,
-            )
-        if not coupling.any():
-            return Verdict(
-                "units",
-                "bad",
-                f"The coupling of {context.names} is zero at every step.",
-                "Check that the couplings belong to these states.",
-                evidence,
-            )
-        mixing = _mixing(ham)
-        if mixing is not None:
-            evidence["coupling_against_gap"] = mixing
-            if not MIXING_RANGE[0] <= mixing <= MIXING_RANGE[1]:
-                return Verdict(
-                    "units",
-                    "warn",
-                    f"Couplings and energies do not fit each other: coupling times gap is {mixing:.2g} of hbar times the gap's rate of change, "
-                    f"and {MIXING_RANGE[0]:g} to {MIXING_RANGE[1]:g} is plausible (the same motion of the nuclei makes both).",
-                    "Check the units of both, and that they belong to the same states.",
-                    evidence,
-                )
-    return Verdict(
-        "units",
-        "good",
-        f"The gap of {context.names} is {middle:.4g} eV, their coupling {evidence.get('rms_coupling_meV', 0):.3g} meV.",
-        "",
-        evidence,
+    said = _coupling_scale(ham, context, coupling, rotation, evidence) if coupling.size else None
+    finding = (
+        f"The gap of {context.names} is {middle:.4g} eV, their coupling {evidence.get('rms_coupling_meV', 0):.3g} meV."
     )
+    return said or Verdict("units", "good", finding, "", evidence)
+
+
+def _coupling_scale(
+    ham: VibronicHamiltonian,
+    context: Context,
+    coupling: NDArray[np.float64],
+    rotation: NDArray[np.float64],
+    evidence: dict[str, float],
+) -> Verdict | None:
+    """Find couplings [n_known], eV, that are too large, too small, none at all, or at odds with the energies."""
+    evidence["rms_coupling_meV"] = 1e3 * float(np.sqrt((coupling**2).mean()))
+    evidence["largest_rotation"] = float(rotation.max(initial=0.0))
+    typical = float(np.sqrt((rotation**2).mean()))
+    mixing = _mixing(ham)
+    if typical > ROTATION_LIMIT / 2:
+        finding = (
+            f"Couplings turn the states by {typical:.3g} rad a step (root mean square): "
+            f"no overlap can do that in {ham.timestep:g} fs."
+        )
+        fix = "Check the unit of the couplings and the time step: S - S^T must be multiplied by hbar / (2 dt)."
+    elif not coupling.any():
+        finding = f"The coupling of {context.names} is zero at every step."
+        fix = "Check that the couplings belong to these states."
+    elif evidence["rms_coupling_meV"] < 1e-6:
+        finding = f"The coupling of {context.names} is {evidence['rms_coupling_meV']:.3g} meV: no pair of states couples so little."
+        fix = "Check the unit of the couplings."
+    elif mixing is None:
+        return None
+    else:
+        evidence["coupling_against_gap"] = mixing
+        low, high = MIXING_RANGE
+        if low <= mixing <= high:
+            return None
+        finding = (
+            f"Couplings and energies do not fit each other: coupling times gap is {mixing:.2g} of hbar times the gap's rate of change, "
+            f"and {low:g} to {high:g} is plausible (the same motion of the nuclei makes both)."
+        )
+        fix = "Check the units of both, and that they belong to the same states."
+        return Verdict("units", "warn", finding, fix, evidence)
+    return Verdict("units", "bad", finding, fix, evidence)
 
 
 def _mixing(ham: VibronicHamiltonian) -> float | None:
