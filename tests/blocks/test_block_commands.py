@@ -1,12 +1,14 @@
 """Pairs through `convert`, `check`, `dynamics`, `run`, `fit` and `predict`: the numbers of the single model."""
 
 import dataclasses
+import warnings
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from ase.build import bulk
-from kramers_model import doubled, rotated
+from kramers_model import doubled, general_pairs, rotated, single_model
 from numpy.testing import assert_allclose
 from scipy.linalg import expm
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from hopcast.cli.app import app
 from hopcast.core.units import HBAR
 from hopcast.io import write_native
 from hopcast.study import run_study
+from hopcast.study.rates import run_exact, say_turning_spins
 
 NAMES = ("single", "pairs", "turned")
 """States, their pairs in random bases, and the same pairs in others."""
@@ -155,6 +158,35 @@ def test_run_gives_the_numbers_of_the_single_model(folder, tmp_path, monkeypatch
         assert_allclose(one["lifetime"]["value"], other["lifetime"]["value"], rtol=1e-10)
     for one, other in zip(results["turned"]["models"], results["pairs"]["models"], strict=True):
         assert_allclose(one["r2"], other["r2"], atol=1e-10)
+
+
+def test_studies_say_what_norms_leave_out():
+    """Spins that turn between the pairs; a model doubled by time reversal has none."""
+    options = {
+        "dephasing_time": 8.0,
+        "tau_convention": "gaussian",
+        "duration": 2e3,
+        "temperature": 300.0,
+        "n_times": 10,
+    }
+    options |= {"coupling_interpolation": "linear", "rule": "consistent", "waiting": "exponential"}
+    turning = hc.derive_couplings(general_pairs(gap=0.6, turn=0.01).with_blocks())
+    still = hc.derive_couplings(doubled(single_model(gap=0.6), 1).with_blocks())
+    said = []
+    for ham in (turning, still):
+        config = SimpleNamespace(dynamics=SimpleNamespace(**options), seed=0)
+        context = SimpleNamespace(data=SimpleNamespace(blocks=ham), config=config, workers=1)
+        norms = run_exact(context, ham.merged(), 8.0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            say_turning_spins(context, norms)
+        said.append([str(each.message) for each in caught])
+        whole = hc.run_dynamics(ham, "exact", dephasing_time=8.0, duration=2e3)
+        change = norms.asymptotic_rate / whole.asymptotic_rate - 1
+        assert (abs(change) > 0.01) is (ham is turning)
+        if ham is turning:
+            assert f"{abs(100 * change):.1f} % too {'large' if change > 0 else 'small'}" in said[0][0]
+    assert said[1] == []
 
 
 @pytest.mark.filterwarnings("ignore::hopcast.core.errors.QualityWarning")

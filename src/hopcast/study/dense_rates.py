@@ -33,6 +33,7 @@ from hopcast.study.rates import (
     hamiltonian_record,
     pairs_of_shifts,
     run_exact,
+    say_turning_spins,
     seam_record,
     signed,
 )
@@ -60,6 +61,7 @@ def run_dense_rates(
     context.progress.advance(AB_INITIO)
     # the same dephasing time as `tau`; where it comes from this trajectory, its uncertainty counts
     exact = run_exact(context, reference, section.dephasing_time)
+    say_turning_spins(context, exact)
     rates = _Rates(context, arrays, tau, exact, Bootstrap(section.n_bootstrap, context.config.seed))
     own = conventions[section.tau_convention]
     records = [

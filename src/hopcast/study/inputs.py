@@ -47,6 +47,8 @@ class StudyData:
         The computed pairs of a sparse Hamiltonian; None where every frame is known.
     chosen
         Sites of the features, where the study leaves elements out or joins molecules.
+    blocks
+        The two degenerate blocks at the gap with all their partners, where states are degenerate and everything is known.
     """
 
     name: str
@@ -59,6 +61,7 @@ class StudyData:
     others: tuple[StudyData, ...] = ()
     samples: Samples | None = None
     chosen: Sites | None = None
+    blocks: VibronicHamiltonian | None = None
 
     @property
     def sites(self) -> Trajectory:
@@ -129,6 +132,7 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
     if window.overlaps is not None:
         diagnosis = diagnose_overlaps(window)
         window = derive_couplings(window, tracking=config.couplings.tracking, derivative=config.couplings.derivative)
+    whole = window.frontier() if window.is_degenerate and window.is_complete and section.states is None else None
     # degenerate states count as one: gap and coupling norm are what a study forecasts
     window = window.merged()
     pair = window.frontier() if section.states is None else chosen_states(window, section.states)
@@ -149,12 +153,22 @@ def _read(config: StudyConfig, section: DataSection) -> StudyData:
         window.nac,
         np.array([trajectory.timestep]),
         pair.gap(),
+        *(() if whole is None else (whole.nac,)),
     )
     samples = None if pair.is_complete else samples_of(pair)
     asked = config.features
     chosen = find_sites(trajectory, asked.elements, asked.molecules) if asked.elements or asked.molecules else None
     return StudyData(
-        name, description, trajectory, window, pair, diagnosis, fingerprint, samples=samples, chosen=chosen
+        name,
+        description,
+        trajectory,
+        window,
+        pair,
+        diagnosis,
+        fingerprint,
+        samples=samples,
+        chosen=chosen,
+        blocks=whole,
     )
 
 

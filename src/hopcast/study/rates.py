@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import DynamicsResult, Estimate, run_dynamics
@@ -30,6 +31,8 @@ class Bootstrap:
     random_state: int
 
 
+SAID_TURNING: Final = 0.01
+"""Relative change of the rate by spins that turn from which on it is said."""
 NO_SAMPLING: Final = "the exact solver draws no random numbers"
 
 
@@ -168,6 +171,23 @@ def run_exact(context: Context, hamiltonian: VibronicHamiltonian, dephasing_time
         random_state=context.config.seed,
         workers=context.workers,
     )
+
+
+def say_turning_spins(context: Context, by_norms: DynamicsResult) -> None:
+    """Warn where spins that turn between degenerate blocks, which the norms of their couplings leave out, change the ab initio rate."""
+    blocks = context.data.blocks
+    if blocks is None:
+        return
+    whole = run_exact(context, blocks, float(by_norms.tau[0, 1]))
+    change = by_norms.asymptotic_rate / whole.asymptotic_rate - 1.0 if whole.asymptotic_rate > 0 else 0.0
+    if abs(change) > SAID_TURNING:
+        warnings.warn(
+            f"Studies take the norms of the couplings of {blocks.block_labels[0]} and {blocks.block_labels[1]} and leave out how spins turn "
+            f"between them: the ab initio rate comes out {abs(100 * change):.1f} % too {'large' if change > 0 else 'small'} "
+            f"({whole.asymptotic_rate:.4g} /ns with all partners, as `hopcast dynamics` has them).",
+            QualityWarning,
+            stacklevel=2,
+        )
 
 
 def seam_record(found: DynamicsResult) -> SeamRecord:
