@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hopcast.cli.convert import Couplings, From, Grid, Molecule, Occupied, Prefix, Scheme, Spin, Timestep, Unit
-from hopcast.cli.options import Cell, Elements, Workers, parse_cell, parse_elements
+from hopcast.cli.options import Cell, Elements, Workers
 from hopcast.cli.wording import in_options
 
 if TYPE_CHECKING:
@@ -89,33 +89,25 @@ def check(
     import io
     import json as json_module
 
-    from hopcast.cli.convert import read_source
-    from hopcast.core.errors import ConfigError, InputError
+    from hopcast.cli.convert import read_beside, read_source
+    from hopcast.core.errors import InputError
     from hopcast.core.hdf5 import examining
-    from hopcast.core.inputs import refuse_pipe
     from hopcast.core.naming import frame_range
     from hopcast.core.outputs import check_file
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
     from hopcast.doctor import check as examine
     from hopcast.doctor import unreadable, write_page
-    from hopcast.io import read_trajectory
 
     if html is not None:
         check_file(html, inputs=(data, trajectory), overwrite=overwrite)
-    numbers = energies = None
     said = io.StringIO()
     try:
         if data in DATASETS and not Path(data).exists():
             shipped = load(data)
             hamiltonian, path = shipped.hamiltonian, shipped.trajectory
         else:
-            source = Path(data)
-            refuse_pipe(source)
-            if not source.exists():
-                raise ConfigError(
-                    f"`{data}` is neither a file or folder nor a shipped data set ({', '.join(DATASETS)})."
-                )
+            source = _existing(data)
             with contextlib.redirect_stdout(said), examining():
                 hamiltonian, path = read_source(
                     source,
@@ -134,28 +126,18 @@ def check(
                     workers=workers,
                 )
             if trajectory is not None:
-                step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
-                path = read_trajectory(
-                    trajectory,
-                    timestep=step,
-                    cell=parse_cell(cell),
-                    pbc=False if molecule else None,
-                    elements=parse_elements(elements),
-                    workers=workers,
-                )
+                path = read_beside(trajectory, hamiltonian, timestep, cell, molecule, elements, workers)
         if frames is not None:
             hamiltonian = hamiltonian and hamiltonian[frame_range(frames, hamiltonian.n_frames, "Option --frames")]
             path = path and path[frame_range(frames, path.n_frames, "Option --frames")]
-        if path is not None and data not in DATASETS:
-            numbers, energies = path.frame_numbers, path.potential_energies
-        states = None if pair is None else _parse_pair(pair, hamiltonian)
+        told = None if data in DATASETS else path
         diagnosis = examine(
             hamiltonian,
             path,
-            pair=states,
+            pair=None if pair is None else _parse_pair(pair, hamiltonian),
             duration=duration,
-            frame_numbers=numbers,
-            potential_energies=energies,
+            frame_numbers=getattr(told, "frame_numbers", None),
+            potential_energies=getattr(told, "potential_energies", None),
             title=said.getvalue().strip() or data,
         )
     except InputError as error:
@@ -167,3 +149,15 @@ def check(
         write_page(diagnosis, html)
     if diagnosis.is_bad:
         raise typer.Exit(4)
+
+
+def _existing(data: str) -> Path:
+    from hopcast.core.errors import ConfigError
+    from hopcast.core.inputs import refuse_pipe
+    from hopcast.datasets.shipped import DATASETS
+
+    source = Path(data)
+    refuse_pipe(source)
+    if not source.exists():
+        raise ConfigError(f"`{data}` is neither a file or folder nor a shipped data set ({', '.join(DATASETS)}).")
+    return source

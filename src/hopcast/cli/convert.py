@@ -107,6 +107,10 @@ def parse_kpoint(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
+RULES = ("format", "sign", "units", "alignment", "bands", "channel", "k-point weight", "overlaps", "norm lost", "cell")
+"""What of the provenance is said of what was read."""
+
+
 def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     """Return the Hamiltonian and the trajectory of a path or a shipped data set, None where it has none, and say what it is."""
     from hopcast.core.errors import InputError
@@ -138,23 +142,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     hamiltonian = trajectory = None
     if wants_hamiltonian:
         hamiltonian = read_hamiltonian(path, format=form, **options)
-        rules = [
-            f"{key} {value}"
-            for key, value in hamiltonian.provenance.items()
-            if key
-            in (
-                "format",
-                "sign",
-                "units",
-                "alignment",
-                "bands",
-                "channel",
-                "k-point weight",
-                "overlaps",
-                "norm lost",
-                "cell",
-            )
-        ]
+        rules = [f"{key} {value}" for key, value in hamiltonian.provenance.items() if key in RULES]
         own = " (hopcast)" if ours else ""
         typer.echo(f"Read {path}{own}: {hamiltonian!r}; {'; '.join(rules) or 'our own form'}.")
         if not ours:
@@ -172,6 +160,29 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
         known = "hopcast" if ours else (not wants_hamiltonian and form) or recognise_trajectory(path).name
         typer.echo(f"Read {path} ({known}): {trajectory!r}.")
     return hamiltonian, trajectory
+
+
+def read_beside(
+    trajectory: Path,
+    hamiltonian: Any,
+    timestep: float | None,
+    cell: str | None,
+    molecule: bool,
+    elements: str | None,
+    workers: int | None,
+) -> Any:
+    """Return the trajectory of a Hamiltonian, whose time step it has where none is given."""
+    from hopcast.io import read_trajectory
+
+    step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
+    return read_trajectory(
+        trajectory,
+        timestep=step,
+        cell=parse_cell(cell),
+        pbc=False if molecule else None,
+        elements=parse_elements(elements),
+        workers=workers,
+    )
 
 
 def _holds_geometries(path: Path, form: Any, hamiltonian: Any) -> bool:
@@ -345,24 +356,14 @@ def convert(
             one = target.with_name(f"{target.stem}-k{number}{target.suffix}")
             convert(**{**asked, "kpoint": str(number), "target": one})
         return
-    from hopcast.core.errors import ConfigError, OutputError
+    from hopcast.core.errors import ConfigError
     from hopcast.core.matching import check_same_frames
-    from hopcast.core.outputs import check_file, check_folder
-    from hopcast.io import losses, read_trajectory, write_hamiltonian, write_native
+    from hopcast.io import losses, write_hamiltonian, write_native
     from hopcast.io.hamiltonians import require_complete
-    from hopcast.io.native import SUFFIXES
     from hopcast.io.registry import writable
 
     goal = writable(to, "hamiltonian", argument="--to")
-    read = (source, trajectory)
-    if goal.name == "hopcast":
-        check_file(target, inputs=read, overwrite=overwrite, suffixes=SUFFIXES)
-    else:
-        check_folder(target, inputs=read, overwrite=overwrite)
-    if log is not None:
-        check_file(log, inputs=read, overwrite=overwrite)
-        if log.resolve() == target.resolve():
-            raise OutputError(f"File `{log}` cannot be both OUT and --log. Choose another name for one.")
+    _check_outputs(target, log, goal.name, (source, trajectory), overwrite)
     hamiltonian, path = read_source(
         source,
         format=form,
@@ -385,15 +386,7 @@ def convert(
     )
     hamiltonian, path = cut(hamiltonian, path, frames, first_number)
     if trajectory is not None:
-        step = timestep if timestep is not None else (None if hamiltonian is None else hamiltonian.timestep)
-        path = read_trajectory(
-            trajectory,
-            timestep=step,
-            cell=parse_cell(cell),
-            pbc=False if molecule else None,
-            elements=parse_elements(elements),
-            workers=workers,
-        )
+        path = read_beside(trajectory, hamiltonian, timestep, cell, molecule, elements, workers)
         hamiltonian = _placed(hamiltonian, path, source, form)
     if hamiltonian is None:
         if to != "hopcast":
@@ -403,41 +396,17 @@ def convert(
         return
     if path is not None:
         check_same_frames(path, hamiltonian, f"`{trajectory or source}`")
-    if hamiltonian.overlaps is not None and couplings == "overlaps":
-        hamiltonian = derived(
-            hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log
-        )
-    elif log is not None or tracking or derivative or orthonormalise or degenerate:
-        why = "--couplings source trusts the couplings" if couplings == "source" else f"`{source}` has no raw overlaps"
-        raise ConfigError(
-            f"{why}, so that nothing is done to overlaps. Leave --log, --tracking, --derivative, --orthonormalise and --degenerate out."
-        )
+    said = (log, tracking, derivative, orthonormalise, degenerate)
+    hamiltonian = _with_couplings(hamiltonian, source, couplings == "source", *said)
     require_complete(hamiltonian, goal)
-    times = None
-    if dephasing and goal.name == "hefei" and hamiltonian.n_states > 1:
-        import dataclasses
-
-        from hopcast.dynamics import dephasing_matrix
-
-        # other codes know no blocks: a time for every two states
-        times = dephasing_matrix(dataclasses.replace(hamiltonian, multiplicities=()))
     lost = losses(hamiltonian, goal)
     if to == "hopcast":
         write_native(target, hamiltonian=hamiltonian, trajectory=path)
     else:
-        write_hamiltonian(
-            hamiltonian,
-            target,
-            format=to,
-            flavour=flavour,
-            unit=out_unit,
-            initial_state=initial_state,
-            n_samples=samples,
-            duration=duration,
-            temperature=temperature,
-            n_trajectories=trajectories,
-            dephasing=times,
-        )
+        inputs = {"initial_state": initial_state, "n_samples": samples, "duration": duration}
+        inputs |= {"temperature": temperature, "n_trajectories": trajectories}
+        times = _dephasing_times(hamiltonian) if dephasing and goal.name == "hefei" else None
+        write_hamiltonian(hamiltonian, target, format=to, flavour=flavour, unit=out_unit, dephasing=times, **inputs)
         if path is not None:
             lost.append("The trajectory is left out.")
         if goal.name == "pyxaid" and out_unit != "Ry":
@@ -446,3 +415,51 @@ def convert(
     typer.echo("Nothing is lost." if not lost else "What this format does not hold:")
     for sentence in lost:
         typer.echo(f"  - {sentence}")
+
+
+def _check_outputs(target: Path, log: Path | None, form: str, read: tuple[Path | None, ...], overwrite: bool) -> None:
+    """Refuse to write over what is read, or over anything unasked."""
+    from hopcast.core.errors import OutputError
+    from hopcast.core.outputs import check_file, check_folder
+    from hopcast.io.native import SUFFIXES
+
+    if form == "hopcast":
+        check_file(target, inputs=read, overwrite=overwrite, suffixes=SUFFIXES)
+    else:
+        check_folder(target, inputs=read, overwrite=overwrite)
+    if log is not None:
+        check_file(log, inputs=read, overwrite=overwrite)
+        if log.resolve() == target.resolve():
+            raise OutputError(f"File `{log}` cannot be both OUT and --log. Choose another name for one.")
+
+
+def _with_couplings(
+    hamiltonian: Any,
+    source: Path,
+    trusted: bool,
+    log: Path | None,
+    tracking: str | None,
+    derivative: str | None,
+    orthonormalise: bool,
+    degenerate: list[str] | None,
+) -> Any:
+    """Return the Hamiltonian with couplings from its raw overlaps, where it has some and its own are not trusted."""
+    from hopcast.core.errors import ConfigError
+
+    if hamiltonian.overlaps is not None and not trusted:
+        return derived(hamiltonian, tracking, derivative, orthonormalise=orthonormalise, degenerate=degenerate, log=log)
+    if log is not None or tracking or derivative or orthonormalise or degenerate:
+        why = "--couplings source trusts the couplings" if trusted else f"`{source}` has no raw overlaps"
+        raise ConfigError(
+            f"{why}, so that nothing is done to overlaps. Leave --log, --tracking, --derivative, --orthonormalise and --degenerate out."
+        )
+    return hamiltonian
+
+
+def _dephasing_times(hamiltonian: Any) -> Any:
+    """Return a time for every two states, as codes that know no blocks take them."""
+    import dataclasses
+
+    from hopcast.dynamics import dephasing_matrix
+
+    return None if hamiltonian.n_states < 2 else dephasing_matrix(dataclasses.replace(hamiltonian, multiplicities=()))

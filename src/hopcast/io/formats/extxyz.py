@@ -98,19 +98,13 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     if first is None:
         raise InputError(f"File `{path}` must hold frames, but holds none. Check that it was written completely.")
     _check_alike(path, frame, len(cells), len(momenta), len(positions))
-    velocities = None
-    if momenta and any(momenta):
-        from ase.data import atomic_masses
-
-        velocities = np.frombuffer(momenta).reshape(frame, len(first), 3) / atomic_masses[first][:, None]
-        velocities *= ASE_MOMENTUM
     return from_cartesian(
         path,
         np.frombuffer(positions).reshape(frame, len(first), 3),
         np.frombuffer(cells).reshape(-1, 3, 3),
         first,
         timestep=timestep,
-        velocities=velocities,
+        velocities=_velocities(momenta, first, frame),
         periodic=periodic,
         options=options,
     )
@@ -136,6 +130,17 @@ def _atom(
         f"File `{path}`, frame {frame}, atom {atom} must hold the columns that its frame names ({', '.join(columns)}), but holds `{found}`. "
         "The file is cut short or damaged: remove this frame."
     )
+
+
+def _velocities(momenta: array[float], numbers: NDArray[np.int64], n_frames: int) -> NDArray[np.float64] | None:
+    """Return velocities in Å/fs from momenta in ASE's unit; None where all are zero or there are none."""
+    from ase.data import atomic_masses
+
+    if not any(momenta):
+        return None
+    found = np.frombuffer(momenta).reshape(n_frames, len(numbers), 3) / atomic_masses[numbers][:, None]
+    found *= ASE_MOMENTUM
+    return np.asarray(found)
 
 
 def _check_alike(path: Path, n_frames: int, n_lattice: int, n_momenta: int, n_positions: int) -> None:

@@ -118,22 +118,27 @@ def _panel(
         span = max(abs(np.array(drawn) - 1).max(), 0.05) * 1.15
         ax.set_ylim(1 - span, 1 + span)
     else:
-        ax.set_yscale("log")
-        ax.fmt_ydata = lambda unexplained: f"R² {shown_r2(1 - unexplained)}"
-        ax.set_ylim(max([*drawn, 1.0]) * 2, min(drawn) / 2)  # better upwards
-        ax.axhline(1.0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=0)
-        top, bottom = ax.get_ylim()
-        exponents = np.arange(np.ceil(np.log10(bottom)), np.floor(np.log10(top)) + 1).astype(int)
-        step = -(-len(exponents) // 5)
-        exponents = np.array([e for e in exponents if e % step == 0])
-        ax.yaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))
-        ax.yaxis.set_major_formatter(FixedFormatter([_r2(int(e)) for e in exponents]))
-        ax.yaxis.set_minor_locator(NullLocator())
-        if len(exponents) < 2:
-            ticks = [value for value in (0.2, 0.5, 1.0, 2.0, 3.0, 5.0) if bottom <= value <= top]
-            ax.yaxis.set_major_locator(FixedLocator(ticks))
-            ax.yaxis.set_major_formatter(FixedFormatter([f"{1 - v:g}".replace("-", "−") for v in ticks]))
+        _scale_unexplained(ax, drawn)
     ax.grid(axis="y", color=FAINT, lw=0.4)
+
+
+def _scale_unexplained(ax: Axes, drawn: list[float]) -> None:
+    """Scale an axis of 1 - R2, better upwards, and label it with R2."""
+    ax.set_yscale("log")
+    ax.fmt_ydata = lambda unexplained: f"R² {shown_r2(1 - unexplained)}"
+    ax.set_ylim(max([*drawn, 1.0]) * 2, min(drawn) / 2)  # better upwards
+    ax.axhline(1.0, color=INK, lw=0.7, ls=(0, (2, 2)), zorder=0)
+    top, bottom = ax.get_ylim()
+    exponents = np.arange(np.ceil(np.log10(bottom)), np.floor(np.log10(top)) + 1).astype(int)
+    step = -(-len(exponents) // 5)
+    exponents = np.array([e for e in exponents if e % step == 0])
+    ax.yaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))
+    ax.yaxis.set_major_formatter(FixedFormatter([_r2(int(e)) for e in exponents]))
+    ax.yaxis.set_minor_locator(NullLocator())
+    if len(exponents) < 2:
+        ticks = [value for value in (0.2, 0.5, 1.0, 2.0, 3.0, 5.0) if bottom <= value <= top]
+        ax.yaxis.set_major_locator(FixedLocator(ticks))
+        ax.yaxis.set_major_formatter(FixedFormatter([f"{1 - v:g}".replace("-", "−") for v in ticks]))
 
 
 def _x(point: CurvePoint, axis: str) -> float:
