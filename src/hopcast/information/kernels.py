@@ -9,6 +9,8 @@ found so far. A shift of y against x only changes which strip a point is dealt t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -31,49 +33,88 @@ def _insert(nearest: Floats, distance: float) -> float:
     return nearest[k - 1]
 
 
-@njit(**_JIT)
-def _radii(
-    xs: Floats,
-    x_order: Ints,
-    ys: Floats,
-    y_rank: Ints,
-    shift: int,
-    window: int,
-    strip_bits: int,
-    strips: Floats,
-    frame: Ints,
-    slot_of: Ints,
-    rank_of: Ints,
-    front: Ints,
-    nearest: Floats,
-    radius_x: Floats,
-    radius_y: Floats,
-) -> None:
-    """Write the k-th neighbour distances of the pairs (x_t, y_{t+shift}), by rank of x and by rank of y.
+class Features(NamedTuple):
+    """Features in time, sorted, and their sorting permutations, each [n_features, n_samples]."""
 
-    `strips` [n, 2] holds the points strip by strip, `frame` their times, `slot_of` and `rank_of` the place in
-    `strips` and the rank in y by rank of x, `front` the place of the sweep in each strip, `nearest` [k] the
-    smallest distances so far.
-    """
+    time: Floats
+    sorted: Floats
+    order: Ints
+
+
+class Target(NamedTuple):
+    """What all features share of a target: in time, sorted, the rank of each sample [n_samples], and the table of `bucket_table`."""
+
+    time: Floats
+    sorted: Floats
+    rank: Ints
+    first: Ints
+    scale: float
+
+
+class _Sweep(NamedTuple):
+    """Working memory of one pass over the points of a feature and the shifted target, by rank of the feature."""
+
+    strips: Floats
+    """The points strip by strip [n, 2]."""
+    frame: Ints
+    """Their times, in the order of `strips`."""
+    slot_of: Ints
+    """Place in `strips`."""
+    rank_of: Ints
+    """Rank in the target."""
+    front: Ints
+    """Place of the sweep in each strip."""
+    nearest: Floats
+    """The smallest distances so far [k]."""
+    radius_x: Floats
+    """k-th neighbour distances, by rank of the feature."""
+    radius_y: Floats
+    """The same by rank of the target."""
+
+
+@njit(**_JIT)
+def _open_sweep(n: int, k: int, strip_bits: int) -> _Sweep:
+    return _Sweep(
+        np.empty((n, 2)),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(((n - 1) >> strip_bits) + 1, np.int64),
+        np.empty(k),
+        np.empty(n),
+        np.empty(n),
+    )
+
+
+@njit(**_JIT)
+def _deal(xs: Floats, x_order: Ints, target: Target, shift: int, strip_bits: int, sweep: _Sweep) -> None:
+    """Deal the pairs (x_t, y_{t+shift}) into strips along y, in the order of x."""
     n = xs.size
-    n_strips = ((n - 1) >> strip_bits) + 1
-    for s in range(n_strips):
-        front[s] = s << strip_bits
+    for s in range(sweep.front.size):
+        sweep.front[s] = s << strip_bits
     for p in range(n):
         t = x_order[p] + shift
         if t >= n:
             t -= n
-        q = y_rank[t]
+        q = target.rank[t]
         s = q >> strip_bits
-        slot = front[s]
-        front[s] = slot + 1
-        strips[slot, 0] = xs[p]
-        strips[slot, 1] = ys[q]
-        frame[slot] = x_order[p]
-        slot_of[p] = slot
-        rank_of[p] = q
-    for s in range(n_strips):
-        front[s] = s << strip_bits
+        slot = sweep.front[s]
+        sweep.front[s] = slot + 1
+        sweep.strips[slot, 0] = xs[p]
+        sweep.strips[slot, 1] = target.sorted[q]
+        sweep.frame[slot] = x_order[p]
+        sweep.slot_of[p] = slot
+        sweep.rank_of[p] = q
+    for s in range(sweep.front.size):
+        sweep.front[s] = s << strip_bits
+
+
+@njit(**_JIT)
+def _radii(xs: Floats, ys: Floats, window: int, strip_bits: int, sweep: _Sweep) -> None:
+    """Write the k-th neighbour distances of the points that were dealt, sweeping them in the order of x."""
+    n, n_strips = xs.size, sweep.front.size
+    strips, frame, slot_of, rank_of = sweep.strips, sweep.frame, sweep.slot_of, sweep.rank_of
+    front, nearest = sweep.front, sweep.nearest
     windowed = window > 1
     for p in range(n):
         slot = slot_of[p]
@@ -121,8 +162,8 @@ def _radii(
             right = front[here]
             left = right - 1
         front[own] = slot + 1
-        radius_x[p] = worst
-        radius_y[q] = worst
+        sweep.radius_x[p] = worst
+        sweep.radius_y[q] = worst
 
 
 @njit(**_JIT)
@@ -210,85 +251,51 @@ def _count_window(values: Floats, i: int, r: float, window: int) -> int:
 
 @njit(**_JIT)
 def ksg_block(
-    x_time: Floats,
-    xs: Floats,
-    x_order: Ints,
-    y_time: Floats,
-    ys: Floats,
-    y_rank: Ints,
-    y_first: Ints,
-    y_scale: float,
-    shifts: Ints,
-    k: int,
-    window: int,
-    strip_bits: int,
-    psi: Floats,
-    out: Floats,
+    features: Features, target: Target, shifts: Ints, k: int, window: int, strip_bits: int, psi: Floats, out: Floats
 ) -> None:
     """Write <psi(n_x+1) + psi(n_y+1)> for each feature and shift of y into `out` [n_features, n_shifts].
 
     Parameters
     ----------
-    x_time, xs, x_order
-        Features in time, sorted, and their sorting permutation, each [n_features, n_samples].
-    y_time, ys, y_rank
-        Target in time, sorted, and the rank of each sample [n_samples].
-    y_first, y_scale
-        From `bucket_table` of `ys`.
+    features, target
+        Scaled, without ties.
     shifts
         Feature at t meets the target at (t + shift) modulo n_samples.
+    k, window
+        Neighbours, Theiler window.
+    strip_bits
+        Points a strip, as a power of two.
     psi
         digamma(m + 1) for m = 0 ... n_samples.
     """
-    n_features, n = xs.shape
-    strips = np.empty((n, 2))
-    frame = np.empty(n, np.int64)
-    slot_of = np.empty(n, np.int64)
-    rank_of = np.empty(n, np.int64)
-    front = np.empty(((n - 1) >> strip_bits) + 1, np.int64)
-    nearest = np.empty(k)
-    radius_x = np.empty(n)
-    radius_y = np.empty(n)
+    n_features, n = features.sorted.shape
+    sweep = _open_sweep(n, k, strip_bits)
     counts_x = np.empty(n, np.int64)
     counts_y = np.empty(n, np.int64)
     x_first = np.empty(n + 1, np.int64)
     padded_x = np.full(n + _PAD, np.inf)
     padded_y = np.full(n + _PAD, np.inf)
-    padded_y[:n] = ys
+    padded_y[:n] = target.sorted
     y_shifted = np.empty(n if window > 1 else 0)
     for f in range(n_features):
-        x_scale = bucket_table(xs[f], x_first)
-        padded_x[:n] = xs[f]
+        xs, x_order = features.sorted[f], features.order[f]
+        x_scale = bucket_table(xs, x_first)
+        padded_x[:n] = xs
         for m in range(shifts.size):
-            _radii(
-                xs[f],
-                x_order[f],
-                ys,
-                y_rank,
-                shifts[m],
-                window,
-                strip_bits,
-                strips,
-                frame,
-                slot_of,
-                rank_of,
-                front,
-                nearest,
-                radius_x,
-                radius_y,
-            )
-            _counts(padded_x, radius_x, x_first, x_scale, counts_x)
-            _counts(padded_y, radius_y, y_first, y_scale, counts_y)
+            _deal(xs, x_order, target, shifts[m], strip_bits, sweep)
+            _radii(xs, target.sorted, window, strip_bits, sweep)
+            _counts(padded_x, sweep.radius_x, x_first, x_scale, counts_x)
+            _counts(padded_y, sweep.radius_y, target.first, target.scale, counts_y)
             total = 0.0
             if window > 1:
                 for t in range(n):
-                    y_shifted[t] = y_time[(t + shifts[m]) % n]
+                    y_shifted[t] = target.time[(t + shifts[m]) % n]
                 for p in range(n):
-                    t = x_order[f, p]
-                    r = radius_x[p]
-                    inside_x = _count_window(x_time[f], t, r, window)
+                    t = x_order[p]
+                    r = sweep.radius_x[p]
+                    inside_x = _count_window(features.time[f], t, r, window)
                     inside_y = _count_window(y_shifted, t, r, window)
-                    total += psi[counts_x[p] - inside_x] + psi[counts_y[rank_of[p]] - inside_y]
+                    total += psi[counts_x[p] - inside_x] + psi[counts_y[sweep.rank_of[p]] - inside_y]
             else:
                 for p in range(n):
                     total += psi[counts_x[p]] + psi[counts_y[p]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +12,7 @@ from scipy.special import digamma, ndtri
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.core.errors import MAX_SEED, check_number
 from hopcast.information.checks import admissible_others, check_series
-from hopcast.information.kernels import Floats, Ints, bucket_table, ksg_block
+from hopcast.information.kernels import Features, Floats, Ints, Target, bucket_table, ksg_block
 
 _FEATURES_A_CHUNK = 8
 _ROWS_A_DRAW = 4096
@@ -78,25 +77,13 @@ def _scale_rows(rows: Floats) -> Floats:
     return jitter
 
 
-@dataclass(frozen=True, eq=False)
-class _SortedTarget:
-    """What all features share of a target: its order, ranks and the table that finds a value's rank."""
-
-    time: Floats
-    sorted: Floats
-    rank: Ints
-    first: Ints
-    scale: float
-
-    @classmethod
-    def of(cls, y: Floats) -> _SortedTarget:
-        order = np.argsort(y)
-        rank = np.empty(len(y), np.int64)
-        rank[order] = np.arange(len(y))
-        ordered = y[order]
-        first = np.empty(len(y) + 1, np.int64)
-        scale = bucket_table(ordered, first)
-        return cls(y, ordered, rank, first, scale)
+def _sorted_target(y: Floats) -> Target:
+    order = np.argsort(y)
+    rank = np.empty(len(y), np.int64)
+    rank[order] = np.arange(len(y))
+    ordered = y[order]
+    first = np.empty(len(y) + 1, np.int64)
+    return Target(y, ordered, rank, first, bucket_table(ordered, first))
 
 
 def ksg(
@@ -136,7 +123,7 @@ def ksg(
     span = length * step
     count = step if n_offsets is None else min(step, n_offsets)
     starts = [int(start) for start in np.linspace(0, step - 1, count).round()]
-    targets = [_SortedTarget.of(np.ascontiguousarray(y[start:span:step])) for start in starts]
+    targets = [_sorted_target(np.ascontiguousarray(y[start:span:step])) for start in starts]
     psi = digamma(np.arange(1, length + 2, dtype=np.float64))
     strip_bits = max(0, round(math.log2(n_neighbors * length) / 2))
 
@@ -146,23 +133,8 @@ def ksg(
         for start, target in zip(starts, targets, strict=True):
             series = np.ascontiguousarray(X[part, start:span:step])
             order = np.argsort(series, axis=1)
-            ordered = np.take_along_axis(series, order, axis=1)
-            ksg_block(
-                series,
-                ordered,
-                order,
-                target.time,
-                target.sorted,
-                target.rank,
-                target.first,
-                target.scale,
-                offsets,
-                n_neighbors,
-                theiler_window,
-                strip_bits,
-                psi,
-                marginals,
-            )
+            features = Features(series, np.take_along_axis(series, order, axis=1), order)
+            ksg_block(features, target, offsets, n_neighbors, theiler_window, strip_bits, psi, marginals)
             total += marginals
         return total / count
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -98,19 +99,24 @@ class ElementRanking:
         return "\n".join(lines)
 
 
+class InformationOptions(TypedDict, total=False):
+    """What `information` may be told, but for groups."""
+
+    n_neighbors: int
+    n_shifts: int | None
+    decimate: int | None
+    theiler_window: int | None
+    shift_spacing: float | None
+    random_state: int
+    workers: int | None
+
+
 def rank_elements(
     G: ArrayLike,
     symbols: Sequence[str],
     y: ArrayLike,
     timestep: float = 1.0,
-    *,
-    n_neighbors: int = 3,
-    n_shifts: int | None = None,
-    decimate: int | None = None,
-    theiler_window: int | None = None,
-    shift_spacing: float | None = None,
-    random_state: int = 0,
-    workers: int | None = None,
+    **options: Unpack[InformationOptions],
 ) -> ElementRanking:
     """Estimate what the atoms of each element know of a target, with every control of `information`.
 
@@ -124,8 +130,8 @@ def rank_elements(
         Target.
     timestep
         Between frames, fs.
-    n_neighbors, n_shifts, decimate, theiler_window, shift_spacing, random_state, workers
-        As in `information`.
+    options
+        As in `information`: ``n_neighbors``, ``n_shifts``, ``decimate``, ``theiler_window``, ``shift_spacing``, ``random_state``, ``workers``.
 
     Raises
     ------
@@ -142,14 +148,8 @@ def rank_elements(
         features.reshape(n_frames, n_atoms * n_functions),
         y,
         timestep,
-        n_neighbors=n_neighbors,
-        n_shifts=n_shifts,
         groups=np.repeat(symbols, n_functions).tolist(),
-        decimate=decimate,
-        theiler_window=theiler_window,
-        shift_spacing=shift_spacing,
-        random_state=random_state,
-        workers=workers,
+        **options,
     )
     labels = np.asarray(symbols)
     elements = [_element(info, str(e), np.flatnonzero(labels == e), n_functions) for e in dict.fromkeys(symbols)]

@@ -198,53 +198,16 @@ def information(
     memory = _slowest(features, target, timestep, workers)
     step = _decimation(features, target) if decimate is None else int(decimate)
     spacing = step if shift_spacing is None else max(1, math.ceil(shift_spacing / timestep - 1e-9))
-    guard = max(spacing, _GUARD * step)
     window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
-    wanted = _MAX_SHIFTS if n_shifts is None else n_shifts
-    as_they_are = scale_series(features, target, random_state, workers)
+    find = _Finder(n_samples, n_neighbors, n_shifts or _MAX_SHIFTS, step, spacing, random_state, workers)
     scores = scale_series(normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers)
-    reasons = []
-
-    share = min(1.0, _LONG / n_samples, _MANY / n_features)
-    n_raw, n_windowed = max(2, round(_RAW_SHIFTS * share)), max(1, round(_WINDOWED_SHIFTS * share))
-    n_offsets = math.ceil(step * share)
-
-    def estimate(series: tuple[Floats, Floats], shifts: Ints, window: int = 0, step: int = 1) -> Floats:
-        return ksg(
-            *series,
-            n_neighbors=n_neighbors,
-            theiler_window=window,
-            step=step,
-            n_offsets=n_offsets,
-            shifts=np.concatenate([[0], shifts]),
-            workers=workers,
-        )
-
-    few = circular_shifts(n_samples, min(wanted, n_raw), spacing, random_state, guard=guard)
-    raw = np.maximum(estimate(as_they_are, few), 0.0)
+    raw = np.maximum(find.whole(scale_series(features, target, random_state, workers), _RAW_SHIFTS), 0.0)
     windowed = np.full((n_features, 1), np.nan)
     if admissible_others(n_samples, window).min() > n_neighbors:
-        few = circular_shifts(n_samples, min(wanted, n_windowed), spacing, random_state, guard=guard)
-        windowed = estimate(scores, few, window)
-    else:
-        reasons.append(f"a Theiler window of {window} samples leaves too few of {n_samples}")
-
-    length = n_samples // step
-    shifts = circular_shifts(length, wanted, math.ceil(spacing / step), random_state, guard=math.ceil(guard / step))
-    decimated = np.full((n_features, len(shifts) + 1), np.nan)
-    if length > n_neighbors:
-        decimated = estimate(scores, shifts, step=step)
-    if length < max(_FEWEST_DECIMATED, n_neighbors + 1):
-        reasons.append(f"one sample in {step} leaves only {length} of {n_samples}")
+        windowed = find.whole(scores, _WINDOWED_SHIFTS, window)
+    decimated = find.decimated(scores)
     corrected, null = decimated[:, 0], decimated[:, 1:]
     null_mean, null_std, p, smallest = _pooled(corrected, null, _alike(features, labels))
-    if not memory.resolved:
-        reasons.append(f"the correlation time is not resolved: {memory}")
-    if np.min(smallest) > _LEVEL:
-        reasons.append(f"{len(shifts)} shifts reach no p below {np.min(smallest):.2g}")
-    if reasons:
-        least = "" if memory.resolved else "more than "
-        reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (corrected - null_mean) / null_std
     return Information(
@@ -264,13 +227,83 @@ def information(
         correlation_time=memory,
         decimation=step,
         theiler_window=window,
-        n_decimated=length,
-        n_shifts=len(shifts),
+        n_decimated=find.length,
+        n_shifts=null.shape[1],
         n_samples=n_samples,
         timestep=timestep,
-        reason="; ".join(reasons),
-        thinning=share,
+        reason=_reason(find, window, memory, null.shape[1], float(np.min(smallest))),
     )
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """Estimates of scaled series as they are and under circular shifts [n_features, 1 + n_shifts]."""
+
+    n_samples: int
+    n_neighbors: int
+    n_shifts: int
+    step: int
+    spacing: int
+    random_state: int
+    workers: int | None
+
+    @property
+    def length(self) -> int:
+        """Of a decimated series."""
+        return self.n_samples // self.step
+
+    @property
+    def share(self) -> float:
+        """Of shifts and offsets that long series keep."""
+        return min(1.0, _LONG / self.n_samples)
+
+    @property
+    def guard(self) -> int:
+        """Least shift."""
+        return max(self.spacing, _GUARD * self.step)
+
+    def whole(self, series: tuple[Floats, Floats], most: int, window: int = 0) -> Floats:
+        """Return those of all samples, of at most so many shifts (all but 2 and 1 in proportion to the length)."""
+        least = 2 if most == _RAW_SHIFTS else 1
+        count = min(self.n_shifts, max(least, round(most * self.share)))
+        shifts = circular_shifts(self.n_samples, count, self.spacing, self.random_state, guard=self.guard)
+        return self._estimate(series, shifts, window, 1)
+
+    def decimated(self, series: tuple[Floats, Floats]) -> Floats:
+        """Return those of the decimated series, averaged over offsets; NaN where too few samples are left."""
+        spacing, guard = math.ceil(self.spacing / self.step), math.ceil(self.guard / self.step)
+        shifts = circular_shifts(self.length, self.n_shifts, spacing, self.random_state, guard=guard)
+        if self.length <= self.n_neighbors:
+            return np.full((len(series[0]), len(shifts) + 1), np.nan)
+        return self._estimate(series, shifts, 0, self.step)
+
+    def _estimate(self, series: tuple[Floats, Floats], shifts: Ints, window: int, step: int) -> Floats:
+        return ksg(
+            *series,
+            n_neighbors=self.n_neighbors,
+            theiler_window=window,
+            step=step,
+            n_offsets=math.ceil(self.step * self.share),
+            shifts=np.concatenate([[0], shifts]),
+            workers=self.workers,
+        )
+
+
+def _reason(find: _Finder, window: int, memory: CorrelationTime, n_shifts: int, smallest: float) -> str:
+    """Return why a result is inconclusive and which length is needed; nothing where it is not."""
+    reasons = []
+    if admissible_others(find.n_samples, window).min() <= find.n_neighbors:
+        reasons.append(f"a Theiler window of {window} samples leaves too few of {find.n_samples}")
+    if find.length < max(_FEWEST_DECIMATED, find.n_neighbors + 1):
+        reasons.append(f"one sample in {find.step} leaves only {find.length} of {find.n_samples}")
+    if not memory.resolved:
+        reasons.append(f"the correlation time is not resolved: {memory}")
+    if smallest > _LEVEL:
+        reasons.append(f"{n_shifts} shifts reach no p below {smallest:.2g}")
+    if reasons:
+        least = "" if memory.resolved else "more than "
+        reasons.append(f"a trajectory of {least}{20 * memory.value / 1000:.3g} ps is needed")
+    return "; ".join(reasons)
 
 
 def adjust(p: ArrayLike) -> Floats:
