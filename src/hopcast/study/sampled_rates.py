@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from hopcast.core.estimates import combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
@@ -49,6 +51,12 @@ SHORT: Final = 0.1
 
 LEVEL: Final = 0.95
 
+SHARED: Final = 1.645
+"""Standard deviations of an autocorrelation that chance exceeds in 5 %."""
+
+PASSED: Final = 16.0
+"""fs on either side; a model passes a crossing of bands, where rates peak, some frames earlier or later than the data do."""
+
 RATIO: Final = "the ratio is that of second-order rates to the average over the computed pairs"
 
 
@@ -57,6 +65,7 @@ class _Rates:
     """Second-order rates, 1/fs, of a sparse study."""
 
     truth: Array
+    steps: NDArray[np.intp]
     stretches: NDArray[np.intp]
     all_stretches: NDArray[np.intp]
     bootstrap: Bootstrap
@@ -70,29 +79,33 @@ class _Rates:
         middle = (np.arange(pair.n_steps) + 0.5) * pair.timestep
         return cls(
             second_order_rate(samples.gap, samples.coupling, tau),
+            samples.steps,
             np.floor(samples.times / forecasts.block).astype(np.intp),
             np.floor(middle / forecasts.block).astype(np.intp),
             Bootstrap(context.config.dynamics.n_bootstrap, context.config.seed),
         )
 
+    @cached_property
+    def apart(self) -> bool:
+        """Whether neighbouring pairs share nothing, by their autocorrelation at 5 %: rates forget sooner than gaps, whose memory sets the stretches."""
+        away = self.truth - self.truth.mean()
+        return float(away[1:] @ away[:-1]) < SHARED / np.sqrt(len(away)) * float(away @ away)
+
     @property
     def plain(self) -> PoweredMean:
         """The average over the computed pairs: a forecast that never varies has the weight 0."""
-        nothing = np.zeros_like(self.truth)
-        return self._powered(nothing, nothing)
+        return self.powered(np.zeros(len(self.all_stretches)))
 
-    def powered(self, forecast: Array, steps: NDArray[np.intp]) -> PoweredMean:
+    def powered(self, forecast: Array) -> PoweredMean:
         """Return the average with a forecast as control variate, each stretch forecast by a model that never saw it."""
-        return self._powered(forecast[steps], forecast)
-
-    def _powered(self, sampled: Array, everywhere: Array) -> PoweredMean:
         scale = self.truth.mean()
         found = prediction_powered_mean(
             self.truth / scale,
-            sampled / scale,
-            everywhere / scale,
-            self.stretches,
-            LEVEL,
+            forecast[self.steps] / scale,
+            forecast / scale,
+            blocks=None if self.apart else self.stretches,
+            level=LEVEL,
+            frames=self.steps if self.apart else None,
             n_bootstrap=self.bootstrap.n_draws,
             random_state=self.bootstrap.random_state,
         )
@@ -166,7 +179,7 @@ def run_sampled_rates(
                 n_blocks=plain.n_blocks,
             )
         )
-        shown += _readings(series, samples.steps, tau, rates, plain)
+        shown += _readings(series, tau, rates, plain)
         if not kept:
             seam = seam_record(found)
             shown += _short_and_whole(context, name, hamiltonian, found, tau, rates, plain)
@@ -255,9 +268,7 @@ def forecast_series(
     return ForecastSeries(physics, pair.timestep, arrays, name, kind)
 
 
-def _readings(
-    series: ForecastSeries, steps: NDArray[np.intp], tau: float, rates: _Rates, plain: PoweredMean
-) -> list[SampledRate]:
+def _readings(series: ForecastSeries, tau: float, rates: _Rates, plain: PoweredMean) -> list[SampledRate]:
     """Return a forecast's mean rate as it is, with its variance, and as control variate of the computed pairs."""
     name, timestep = series.name, series.timestep
 
@@ -269,9 +280,15 @@ def _readings(
     if series.spread is not None:
         shown.append(forecast("forecast with its variance", np.sqrt(series.coupling**2 + series.spread**2)))
     unseen = dataclasses.replace(series, kind="-blocked")
-    powered = rates.powered(second_order_rate(unseen.middle, unseen.learnt_coupling, tau), steps)
+    powered = rates.powered(smoothed(second_order_rate(unseen.middle, unseen.learnt_coupling, tau), timestep))
     shown.append(_rate_record(name, "prediction-powered", powered, plain))
     return shown
+
+
+def smoothed(rate: Array, timestep: float) -> Array:
+    """Return a forecast rate averaged over `PASSED` around each time, a control variate that a late crossing does not miss."""
+    width = 2 * int(PASSED / timestep) + 1
+    return np.asarray(uniform_filter1d(rate, min(width, len(rate)), mode="nearest"))
 
 
 def _rate_record(name: str, kind: str, found: PoweredMean | Estimate, plain: PoweredMean) -> SampledRate:
@@ -320,7 +337,7 @@ def _computed_row(context: Context, plain: PoweredMean, tau: float, convention: 
         tau_convention=convention,
         temperature=section.temperature,
         n_blocks=plain.n_blocks,
-        note=f"{plain.n_samples} pairs in {plain.n_blocks} stretches of time",
+        note=f"{plain.n_samples} pairs{'' if plain.n_blocks == plain.n_samples else f' in {plain.n_blocks} stretches of time'}",
         reasons={"temperature": "no detailed balance"},
     )
 
