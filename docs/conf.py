@@ -1,7 +1,11 @@
 """Sphinx: ``make docs`` renders these pages, and the docstrings, into ``docs/_build``."""
 
 import re
+from functools import lru_cache
 from importlib.metadata import version as installed_version
+
+from docutils import nodes
+from latex2mathml.converter import convert
 
 project = "hopcast"
 author = "The hopcast developers"
@@ -14,7 +18,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
@@ -32,6 +35,7 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 default_role = "code"
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "hopcast"
 html_static_path: list[str] = []
@@ -58,7 +62,28 @@ def skip_routing(app, what, name, obj, skip, options):
     return True if name.endswith("_request") or name == "get_metadata_routing" else skip
 
 
+@lru_cache(maxsize=None)
+def to_mathml(latex, display):
+    """MathML, which browsers set by themselves: no script, and nothing from a network."""
+    return convert(latex.strip(), display=display)
+
+
+def visit_inline_math(self, node):
+    """An equation in a line."""
+    self.body.append(to_mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def visit_block_math(self, node):
+    """An equation by itself."""
+    self.body.append(
+        f'<div class="math" style="overflow-x: auto; margin: 1em 0">{to_mathml(node.astext(), "block")}</div>'
+    )
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Connect the hooks."""
+    app.add_html_math_renderer("mathml", (visit_inline_math, None), (visit_block_math, None))
     app.connect("autodoc-process-docstring", escape_bars)
     app.connect("autodoc-skip-member", skip_routing)

@@ -2,12 +2,14 @@
 
 import importlib
 import pkgutil
+import sys
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 import hopcast as hc
+from hopcast.core import InputError
 
 mpl.use("Agg")
 
@@ -60,6 +62,25 @@ def test_tables_hold_the_known_rows(result):
     np.testing.assert_array_equal(table.to_numpy(), result.populations)
     sparse = hc.load("cspbi3-long").hamiltonian
     assert len(sparse.to_dataframe()) == sparse.energy_known.sum()
+
+
+def test_datasets_have_named_axes_and_units(result):
+    pytest.importorskip("xarray")
+    found = result.to_xarray()
+    assert dict(found.sizes) == {"time": result.times.size, "state": 2}
+    assert found.time.attrs["units"] == "fs"
+    np.testing.assert_array_equal(found.populations, result.populations)
+    sparse = hc.load("cspbi3-long").hamiltonian[:50]
+    known = sparse.to_xarray()
+    np.testing.assert_array_equal(known.energies, sparse.energies)
+    assert known.midpoint[0] == 0.5 * sparse.timestep
+    assert known.nac.attrs["units"] == "eV"
+
+
+def test_without_xarray_the_extra_is_named(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(InputError, match="hopcast\\[tables\\]"):
+        result.to_xarray()
 
 
 def test_sub_packages_are_attributes():

@@ -21,7 +21,7 @@ from hopcast.core.blocks import (
     merged_couplings,
 )
 from hopcast.core.errors import ArgumentError
-from hopcast.core.showing import Shown, make_table
+from hopcast.core.showing import Shown, make_dataset, make_table
 from hopcast.core.trajectory import checked_frame_numbers
 
 if TYPE_CHECKING:
@@ -434,6 +434,29 @@ class VibronicHamiltonian(Shown):
         rows = np.flatnonzero(self.energy_known)
         columns = {"time": (rows + offset) * self.timestep}
         return make_table(columns | {name: self.energies[rows, i] for i, name in enumerate(self.state_labels)}, "time")
+
+    def to_xarray(self) -> Any:
+        """Return energies (time, state) and couplings (midpoint, state, other) as an xarray dataset, NaN where unknown; eV, fs.
+
+        Raises
+        ------
+        InputError
+            If xarray is not installed.
+        """
+        offset = 0.5 if self.energy_grid == "midpoint" else 0.0
+        names, steps = np.array(self.state_labels), np.arange(len(self.nac))
+        return make_dataset(
+            {
+                "energies": (("time", "state"), self.energies, "eV"),
+                "nac": (("midpoint", "state", "other"), self.nac, "eV"),
+            },
+            {
+                "time": ("time", (np.arange(len(self.energies)) + offset) * self.timestep, "fs"),
+                "midpoint": ("midpoint", (steps + 0.5) * self.timestep, "fs"),
+                "state": ("state", names, ""),
+                "other": ("other", names, ""),
+            },
+        )
 
 
 def _check_occupations(n_occupied: int | None, multiplicities: tuple[int, ...], labels: tuple[str, ...]) -> None:

@@ -44,6 +44,33 @@ def make_table(columns: Mapping[str, Any], index: str) -> Any:
     return pandas.DataFrame(dict(columns)).set_index(index)
 
 
+def make_dataset(
+    variables: Mapping[str, tuple[tuple[str, ...], Any, str]], coordinates: Mapping[str, tuple[str, Any, str]]
+) -> Any:
+    """Return an xarray dataset.
+
+    Parameters
+    ----------
+    variables
+        By name: axes, values, unit.
+    coordinates
+        By name: axis, values, unit.
+
+    Raises
+    ------
+    InputError
+        If xarray is not installed.
+    """
+    try:
+        import xarray
+    except ImportError:
+        raise InputError("Datasets need xarray, which is not installed. Type: pip install 'hopcast[tables]'") from None
+    return xarray.Dataset(
+        {name: (axes, values, {"units": unit}) for name, (axes, values, unit) in variables.items()},
+        {name: (axis, values, {"units": unit} if unit else {}) for name, (axis, values, unit) in coordinates.items()},
+    )
+
+
 def take_axes(axes: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:
     """Return the axes to draw into: those given, or those of a new figure (inches)."""
     if axes is not None:

@@ -64,9 +64,7 @@ k(t). For constant energies deciding events on sub-steps changes the rate by :ma
 times, studentised; with fewer than ten blocks "interval at least this wide: trajectory too short"), the model (a study fills it), the
 initial times, and the sampling. They add in quadrature, each side for itself (`combine_parts`).
 
-Sources
--------
-DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.4757100. FSSH: Tully, J. Chem. Phys. 93, 1061
+Sources: DISH: Jaeger, Fischer, Prezhdo, J. Chem. Phys. 137, 22A545 (2012), 10.1063/1.4757100. FSSH: Tully, J. Chem. Phys. 93, 1061
 (1990), 10.1063/1.459170. Classical path and the Boltzmann factor: Akimov, Prezhdo, J. Chem. Theory Comput. 9, 4959 (2013),
 10.1021/ct400641n, and 10, 789 (2014), 10.1021/ct400934c; Zheng et al., WIREs Comput. Mol. Sci. 9, e1411 (2019),
 10.1002/wcms.1411. White-noise limit: Haken, Strobl, Z. Phys. 262, 135 (1973), 10.1007/BF01399723. Block bootstrap:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.estimates import Estimate
-from hopcast.core.showing import Shown, make_table
+from hopcast.core.showing import Shown, make_dataset, make_table
 from hopcast.dynamics.dephasing import SAID_EXCESS
 
 if TYPE_CHECKING:
@@ -191,6 +191,25 @@ class DynamicsResult(Shown):
         """
         names = self.states or tuple(str(state) for state in range(self.populations.shape[1]))
         return make_table({"time": self.times} | dict(zip(names, self.populations.T, strict=True)), "time")
+
+    def to_xarray(self) -> Any:
+        """Return the populations (time, state) with the ends of their intervals as an xarray dataset; fs.
+
+        Raises
+        ------
+        InputError
+            If xarray is not installed.
+        """
+        names = self.states or tuple(str(state) for state in range(self.populations.shape[1]))
+        variables = {
+            "populations": self.populations,
+            "populations_low": self.populations_low,
+            "populations_high": self.populations_high,
+        }
+        return make_dataset(
+            {name: (("time", "state"), values, "1") for name, values in variables.items() if values is not None},
+            {"time": ("time", self.times, "fs"), "state": ("state", np.array(names), "")},
+        )
 
     def __str__(self) -> str:
         how = [self.method] + [word for word in (self.rule, self.waiting) if word is not None]

@@ -56,9 +56,7 @@ Knowing when not to
 `training_domain` fixes once how far training frames lie from those of other blocks, in feature space and by posterior
 deviation; `extrapolation` judges frames by it, chunk after chunk, and says which lie outside.
 
-Sources
--------
-How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (interleaved protocol).
+Sources: How et al., J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469 (interleaved protocol).
 Roberts et al., Ecography 2017, 40, 913, doi:10.1111/ecog.02881 (blocked cross-validation).
 Angelopoulos et al., Science 2023, 382, 669, doi:10.1126/science.adi6000; PPI++, arXiv:2311.01453.
 """

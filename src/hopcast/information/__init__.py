@@ -53,9 +53,7 @@ of the first; `bootstrap_information` draws blocks of the estimator's local term
 **Cost.** Sorting, n log n a feature, and a sweep that is linear in n for continuous data (sqrt(n) more at worst,
 where values repeat). Each shift repeats the sweep only.
 
-Sources
--------
-KSG: Phys. Rev. E 69, 066138 (2004), 10.1103/PhysRevE.69.066138. Window: Theiler, Phys. Rev. A 34, 2427 (1986),
+Sources: KSG: Phys. Rev. E 69, 066138 (2004), 10.1103/PhysRevE.69.066138. Window: Theiler, Phys. Rev. A 34, 2427 (1986),
 10.1103/PhysRevA.34.2427. False discovery: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 289 (1995),
 10.1111/j.2517-6161.1995.tb02031.x. Mean MI of an element: How et al., J. Phys. Chem. Lett. 12, 12026 (2021),
 10.1021/acs.jpclett.1c03469.

@@ -74,9 +74,7 @@ run in one fixed order, equal for any chunks and workers.
 
 `LowRankRidge` replaces all pairs of n training frames by n pairs with m landmarks: n m d + n m^2.
 
-Sources
--------
-How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
+Sources: How, Wang, Chu, Tkatchenko, Prezhdo, J. Phys. Chem. Lett. 2021, 12, 12026, doi:10.1021/acs.jpclett.1c03469.
 Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
 """
 

@@ -23,7 +23,7 @@ class DataSection(Section):
     """Where the data come from: the name of a shipped set, or two files."""
 
     dataset: str | None = Field(None, description="Name of a shipped data set (`cspbi3`).")
-    trajectory: Path | None = Field(None, description="Trajectory file: our HDF5 or anything ASE reads.")
+    trajectory: Path | None = Field(None, description="Trajectory file: our HDF5 or any format of `hopcast formats`.")
     hamiltonian: Path | None = Field(None, description="Hamiltonian file: our HDF5.")
     timestep: PositiveFloat | None = Field(None, description="fs between frames, for files that do not say it.")
     cell: list[float] | list[list[float]] | None = Field(None, description="Å, for trajectory files without a cell.")

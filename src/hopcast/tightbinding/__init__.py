@@ -26,8 +26,8 @@ summed straight over the pairs of atoms (`kernels`). Gauss-Newton (`gauss_newton
 the anions' and several sizes of Harrison's universal hoppings (`start`), energies first: from the bare atomic levels alone the fit of CsPbI3
 ends in a minimum that knows half as much.
 
-Error bars
-----------
+Error bars of the bands
+-----------------------
 :math:`J^T J + W` of the minimum is the inverse covariance of the parameters (W the prior's): it gives each gap a variance
 :math:`s^2 g^T (J^T J + W)^{-1} g`, g its derivative. What blocks of time, left out one after the other, miss beyond it is the form's error and
 added. A frame whose variance exceeds that of 99 % of left-out samples, or with atoms closer than any in training, is outside.

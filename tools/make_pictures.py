@@ -1,0 +1,61 @@
+"""Make the pictures of the documentation from the folder of `hopcast demo`: the first screen of its report, and the gallery.
+
+    hopcast demo
+    python tools/make_pictures.py hopcast-demo
+
+The screen needs Chromium; without it the pictures of the gallery are made and the screen is left as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+DOCS = Path(__file__).parents[1] / "docs"
+GALLERY = DOCS / "images" / "gallery"
+FIGURES = ("population", "structure", "gap-and-coupling", "carriers", "pair", "information-bars", "trust", "forecast")
+WIDTH = 900
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SCREEN = (1280, 1000)
+
+
+def make_gallery(demo: Path) -> None:
+    """Shrink figures of the report to the width of a page."""
+    GALLERY.mkdir(parents=True, exist_ok=True)
+    for name in FIGURES:
+        picture = Image.open(demo / "figures" / f"{name}.png").convert("RGB")
+        if picture.width > WIDTH:
+            picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+        save(picture, GALLERY / f"{name}.png")
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a picture with 128 colours chosen from it: small, and no hue turns into another."""
+    picture.quantize(128, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(f"{path.relative_to(DOCS.parent)}: {path.stat().st_size / 1024:.0f} KiB")
+
+
+def photograph(page: Path, path: Path) -> None:
+    """Write the first screen of a page."""
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        print("no Chromium: the picture of the report is left as it is")
+        return
+    with tempfile.TemporaryDirectory() as profile:
+        shot = Path(profile) / "screen.png"
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
+        size = f"--window-size={SCREEN[0]},{SCREEN[1]}"
+        command = [browser, *flags, f"--user-data-dir={profile}", f"--screenshot={shot}", size, page.resolve().as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        save(Image.open(shot).convert("RGB"), path)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "hopcast-demo")
+    make_gallery(folder)
+    photograph(folder / "report.html", DOCS / "images" / "report.png")
