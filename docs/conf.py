@@ -1,7 +1,7 @@
 """Sphinx: ``make docs`` renders these pages, and the docstrings, into ``docs/_build``."""
 
 import re
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version as installed_version
 
 from docutils import nodes
@@ -62,20 +62,20 @@ def skip_routing(app, what, name, obj, skip, options):
     return True if name.endswith("_request") or name == "get_metadata_routing" else skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def to_mathml(latex, display):
-    """MathML, which browsers set by themselves: no script, and nothing from a network."""
+    """Return MathML, which browsers set by themselves: no script, and nothing from a network."""
     return convert(latex.strip(), display=display)
 
 
 def visit_inline_math(self, node):
-    """An equation in a line."""
+    """Set an equation in a line."""
     self.body.append(to_mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
 def visit_block_math(self, node):
-    """An equation by itself."""
+    """Set an equation by itself."""
     self.body.append(
         f'<div class="math" style="overflow-x: auto; margin: 1em 0">{to_mathml(node.astext(), "block")}</div>'
     )
