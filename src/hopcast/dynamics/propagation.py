@@ -341,10 +341,8 @@ def two_state_substeps(
     if np.iscomplexobj(grid.nac):  # -i nac_ii is a real energy where phases are not parallel transported
         shift = grid.nac[start:stop, 1, 1].imag - grid.nac[start:stop, 0, 0].imag
         left, right = left + shift, right + shift
-    here, before, after = (
-        coupling[index].astype(np.complex128) for index in (slice(start, stop), *grid.neighbours(start, stop))
-    )
-    _fill_substeps(left, right, here, before, after, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap)
+    near = np.array([coupling[index] for index in (*grid.neighbours(start, stop), slice(start, stop))], np.complex128)
+    _fill_substeps(left, right, near, grid.n_substeps, grid.substep / HBAR, grid.linear, a, b, gap)
     return a, b, gap
 
 
@@ -352,9 +350,7 @@ def two_state_substeps(
 def _fill_substeps(
     left: Floats,
     right: Floats,
-    coupling: Complexes,
-    before: Complexes,
-    after: Complexes,
+    near: Complexes,
     n_sub: int,
     h: float,
     linear: bool,
@@ -362,6 +358,8 @@ def _fill_substeps(
     b: Complexes,
     gap: Floats,
 ) -> None:
+    """Fill the SU(2) propagators of sub-steps; `near`: couplings at the mid-points before, after, and of each step [3, n_steps]."""
+    before, after, coupling = near[0], near[1], near[2]
     out = 0
     for k in range(left.size):
         for s in range(n_sub):

@@ -95,11 +95,7 @@ def run_dense_rates(
         )
         kept |= {f"population/{name}": found.ground_population, f"gap/{name}": gap, f"nac/{name}": nac}
     dephasing = dephasing_function(reference)
-    kept |= {
-        "dephasing/times": dephasing.times,
-        "dephasing/function": dephasing.function,
-        "dephasing/correlation": dephasing.correlation,
-    }
+    kept |= {f"dephasing/{key}": getattr(dephasing, key) for key in ("times", "function", "correlation")}
     controls = [
         _control("plain average of the computed frames", rates.plain_average()),
         *(_control(name, ratio) for name, ratio in rates.without_model(forecasts.names)),

@@ -50,6 +50,15 @@ class Spinors(NamedTuple):
     streams: Streams
 
 
+class Run(NamedTuple):
+    """One initial time: its first and last decision, the first partner of each block (and the end), and how events are waited for."""
+
+    start: int
+    end: int
+    edges: NDArray[np.int64]
+    exponential: bool
+
+
 def solve(problem: Problem) -> Populations:
     r"""Return sampled populations of DISH between degenerate blocks.
 
@@ -77,7 +86,7 @@ def solve(problem: Problem) -> Populations:
         groups = np.arange(unit[1], unit[2]) % N_GROUPS
         tally.steps[:, 0, initial] = np.bincount(groups, minlength=N_GROUPS)
         start = now = frame * per_step
-        end = start + int(tally.outputs[-1])
+        run = Run(start, start + int(tally.outputs[-1]), edges, exponential)
         x = np.zeros((2, m, problem.n_copies, int(edges[-1])))
         walkers = Spinors(
             x[0],
@@ -90,15 +99,13 @@ def solve(problem: Problem) -> Populations:
         )
         block = blocks.at(start)
         inside = start - block.first
-        _open(
-            block.products[inside], problem.random_state, key, unit[1], start, end, edges, hazards, exponential, walkers
-        )
-        while now < end:
+        _open(block.products[inside], problem.random_state, key, unit[1], run, hazards, walkers)
+        while now < run.end:
             block = blocks.at(now % n)
             base = now - now % n + block.first
-            stop = min(base + len(block.energies), end)
+            stop = min(base + len(block.energies), run.end)
             energies = problem.state_energies(block.energies)
-            _walk(block.products, energies, base, stop, start, end, edges, hazards, exponential, law, walkers, tally)
+            _walk(block.products, energies, base, stop, run, hazards, law, walkers, tally)
             now = stop
         report()
         return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
@@ -112,11 +119,8 @@ def _open(
     seed: int,
     key: int,
     first: int,
-    start: int,
-    end: int,
-    edges: Ints,
+    run: Run,
     hazards: Hazards,
-    exponential: bool,
     walkers: Spinors,
 ) -> None:
     """Put all trajectories into their first block, all partners alike, and draw their first possible events."""
@@ -125,17 +129,17 @@ def _open(
     for q in range(walkers.active.size):
         walkers.streams[0, q], walkers.streams[1, q] = open_stream(seed, key, first + q)
         me = walkers.active[q]
-        unpolarise(cr, ci, edges[me], edges[me + 1])
+        unpolarise(cr, ci, run.edges[me], run.edges[me + 1])
         _enter(product, cr, ci, walkers.xr[q], walkers.xi[q])
-        walkers.following[q] = _next(start, end, hazards, exponential, walkers, q)
+        walkers.following[q] = _next(run.start, run, hazards, walkers, q)
 
 
 @njit(cache=True, nogil=True)
-def _next(now: int, end: int, hazards: Hazards, exponential: bool, walkers: Spinors, q: int) -> int:
+def _next(now: int, run: Run, hazards: Hazards, walkers: Spinors, q: int) -> int:
     """Return the decision at which something may happen next, or one beyond the end."""
-    if exponential:
-        return next_possible(now, end, hazards.bound, walkers.streams, q)
-    found = end + 1
+    if run.exponential:
+        return next_possible(now, run.end, hazards.bound, walkers.streams, q)
+    found = run.end + 1
     for i in range(hazards.leave.size):
         fastest = hazards.rates[i].max()
         if fastest > 1e-15:
@@ -150,16 +154,14 @@ def _walk(
     energies: Floats,
     base: int,
     stop: int,
-    start: int,
-    end: int,
-    edges: Ints,
+    run: Run,
     hazards: Hazards,
-    exponential: bool,
     law: Law,
     walkers: Spinors,
     tally: Tally,
 ) -> None:
     """Take all trajectories to decision `stop`, within the block of the loop that begins at `base`."""
+    edges = run.edges
     k, copies, width = edges.size - 1, walkers.xr.shape[1], products.shape[2]
     cr, ci, p = np.zeros((copies, width)), np.zeros((copies, width)), np.zeros(k)
     marks = np.zeros((4, k), np.bool_)
@@ -170,7 +172,7 @@ def _walk(
             s = at - base
             norm = _read(products[s], edges, xr, xi, cr, ci, p)
             me = walkers.active[q]
-            if exponential:
+            if run.exponential:
                 happens = _happens(p, norm, hazards, marks, walkers.streams, q)
             else:
                 happens = _mark_due(p, norm, at, hazards, marks, walkers.clocks[q])
@@ -183,9 +185,9 @@ def _walk(
                 _enter(products[s], cr, ci, xr, xi)
                 if new != me:
                     walkers.active[q] = new
-                    count_hop(tally, walkers.group[q], at - start, me, new)
+                    count_hop(tally, walkers.group[q], at - run.start, me, new)
             ended = law.absorbing and walkers.active[q] == 0
-            walkers.following[q] = end + 1 if ended else _next(at, end, hazards, exponential, walkers, q)
+            walkers.following[q] = run.end + 1 if ended else _next(at, run, hazards, walkers, q)
         if stop - base == energies.shape[0]:  # the next block begins with products of its own
             _read(products[energies.shape[0]], edges, xr, xi, cr, ci, p)
             scale = 1.0 / np.sqrt(p.sum())
