@@ -42,6 +42,28 @@ def test_pairs_that_are_missing_are_counted(study):
     assert "from 40 computed pairs" in found.headline
 
 
+def relabelled(results, **labels):
+    """The results with verdicts of other labels: what to do next follows these and nothing else."""
+    subjects = {"gap": "Forecast of the gap", "nac": "Forecast of the coupling", "rate": "Rate from the computed pairs"}
+    wanted = {subjects[key]: label for key, label in labels.items()}
+    lines = [line.model_copy(update={"label": wanted.get(line.subject, line.label)}) for line in results.verdicts]
+    return results.model_copy(update={"verdicts": lines})
+
+
+@pytest.mark.parametrize(
+    ("gap", "nac", "rate", "step"),
+    [
+        ("useful", "useful", "useful", "Use the forecast along longer trajectories"),
+        ("inconclusive", "inconclusive", "useful", "with the forecast as control variate"),
+        ("not useful", "useful", "useful", "with the forecast as control variate"),
+        ("inconclusive", "useful", "not useful", "until the forecast can be judged"),
+        ("not useful", "inconclusive", "not useful", "adds nothing that could be relied on"),
+    ],
+)
+def test_what_to_do_next_does_not_contradict_the_verdicts(study, gap, nac, rate, step):
+    assert step in answer(relabelled(study.results, gap=gap, nac=nac, rate=rate)).steps[-1]
+
+
 def test_at_most_three_verdicts_stand_in_front_and_the_others_are_folded(study):
     page = render_html(study)
     first = page.index('id="answer"')

@@ -135,9 +135,16 @@ def _steps(results: StudyResults) -> list[str]:
             )
     labels = {line.subject: line.label for line in results.verdicts}
     names = [f"Forecast of the {name}" for name in TARGET_NAMES.values()]
-    if any(name in labels for name in names):
-        if all(labels.get(name) == "useful" for name in names if name in labels):
+    found = {labels[name] for name in names if name in labels}
+    if found:
+        if found == {"useful"}:
             steps.append("Use the forecast along longer trajectories: `hopcast fit`, then `hopcast predict`.")
+        elif labels.get("Rate from the computed pairs") == "useful":
+            steps.append(
+                "Use the average over the computed pairs with the forecast as control variate: it narrows the interval."
+            )
+        elif "not useful" not in found:
+            steps.append("Use the computed frames themselves until the forecast can be judged.")
         else:
             plain = (
                 "the plain average over the computed pairs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,28 @@ def draw_series(report: StudyReport) -> Figure | None:
     ]
     if not rows:
         return None
+    spectra = [spectrum(series.times, series.ab_initio * scale) for series, _, _, scale in rows]
+    if not any(spectra):
+        return _draw_times_alone(rows)
     height = 1.95 * len(rows) + 0.15
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(
         len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": (1.45, 1), "wspace": 0.38, "hspace": 0.75}
     )
     fig.subplots_adjust(left=0.1, right=0.97, top=1 - 0.36 / height, bottom=0.42 / height)
-    for (left, right), (series, label, unit, scale) in zip(axes, rows, strict=True):
+    for (left, right), (series, label, unit, scale), found in zip(axes, rows, spectra, strict=True):
         _draw_time(left, series, label, unit, scale)
-        _draw_spectrum(right, series, unit, scale)
+        _draw_spectrum(right, found, unit)
+    return fig
+
+
+def _draw_times_alone(rows: Sequence[tuple[Forecast, str, str, float]]) -> Figure:
+    """Draw the series side by side: frames that are missing leave no spectrum."""
+    fig = Figure(figsize=(WIDE, 2.1))
+    axes = fig.subplots(1, len(rows), squeeze=False)[0]
+    fig.subplots_adjust(left=0.1, right=0.97, top=0.87, bottom=0.2, wspace=0.28)
+    for ax, (series, label, unit, scale) in zip(axes, rows, strict=True):
+        _draw_time(ax, series, label, unit, scale)
     return fig
 
 
@@ -78,8 +92,7 @@ def _draw_time(ax: Axes, series: Forecast, label: str, unit: str, scale: float) 
     panel_label(ax, "Gap along the trajectory" if label == "Gap" else "Coupling along the trajectory")
 
 
-def _draw_spectrum(ax: Axes, series: Forecast, unit: str, scale: float) -> None:
-    found = spectrum(series.times, series.ab_initio * scale)
+def _draw_spectrum(ax: Axes, found: tuple[NDArray[np.float64], NDArray[np.float64]] | None, unit: str) -> None:
     ax.set(xlabel="Frequency (THz)", ylabel=f"PSD ({unit}²/THz)")
     if found is None:
         note(ax, "no spectrum:\ntoo few or missing frames")

@@ -58,8 +58,8 @@ SECTION = Section(
     (
         FigureSpec(
             "gap-and-coupling",
-            "Gap and coupling over time, and their spectra",
-            "Ab initio values along the trajectory and their power spectral density (Hann window, mean removed), where every frame is known.",
+            "Gap and coupling over time",
+            "Ab initio values along the trajectory and, where every frame is known, their power spectral density (Hann window, mean removed).",
             draw_series,
         ),
         FigureSpec(
