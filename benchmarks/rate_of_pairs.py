@@ -1,9 +1,10 @@
 """The rate of 100 ps of CsPbI3 from 50, 100 and all pairs of frames, with a tight binding between them; its lifetime along all frames.
 
-    python benchmarks/rate_of_pairs.py [--parts all subsets lifetime] [--subsets 10] [--draws 1000] [--processes 2]
+    hopcast run study.toml -o FOLDER        # with `dataset = "cspbi3-long"`
+    python benchmarks/rate_of_pairs.py --study FOLDER [--parts all subsets lifetime] [--subsets 10] [--draws 1000] [--processes 2]
 
-Every forecast of a pair is by a fit that saw nothing of its stretch of time. `all`: fits to all other pairs, the interval from them, and
-its coverage over random subsets of the pairs with these forecasts. `subsets`: fits to 50 and 100 random pairs alone, each with its
+Every forecast of a pair is by a fit that saw nothing of its stretch of time. `all`: fits to all other pairs (those of the study), the
+interval from them, and its coverage over random subsets of the pairs with these forecasts. `subsets`: fits to 50 and 100 random pairs alone, each with its
 interval. `lifetime`: dynamics along all 25,001 frames. Prints the tables of docs/beyond.md.
 """
 
@@ -15,7 +16,9 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
+from pathlib import Path
 
+import h5py
 import numpy as np
 from common import machine, table
 from scipy.stats import t as student
@@ -27,13 +30,12 @@ from hopcast.evaluation import CalendarSplit, stretches_of_time
 from hopcast.forecast.held_out import forecast_steps
 from hopcast.forecast.kinds.tight_binding import FittedTightBinding, TightBindingForecaster
 from hopcast.information import correlation_time
+from hopcast.study.sampled_rates import smoothed
 from hopcast.tightbinding import fit_folds
 
 PARTS = ("all", "subsets", "lifetime")
 SIZES = (50, 100)
 LEVEL = 0.9
-SPREAD = 2500
-"""Mid-points, evenly spread, whose mean forecast stands for that of all."""
 GROUPS = 5
 """Contiguous parts of the trajectory that are held out in fits to random subsets."""
 
@@ -57,8 +59,7 @@ class Study:
         memory = max(float(correlation_time(self.gap, spacing)), spacing)
         usual = stretches_of_time(self.trajectory.duration, memory)
         self.calendar = CalendarSplit(self.times, usual.length, usual.purge)
-        self.everywhere = np.linspace(0, pair.n_steps - 1, SPREAD).round().astype(np.intp)
-        self.stretch_of_all = np.floor((self.everywhere + 0.5) * dt / usual.length).astype(int)
+        self.stretch_of_all = np.floor((np.arange(pair.n_steps) + 0.5) * dt / usual.length).astype(int)
         self.fits = TightBindingForecaster()
 
     def rate(self, gap, coupling):
@@ -66,9 +67,9 @@ class Study:
         return FS_PER_NS * second_order_rate(gap, coupling, self.tau)
 
     def forecast(self, bands, steps):
-        """Gap, coupling and rate that fitted bands say of separate steps."""
+        """Rate that fitted bands say of steps, 1/ns."""
         found = forecast_steps(FittedTightBinding(bands, self.tau, ""), self.trajectory, steps, self.states, workers=1)
-        return found.gap, found.coupling, self.rate(found.gap, found.coupling)
+        return self.rate(found.gap, found.coupling)
 
 
 @lru_cache(maxsize=1)
@@ -84,35 +85,36 @@ def whole():
 
 
 def in_folds(bands, parts, train_of, steps):
-    """Forecast rates of some pairs and of all mid-points, each by a fit that saw nothing of its part of the trajectory.
+    """Forecast rates, smoothed, at all mid-points, each by a fit that saw nothing of its part of the trajectory.
 
     `parts` maps stretches to parts; `train_of` says which pairs are far enough from a part.
     """
     one = study()
     numbers = np.unique(parts)
     folds = fit_folds(bands, one.trajectory, one.window, [steps[train_of(part)] for part in numbers], workers=1)
-    part_of_pair = parts[np.floor((steps + 0.5) * one.window.timestep / one.calendar.block_fs).astype(int)]
-    part_of_all = parts[one.stretch_of_all]
-    sampled, everywhere = np.empty((3, len(steps))), np.empty(len(one.everywhere))
+    part_of = parts[one.stretch_of_all]
+    rate = np.empty(one.window.n_steps)
     for part, fitted in zip(numbers, folds, strict=True):
-        if (part_of_pair == part).any():
-            sampled[:, part_of_pair == part] = one.forecast(fitted, steps[part_of_pair == part])
-        everywhere[part_of_all == part] = one.forecast(fitted, one.everywhere[part_of_all == part])[2]
-    return sampled, everywhere
+        inside = np.flatnonzero(part_of == part)
+        rate[inside] = one.forecast(fitted, inside)
+    return smoothed(rate, one.window.timestep)
 
 
-def interval(y, m_sampled, m_all, stretches, *, draws=500):
-    found = hc.prediction_powered_mean(y, m_sampled, m_all, stretches, LEVEL, n_bootstrap=draws)
+def interval(chosen, m_all, m_sampled):
+    """Value, low and high; pairs of this material share nothing of their rates."""
+    one = study()
+    found = hc.prediction_powered_mean(
+        one.truth[chosen], m_sampled, m_all, level=LEVEL, frames=one.steps[chosen], n_bootstrap=500
+    )
     return np.array([found.value, found.low, found.high])
 
 
-def plain_and_powered(chosen, sampled, everywhere, draws=500):
-    """Rows of value, low, high: the average of some pairs, and the same with the forecast; the weight."""
+def plain_and_powered(chosen, everywhere, sampled):
+    """Rows of value, low, high: the average of some pairs, and the same with the forecast, which is known at all mid-points."""
     one = study()
-    stretches = one.calendar.labels[chosen]
-    nothing = np.zeros(len(chosen))
-    plain = interval(one.truth[chosen], nothing, np.zeros(1), stretches, draws=draws)
-    return np.stack([plain, interval(one.truth[chosen], sampled, everywhere, stretches, draws=draws)])
+    return np.stack(
+        [interval(chosen, np.zeros(one.window.n_steps), np.zeros(len(chosen))), interval(chosen, everywhere, sampled)]
+    )
 
 
 def against_the_rest(chosen, found):
@@ -150,34 +152,41 @@ def print_subsets(title, found):
     )
 
 
-def all_pairs(draws):
-    one, bands = study(), whole()
-    n = int(one.stretch_of_all.max()) + 1
-    start = time.process_time()
-    sampled, everywhere = in_folds(bands, np.arange(n), one.calendar.training, one.steps)
-    gap, coupling, rate = sampled
+def of_study(folder):
+    """Gap, coupling and rate at all mid-points, each by the fit of the study that saw nothing of its stretch."""
+    one = study()
+    with h5py.File(max(Path(folder).glob("stages/models-*.h5"), key=lambda path: path.stat().st_mtime)) as file:
+        gap, learnt = (file[f"arrays/{target}-blocked|tight binding"][()] for target in ("gap", "nac"))
+    gap = 0.5 * (gap[1:] + gap[:-1])
+    return gap, learnt, one.rate(gap, learnt)
+
+
+def all_pairs(folder, draws):
+    one = study()
+    gap, coupling, rate = of_study(folder)
 
     def r2(y, said):
-        return 1 - np.sum((y - said) ** 2) / np.sum((y - y.mean()) ** 2)
+        return 1 - np.sum((y - said[one.steps]) ** 2) / np.sum((y - y.mean()) ** 2)
 
+    everywhere = smoothed(rate, one.window.timestep)
+    rho2 = [np.corrcoef(one.truth, m[one.steps])[0, 1] ** 2 for m in (rate, everywhere)]
     print(
-        f"{len(one.steps)} pairs, each forecast without its stretch of {one.calendar.block_fs:g} fs and {one.calendar.purge_fs:g} fs around: "
-        f"gap R2 {r2(one.gap, gap):.3f}, |hbar d| R2 {r2(one.coupling, coupling):.3f}, rho^2 of the local rate "
-        f"{np.corrcoef(one.truth, rate)[0, 1] ** 2:.2f}, mean rate {rate.mean() / one.truth.mean():.2f} of the pairs'; "
-        f"{time.process_time() - start:.0f} s of CPU time",
+        f"{len(one.steps)} pairs, each forecast without its stretch: gap R2 {r2(one.gap, gap):.3f}, |hbar d| R2 {r2(one.coupling, coupling):.3f}, "
+        f"rho^2 of the local rate {rho2[0]:.2f}, smoothed {rho2[1]:.2f}, mean rate {rate[one.steps].mean() / one.truth.mean():.2f} of the "
+        f"pairs' at the pairs and {rate.mean() / one.truth.mean():.2f} everywhere; dephasing time {one.tau:.2f} fs",
         flush=True,
     )
-    found = plain_and_powered(np.arange(len(one.steps)), rate, everywhere, draws=2000)
+    everything = np.arange(len(one.steps))
+    found = plain_and_powered(everything, everywhere, everywhere[one.steps])
     rows = [
         [name, *(f"{value:.4g}" for value in row), f"{(row[2] - row[1]) / (found[0, 2] - found[0, 1]):.2f}"]
         for name, row in zip(("plain average", "prediction-powered"), found, strict=True)
     ]
-    rows.append(["forecast of all mid-points", f"{everywhere.mean():.4g}", "", "", ""])
     print(table("all pairs, 90 % intervals", ["rate by", "1/ns", "low", "high", "width / plain"], rows), flush=True)
     rng = np.random.default_rng(0)
     for size in SIZES:
         subsets = [np.sort(rng.choice(len(one.steps), size, replace=False)) for _ in range(draws)]
-        made = [(chosen, plain_and_powered(chosen, rate[chosen], everywhere)) for chosen in subsets]
+        made = [(chosen, plain_and_powered(chosen, everywhere, everywhere[one.steps[chosen]])) for chosen in subsets]
         print_subsets(f"{size} pairs, forecasts as above, {draws} random subsets", made)
 
 
@@ -198,9 +207,9 @@ def one_subset(job):
         times = one.times[chosen]
         return np.flatnonzero((times < low) | (times >= high))
 
-    sampled, everywhere = in_folds(bands, parts, train_of, steps)
-    rho = np.corrcoef(one.truth[chosen], sampled[2])[0, 1]
-    return chosen, plain_and_powered(chosen, sampled[2], everywhere), rho**2
+    rate = in_folds(bands, parts, train_of, steps)
+    rho = np.corrcoef(one.truth[chosen], rate[steps])[0, 1]
+    return chosen, plain_and_powered(chosen, rate, rate[steps]), rho**2
 
 
 def random_subsets(n_subsets, processes):
@@ -237,14 +246,17 @@ def lifetime():
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--study", help="folder of `hopcast run` on the shipped 100 ps; `all` reads its forecasts")
     parser.add_argument("--subsets", type=int, default=10, help="random subsets that are fitted alone")
     parser.add_argument("--draws", type=int, default=1000, help="random subsets with forecasts of all other pairs")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     warnings.simplefilter("ignore", hc.QualityWarning)
     print(machine())
+    if "all" in options.parts and options.study is None:
+        parser.error("`all` reads the forecasts of a study: give its folder by --study")
     if "all" in options.parts:
-        all_pairs(options.draws)
+        all_pairs(options.study, options.draws)
     if "lifetime" in options.parts:
         lifetime()
     if "subsets" in options.parts:

@@ -104,7 +104,7 @@ def test_a_forecast_that_narrows_the_rate_gives_the_lifetime(study):
 
     values["rates"] = [row("plain average", 0.02, 0.01, None), row("prediction-powered", 0.025, 0.005, 0.8)]
     found = answer(with_verdicts(type(study.results).model_validate(values)))
-    assert found.headline.startswith("Lifetime 40 ns, 33 to 50, from 40 computed pairs and the forecast")
+    assert found.headline.startswith("Lifetime 40 ns, 33 to 50, from 40 computed pairs, with the forecast by")
     values["rates"][1] = row("prediction-powered", 0.025, 0.0098, 0.8)
     found = answer(with_verdicts(type(study.results).model_validate(values)))
     assert "forecast" not in found.headline

@@ -69,7 +69,7 @@ def _headline(results: StudyResults) -> str:
         said += f", from {results.samples.n_pairs} computed pairs"
         powered = _helping(results)
         if powered is not None:
-            said += f" and the forecast {powered.name} between them"
+            said += f", with the forecast by {powered.name} between them"
     needed, length = needed_length(results.data), results.data.duration
     if needed is None:
         return f"{said}; how long a trajectory a conclusion needs could not be found."

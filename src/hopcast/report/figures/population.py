@@ -20,7 +20,8 @@ def draw_populations(report: StudyReport) -> Figure | None:
         return None
     fig = Figure(figsize=(SINGLE + 0.2, 2.9))
     ax = fig.subplots()
-    fig.subplots_adjust(left=0.19, right=0.82, top=0.97, bottom=0.15)
+    longer = 0.0155 * max(max(map(len, series.values)) - 8, 0)  # room for names
+    fig.subplots_adjust(left=0.19, right=0.82 - longer, top=0.97, bottom=0.15)
     reference = report.results.hamiltonians[0].name
     ends = []
     for name, values in series.values.items():

@@ -29,7 +29,10 @@ def draw_trust(report: StudyReport) -> Figure | None:
     height = 0.235 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     axes = fig.subplots(1, len(targets), squeeze=False)[0]  # names on both: a phone shows one below the other
-    fig.subplots_adjust(left=0.115, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.3)
+    longer = 0.0105 * max(max(map(len, names)) - 8, 0)  # room for names
+    fig.subplots_adjust(
+        left=0.115 + longer, right=0.975, top=1 - 0.5 / height, bottom=0.5 / height, wspace=0.3 + 3 * longer
+    )
     for ax, target in zip(axes, targets, strict=True):
         _draw_panel(ax, report, names, target)
         panel_label(ax, _TITLES[target])
