@@ -9,7 +9,7 @@ from hopcast.abinitio.calculators import make_calculator
 from hopcast.cli import check, convert, dynamics, md
 from hopcast.cli.app import app
 from hopcast.core import ConfigError, InputError
-from hopcast.core.naming import edge_state, frame_range
+from hopcast.core.naming import counted, edge_state, frame_range
 from hopcast.study.inputs import chosen_states
 
 
@@ -129,3 +129,7 @@ def test_md_runs_with_any_calculator(tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert "Wrote" in done.output
+
+
+def test_one_frame_is_no_frames():
+    assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]

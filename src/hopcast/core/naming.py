@@ -8,6 +8,11 @@ from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are in words: ``1 frame``, ``6 frames``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def frame_range(text: str, n_frames: int, name: str) -> slice:
     """Return the frames that a text like ``500:800`` names, from 0, the last left out.
 

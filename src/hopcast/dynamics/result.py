@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.estimates import Estimate
+from hopcast.core.naming import counted
 from hopcast.core.showing import Shown, make_dataset, make_table
 from hopcast.dynamics.dephasing import SAID_EXCESS
 
@@ -216,7 +217,9 @@ class DynamicsResult(Shown):
         if self.decisions == "nuclear step":
             how.append("decisions each nuclear step")
         balance = "no detailed balance" if self.temperature is None else f"{self.temperature:g} K"
-        mixed = [f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 0 < p < 1]
+        mixed = [
+            f"{p:.2g} {s}" for p, s in zip(self.initial_populations, self.states, strict=True) if 1e-9 < p < 1 - 1e-9
+        ]
         starts = f"{self.initial_times.size} initial time{'s' if self.initial_times.size != 1 else ''}"
         sampled = (
             f"{self.n_trajectories} trajectories each, {self.n_hops} hops" if self.n_trajectories else "no sampling"
@@ -238,7 +241,7 @@ class DynamicsResult(Shown):
         lines = [
             f"Dynamics over {self.times[-1] * 1e-6:.4g} ns: {', '.join(how)}; {balance}"
             + ("; lower state absorbing" if self.absorbing else ""),
-            f"  {starts}, {sampled}; {self.substeps} sub-steps of {self.substep:.3g} fs "
+            f"  {starts}, {sampled}; {counted(self.substeps, 'sub-step')} of {self.substep:.3g} fs "
             f"(gap phase up to {self.max_phase:.2g} rad)",
             f"  dephasing time  {tau} fs ({self.tau_convention}{long})",
             f"  ground state    {self.populations[-1, 0]:.4g} at the end",

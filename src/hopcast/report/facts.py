@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hopcast.core.naming import counted
 from hopcast.evaluation.verdicts import shown_length
 from hopcast.report.study_report import StudyReport
 from hopcast.report.table import shown_number
@@ -13,8 +14,8 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
     """Return the line under the report's title: label and value."""
     data = report.data
     lines = [
-        ("cell", f"{data.formula.translate(_SUBSCRIPT)}, {data.n_atoms} atom{'s' if data.n_atoms > 1 else ''}"),
-        ("trajectory", f"{shown_length(data.duration)}, {data.n_frames} frames every {data.timestep:g} fs"),
+        ("cell", f"{data.formula.translate(_SUBSCRIPT)}, {counted(data.n_atoms, 'atom')}"),
+        ("trajectory", f"{shown_length(data.duration)}, {counted(data.n_frames, 'frame')} every {data.timestep:g} fs"),
     ]
     if data.states:
         lines.append(("states", " and ".join(data.states)))
@@ -34,5 +35,5 @@ def facts(report: StudyReport) -> list[tuple[str, str]]:
             ("computed pairs", f"{samples.n_pairs}, typically {shown_length(samples.spacing)} apart ({share})")
         )
     elif stride is not None:
-        lines.append(("training frames", f"every {stride.fs:g} fs ({stride.frames} frames)"))
+        lines.append(("training frames", f"every {stride.fs:g} fs ({counted(stride.frames, 'frame')})"))
     return lines

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 MISSING = "–"
+_MOST_NARROW = 7  # columns
+_LONG_TEXT = 80  # characters of a cell
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -127,6 +129,12 @@ class Table:
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"Table `{self.name}`: every row must have {len(self.columns)} cells.")
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the table needs more room than a column of text has."""
+        long = (cell.value for row in self.rows for cell in row if isinstance(cell.value, str))
+        return len(self.columns) > _MOST_NARROW or any(len(value) > _LONG_TEXT for value in long)
 
     def without_empty_columns(self) -> Table:
         """Return the table as a reader wants it: columns that no row fills are left out, and named with the reason below it.

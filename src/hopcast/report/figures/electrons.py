@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hopcast.abinitio.electrons import BandEdges, DensityOfStates
+from hopcast.core.naming import counted
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import AB_INITIO, ALL, MUTED, SINGLE, WIDE, element_colour, panel_label
 
@@ -125,7 +126,7 @@ def draw_gaps(report: StudyReport) -> Figure | None:
     bins = np.linspace(gaps.min(), gaps.max(), int(np.clip(np.sqrt(gaps.size), 5, 40)) + 1)
     counts, _ = np.histogram(gaps, bins)
     ax.stairs(counts, bins, color=AB_INITIO, fill=True, alpha=0.2, lw=0)
-    ax.stairs(counts, bins, color=AB_INITIO, lw=0.9, label=f"{gaps.size} frames")
+    ax.stairs(counts, bins, color=AB_INITIO, lw=0.9, label=counted(gaps.size, "frame"))
     mean, width = float(gaps.mean()), float(gaps.std())
     fine = np.linspace(mean - 3 * width, mean + 3 * width, 200)
     normal = np.exp(-0.5 * ((fine - mean) / width) ** 2) / (width * np.sqrt(2 * np.pi))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hopcast.core.naming import counted
 from hopcast.report.cells import cell
 from hopcast.report.figures.forecast import draw_forecast
 from hopcast.report.section import Details, FigureSpec, Section, TableSpec
@@ -47,7 +48,7 @@ def model_table(report: StudyReport) -> Table:
     notes = ["Interpolations use the same training frames as the models; the mean predicts their average."]
     stride = next((m.stride for m in report.results.models if m.stride is not None and m.split == "interleaved"), None)
     if stride is not None:
-        notes.append(f"Interleaved: one training frame every {stride.fs:g} fs ({stride.frames} frames).")
+        notes.append(f"Interleaved: one training frame every {stride.fs:g} fs ({counted(stride.frames, 'frame')}).")
     return Table("models", "Errors of the forecasts", tuple(columns), tuple(rows), tuple(notes), tuple(groups))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from hopcast.core.naming import counted
 from hopcast.report.cells import cell, verdict_cell
 from hopcast.report.figures.calibration import draw_calibration
 from hopcast.report.figures.curves import draw_learning_curves
@@ -61,7 +62,9 @@ def left_out_sentences(report: StudyReport) -> list[tuple[str, str]]:
     gathered: dict[tuple[str, str], list[str]] = {}
     for one in (report.results.learning_curves or LearningCurves()).left_out:
         varied = (
-            f"{one.stride.fs:g} fs" if one.axis == "stride" and one.stride is not None else f"{one.n_frames} frames"
+            f"{one.stride.fs:g} fs"
+            if one.axis == "stride" and one.stride is not None
+            else counted(one.n_frames or 0, "frame")
         )
         where = f"{one.split}, {TARGET_NAMES.get(one.target, one.target)}"
         listed = gathered.setdefault((where, one.reason), [])
