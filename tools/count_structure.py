@@ -27,8 +27,10 @@ def code_lines(node):
 
 
 def arguments(node):
+    """Arguments that a caller gives: the instance or class of a method is none."""
     found = node.args
-    return len(found.posonlyargs) + len(found.args) + len(found.kwonlyargs)
+    given = [one.arg for one in (*found.posonlyargs, *found.args, *found.kwonlyargs)]
+    return len(given) - (given[:1] in (["self"], ["cls"]))
 
 
 def main():
