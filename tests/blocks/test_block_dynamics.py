@@ -21,7 +21,7 @@ from hopcast.dynamics import (
 )
 from hopcast.dynamics.block_maps import block_ensemble, block_stationary
 from hopcast.dynamics.methods import METHODS
-from hopcast.dynamics.problem import prepare
+from hopcast.dynamics.problem import Settings, prepare
 from hopcast.dynamics.propagation import balanced, substep_grid
 
 SAMPLED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest", "msdm", "ida", "dish")
@@ -53,7 +53,7 @@ def problem_of(ham, method, **changes):
         "chunk_trajectories": 1000,
         "progress": None,
     }
-    return prepare(ham, method=method, **(options | changes))
+    return prepare(ham, Settings(method=method, **(options | changes)))
 
 
 @pytest.mark.parametrize("absorbing", [True, False])

@@ -15,7 +15,7 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import propagators
 from hopcast.dynamics.loop import Window, apply, boltzmann, follow, pack
 from hopcast.dynamics.methods import METHODS, decoherent, flux, global_flux, markov, shared
-from hopcast.dynamics.problem import prepare
+from hopcast.dynamics.problem import Settings, prepare
 from hopcast.dynamics.randomness import open_stream, uniform
 from hopcast.dynamics.tiles import multiply
 
@@ -141,7 +141,7 @@ def problem_of(ham, method: str, **options):
         "chunk_trajectories": 1000,
         "progress": None,
     }
-    return prepare(ham, method=method, **{**settings, **options})
+    return prepare(ham, Settings(method=method, **{**settings, **options}))
 
 
 class Walk:

@@ -10,7 +10,7 @@ from hopcast.dynamics import hole_hamiltonian, propagators, run_dynamics, subste
 from hopcast.dynamics.loop import Halves, Window, running_products
 from hopcast.dynamics.methods import METHODS, flux, global_flux, markov
 from hopcast.dynamics.methods.landau_zener import crossing_probabilities
-from hopcast.dynamics.problem import prepare
+from hopcast.dynamics.problem import Settings, prepare
 
 SAMPLED = ("dish", "fssh", "gfsh", "mssh", "msdm", "ida", "bl-lz")
 FREE = {"temperature": None, "absorbing": False}
@@ -170,8 +170,7 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
     t = np.arange(60)
     ham = series(0.15 + 0.05 * np.sin(0.3 * t), 0.04 * np.cos(0.13 * t[:-1]), 1.0)
     n = 3000
-    problem = prepare(
-        ham,
+    settings = Settings(
         method="dish",
         rule=rule,
         waiting=waiting,
@@ -193,6 +192,7 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
         chunk_trajectories=1000,
         progress=None,
     )
+    problem = prepare(ham, settings)
     quick = METHODS["dish"].two_states
     assert quick is not None
     two, many = quick(problem), METHODS["dish"](problem)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -168,6 +171,21 @@ def dynamics(
     typer.echo(f"Results: {folder}")
 
 
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar of progress on a terminal; nothing elsewhere, and rich is not even imported."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda now, total: bar.update(task, completed=now, total=total)
+
+
 def _run(
     channels: list[Any],
     shares: list[float] | None,
@@ -177,21 +195,15 @@ def _run(
     compare: bool,
 ) -> None:
     """Run with a bar of progress, print what was found, and write it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from hopcast.cli.dynamics_outputs import CHECKPOINT, write_run
     from hopcast.dynamics import average_channels, compare_methods, fit_decays, result_record, run_dynamics
 
     ham, *others = channels
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(chosen["method"], total=None)
+        with _bar(chosen["method"]) as progress:
             result = run_dynamics(
                 ham,
-                progress=lambda now, total: bar.update(task, completed=now, total=total),
+                progress=progress,
                 checkpoint=folder / CHECKPOINT,
                 **chosen,
                 **options,

@@ -6,11 +6,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hopcast.dynamics.arrays import Complexes, Floats, Ints
 from hopcast.dynamics.checkpoint import map_units
-from hopcast.dynamics.clocks import clocks
-from hopcast.dynamics.jumps import flip, hop_bound, local_bounds, record
+from hopcast.dynamics.clocks import Clocks, clocks
+from hopcast.dynamics.jumps import flip, hop_bound, local_bounds
 from hopcast.dynamics.maps import boltzmann_factors
+from hopcast.dynamics.pair import Batch, Loop, Tally, count_hop, count_start, new_tally
 from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
 from hopcast.dynamics.propagation import prefix_products, two_state_substeps
 from hopcast.dynamics.randomness import open_stream, uniform
@@ -56,30 +56,20 @@ def solve(problem: Problem) -> Populations:
     units = units_of(problem, problem.chunk_trajectories)
     report = Reporter(problem, len(units))
 
+    loop = Loop(pa, pb, boltzmann)
+
     def work(unit: Unit) -> Counted:
         i, first, last = unit
         frame, initial, key = start_of(problem, i)
-        steps = np.zeros((N_GROUPS, outputs.size + 1), dtype=np.int64)
-        arguments = (
-            pa,
-            pb,
-            boltzmann,
-            frame * problem.decisions_a_step,
-            outputs,
-            problem.random_state,
-            key,
-            first,
-            last,
-            initial,
-            problem.absorbing,
-            rule,
-        )
+        start = frame * problem.decisions_a_step
+        batch = Batch(start, problem.random_state, key, first, last, initial, problem.absorbing)
+        tally = new_tally(outputs, N_GROUPS)
         if exponential:
-            hops = _memoryless(*arguments, event, bound, steps)
+            hops = _memoryless(loop, batch, tally, rule, event, bound)
         else:
-            hops = clocks(*arguments, x, clock_bounds, clock_window, steps)
+            hops = clocks(loop, batch, tally, Clocks(rule, x, clock_bounds, clock_window))
         report()
-        return two_state_counts(problem, unit, np.cumsum(steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
+        return two_state_counts(problem, unit, np.cumsum(tally.steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
@@ -105,36 +95,18 @@ def marked_bound(pa: NDArray[np.complex128], pb: NDArray[np.complex128], x: floa
 
 
 @njit(cache=True, nogil=True)
-def _memoryless(
-    pa: Complexes,
-    pb: Complexes,
-    boltzmann: Floats,
-    start: int,
-    outputs: Ints,
-    seed: int,
-    unit: int,
-    first: int,
-    last: int,
-    initial_state: int,
-    absorbing: bool,
-    rule: int,
-    event: float,
-    bound: float,
-    steps: Ints,
-) -> int:
-    n = pa.size - 1
-    n_groups = steps.shape[0]
-    end = start + outputs[outputs.size - 1]
+def _memoryless(loop: Loop, batch: Batch, tally: Tally, rule: int, event: float, bound: float) -> int:
+    """Run a batch from marked event to marked event; return the number of hops."""
+    pa, pb, n = loop.a, loop.b, loop.a.size - 1
+    end = batch.start + tally.outputs[tally.outputs.size - 1]
     hops = 0
     per_marked = 1.0 / np.log1p(-event * bound) if event * bound > 0.0 else -np.inf
     unmarked = event * (1.0 - bound) / (1.0 - event * bound) if bound < 1.0 else 0.0
     per_unmarked = 1.0 / np.log1p(-unmarked) if unmarked > 0.0 else -np.inf
-    for trajectory in range(first, last):
-        state, increment = open_stream(seed, unit, trajectory)
-        group = trajectory % n_groups
-        active, pure, now = initial_state, initial_state, start
-        if active == 1:
-            steps[group, 0] += 1
+    for trajectory in range(batch.first, batch.last):
+        state, increment = open_stream(batch.seed, batch.unit, trajectory)
+        active, pure, now = batch.state, batch.state, batch.start
+        count_start(tally, trajectory, active)
         while True:
             state, u = uniform(state, increment)
             wait = np.floor(np.log(u) * per_marked)
@@ -150,7 +122,7 @@ def _memoryless(
                 if back < late - 1 - now:
                     early = late - 1 - int(back)
             p = flip(pa, pb, early, late)
-            up = boltzmann[(late - 1) % n]
+            up = loop.boltzmann[(late - 1) % n]
             now = late
             state, u = uniform(state, increment)
             u *= bound
@@ -177,7 +149,7 @@ def _memoryless(
             if new != active:
                 active = new
                 hops += 1
-                record(steps, group, outputs, now - start, 1 if active == 1 else -1)
-                if absorbing and active == 0:
+                count_hop(tally, trajectory, now - batch.start, active)
+                if batch.absorbing and active == 0:
                     break
     return hops

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hopcast.dynamics.arrays import Complexes, Floats, Ints
+from hopcast.dynamics.arrays import Complexes, Floats, Ints, leaf
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def turns(pa: Complexes, pb: Complexes, count: int) -> tuple[complex, complex]:
     """Return the whole loop's propagator to a power, in closed form."""
     a, b = pa[pa.size - 1], pb[pb.size - 1]
@@ -21,7 +21,7 @@ def turns(pa: Complexes, pb: Complexes, count: int) -> tuple[complex, complex]:
     return complex(np.cos(count * theta), a.imag * ratio), b * ratio
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def flip(pa: Complexes, pb: Complexes, early: int, late: int) -> float:
     """Return the probability that a pure state at sub-step `early` is found in the other one at `late`."""
     n = pa.size - 1
@@ -90,7 +90,7 @@ def local_bounds(pa: Complexes, pb: Complexes, window: int) -> Floats:
     return bounds
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _widen(p: complex, q: complex, ta: complex, tb: complex, low: Floats, high: Floats) -> None:
     """Widen a box so that it holds the unit vector of one position."""
     a, b = p * ta - q * tb.conjugate(), p * tb + q * ta.conjugate()
@@ -101,7 +101,7 @@ def _widen(p: complex, q: complex, ta: complex, tb: complex, low: Floats, high: 
     low[2], high[2] = min(low[2], z), max(high[2], z)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def record(steps: Ints, group: int, outputs: Ints, elapsed: int, change: int) -> None:
     """Add `change` to the excited count of every output at or after `elapsed` sub-steps."""
     low, high = 0, outputs.size

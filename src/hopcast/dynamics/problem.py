@@ -329,48 +329,45 @@ def dephasing_times(
     return tau
 
 
-def prepare(
-    ham: VibronicHamiltonian,
-    *,
-    method: str,
-    rule: str,
-    waiting: str,
-    duration: float,
-    temperature: float | None,
-    dephasing_time: float | ArrayLike | None,
-    initial_state: int | str | ArrayLike,
-    initial_times: ArrayLike | None,
-    absorbing: bool,
-    n_trajectories: int,
-    n_times: int,
-    random_state: int,
-    tau_convention: str,
-    coupling_interpolation: str,
-    substeps: int | None,
-    loop: bool,
-    workers: int | None,
-    fit_window: tuple[float, float] | None,
-    chunk_trajectories: int,
-    progress: Progress | None,
-    checkpoint: str | Path | None = None,
-    initial_weights: ArrayLike | None = None,
-    decisions: str = "sub-step",
-) -> Problem:
-    """Check the arguments of `run_dynamics` and return the problem they pose."""
-    check_method(method, rule, waiting, decisions)
-    check_states(ham, method)
-    for name, number in (("temperature", temperature), ("duration", duration)):
-        if number is not None:
-            check_number(name, number)
-    if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
-        raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
-    for name, value, least in (
-        ("n_trajectories", n_trajectories, 1), ("n_times", n_times, 2), ("random_state", random_state, 0),
-        ("chunk_trajectories", chunk_trajectories, 1),
-    ):  # fmt: skip
-        # a study repeats runs with seeds beyond its own; the streams take 63 bits
-        check_number(name, value, whole=True, least=least, most=2**63 - 1)
-    grid = substep_grid(balanced(ham), substeps=substeps, coupling_interpolation=coupling_interpolation, loop=loop)
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """The arguments of `run_dynamics`, which documents them."""
+
+    method: str
+    rule: str
+    waiting: str
+    duration: float
+    temperature: float | None
+    dephasing_time: float | ArrayLike | None
+    initial_state: int | str | ArrayLike
+    initial_times: ArrayLike | None
+    absorbing: bool
+    n_trajectories: int
+    n_times: int
+    random_state: int
+    tau_convention: str
+    coupling_interpolation: str
+    substeps: int | None
+    loop: bool
+    workers: int | None
+    fit_window: tuple[float, float] | None
+    chunk_trajectories: int
+    progress: Progress | None
+    checkpoint: str | Path | None = None
+    initial_weights: ArrayLike | None = None
+    decisions: str = "sub-step"
+
+
+def prepare(ham: VibronicHamiltonian, settings: Settings) -> Problem:
+    """Check the settings of `run_dynamics` and return the problem they pose."""
+    _check_settings(ham, settings)
+    loop, temperature = settings.loop, settings.temperature
+    grid = substep_grid(
+        balanced(ham),
+        substeps=settings.substeps,
+        coupling_interpolation=settings.coupling_interpolation,
+        loop=loop,
+    )
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
             f"The gap turns the phase by {grid.max_phase:.2g} rad in a sub-step (at most {MAX_PHASE} is advised): "
@@ -378,34 +375,48 @@ def prepare(
             QualityWarning,
             stacklevel=3,
         )
-    tau = dephasing_times(ham, dephasing_time, tau_convention)
-    output = _output_steps(grid, duration, n_times, loop)
-    window = _window(np.asarray(output * grid.timestep, dtype=np.float64), fit_window)
-    frames = _initial_steps(grid, initial_times, int(output[-1]), loop, everything=find_method(method).all_starts)
-    states = state_weights(ham, initial_state, frames, temperature, absorbing)
-    times = time_weights(initial_weights, frames.size)
-    starts = make_starts(frames, times, states, int(n_trajectories), grid.n_steps)
+    tau = dephasing_times(ham, settings.dephasing_time, settings.tau_convention)
+    output = _output_steps(grid, settings.duration, settings.n_times, loop)
+    window = _window(np.asarray(output * grid.timestep, dtype=np.float64), settings.fit_window)
+    everything = find_method(settings.method).all_starts
+    frames = _initial_steps(grid, settings.initial_times, int(output[-1]), loop, everything=everything)
+    states = state_weights(ham, settings.initial_state, frames, temperature, settings.absorbing)
+    times = time_weights(settings.initial_weights, frames.size)
     return Problem(
-        grid,
-        tau,
-        temperature,
-        rule,
-        waiting,
-        starts,
-        absorbing,
-        loop,
-        frames,
-        output,
-        window,
-        int(n_trajectories),
-        int(random_state),
-        workers,
-        int(chunk_trajectories),
-        progress,
-        None if checkpoint is None else Path(checkpoint),
-        ham.multiplicities,
-        decisions,
+        grid=grid,
+        tau=tau,
+        temperature=temperature,
+        rule=settings.rule,
+        waiting=settings.waiting,
+        starts=make_starts(frames, times, states, int(settings.n_trajectories), grid.n_steps),
+        absorbing=settings.absorbing,
+        loop=loop,
+        initial_steps=frames,
+        output_steps=output,
+        window=window,
+        n_trajectories=int(settings.n_trajectories),
+        random_state=int(settings.random_state),
+        workers=settings.workers,
+        chunk_trajectories=int(settings.chunk_trajectories),
+        progress=settings.progress,
+        checkpoint=None if settings.checkpoint is None else Path(settings.checkpoint),
+        multiplicities=ham.multiplicities,
+        decisions=settings.decisions,
     )
+
+
+def _check_settings(ham: VibronicHamiltonian, settings: Settings) -> None:
+    check_method(settings.method, settings.rule, settings.waiting, settings.decisions)
+    check_states(ham, settings.method)
+    temperature = settings.temperature
+    for name, number in (("temperature", temperature), ("duration", settings.duration)):
+        if number is not None:
+            check_number(name, number)
+    if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
+        raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
+    for name, least in (("n_trajectories", 1), ("n_times", 2), ("random_state", 0), ("chunk_trajectories", 1)):
+        # a study repeats runs with seeds beyond its own; the streams take 63 bits
+        check_number(name, getattr(settings, name), whole=True, least=least, most=2**63 - 1)
 
 
 def _output_steps(grid: SubstepGrid, duration: float, n_times: int, loop: bool) -> NDArray[np.int64]:

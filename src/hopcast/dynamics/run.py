@@ -20,7 +20,15 @@ from hopcast.dynamics.dephasing import dephasing_excess
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import dephasing_in_slowest_mode, rate_matrices, slowest_mode
 from hopcast.dynamics.methods import Dish
-from hopcast.dynamics.problem import Problem, Progress, find_method, prepare, with_common_bases
+from hopcast.dynamics.problem import (
+    Populations,
+    Problem,
+    Progress,
+    Settings,
+    find_method,
+    prepare,
+    with_common_bases,
+)
 from hopcast.dynamics.rates import dephasing_in_rate
 from hopcast.dynamics.readings import Reference, read
 from hopcast.dynamics.result import DynamicsResult, Seam
@@ -155,11 +163,10 @@ def run_dynamics(
             )
         rule, waiting, decisions = dataclasses.astuple(method)
         method = "dish"
-    facts = find_method(method)
+    find_method(method)
     labels = ham.block_labels[::-1] if carrier == "hole" else ham.block_labels
     ham = with_common_bases(carrier_hamiltonian(ham, carrier))
-    problem = prepare(
-        ham,
+    settings = Settings(
         method=method,
         rule=rule,
         waiting=waiting,
@@ -184,21 +191,27 @@ def run_dynamics(
         initial_weights=initial_weights,
         decisions=decisions,
     )
+    problem = prepare(ham, settings)
     open_checkpoint(problem, method)
-    if problem.n_states == 2:
-        reference, seam = _reference(problem)
-    else:
-        reference, seam = _many_state_reference(ham, problem)
+    reference, seam = _reference(problem) if problem.n_states == 2 else _many_state_reference(ham, problem)
     if dephasing_time is None:
         reference = dataclasses.replace(reference, dephasing=_own_dephasing(ham, problem))
     with single_threaded_blas():
-        populations = facts.solver(problem)(problem)
+        populations = find_method(method).solver(problem)(problem)
+    result = _result(ham, settings, problem, populations, reference)
+    return dataclasses.replace(result, carrier=carrier, states=labels, seam=seam if loop else None)
+
+
+def _result(
+    ham: VibronicHamiltonian, settings: Settings, problem: Problem, populations: Populations, reference: Reference
+) -> DynamicsResult:
+    """Return the result of a run but for the carrier, the names of its states, and the seam."""
     readings = read(problem, populations, reference)
     low = high = None
     if populations.counts is not None and populations.totals is not None:
         low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
     inside = problem.times[problem.window]
-    has_rule = facts.has_rule
+    has_rule = find_method(settings.method).has_rule
     mean_energies = ham.block_energies.mean(axis=0)
     return DynamicsResult(
         times=problem.times,
@@ -211,31 +224,29 @@ def run_dynamics(
         intercept=readings.intercept,
         asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS),
         local_rate=reference.local_rate,
-        method=method,
-        rule=rule if has_rule else None,
-        waiting=waiting if has_rule else None,
-        decisions=decisions if has_rule else None,
+        method=settings.method,
+        rule=settings.rule if has_rule else None,
+        waiting=settings.waiting if has_rule else None,
+        decisions=settings.decisions if has_rule else None,
         tau=problem.tau,
-        tau_convention=tau_convention if dephasing_time is None else "given",
-        temperature=temperature,
+        tau_convention=settings.tau_convention if settings.dephasing_time is None else "given",
+        temperature=settings.temperature,
         substeps=problem.grid.n_substeps,
         substep=problem.grid.substep,
         max_phase=problem.grid.max_phase,
-        coupling_interpolation=coupling_interpolation,
+        coupling_interpolation=settings.coupling_interpolation,
         initial_populations=problem.initial_populations,
         initial_times=problem.initial_steps,
-        absorbing=absorbing,
-        loop=loop,
+        absorbing=settings.absorbing,
+        loop=settings.loop,
         n_trajectories=0 if populations.counts is None else problem.n_trajectories,
         n_hops=populations.n_hops,
-        seam=seam if loop else None,
         fit_window=(float(inside[0]), float(inside[-1])),
-        random_state=random_state,
-        carrier=carrier,
-        states=labels,
+        random_state=settings.random_state,
         mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
-        tau_excess=_excess(ham) if dephasing_time is None else 0.0,
+        seam=None,
+        tau_excess=_excess(ham) if settings.dephasing_time is None else 0.0,
     )
 
 
