@@ -92,12 +92,12 @@ def clocks(loop: Loop, batch: Batch, tally: Tally, law: Clocks) -> int:
             up = loop.boltzmann[(now - 1) % (loop.a.size - 1)]
             if law.rule == 1 and due_other and due_me:
                 c0, c1 = (now, clock[1]) if me == 0 else (clock[0], now)
-                apart, more = _fork(loop, batch, tally, law, drawn, (left, stop), (p, total), (now, c0, c1))
+                kept, apart, more = _fork(loop, batch, tally, law, drawn, (left, stop), (p, total), (now, c0, c1))
                 hops += more
-                if apart < stop:
-                    waiting[n_waiting] = now, c0, c1, apart, stop
+                if apart > kept:
+                    waiting[n_waiting] = now, c0, c1, kept, apart
                     n_waiting += 1
-                stop = apart
+                stop = kept
                 due_me = False  # for those who stay, the other state acts
             event = _Event(now, due_other, due_me, p, up)
             total += _hazard(event, me, law.rule)
@@ -150,13 +150,13 @@ def _fork(
     part: tuple[int, int],
     chance: tuple[float, float],
     clocks_at: tuple[int, int, int],
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Toss a coin for each trajectory; where this state acts and nothing changes, a path of its own begins.
 
     Returns
     -------
-    apart, hops
-        The place in `order` from which trajectories of the new path stand, and the hops of those that were followed alone.
+    kept, apart, hops
+        Ends of the places in `order` of those that stay and of those of the new path, and the hops of those that were followed alone.
     """
     (left, stop), (p, total), (now, c0, c1) = part, chance, clocks_at
     me = batch.state
@@ -175,9 +175,9 @@ def _fork(
             n_apart += 1
             continue
         hops += _follow(loop, batch, tally, law, drawn, _Walker(k, now, me, 1 - me, c0, c1))
-    apart = left + n_kept
-    drawn.order[apart : apart + n_apart] = drawn.scratch[:n_apart]
-    return apart, hops
+    kept = left + n_kept
+    drawn.order[kept : kept + n_apart] = drawn.scratch[:n_apart]
+    return kept, kept + n_apart, hops
 
 
 @njit(cache=True, nogil=True)

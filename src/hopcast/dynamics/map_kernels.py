@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -165,22 +167,36 @@ def form(left: Floats, matrix: Floats, right: Floats) -> float:
     return total
 
 
+class Ends(NamedTuple):
+    """The forms that open and close a product of maps [d], and their products with the beginning and the rest of the loop [n + 1, d]."""
+
+    row: Floats
+    column: Floats
+    prefix: Floats
+    suffix: Floats
+
+
+class Wanted(NamedTuple):
+    """Initial steps with their shares [n_initial], output steps [n_times], weights of the moments [n_times, n_moments]."""
+
+    initial: Ints
+    shares: Floats
+    outputs: Ints
+    moments: Floats
+
+
 @njit(cache=True, nogil=True)
 def windows(
     maps: Floats,
     whole: Floats,
-    row: Floats,
-    column: Floats,
-    prefix: Floats,
-    suffix: Floats,
-    initial: Ints,
-    shares: Floats,
-    outputs: Ints,
-    moments: Floats,
+    ends: Ends,
+    wanted: Wanted,
     found: Floats,
     sums: Floats,
 ) -> None:
     """Fill `found` with the mean population over initial steps, add each one's moments to `sums`."""
+    row, column, prefix, suffix = ends
+    initial, shares, outputs, moments = wanted
     n, d = maps.shape[0], maps.shape[1]
     identity = np.eye(d)
     here, there = np.empty((n + 1, d)), np.empty((n + 1, d))

@@ -142,23 +142,13 @@ def average_populations(
     kernels.block_products(maps, n, row, column, prefix, suffix)
     whole = chain(maps) if loop else np.eye(d)
 
+    ends = kernels.Ends(row, column, prefix, suffix)
+
     def work(part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         found = np.zeros(part.stop - part.start)
         sums = np.zeros((initial_steps.size, moments.shape[1]))
-        kernels.windows(
-            maps,
-            whole,
-            row,
-            column,
-            prefix,
-            suffix,
-            initial_steps,
-            shares,
-            output_steps[part],
-            moments[part],
-            found,
-            sums,
-        )
+        wanted = kernels.Wanted(initial_steps, shares, output_steps[part], moments[part])
+        kernels.windows(maps, whole, ends, wanted, found, sums)
         return found, sums
 
     parts: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]] = map_chunks(

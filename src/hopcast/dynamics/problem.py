@@ -371,7 +371,7 @@ def prepare(ham: VibronicHamiltonian, settings: Settings) -> Problem:
     if grid.max_phase > MAX_PHASE * (1 + 1e-9):
         warnings.warn(
             f"The gap turns the phase by {grid.max_phase:.2g} rad in a sub-step (at most {MAX_PHASE} is advised): "
-            f"use at least {choose_substeps(ham, coupling_interpolation=coupling_interpolation)} sub-steps.",
+            f"use at least {choose_substeps(ham, coupling_interpolation=settings.coupling_interpolation)} sub-steps.",
             QualityWarning,
             stacklevel=3,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -9,11 +11,12 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, boltzmann, pack
+from hopcast.dynamics.methods.events import Tally, count_hop, open_tally
 from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.partners import population, project, propagate, unpolarise
-from hopcast.dynamics.methods.shared import record_hop, windows
+from hopcast.dynamics.methods.shared import Hoppers, open_hoppers, windows
 from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
-from hopcast.dynamics.randomness import open_stream, uniform
+from hopcast.dynamics.randomness import uniform
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
 
@@ -59,61 +62,70 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
     units = units_of(problem, min(problem.chunk_trajectories, 250))  # amplitudes of a unit stay in the cache
     report = Reporter(problem, len(units))
 
+    law = _Law(edges, fades, grid.substep / HBAR, beta, collapse, problem.absorbing)
+
     def work(unit: Unit) -> Counted:
         i, first, last = unit
         frame, initial, key = start_of(problem, i)
         m = last - first
-        steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
-        flows = np.zeros((n_states, n_states), dtype=np.int64)
+        tally = open_tally(problem, outputs, N_GROUPS)
         width = -(-n_partners // 4) * 4  # whole vector registers
-        cr, ci = np.zeros((m, copies, width)), np.zeros((m, copies, width))
+        mixed = _Amplitudes(np.zeros((m, copies, width)), np.zeros((m, copies, width)))
         for q in range(m):
-            unpolarise(cr[q], ci[q], edges[initial], edges[initial + 1])
+            unpolarise(mixed.real[q], mixed.imag[q], edges[initial], edges[initial + 1])
         active = np.full(m, initial, dtype=np.int64)
-        state, increment, left = np.empty(m, np.uint64), np.empty(m, np.uint64), np.empty(m)
-        _open(problem.random_state, key, first, state, increment, left, active, steps)
-        scratch = np.empty((4, copies, width)), np.empty(width), np.empty(n_states)
+        hoppers = Hoppers(active, np.empty(m), np.empty(m, np.uint64), np.empty(m, np.uint64))
+        open_hoppers(problem.random_state, key, first, hoppers, tally.steps)
+        scratch = _Scratch(np.empty((4, copies, width)), np.empty(width), np.empty(n_states))
         for elapsed, begin, stop in windows(problem, frame):
             energies, nac = grid.interpolate(begin, stop)
             n = (stop - begin) * grid.n_substeps
-            _advance(
+            steps = _Steps(
                 *pack(halves.of(begin, stop), width),
                 problem.state_energies(energies.reshape(n, n_partners)),
                 *pack(nac.reshape(n, n_partners, n_partners).astype(np.complex128), width),
-                edges,
-                grid.substep / HBAR,
-                beta,
-                collapse,
-                elapsed * grid.n_substeps,
-                outputs,
-                first,
-                cr,
-                ci,
-                active,
-                state,
-                increment,
-                left,
-                problem.absorbing,
-                steps,
-                flows,
-                *scratch,
-                fades,
             )
+            _advance(steps, law, mixed, hoppers, tally, scratch, elapsed * grid.n_substeps, first)
         report()
-        return np.cumsum(steps, axis=1)[:, :-1], flows
+        return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
 
     return gather(problem, units, map_units(problem, work, units, report))
 
 
-@njit(cache=True, nogil=True)
-def _open(
-    seed: int, unit: int, first: int, state: Ints, increment: Ints, left: Floats, active: Ints, steps: Ints
-) -> None:
-    for i in range(left.size):
-        state[i], increment[i] = open_stream(seed, unit, first + i)
-        state[i], u = uniform(state[i], increment[i])
-        left[i] = -np.log(u)
-        steps[(first + i) % steps.shape[0], 0, active[i]] += 1
+class _Steps(NamedTuple):
+    """Sub-steps: propagators of their halves and couplings, transposed and padded, and energies of the states."""
+
+    ur: Floats
+    ui: Floats
+    energies: Floats
+    dr: Floats
+    di: Floats
+
+
+class _Law(NamedTuple):
+    """Edges of the blocks, decay of each partner by the active state, sub-step over hbar, 1/kT, and what attempted hops do."""
+
+    edges: Ints
+    fades: Floats
+    h: float
+    beta: float
+    collapse: bool
+    absorbing: bool
+
+
+class _Amplitudes(NamedTuple):
+    """Of each trajectory [n_trajectories, n_copies, width]."""
+
+    real: Floats
+    imag: Floats
+
+
+class _Scratch(NamedTuple):
+    """Amplitudes at the middle and the end of a sub-step [4, n_copies, width], flows to partners and to states."""
+
+    amplitudes: Floats
+    flow: Floats
+    g: Floats
 
 
 @leaf
@@ -153,98 +165,97 @@ def _mix_less(nr: Floats, ni: Floats, first: int, end: int, fade: Floats, cr: Fl
             cr[r, i], ci[r, i] = (kept / np.sqrt(end - first) if i - first == r else 0.0), 0.0
 
 
+@leaf
+def _propose(
+    steps: _Steps, s: int, law: _Law, me: int, energies: Floats, mr: Floats, mi: Floats, scratch: _Scratch
+) -> float:
+    """Fill `g` with the probabilities of hops from the active state, accepted ones where attempts leave no trace; return their sum."""
+    g, flow, edges = scratch.g, scratch.flow, law.edges
+    hr, hi, nr, ni = scratch.amplitudes[0], scratch.amplitudes[1], scratch.amplitudes[2], scratch.amplitudes[3]
+    down, across = steps.dr[s], steps.di[s]
+    begin, end = edges[me], edges[me + 1]
+    weight = population(mr, mi, begin, end)
+    for j in range(flow.size):
+        flow[j] = 0.0
+    if weight > 1e-300:
+        share = 2.0 * law.h / weight / 6.0
+        _flow(mr, mi, begin, end, down, across, share, flow)
+        _flow(hr, hi, begin, end, down, across, 4.0 * share, flow)
+        _flow(nr, ni, begin, end, down, across, share, flow)
+    all_g, allowed = 0.0, 0.0
+    for j in range(g.size):
+        g[j] = 0.0
+        for i in range(edges[j], edges[j + 1]):
+            g[j] += flow[i]
+        g[j] = max(0.0, g[j]) if j != me else 0.0
+        all_g += g[j]
+    if all_g > 1.0:
+        for j in range(g.size):
+            g[j] /= all_g
+        all_g = 1.0
+    if law.collapse:
+        return all_g
+    for j in range(g.size):  # the factor belongs to the probability; frustrated hops leave no trace
+        if g[j] > 0.0:
+            g[j] *= boltzmann(energies[j], energies[me], law.beta)
+            allowed += g[j]
+    return allowed
+
+
+@leaf
+def _attempt(g: Floats, all_g: float, me: int, energies: Floats, law: _Law, hoppers: Hoppers, q: int) -> int:
+    """Return the state that is active after an attempted hop, and draw when the next one comes."""
+    hoppers.state[q], v = uniform(hoppers.state[q], hoppers.increment[q])
+    v *= all_g
+    new, so_far = me, 0.0
+    for j in range(g.size):
+        if g[j] > 0.0:
+            new = j
+            so_far += g[j]
+            if v < so_far:
+                break
+    if law.collapse and energies[new] > energies[me]:
+        hoppers.state[q], v = uniform(hoppers.state[q], hoppers.increment[q])
+        if v >= boltzmann(energies[new], energies[me], law.beta):
+            new = me
+    hoppers.state[q], v = uniform(hoppers.state[q], hoppers.increment[q])
+    hoppers.left[q] = -np.log(v)
+    return new
+
+
 @njit(cache=True, nogil=True, _nrt=False)
 def _advance(
-    ur: Floats,
-    ui: Floats,
-    energies: Floats,
-    dr: Floats,
-    di: Floats,
-    edges: Ints,
-    h: float,
-    beta: float,
-    collapse: bool,
+    steps: _Steps,
+    law: _Law,
+    mixed: _Amplitudes,
+    hoppers: Hoppers,
+    tally: Tally,
+    scratch: _Scratch,
     elapsed: int,
-    outputs: Ints,
     first: int,
-    cr: Floats,
-    ci: Floats,
-    active: Ints,
-    state: Ints,
-    increment: Ints,
-    left: Floats,
-    absorbing: bool,
-    steps: Ints,
-    flows: Ints,
-    scratch: Floats,
-    flow: Floats,
-    g: Floats,
-    fades: Floats,
 ) -> None:
-    n, k = energies.shape
-    hr, hi, nr, ni = scratch[0], scratch[1], scratch[2], scratch[3]
-    for s in range(n):
-        real, imag, down, across = ur[s], ui[s], dr[s], di[s]
-        for q in range(cr.shape[0]):
+    edges, active, left = law.edges, hoppers.active, hoppers.left
+    hr, hi, nr, ni = scratch.amplitudes[0], scratch.amplitudes[1], scratch.amplitudes[2], scratch.amplitudes[3]
+    for s in range(steps.energies.shape[0]):
+        real, imag, energies = steps.ur[s], steps.ui[s], steps.energies[s]
+        for q in range(active.size):
             me = active[q]
-            if absorbing and me == 0:
+            if law.absorbing and me == 0:
                 continue
-            mr, mi = cr[q], ci[q]
+            mr, mi = mixed.real[q], mixed.imag[q]
             propagate(real, imag, mr, mi, hr, hi)
             propagate(real, imag, hr, hi, nr, ni)
-            begin, end = edges[me], edges[me + 1]
-            weight = population(mr, mi, begin, end)
-            for j in range(flow.size):
-                flow[j] = 0.0
-            if weight > 1e-300:
-                share = 2.0 * h / weight / 6.0
-                _flow(mr, mi, begin, end, down, across, share, flow)
-                _flow(hr, hi, begin, end, down, across, 4.0 * share, flow)
-                _flow(nr, ni, begin, end, down, across, share, flow)
-            for j in range(k):
-                g[j] = 0.0
-                for i in range(edges[j], edges[j + 1]):
-                    g[j] += flow[i]
-            g[me] = 0.0
-            all_g, allowed = 0.0, 0.0
-            for j in range(k):
-                g[j] = max(0.0, g[j])
-                all_g += g[j]
-            if all_g > 1.0:
-                for j in range(k):
-                    g[j] /= all_g
-                all_g = 1.0
-            if not collapse:  # the factor belongs to the probability; frustrated hops leave no trace
-                for j in range(k):
-                    if g[j] > 0.0:
-                        g[j] *= boltzmann(energies[s, j], energies[s, me], beta)
-                        allowed += g[j]
-                all_g = allowed
-            new, attempted = me, False
+            all_g = _propose(steps, s, law, me, energies, mr, mi, scratch)
             left[q] += np.log1p(-min(all_g, 1.0 - 1e-16))
-            if left[q] <= 0.0:
-                attempted = True
-                state[q], v = uniform(state[q], increment[q])
-                v *= all_g
-                so_far = 0.0
-                for j in range(k):
-                    if g[j] > 0.0:
-                        new = j
-                        so_far += g[j]
-                        if v < so_far:
-                            break
-                if collapse and energies[s, new] > energies[s, me]:
-                    state[q], v = uniform(state[q], increment[q])
-                    if v >= boltzmann(energies[s, new], energies[s, me], beta):
-                        new = me
-                state[q], v = uniform(state[q], increment[q])
-                left[q] = -np.log(v)
+            attempted, new = left[q] <= 0.0, me
+            if attempted:
+                new = _attempt(scratch.g, all_g, me, energies, law, hoppers, q)
             refused = attempted and new == me
             if new != me:
                 active[q] = new
-                record_hop(steps, flows, (first + q) % steps.shape[0], outputs, elapsed + s + 1, me, new)
+                count_hop(tally, (first + q) % tally.steps.shape[0], elapsed + s + 1, me, new)
                 me = new
-            if collapse:
+            if law.collapse:
                 for r in range(mr.shape[0]):
                     for i in range(mr.shape[1]):
                         mr[r, i], mi[r, i] = nr[r, i], ni[r, i]
@@ -253,7 +264,7 @@ def _advance(
                 elif attempted:
                     project(mr, mi, edges[me], edges[me + 1])
             else:
-                _mix_less(nr, ni, edges[me], edges[me + 1], fades[me], mr, mi)
+                _mix_less(nr, ni, edges[me], edges[me + 1], law.fades[me], mr, mi)
 
 
 METHODS = (

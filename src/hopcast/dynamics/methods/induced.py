@@ -106,6 +106,24 @@ class Hazards(NamedTuple):
     """Probability of a possible event."""
 
 
+class Stretch(NamedTuple):
+    """Decisions `now` to `last` of the block of the loop that begins at `base`, in a run from `start` to `end`."""
+
+    base: int
+    now: int
+    last: int
+    start: int
+    end: int
+
+
+class Scratch(NamedTuple):
+    """Amplitudes [2, width], populations [n_states] and marks [4, n_states] of the trajectory that is looked at."""
+
+    c: Floats
+    p: Floats
+    marks: Marks
+
+
 def _jumping(problem: Problem, rates: NDArray[np.float64], law: Law) -> Run:
     """Return what runs units with exponential waiting."""
     k, per_step = problem.n_states, problem.decisions_a_step
@@ -135,21 +153,8 @@ def _jumping(problem: Problem, rates: NDArray[np.float64], law: Law) -> Run:
             block = blocks.at(now % n)
             base = now - now % n + block.first
             stop = min(base + len(block.energies), end)
-            n_alive = _jump(
-                block.products,
-                block.energies,
-                base,
-                now,
-                stop,
-                start,
-                end,
-                hazards,
-                law,
-                walkers,
-                alive,
-                n_alive,
-                tally,
-            )
+            stretch = Stretch(base, now, stop, start, end)
+            n_alive = _jump(block.products, block.energies, stretch, hazards, law, walkers, alive, n_alive, tally)
             now = stop
 
     return run
@@ -177,11 +182,7 @@ def _open(
 def _jump(
     products: Floats,
     energies: Floats,
-    base: int,
-    now: int,
-    last: int,
-    start: int,
-    end: int,
+    stretch: Stretch,
     hazards: Hazards,
     law: Law,
     walkers: Walkers,
@@ -189,10 +190,11 @@ def _jump(
     n_alive: int,
     tally: Tally,
 ) -> int:
-    """Advance all trajectories from decision `now` to `last`, within the block that begins at `base`; return how many live on."""
+    """Advance all trajectories along a stretch; return how many live on."""
+    base, now, last, start, end = stretch
     k, width = energies.shape[1], products.shape[2]
     window = max(8, _WINDOW_BYTES // (16 * k * width))
-    c, p, marks = np.zeros((2, width)), np.zeros(k), np.zeros((4, k), np.bool_)
+    scratch = Scratch(np.zeros((2, width)), np.zeros(k), np.zeros((4, k), np.bool_))
     following = walkers.following
     while now < last and n_alive > 0:
         now = min(now + window, last)
@@ -202,7 +204,7 @@ def _jump(
             gone = False
             while following[q] <= now and not gone:
                 at = following[q]
-                gone = _visit(products, energies, at - base, at - start, hazards, law, walkers, q, c, p, marks, tally)
+                gone = _visit(products, energies, at - base, at - start, hazards, law, walkers, q, scratch, tally)
                 following[q] = next_possible(at, end, hazards.bound, walkers.streams, q)
             if gone:
                 n_alive -= 1
@@ -210,7 +212,7 @@ def _jump(
             else:
                 a += 1
     if last - base == energies.shape[0]:
-        _close(products[energies.shape[0]], walkers.x, alive, n_alive, c)
+        _close(products[energies.shape[0]], walkers.x, alive, n_alive, scratch.c)
     return n_alive
 
 
@@ -235,12 +237,11 @@ def _visit(
     law: Law,
     walkers: Walkers,
     q: int,
-    c: Floats,
-    p: Floats,
-    marks: Marks,
+    scratch: Scratch,
     tally: Tally,
 ) -> bool:
     """Let a possible event of trajectory `q` happen or not, `s` decisions into a block; return whether it was absorbed."""
+    c, p, marks = scratch
     streams, x = walkers.streams, walkers.x[q]
     multiply(x, products[s], c)
     norm, hazard = _read(c, hazards.leave, p)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -102,9 +102,10 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
         frame, initial, key = start_of(problem, unit[0])
         n = unit[2]
         steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
-        active = np.full(n, initial, dtype=np.int64)
-        state, increment, left = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n)
-        _begin(problem.random_state, key, state, increment, left, active, steps)
+        hoppers = Hoppers(
+            np.full(n, initial, dtype=np.int64), np.empty(n), np.empty(n, np.uint64), np.empty(n, np.uint64)
+        )
+        open_hoppers(problem.random_state, key, 0, hoppers, steps)
         c = pure_amplitudes(problem, initial)
         copies, edges = len(c), problem.edges if problem.is_degenerate else None
         flows = np.zeros((n_states, n_states), dtype=np.int64)
@@ -126,22 +127,33 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
             g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))
             _accept(g, window.energies, beta, hazard)
-            _sample(
-                g, hazard, elapsed * n_sub, outputs, state, increment, left, active, problem.absorbing, steps, flows
-            )
+            _sample(g, hazard, elapsed * n_sub, hoppers, problem.absorbing, outputs, steps, flows)
         report()
         return np.cumsum(steps, axis=1)[:, :-1], flows
 
     return gather(problem, units, map_units(problem, work, units, report))
 
 
+class Hoppers(NamedTuple):
+    """Trajectories that hop where an accumulated hazard passes a random number."""
+
+    active: NDArray[np.int64]
+    left: NDArray[np.float64]
+    """What the hazard of the active state has to reach yet."""
+    state: NDArray[np.uint64]
+    increment: NDArray[np.uint64]
+    """Of the streams of random numbers."""
+
+
 @njit(cache=True, nogil=True)
-def _begin(seed: int, unit: int, state: Ints, increment: Ints, left: Floats, active: Ints, steps: Ints) -> None:
+def open_hoppers(seed: int, unit: int, first: int, hoppers: Hoppers, steps: Ints) -> None:
+    """Open the streams of trajectories from number `first` on, draw their first hazards, and count them where they begin."""
+    active, left, state, increment = hoppers
     for i in range(left.size):
-        state[i], increment[i] = open_stream(seed, unit, i)
+        state[i], increment[i] = open_stream(seed, unit, first + i)
         state[i], u = uniform(state[i], increment[i])
         left[i] = -np.log(u)
-        steps[i % steps.shape[0], 0, active[i]] += 1
+        steps[(first + i) % steps.shape[0], 0, active[i]] += 1
 
 
 @leaf
@@ -199,16 +211,14 @@ def _sample(
     g: Floats,
     hazard: Floats,
     elapsed: int,
-    outputs: Ints,
-    state: Ints,
-    increment: Ints,
-    left: Floats,
-    active: Ints,
+    hoppers: Hoppers,
     absorbing: bool,
+    outputs: Ints,
     steps: Ints,
     flows: Ints,
 ) -> None:
     size, n_states = g.shape[0], g.shape[1]
+    active, left, state, increment = hoppers
     for i in range(left.size):
         position = 0
         while not (absorbing and active[i] == 0):
