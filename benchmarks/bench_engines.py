@@ -44,7 +44,7 @@ def theirs(program: Path, n_states: int, n_trajectories: int, n_steps: int) -> f
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[3])
 
 
-def ours(n_states: int, n_trajectories: int, duration: float, **choice: str) -> float:
+def ours(n_states: int, n_trajectories: int, duration: float, method: str = "dish", **choice: str) -> float:
     """Return ns for each trajectory and electronic sub-step."""
     ham = bands(n_states)
 
@@ -52,7 +52,7 @@ def ours(n_states: int, n_trajectories: int, duration: float, **choice: str) -> 
         begin = time.process_time()
         run_dynamics(
             ham,
-            "dish",
+            method,
             duration=length,
             n_trajectories=n_trajectories // STARTS,
             initial_times=[0, 100],
@@ -119,6 +119,25 @@ def rows(quick: bool) -> list[list[str]]:
     return found
 
 
+METHODS = {
+    "dish": (4000.0, 1200),
+    "fssh": (10_000.0, 1200),
+    "gfsh": (10_000.0, 1200),
+    "mssh": (10_000.0, 1200),
+    "msdm": (300.0, 600),
+}
+"""Durations, fs, and trajectories: `msdm` visits every sub-step of each."""
+
+
+def method_rows(quick: bool) -> list[list[str]]:
+    """Our methods side by side, DISH waiting exponentially: ns for each trajectory and sub-step, which their cost falls on unevenly."""
+    found: list[list[str]] = []
+    for method, (duration, n) in METHODS.items():
+        times = [min(ours(k, n, duration / (5 if quick else 1), method) for _ in range(3)) for k in (9, 20)]
+        found.append([method, str(n), f"{duration * 1e-3:g} ps", *(f"{time:.3g}" for time in times)])
+    return found
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
@@ -129,5 +148,12 @@ if __name__ == "__main__":
             "DISH, rule hefei, deterministic clocks, 10 electronic sub-steps a step; the other side decides each nuclear step",
             ["case", "ours decides each", "ours, ns", "times its floor", "theirs, ns", "ratio"],
             rows(arguments.quick),
+        )
+    )
+    print(
+        table(
+            "\nMethods of many states, one thread, CPU time of each trajectory and sub-step",
+            ["method", "trajectories", "duration", "9 states, ns", "20 states, ns"],
+            method_rows(arguments.quick),
         )
     )
