@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import false_discovery_control, kstest
 
 from hopcast.core.errors import InputError
-from hopcast.information import adjust, correlation_time, information, mutual_information, rank_elements
+from hopcast.information import adjust, correlation_time, information, mutual_information, rank_elements, significance
 from hopcast.information.ksg import normal_scores
 from hopcast.information.significance import independent_features
 
@@ -328,3 +328,17 @@ def test_offsets_of_long_series_are_thinned_out_in_value_and_null_alike():
     np.testing.assert_allclose(few, np.mean(ends, axis=0), atol=1e-12)
     every = ksg(scaled, target, n_neighbors=3, step=6)
     np.testing.assert_array_equal(every, ksg(scaled, target, n_neighbors=3, step=6, n_offsets=6))
+
+
+def test_many_features_are_thinned_and_say_so(monkeypatch):
+    """Ten thousand features of a thousand frames would take a minute: their nulls are pooled, so fewer shifts of each say as much."""
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(400, 8)).cumsum(axis=0), rng.normal(size=400).cumsum()
+    whole = significance.information(X, y, 1.0)
+    monkeypatch.setattr(significance, "_MANY", 2)
+    thinned = significance.information(X, y, 1.0)
+    assert (whole.thinning, thinned.thinning) == (1.0, 0.25)
+    assert "thinned: 25 % of the usual shifts and offsets" in str(thinned)
+    assert "thinned" not in str(whole)
+    np.testing.assert_array_equal(thinned.raw, whole.raw)  # what is raw is not thinned, its null is
+    assert thinned.n_shifts == whole.n_shifts

@@ -199,7 +199,7 @@ def information(
     step = _decimation(features, target) if decimate is None else int(decimate)
     spacing = step if shift_spacing is None else max(1, math.ceil(shift_spacing / timestep - 1e-9))
     window = max(1, math.ceil(memory.value / timestep)) if theiler_window is None else theiler_window
-    find = _Finder(n_samples, n_neighbors, n_shifts or _MAX_SHIFTS, step, spacing, random_state, workers)
+    find = _Finder(n_samples, n_features, n_neighbors, n_shifts or _MAX_SHIFTS, step, spacing, random_state, workers)
     scores = scale_series(normal_scores(features), normal_scores(target[:, None])[:, 0], random_state, workers)
     raw = np.maximum(find.whole(scale_series(features, target, random_state, workers), _RAW_SHIFTS), 0.0)
     windowed = np.full((n_features, 1), np.nan)
@@ -232,6 +232,7 @@ def information(
         n_samples=n_samples,
         timestep=timestep,
         reason=_reason(find, window, memory, null.shape[1], float(np.min(smallest))),
+        thinning=find.share,
     )
 
 
@@ -240,6 +241,7 @@ class _Finder:
     """Estimates of scaled series as they are and under circular shifts [n_features, 1 + n_shifts]."""
 
     n_samples: int
+    n_features: int
     n_neighbors: int
     n_shifts: int
     step: int
@@ -254,8 +256,8 @@ class _Finder:
 
     @property
     def share(self) -> float:
-        """Of shifts and offsets that long series keep."""
-        return min(1.0, _LONG / self.n_samples)
+        """Of shifts and offsets that long series, and many features, keep."""
+        return min(1.0, _LONG / self.n_samples, _MANY / self.n_features)
 
     @property
     def guard(self) -> int:
