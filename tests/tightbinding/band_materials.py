@@ -4,7 +4,8 @@ import numpy as np
 
 from hopcast import Trajectory, VibronicHamiltonian
 from hopcast.tightbinding.basis import make_basis
-from hopcast.tightbinding.form import BOND_MARGIN
+from hopcast.tightbinding.fit import prior_weights
+from hopcast.tightbinding.form import BOND_MARGIN, Form
 from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialPrior, tabulate
 from hopcast.tightbinding.start import bond_length
@@ -28,13 +29,17 @@ def make_model(basis=None, *, density="all", potential="screened", cutoff=4.5, s
         basis = {"Ti": "spd", "O": "sp", "Cs": "s"}
     orbitals = make_basis(symbols, basis)
     bonds = np.array([bond_length(a, b) + BOND_MARGIN for a in orbitals.elements for b in orbitals.elements])
-    table = tabulate((RadialPrior(cutoff, 1.2, 0.5), RadialPrior(cutoff + 0.7, 2.0, 0.3)), bonds, 1.2)
-    around = Surroundings(table, density, cutoff, 0.3, 2.0, potential=potential, eta=0.5)
+    table = tabulate((RadialPrior(cutoff, 1.2), RadialPrior(cutoff + 0.7, 2.0)), bonds, 1.2)
+    around = Surroundings(table, density, cutoff, 2.0, potential=potential, eta=0.5)
     return BandModel(orbitals, standard_terms(orbitals, potential=bool(potential)), around)
 
 
-def random_theta(model, seed=1):
-    return np.random.default_rng(seed).normal(size=model.n_parameters)
+SIZES = Form(size_level=1.0)
+
+
+def random_theta(model, seed=1, size=1.0, form=SIZES):
+    """Parameters as far from zero as a form believes them to be."""
+    return size * np.random.default_rng(seed).normal(size=model.n_parameters) / np.sqrt(prior_weights(model, form))
 
 
 def real_harmonics(momentum, u):

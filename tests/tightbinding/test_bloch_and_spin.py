@@ -71,7 +71,7 @@ def test_where_states_live(frame):
     np.testing.assert_allclose(elements.sum(axis=0), 1.0)
     spread = inverse_participation(atoms)
     assert np.all((spread >= 0.25 - 1e-12) & (spread <= 1.0 + 1e-12))
-    grid = np.linspace(levels[0] - 2, levels[-1] + 2, 4000)
+    grid = np.linspace(levels[0] - 2, levels[-1] + 2, 40000)
     total = density_of_states(levels, grid, 0.1)
     assert np.trapezoid(total, grid) == pytest.approx(len(levels), rel=1e-3)
     np.testing.assert_allclose(density_of_states(levels, grid, 0.1, elements).sum(axis=0), total, atol=1e-10)

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from band_materials import GAAS_CELL, GALLIUM_ARSENIDE, known_on_pairs, sparse_pairs
+from band_materials import GAAS_CELL, GALLIUM_ARSENIDE, known_on_pairs, random_theta, sparse_pairs
 
 import hopcast as hc
 from hopcast import InputError, QualityWarning, Trajectory, VibronicHamiltonian
@@ -17,7 +17,7 @@ from hopcast.tightbinding.samples import Samples, collect_samples, midpoint_posi
 from hopcast.tightbinding.start import starting_values
 
 N_PAIRS = 30
-FORM = Form(r_hopping=4.5, r_field=4.5, decay_field=1.6, density="", size_overlap=0.0)
+FORM = Form(r_hopping=4.5, r_field=4.5, decay_field=1.6, density="", size_overlap=0.0, size_level=1.0)
 N_STATES, N_OCCUPIED, LOWEST = 12, 6, 2
 
 
@@ -28,7 +28,7 @@ def reference(trajectory, seed=7, size=0.1, form=FORM, n_states=N_STATES):
         steps, np.zeros((len(steps), 2, n_states)), np.zeros((len(steps), n_states, n_states)), N_OCCUPIED, 1.0
     )
     model = build_model(form, make_basis(trajectory.symbols), trajectory, samples)
-    theta = starting_values(model, shift=1.0) + size * np.random.default_rng(seed).normal(size=model.n_parameters)
+    theta = starting_values(model, shift=1.0) + random_theta(model, seed, size, form)
     energies, states = [], []
     for frame in range(trajectory.n_frames):
         levels, vectors = model.solve(theta, model.geometry(trajectory, frame))
@@ -60,7 +60,7 @@ def test_derivatives_of_the_residuals_are_exact(density, size_overlap, monkeypat
     geometries = sample_geometries(model, trajectory, samples.steps).parts[0]
     rng = np.random.default_rng(1)
     elsewhere = theta.copy()
-    elsewhere[: model.n_own] += 0.05 * rng.normal(size=model.n_own)
+    elsewhere[: model.n_own] += random_theta(model, 1, 0.05, form)[: model.n_own]
     target = Target(
         samples.energies[0] + 0.1 * rng.normal(size=(2, N_STATES)), samples.couplings[0], np.ones((N_STATES, N_STATES))
     )
@@ -82,7 +82,7 @@ def test_a_known_tight_binding_is_recovered(material):
     samples = collect_samples(trajectory, known)
     geometries = sample_geometries(model, trajectory, samples.steps)
     trainer = Trainer(model, samples, geometries, LOWEST)
-    start = theta + 0.05 * np.random.default_rng(2).normal(size=len(theta))
+    start = theta + random_theta(model, 2, 0.05, form)
     found = trainer.refine(form, np.arange(len(samples)), start, start)
     # many parameters say the same of a window of bands: it is the predictions that must agree, of unseen frames too
     window, others = slice(LOWEST, LOWEST + N_STATES), sparse_pairs(n_pairs=5, seed=11)

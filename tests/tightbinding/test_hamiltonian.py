@@ -127,7 +127,7 @@ def test_a_replica_has_the_levels_of_its_cell(potential):
 def chain_model(on, hop, bond=2.0):
     """Hydrogen atoms in a row, one s orbital each, whose hopping at the bond is `hop`."""
     basis = make_basis(["H"])
-    table = tabulate((RadialPrior(bond + 1.0, 1.0, 1.0), RadialPrior(bond + 1.0, 1.0, 1.0)), np.array([bond]), 1.0)
+    table = tabulate((RadialPrior(bond + 1.0, 1.0), RadialPrior(bond + 1.0, 1.0)), np.array([bond]), 1.0)
     terms = standard_terms(basis, keep=lambda term: isinstance(term, Hopping))
     model = BandModel(basis, terms, Surroundings(table))
     theta = np.zeros(model.n_parameters)
@@ -160,13 +160,11 @@ def test_an_open_chain_has_its_closed_form():
 
 
 def test_radial_functions_are_those_of_their_prior():
-    prior = RadialPrior(6.0, 1.5, 0.4, bend=0.8)
+    prior = RadialPrior(6.0, 1.5, bend=0.8)
     table = tabulate((prior,), np.array([2.5]), 2.0)
     r = np.linspace(2.0, 5.9, 23)
     functions = table(0, r)
-    expected = (
-        0.4**2 * np.outer(prior.envelope(r, 2.5), prior.envelope(r, 2.5)) * np.exp(-0.5 * ((r[:, None] - r) / 0.8) ** 2)
-    )
+    expected = np.outer(prior.envelope(r, 2.5), prior.envelope(r, 2.5)) * np.exp(-0.5 * ((r[:, None] - r) / 0.8) ** 2)
     np.testing.assert_allclose(functions @ functions.T, expected, atol=5e-3 * expected.max())
     np.testing.assert_allclose(table(0, np.array([6.0])), 0.0, atol=1e-9)
 
@@ -177,7 +175,7 @@ def test_potentials_are_madelungs():
     places = d * np.array([[i, j, k] for i in range(2) for j in range(2) for k in range(2)], float)
     numbers = np.where(places.sum(axis=1) / d % 2 < 0.5, 11, 17)
     basis = make_basis(["Na", "Cl"])
-    table = tabulate((RadialPrior(4.0, 1.0, 1.0),) * 2, np.full(4, 2.5), 1.0)
+    table = tabulate((RadialPrior(4.0, 1.0),) * 2, np.full(4, 2.5), 1.0)
     model = BandModel(basis, standard_terms(basis, potential=True), Surroundings(table, potential="ewald", eta=0.6))
     geometry = model.geometry(Trajectory(places[None], 2 * d * np.eye(3), numbers, 1.0), 0)
     v = geometry.sites @ np.array([1.0, -1.0])

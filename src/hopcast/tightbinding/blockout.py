@@ -34,7 +34,7 @@ class BlockOut:
     energies
         Of the window [n_samples, 2, n_states], without an offset, eV.
     couplings
-        hbar |d| of VBM and CBM [n_samples], eV.
+        hbar |d| of all pairs [n_samples, n_states, n_states], eV.
     variance
         Posterior variance of the mid-point's gap before scaling [n_samples], eV^2.
     loss
@@ -54,7 +54,7 @@ def leave_blocks_out(
     n = len(trainer.samples)
     index = np.arange(n)
     n_states = trainer.samples.energies.shape[2]
-    energies, couplings = np.empty((n, 2, n_states)), np.empty(n)
+    energies, couplings = np.empty((n, 2, n_states)), np.empty((n, n_states, n_states))
     variance, loss = np.empty(n), np.empty(n)
     whole = make_loss(form, trainer.samples, trainer.lowest)
     for test in np.array_split(index, min(n_blocks, n)):
@@ -82,7 +82,7 @@ def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], l
 
     targets = make_targets(samples)
 
-    def work(chunk: slice) -> list[tuple[Floats, float, float, float]]:
+    def work(chunk: slice) -> list[tuple[Floats, Floats, float, float]]:
         found = []
         for sample in index[chunk]:
             before, after, middle = trainer.geometries.parts[sample]
@@ -90,11 +90,11 @@ def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], l
             for geometry in (before, after):
                 level, state = model.solve(theta, geometry)
                 levels.append(level[window])
-                states.append(state[:, window][:, edge])
+                states.append(state[:, window])
             metrics = [model.metric(theta, geometry) for geometry in (before, after)]
             turn = overlap_of(*states, *metrics)
             turn = turn * np.where(np.diag(turn) < 0.0, -1.0, 1.0)
-            coupling = abs(turn[0, 1] - turn[1, 0]) * HBAR / (2.0 * samples.timestep)
+            coupling = np.abs(turn - turn.T) * HBAR / (2.0 * samples.timestep)
             level, state = model.solve(theta, middle)
             at_edge = state[:, window][:, edge]
             slopes = model.element_sums(at_edge, at_edge, middle, level[window][edge])
@@ -103,7 +103,7 @@ def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], l
             found.append(
                 (
                     np.array(levels),
-                    float(coupling),
+                    coupling,
                     float(posterior_variances(factor, slopes[:, [1]] - slopes[:, [0]])[0]),
                     float(residuals @ residuals),
                 )
@@ -125,8 +125,9 @@ def score(trainer: Trainer, found: BlockOut, *, n_blocks: int = BLOCKS) -> HeldO
     low, high = samples.n_occupied - 1, samples.n_occupied
     gap = found.energies[:, :, high] - found.energies[:, :, low]
     known = np.isfinite(samples.coupling)
-    middle = samples.gap.mean(axis=1)
-    rate, forecast_rate = samples.coupling**2 / middle**4, found.couplings**2 / gap.mean(axis=1) ** 4
+    middle, couplings = samples.gap.mean(axis=1), found.couplings[:, low, high]
+    # V^2/E^4 with V = hbar d E
+    rate, forecast_rate = samples.coupling**2 / middle**2, couplings**2 / gap.mean(axis=1) ** 2
 
     def from_middle(energies: Floats) -> Floats:
         return energies - 0.5 * (energies[:, :, [low]] + energies[:, :, [high]])
@@ -135,11 +136,12 @@ def score(trainer: Trainer, found: BlockOut, *, n_blocks: int = BLOCKS) -> HeldO
     bands = np.abs(from_middle(found.energies) - from_middle(samples.energies))[:, :, inner]
     return HeldOutScores(
         gap_r2=r2_score(samples.gap.ravel(), gap.ravel()),
-        coupling_r2=r2_score(samples.coupling[known], found.couplings[known]),
+        coupling_r2=r2_score(samples.coupling[known], couplings[known]),
         gap_error=float(np.sqrt(np.mean((gap - samples.gap) ** 2))),
-        coupling_error=_rms(found.couplings[known] - samples.coupling[known]),
+        coupling_error=_rms(couplings[known] - samples.coupling[known]),
         band_error=float(bands.mean()),
         rate_correlation=_correlation(rate[known], forecast_rate[known]),
+        rate_ratio=float(forecast_rate[known].mean() / rate[known].mean()) if np.any(rate[known]) else float("nan"),
         loss=float(found.loss.mean()),
         n_blocks=n_blocks,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -16,16 +16,16 @@ from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.forecast import HamiltonianForecast
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
+from hopcast.tightbinding.bars import band_errors, calibrate, calibrate_couplings
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
-from hopcast.tightbinding.fit import STARTS, Trainer, prior_weights
+from hopcast.tightbinding.fit import Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
 from hopcast.tightbinding.gauss_newton import Optimum
 from hopcast.tightbinding.samples import (
     MOST,
-    SampleGeometries,
     Samples,
     collect_samples,
     lowest_band,
@@ -35,14 +35,21 @@ from hopcast.tightbinding.terms import Keep
 
 Floats = NDArray[np.float64]
 
-CANDIDATES: tuple[Mapping[str, object], ...] = (
-    {"density_size": 0.6},
-    {"size_field": 0.3},
-    {"size_hopping": 0.3},
-    {"decay_field": 2.5},
+CANDIDATES: tuple[Mapping[str, float], ...] = (
+    {"size_field": 1.5},
+    {"size_field": 0.67},
+    {"density_size": 1.5},
+    {"size_hopping": 1.5},
+    {"size_overlap": 2.0},
+    {"coupling_weight": 1.5},
 )
-"""What is tried in turn against the default form; what lowers the error on left-out blocks stays. Sizes of priors only: weights of
-residuals would change what is compared."""
+"""Factors on the default form's numbers, tried in turn; what lowers the errors on left-out blocks stays. None needs new geometries."""
+
+WORTH = 0.01
+"""By how much `HeldOutScores.merit` must fall for a change to stay: 1 % of one of the errors."""
+
+CHANGED = 8
+"""Gauss-Newton steps to the minimum of a form that differs in a size."""
 
 INSIDE = 0.99
 """Share of left-out samples whose posterior variance counts as inside."""
@@ -136,10 +143,11 @@ class TightBinding(BaseEstimator):
         work = _Workshop(trajectory, samples, basis, lowest, self.keep, self.workers)
         best = work.try_form(self.form or Form())
         tried = [(best.form, best.scores)]
-        for change in () if self.form is not None else CANDIDATES:
-            found = work.try_form(best.form.replace(**change))
+        for factors in () if self.form is not None else CANDIDATES:
+            changed = {name: factor * getattr(best.form, name) for name, factor in factors.items()}
+            found = work.change_form(best, best.form.replace(**changed))
             tried.append((found.form, found.scores))
-            if found.scores.loss < best.scores.loss:
+            if found.scores.merit < best.scores.merit - WORTH:
                 best = found
         self.search_ = tuple(tried)
         self.bands_ = work.finish(best, hamiltonian)
@@ -207,7 +215,7 @@ class _Trial:
 
 
 class _Workshop:
-    """The samples of one fit, and geometries kept for forms that share their radial functions."""
+    """The samples of one fit."""
 
     def __init__(
         self,
@@ -220,37 +228,32 @@ class _Workshop:
     ) -> None:
         self.trajectory, self.samples, self.basis, self.lowest = trajectory, samples, basis, lowest
         self.keep, self.workers = keep, workers
-        self.geometries: dict[tuple[object, ...], SampleGeometries] = {}
-        self.starts: Sequence[tuple[float, float]] = STARTS
 
     def try_form(self, form: Form) -> _Trial:
-        """Fit a form and judge it on left-out blocks. The first one tries all starts, those after it the start that it found best."""
+        """Fit a form from all starts and judge it on left-out blocks."""
         model = build_model(form, self.basis, self.trajectory, self.samples, keep=self.keep)
-        if form.geometry_key not in self.geometries:
-            self.geometries.clear()
-            self.geometries[form.geometry_key] = sample_geometries(
-                model, self.trajectory, self.samples.steps, workers=self.workers
-            )
-        trainer = Trainer(model, self.samples, self.geometries[form.geometry_key], self.lowest, self.workers)
-        fitted = trainer.fit(form, np.arange(len(self.samples)), self.starts)
-        self.starts = (fitted.start,)
-        left_out = leave_blocks_out(trainer, form, fitted.optimum.theta, fitted.centre)
-        return _Trial(form, trainer, fitted.optimum, fitted.centre, left_out, score(trainer, left_out))
+        geometries = sample_geometries(model, self.trajectory, self.samples.steps, workers=self.workers)
+        trainer = Trainer(model, self.samples, geometries, self.lowest, self.workers)
+        fitted = trainer.fit(form, np.arange(len(self.samples)))
+        return self._judge(form, trainer, fitted.optimum, fitted.centre)
+
+    def change_form(self, trial: _Trial, form: Form) -> _Trial:
+        """Fit another form of the same columns, from the minimum of a trial."""
+        optimum = trial.trainer.refine(form, np.arange(len(self.samples)), trial.optimum.theta, trial.centre, CHANGED)
+        return self._judge(form, trial.trainer, optimum, trial.centre)
+
+    def _judge(self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats) -> _Trial:
+        left_out = leave_blocks_out(trainer, form, optimum.theta, centre)
+        return _Trial(form, trainer, optimum, centre, left_out, score(trainer, left_out))
 
     def finish(self, trial: _Trial, hamiltonian: VibronicHamiltonian) -> FittedBands:
         """Return the fitted Hamiltonian with its error bars."""
         samples, optimum = self.samples, trial.optimum
         normal = optimum.normal.copy()
         normal[np.diag_indices_from(normal)] += prior_weights(trial.trainer.model, trial.form)
-        occupied = samples.n_occupied
-        gap = (trial.left_out.energies[:, :, occupied] - trial.left_out.energies[:, :, occupied - 1]).mean(axis=1)
-        square = float(np.mean((gap - samples.gap.mean(axis=1)) ** 2))
-        # variance of a unit of residuals: what is left of them, over what the parameters did not use up
-        left = float(np.sum(np.linalg.solve(normal, optimum.normal).diagonal()))
-        scale = optimum.cost / max(optimum.n_residuals - left, 0.1 * optimum.n_residuals)
-        explained = scale * float(np.mean(trial.left_out.variance))
-        coupling = samples.coupling - trial.left_out.couplings
-        known = np.isfinite(coupling)
+        occupied, left_out = samples.n_occupied, trial.left_out
+        gap = (left_out.energies[:, :, occupied] - left_out.energies[:, :, occupied - 1]).mean(axis=1)
+        floor, scale = calibrate(gap - samples.gap.mean(axis=1), left_out.variance)
         return FittedBands(
             model=trial.trainer.model,
             theta=optimum.theta,
@@ -259,13 +262,14 @@ class _Workshop:
             n_occupied=occupied,
             timestep=samples.timestep,
             state_labels=hamiltonian.state_labels,
-            offset=float(np.mean(samples.energies - trial.left_out.energies)),
+            offset=float(np.mean(samples.energies - left_out.energies)),
             factor=np.ascontiguousarray(cholesky(normal, lower=True)),
+            floor=floor,
             scale=scale,
-            floor=max(square - explained, 0.0),
-            coupling_floor=float(np.mean(coupling[known] ** 2)) if known.any() else float("nan"),
+            coupling_bars=calibrate_couplings(samples.couplings, left_out.couplings),
+            band_errors=band_errors(samples.energies.mean(axis=1), left_out.energies.mean(axis=1), occupied),
             gap_std=float(np.std(samples.gap)),
-            limit=float(np.quantile(trial.left_out.variance, INSIDE)),
+            limit=float(np.quantile(left_out.variance, INSIDE)),
             shortest=shortest_distances(
                 self.trajectory, np.concatenate([samples.steps, samples.steps + 1]), self.basis
             ),

@@ -15,6 +15,7 @@ from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.residuals import Loss, Target
 from hopcast.tightbinding.samples import SampleGeometries, Samples, mixing
 from hopcast.tightbinding.start import starting_values
+from hopcast.tightbinding.terms import Hopping, Level, Potential
 
 Floats = NDArray[np.float64]
 
@@ -71,11 +72,18 @@ class Fitted:
 
 
 def prior_weights(model: BandModel, form: Form) -> Floats:
-    """Return the weights of (theta - centre)^2: one, and of the overlap what makes its functions of hopping's size its own."""
-    weights = np.ones(model.n_parameters)
+    """Return the weights of (theta - centre)^2: one over the square of the size that the form believes of each parameter."""
+    sizes = np.ones(model.n_parameters)
+    for term, at in zip(model.terms, model.columns, strict=True):
+        if isinstance(term, Level):
+            sizes[at] = form.size_level
+        elif not isinstance(term, Potential):
+            functions = model.functions_of(term)
+            sizes[at] = form.size_hopping if isinstance(term, Hopping) else form.size_field
+            sizes[at.start + functions.stop - functions.start : at.stop] *= form.density_size
     if model.overlap is not None:
-        weights[model.n_own :] = (form.size_hopping / form.size_overlap) ** 2
-    return weights
+        sizes[model.n_own :] = form.size_overlap
+    return np.asarray(1.0 / sizes**2)
 
 
 def make_targets(samples: Samples) -> list[Target]:

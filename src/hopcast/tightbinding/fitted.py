@@ -34,8 +34,8 @@ class HeldOutScores:
         Root mean square errors, eV.
     band_error
         Mean absolute error of the window's energies from the gap's middle, eV.
-    rate_correlation
-        Of V^2/E^4, the second-order rate at the mid-points.
+    rate_correlation, rate_ratio
+        Of V^2/E^4, the second-order rate at the mid-points, and its mean over the known one.
     loss
         Sum of squared residuals a sample, in the units of the fit: what forms are compared by.
     n_blocks
@@ -48,13 +48,21 @@ class HeldOutScores:
     coupling_error: float
     band_error: float
     rate_correlation: float
+    rate_ratio: float
     loss: float
     n_blocks: int
+
+    @property
+    def merit(self) -> float:
+        """Sum of the logarithms of the errors of gap, bands and, where known, coupling: lower is better, and no unit matters."""
+        errors = [self.gap_error, self.band_error, *[self.coupling_error] * bool(np.isfinite(self.coupling_error))]
+        return float(np.sum(np.log(np.maximum(errors, 1e-12))))
 
     def __str__(self) -> str:
         return (
             f"left out in {self.n_blocks} blocks of time: gap R² {self.gap_r2:.2f} (rms error {1e3 * self.gap_error:.0f} meV), "
-            f"ħ|d| R² {self.coupling_r2:.2f}, bands {1e3 * self.band_error:.0f} meV, correlation of the local rate {self.rate_correlation:.2f}"
+            f"ħ|d| R² {self.coupling_r2:.2f}, bands {1e3 * self.band_error:.0f} meV, correlation of the local rate {self.rate_correlation:.2f}, "
+            f"mean rate {self.rate_ratio:.2f} of the known"
         )
 
 
@@ -78,12 +86,13 @@ class FittedBands:
         Added to the model's levels, so that their mean over the training samples is the data's, eV.
     factor
         Lower Cholesky factor of J^T J + W [n_parameters, n_parameters].
-    scale
-        Variance of a unit of residuals.
-    floor
-        Variance of the gap that the posterior of the parameters does not explain, from left-out blocks, eV^2.
-    coupling_floor
-        The same of hbar |d|, eV^2.
+    floor, scale
+        Variance of a gap, eV^2: ``floor + scale * posterior variance``, calibrated on left-out blocks.
+    coupling_bars
+        Floor (eV^2) and scale of the variance of hbar |d| of each pair of bands, ``floor + scale * (hbar d)^2``
+        [2, n_states, n_states], calibrated likewise; NaN where no couplings were known.
+    band_errors
+        Of the energies of left-out samples [n_states], eV (`hopcast.tightbinding.bars.band_errors`).
     gap_std
         Standard deviation of the training gaps, eV.
     limit
@@ -111,9 +120,10 @@ class FittedBands:
     state_labels: tuple[str, ...]
     offset: float
     factor: Floats
-    scale: float
     floor: float
-    coupling_floor: float
+    scale: float
+    coupling_bars: Floats
+    band_errors: Floats
     gap_std: float
     limit: float
     shortest: Floats

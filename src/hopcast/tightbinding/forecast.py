@@ -51,8 +51,8 @@ def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int |
     -------
     HamiltonianForecast
         Energies and signed couplings of the window; deviations of the energies such that those of VBM and CBM add up, squared, to the
-        gap's, and of all couplings that of VBM and CBM on left-out samples; frames outside: more uncertain than 99 % of left-out
-        samples, or with atoms closer than any in training.
+        gap's (others: from the gap's middle), and of the size of each coupling, all calibrated on left-out samples; frames outside: more
+        uncertain than 99 % of left-out samples, or with atoms closer than any in training.
 
     Raises
     ------
@@ -88,11 +88,14 @@ def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int |
         provenance={"source": "tight binding", **bands.provenance},
     )
     gap_std = np.sqrt(bands.scale * variance + bands.floor)
-    spread = np.full((n_steps, n_states, n_states), np.sqrt(bands.coupling_floor))
-    spread[:, np.arange(n_states), np.arange(n_states)] = 0.0
+    edge_error = bands.band_errors[bands.n_occupied] * np.sqrt(2.0)
+    # gaps of no error at all have bars of none
+    share = gap_std / edge_error if edge_error > 0.0 else np.zeros_like(gap_std)
+    hamiltonian = derive_couplings(raw)
+    spread = np.sqrt(bands.coupling_bars[0] + bands.coupling_bars[1] * hamiltonian.nac**2)
     return HamiltonianForecast(
-        hamiltonian=derive_couplings(raw),
-        std=HamiltonianStd(np.repeat(gap_std[:, None] / np.sqrt(2.0), n_states, axis=1), spread),
+        hamiltonian=hamiltonian,
+        std=HamiltonianStd(share[:, None] * bands.band_errors, spread),
         outside=(variance > bands.limit) | close,
         distance=np.sqrt(variance / bands.limit),
         relative_std=gap_std / bands.gap_std,

@@ -46,6 +46,8 @@ class Form:
         Modulation of radial functions by the density around either atom: "" (none), of "all" neighbours, or of each "element".
     density_size
         Relative effect of a unit of density.
+    size_level
+        By how much levels differ from the atoms', eV.
     potential
         Electrostatic potential on each level: "" (none), "screened", or "ewald" (unscreened, not size-consistent in small cells).
     size_overlap
@@ -67,9 +69,10 @@ class Form:
     decay_field: float = 4.0
     size_field: float = 0.6
     density: str = "all"
-    density_size: float = 0.3
+    density_size: float = 0.6
+    size_level: float = 7.0
     potential: str = ""
-    size_overlap: float = 0.0
+    size_overlap: float = 0.05
     energy_error: float = 0.1
     edge_weight: float = 3.0
     coupling_weight: float = 1.5
@@ -97,14 +100,9 @@ class Form:
     def priors(self) -> tuple[RadialPrior, RadialPrior]:
         """Of hoppings and of crystal fields."""
         return (
-            RadialPrior(self.r_hopping, self.decay_hopping, self.size_hopping),
-            RadialPrior(self.r_field, self.decay_field, self.size_field),
+            RadialPrior(self.r_hopping, self.decay_hopping),
+            RadialPrior(self.r_field, self.decay_field),
         )
-
-    @property
-    def geometry_key(self) -> tuple[object, ...]:
-        """What the geometries of a fit depend on: forms that share it share them."""
-        return (*self.priors, self.density, self.density_size, self.potential, self.size_overlap > 0)
 
     def __str__(self) -> str:
         parts = [f"hoppings to {self.r_hopping:g} Å, crystal fields to {self.r_field:g} Å"]
@@ -152,7 +150,6 @@ def build_model(
         tabulate(form.priors, bonds, 0.8 * nearest),
         form.density,
         form.r_field,
-        form.density_size,
         1.15 * nearest,
         potential=form.potential,
     )

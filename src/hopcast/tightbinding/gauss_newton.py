@@ -100,20 +100,21 @@ class Problem:
 def minimise(problem: Problem, theta: Floats, *, most_steps: int = MOST_STEPS, small: float = SMALL_STEP) -> Optimum:
     """Return the minimum that Gauss-Newton reaches from `theta`.
 
-    Each step solves ``(J^T J + W + damping I) step = -gradient``; the damping falls after a step that lowers the cost and grows until
-    one does. (A damping by the diagonal stops early here: parameters of distant shells have tiny diagonals.)
+    Each step solves ``(J^T J + (1 + damping) W) step = -gradient``, an identity damping of parameters in units of what the prior believes of
+    them; the damping falls after a step that lowers the cost and grows until one does. (A damping by the diagonal of J^T J stops early here:
+    parameters of distant shells have tiny diagonals.)
     """
     with single_threaded_blas():
         here = problem.normal_equations(theta)
         # in units of the curvature, so that the units of the residuals do not matter
-        unit = 1e-3 * max(float(np.trace(here[1])) / len(theta), 1.0)
+        unit = max(1e-3 * float(np.median(np.diagonal(here[1]) / problem.weights)), 1.0)
         damping, least = unit, unit * 1e-6
         n_small = n_steps = 0
         while n_steps < most_steps and n_small < 3:
             cost, normal, gradient, _ = here
             slope = gradient + problem.weights * (theta - problem.centre)
             for _ in range(12):
-                step = _solve(normal, problem.weights + damping, -slope)
+                step = _solve(normal, problem.weights * (1.0 + damping), -slope)
                 # most steps are taken: their derivatives are needed anyway
                 there = _attempt(problem, theta + step) if step is not None else None
                 if step is not None and there is not None and there[0] < cost:

@@ -34,7 +34,7 @@ class FrameGeometry(NamedTuple):
     species
         Of each atom [n_atoms].
     change
-        Densities at each atom, from their reference and times the size of their effect [n_atoms, n_densities].
+        Densities at each atom, from their reference [n_atoms, n_densities].
     sites
         Potentials of each element's ions, from their reference [n_atoms, n_species]; [n_atoms, 0] without.
     """

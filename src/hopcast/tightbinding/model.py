@@ -38,8 +38,6 @@ class Surroundings:
         "" for none, "all" for one density of all neighbours, "element" for one of each element's.
     density_reach
         Radius of the density, Å.
-    density_size
-        Relative effect of a unit of density that is believed before any data.
     bond
         Distance at which a neighbour adds about one to the density, Å.
     density_mean
@@ -55,7 +53,6 @@ class Surroundings:
     radial: RadialTable
     density: str = ""
     density_reach: float = 8.0
-    density_size: float = 0.3
     bond: float = 3.0
     density_mean: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     potential: str = ""
@@ -209,7 +206,6 @@ class BandModel:
             change = self.densities_at(first, second, distance, species)
             if around.density_mean.size:
                 change -= around.density_mean[species]
-            change *= around.density_size
         sites = np.zeros((len(places), 0))
         if around.potential:
             sites = ion_potentials(

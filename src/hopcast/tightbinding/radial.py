@@ -2,12 +2,13 @@ r"""Radial functions: the leading eigenfunctions of a Gaussian-process prior, ta
 
 What a matrix element does with the distance is a smooth function of known size and range,
 
-.. math:: V(r) = V_0(r) + \sum_q \theta_q \phi_q(r), \qquad \theta_q \sim N(0, 1), \qquad
-          \sum_q \phi_q(r)\phi_q(r') \approx \sigma^2\, e(r)\, e(r')\, e^{-(r - r')^2/2 l^2}
+.. math:: V(r) = V_0(r) + \sum_q \theta_q \phi_q(r), \qquad \theta_q \sim N(0, \sigma^2), \qquad
+          \sum_q \phi_q(r)\phi_q(r') \approx e(r)\, e(r')\, e^{-(r - r')^2/2 l^2}
 
 with the envelope :math:`e(r) = e^{-(r - r_0)/\rho} f_c(r)/f_c(r_0)`: sigma is the size at a bond, rho the decay, l the
 length over which it bends. The number of functions follows (those above `SMALLEST` of the largest eigenvalue), every hyperparameter has a
-unit and a meaning, and with a unit prior on all coefficients the least squares are well conditioned.
+unit and a meaning, and in units of sigma the least squares are well conditioned. Sigma is no part of the tables: sizes can be chosen
+without new geometries.
 """
 
 from __future__ import annotations
@@ -41,15 +42,12 @@ class RadialPrior:
         Where it vanishes, Å.
     decay
         Falls by e over this distance, Å.
-    size
-        Standard deviation at a bond, eV.
     bend
         Distances over which it bends, Å.
     """
 
     cutoff: float
     decay: float
-    size: float
     bend: float = 1.0
 
     def envelope(self, distance: Floats, bond: float) -> Floats:
@@ -120,12 +118,7 @@ def tabulate(priors: tuple[RadialPrior, ...], bonds: Floats, nearest: float) -> 
         counts = sorted(int(np.sum(values > SMALLEST * values[0])) for values, _ in found)
         count = min(counts[len(counts) // 2], MOST)
         sets.append(
-            np.stack(
-                [
-                    vectors[:, :count] * np.sqrt(np.maximum(values[:count], 0.0)) * prior.size
-                    for values, vectors in found
-                ]
-            )
+            np.stack([vectors[:, :count] * np.sqrt(np.maximum(values[:count], 0.0)) for values, vectors in found])
         )
     functions = np.concatenate(sets, axis=2)
     pieces = CubicSpline(knots, functions, axis=1).c

@@ -16,7 +16,7 @@ from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialTable
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term
 
-DEFINITION: Final = 1
+DEFINITION: Final = 2
 """Of the terms and their columns: a file of another one would forecast something else."""
 
 KINDS: Final = {kind.__name__: kind for kind in (Level, Potential, Hopping, CrystalField)}
@@ -24,6 +24,8 @@ ARRAYS: Final = {
     "theta": ("1", ("parameter",)),
     "factor": ("1", ("parameter", "parameter")),
     "shortest": ("Å", ("element", "element")),
+    "coupling_bars": ("eV^2, 1", ("floor and scale", "state", "state")),
+    "band_errors": ("eV", ("state",)),
     "cell": ("Å", ("vector", "xyz")),
     "numbers": ("1", ("atom",)),
 }
@@ -32,9 +34,8 @@ NUMBERS: Final = (
     "n_occupied",
     "timestep",
     "offset",
-    "scale",
     "floor",
-    "coupling_floor",
+    "scale",
     "gap_std",
     "limit",
     "n_samples",
@@ -63,10 +64,7 @@ def put_bands(group: Any, bands: FittedBands) -> None:
     hdf5.put_attributes(
         part,
         {
-            **{
-                name: getattr(around, name)
-                for name in ("density", "density_reach", "density_size", "bond", "potential", "eta")
-            },
+            **{name: getattr(around, name) for name in ("density", "density_reach", "bond", "potential", "eta")},
             "start": around.radial.start,
             "step": around.radial.step,
             "cutoff": around.radial.cutoff,
@@ -146,7 +144,6 @@ def get_bands(group: Any) -> FittedBands:
         radial,
         str(part.attrs["density"]),
         float(part.attrs["density_reach"]),
-        float(part.attrs["density_size"]),
         float(part.attrs["bond"]),
         hdf5.get_array(part, "density_mean"),
         str(part.attrs["potential"]),
