@@ -9,7 +9,7 @@ from hopcast.tightbinding.form import BOND_MARGIN, Form
 from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialPrior, tabulate
 from hopcast.tightbinding.start import bond_length
-from hopcast.tightbinding.terms import standard_terms
+from hopcast.tightbinding.terms import hoppings_of, standard_terms
 
 SYMBOLS = ("Ti", "O", "O", "Cs")
 NUMBERS = np.array([22, 8, 8, 55])
@@ -23,18 +23,22 @@ def shaken(n_frames=3, size=0.08, seed=0, cell=CELL, places=PLACES, numbers=NUMB
     return Trajectory(positions, cell, numbers, timestep)
 
 
-def make_model(basis=None, *, density="all", potential="screened", cutoff=4.5, symbols=SYMBOLS):
+def make_model(basis=None, *, density="all", potential="screened", cutoff=4.5, symbols=SYMBOLS, overlap=False):
     """A model with s, p and d orbitals and all kinds of terms."""
     if basis is None:
-        basis = {"Ti": "spd", "O": "sp", "Cs": "s"}
+        # large atoms in so small a cell would overlap more than a basis can
+        basis = {"Ti": "spd", "O": "sp", "Cs": "" if overlap else "s"}
     orbitals = make_basis(symbols, basis)
     bonds = np.array([bond_length(a, b) + BOND_MARGIN for a in orbitals.elements for b in orbitals.elements])
     table = tabulate((RadialPrior(cutoff, 1.2), RadialPrior(cutoff + 0.7, 2.0)), bonds, 1.2)
     around = Surroundings(table, density, cutoff, 2.0, potential=potential, eta=0.5)
-    return BandModel(orbitals, standard_terms(orbitals, potential=bool(potential)), around)
+    terms = standard_terms(orbitals, potential=bool(potential))
+    metric = BandModel(orbitals, hoppings_of(terms), around, modulated=False) if overlap else None
+    return BandModel(orbitals, terms, around, overlap=metric)
 
 
-SIZES = Form(size_level=1.0)
+SIZES = Form(size_level=1.0, size_overlap=0.02)
+"""An overlap that stays positive definite whatever is drawn."""
 
 
 def random_theta(model, seed=1, size=1.0, form=SIZES):

@@ -19,10 +19,11 @@ from scipy.spatial.transform import Rotation
 
 from hopcast import InputError, Trajectory
 from hopcast.tightbinding.basis import make_basis
+from hopcast.tightbinding.bloch import band_structure
 from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialPrior, tabulate
 from hopcast.tightbinding.slater_koster import N_ROTATION, bond_frame, row_of
-from hopcast.tightbinding.terms import Hopping, Level, standard_terms
+from hopcast.tightbinding.terms import Hopping, Level, hoppings_of, standard_terms
 
 angles = st.tuples(st.floats(-1.0, 1.0), st.floats(0.0, 2 * np.pi))
 
@@ -89,14 +90,34 @@ def test_element_sums_are_the_derivatives_of_h():
         np.testing.assert_allclose(sums[q], np.einsum("ak,ab,bk->k", C, B, D), atol=1e-11)
 
 
+def test_sums_of_the_overlap_are_the_derivatives_of_s():
+    model = make_model(potential="", overlap=True)
+    theta, geometry = random_theta(model), model.geometry(shaken(), 0)
+    S = model.metric(theta, geometry)
+    rng = np.random.default_rng(3)
+    C, D = rng.normal(size=(2, len(S), 5))
+    energies = rng.normal(size=5)
+    sums = model.element_sums(C, D, geometry, energies)
+    own = theta[model.n_own :]
+    expected = -energies * (np.einsum("ak,ab,bk->k", C, S, D) - np.einsum("ak,ak->k", C, D))
+    np.testing.assert_allclose(own @ sums[model.n_own :], expected, atol=1e-10)
+    # those of the metric alone, straight from its own terms
+    alone = model.overlap.element_sums(C, D, geometry)
+    np.testing.assert_allclose(model.metric_sums(sums), alone, atol=1e-11)
+    # states are normalised by S, and H in them is their levels
+    found, states = model.solve(theta, geometry)
+    np.testing.assert_allclose(states.T @ S @ states, np.eye(len(S)), atol=1e-9)
+    np.testing.assert_allclose(states.T @ model.hamiltonian(theta, geometry) @ states, np.diag(found), atol=1e-8)
+
+
 def levels(model, theta, places, cell, numbers, pbc=(True, True, True)):
     trajectory = Trajectory(np.asarray(places)[None], cell, numbers, 1.0, pbc=pbc)
-    return np.linalg.eigvalsh(model.hamiltonian(theta, model.geometry(trajectory, 0)))
+    return model.solve(theta, model.geometry(trajectory, 0))[0]
 
 
-@pytest.mark.parametrize("density", ["", "all", "element"])
-def test_levels_do_not_depend_on_how_the_frame_is_written(density):
-    model = make_model(density=density)
+@pytest.mark.parametrize(("density", "overlap"), [("", False), ("all", False), ("element", False), ("all", True)])
+def test_levels_do_not_depend_on_how_the_frame_is_written(density, overlap):
+    model = make_model(density=density, overlap=overlap)
     theta = random_theta(model)
     places = PLACES + 0.1 * np.random.default_rng(5).normal(size=PLACES.shape)
     reference = levels(model, theta, places, CELL, NUMBERS)
@@ -114,9 +135,9 @@ def test_levels_do_not_depend_on_how_the_frame_is_written(density):
         np.testing.assert_allclose(levels(model, theta, p, c, n), reference, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.parametrize("potential", ["screened", "ewald"])
-def test_a_replica_has_the_levels_of_its_cell(potential):
-    model = make_model(potential=potential)
+@pytest.mark.parametrize(("potential", "overlap"), [("screened", False), ("ewald", False), ("", True)])
+def test_a_replica_has_the_levels_of_its_cell(potential, overlap):
+    model = make_model(potential=potential, overlap=overlap)
     theta = random_theta(model)
     reference = levels(model, theta, PLACES, CELL, NUMBERS)
     double = np.concatenate([PLACES, PLACES + CELL[0]])
@@ -124,17 +145,16 @@ def test_a_replica_has_the_levels_of_its_cell(potential):
     assert max(np.abs(found - level).min() for level in reference) < 1e-8
 
 
-def chain_model(on, hop, bond=2.0):
-    """Hydrogen atoms in a row, one s orbital each, whose hopping at the bond is `hop`."""
+def chain_model(on, hop, bond=2.0, overlap=0.0):
+    """Hydrogen atoms in a row, one s orbital each, whose hopping at the bond is `hop`, and whose overlap there is `overlap`."""
     basis = make_basis(["H"])
     table = tabulate((RadialPrior(bond + 1.0, 1.0), RadialPrior(bond + 1.0, 1.0)), np.array([bond]), 1.0)
     terms = standard_terms(basis, keep=lambda term: isinstance(term, Hopping))
-    model = BandModel(basis, terms, Surroundings(table))
-    theta = np.zeros(model.n_parameters)
-    theta[0] = on
+    metric = BandModel(basis, hoppings_of(terms), Surroundings(table), modulated=False) if overlap else None
+    model = BandModel(basis, terms, Surroundings(table), overlap=metric)
     values = table(0, np.array([bond]))[0][model.functions_of(terms[1])]
-    theta[1:] = hop * values / (values @ values)
-    return model, theta
+    shape = values / (values @ values)
+    return model, np.concatenate([[on], hop * shape, overlap * shape if overlap else []])
 
 
 def test_a_ring_of_atoms_has_the_cosine_band():
@@ -148,6 +168,20 @@ def test_a_ring_of_atoms_has_the_cosine_band():
     # one atom with its own images: both neighbours are one pair
     alone = levels(model, theta, places[:1], np.diag([bond, 20.0, 20.0]), np.ones(1, int), pbc=(True, False, False))
     np.testing.assert_allclose(alone, [on + 2 * hop], atol=1e-12)
+
+
+def test_a_ring_of_overlapping_orbitals_has_its_closed_form():
+    n, on, hop, bond, overlap = 12, -1.5, -0.7, 2.0, 0.2
+    model, theta = chain_model(on, hop, bond, overlap)
+    places = np.stack([bond * np.arange(n), np.zeros(n), np.zeros(n)], axis=1)
+    cosine = np.cos(2 * np.pi * np.arange(n) / n)
+    expected = np.sort((on + 2 * hop * cosine) / (1 + 2 * overlap * cosine))
+    found = levels(model, theta, places, np.diag([n * bond, 20.0, 20.0]), np.ones(n, int), pbc=(True, False, False))
+    np.testing.assert_allclose(found, expected, atol=1e-11)
+    # one atom at the k-points of the ring: H(k) and S(k)
+    alone = Trajectory(places[None, :1], np.diag([bond, 20.0, 20.0]), np.ones(1, int), 1.0, pbc=(True, False, False))
+    bands = band_structure(model, theta, model.geometry(alone, 0), [(k / n, 0, 0) for k in range(n)])
+    np.testing.assert_allclose(np.sort(bands[:, 0]), expected, atol=1e-11)
 
 
 def test_an_open_chain_has_its_closed_form():

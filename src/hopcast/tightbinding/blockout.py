@@ -14,6 +14,7 @@ from hopcast.tightbinding.fit import Trainer, make_loss, make_targets, prior_wei
 from hopcast.tightbinding.fitted import HeldOutScores, posterior_variances
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.gauss_newton import add_sums, minimise
 from hopcast.tightbinding.residuals import Loss, sample_residuals
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 BLOCKS = 4
 """Blocks that are left out in turn."""
 
-REFINEMENTS = 4
+REFINEMENTS = 2
 """Gauss-Newton steps from the minimum of all samples to that of the rest."""
 
 
@@ -57,9 +58,12 @@ def leave_blocks_out(
     energies, couplings = np.empty((n, 2, n_states)), np.empty((n, n_states, n_states))
     variance, loss = np.empty(n), np.empty(n)
     whole = make_loss(form, trainer.samples, trainer.lowest)
-    for test in np.array_split(index, min(n_blocks, n)):
-        train = np.setdiff1d(index, test)
-        found = trainer.refine(form, train, theta, centre, REFINEMENTS)
+    blocks = np.array_split(index, min(n_blocks, n))
+    # the first step of each needs what all others say at the minimum of all
+    sums = [trainer.problem(form, block, centre, whole).normal_equations(theta) for block in blocks]
+    for k, test in enumerate(blocks):
+        rest = trainer.problem(form, np.setdiff1d(index, test), centre, whole)
+        found = minimise(rest, theta, most_steps=REFINEMENTS, sums=add_sums(sums[:k] + sums[k + 1 :]))
         normal = found.normal.copy()
         normal[np.diag_indices_from(normal)] += prior_weights(trainer.model, form)
         factor = np.ascontiguousarray(cholesky(normal, lower=True))

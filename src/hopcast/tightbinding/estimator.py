@@ -48,7 +48,7 @@ CANDIDATES: tuple[Mapping[str, float], ...] = (
 WORTH = 0.01
 """By how much `HeldOutScores.merit` must fall for a change to stay: 1 % of one of the errors."""
 
-CHANGED = 8
+CHANGED = 4
 """Gauss-Newton steps to the minimum of a form that differs in a size."""
 
 INSIDE = 0.99

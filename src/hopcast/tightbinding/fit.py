@@ -115,13 +115,15 @@ class Trainer:
     lowest: int
     workers: int | None = None
 
-    def problem(self, form: Form, index: NDArray[np.intp] | Sequence[int], centre: Floats) -> Problem:
-        """Return the least squares of some samples."""
+    def problem(
+        self, form: Form, index: NDArray[np.intp] | Sequence[int], centre: Floats, loss: Loss | None = None
+    ) -> Problem:
+        """Return the least squares of some samples; their own loss, or one given."""
         chosen = self.samples.take(index)
         targets = make_targets(chosen)
         return Problem(
             self.model,
-            make_loss(form, chosen, self.lowest),
+            loss or make_loss(form, chosen, self.lowest),
             self.geometries.take(index).parts,
             targets,
             centre,

@@ -17,7 +17,7 @@ from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialPrior, RadialTable, tabulate
 from hopcast.tightbinding.samples import Samples
 from hopcast.tightbinding.start import bond_length
-from hopcast.tightbinding.terms import Hopping, Keep, standard_terms
+from hopcast.tightbinding.terms import Keep, hoppings_of, standard_terms
 
 Floats = NDArray[np.float64]
 
@@ -108,8 +108,11 @@ class Form:
         parts = [f"hoppings to {self.r_hopping:g} Å, crystal fields to {self.r_field:g} Å"]
         parts += [f"density of {self.density} neighbours"] * bool(self.density)
         parts += [f"{self.potential} potential"] * bool(self.potential)
-        parts += ["overlap of orbitals"] * bool(self.size_overlap)
-        return ", ".join([*parts, f"coupling weight {self.coupling_weight:g}"])
+        sizes = {"hoppings": self.size_hopping, "fields": self.size_field}
+        sizes |= {"densities": self.density_size} if self.density else {}
+        sizes |= {"overlap": self.size_overlap} if self.size_overlap else {}
+        parts += ["sizes " + ", ".join(f"{name} {size:.3g}" for name, size in sizes.items())]
+        return ", ".join([*parts, f"coupling weight {self.coupling_weight:.3g}"])
 
 
 def shortest_distances(trajectory: Trajectory, frames: NDArray[np.int64], basis: OrbitalBasis) -> Floats:
@@ -154,7 +157,7 @@ def build_model(
         potential=form.potential,
     )
     terms = standard_terms(basis, potential=bool(form.potential), keep=keep)
-    hoppings = tuple(term for term in terms if isinstance(term, Hopping))
+    hoppings = hoppings_of(terms)
     metric = BandModel(basis, hoppings, around, modulated=False) if form.size_overlap and hoppings else None
     bare = BandModel(basis, terms, around, overlap=metric)
     if not (form.density or form.potential):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,6 @@ class Optimum:
         Sum of squared residuals and prior.
     normal
         J^T J of the residuals, without the prior [n_parameters, n_parameters].
-    n_residuals
-        Residuals summed.
     converged
         Whether the last steps were small.
     n_steps
@@ -46,9 +45,25 @@ class Optimum:
     theta: Floats
     cost: float
     normal: Floats
-    n_residuals: int
     converged: bool
     n_steps: int
+
+
+class Sums(NamedTuple):
+    """Over samples: r^T r, J^T J and J^T r of the residuals."""
+
+    square: float
+    normal: Floats
+    gradient: Floats
+
+
+def add_sums(parts: Iterable[Sums]) -> Sums:
+    """Return the sum over more samples, added in order."""
+    iterator = iter(parts)
+    square, normal, gradient = next(iterator)
+    for one in iterator:
+        square, normal, gradient = square + one.square, normal + one.normal, gradient + one.gradient
+    return Sums(square, normal, gradient)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,60 +90,65 @@ class Problem:
     weights: Floats
     workers: int | None = None
 
-    def normal_equations(self, theta: Floats) -> tuple[float, Floats, Floats, int]:
-        """Return the cost, J^T J and J^T r of the residuals, and their number."""
+    def normal_equations(self, theta: Floats) -> Sums:
+        """Return the sums at `theta`."""
 
-        def part(chunk: slice) -> tuple[float, Floats, Floats, int]:
+        def part(chunk: slice) -> Sums:
             found = [
                 sample_residuals(self.model, theta, geometries, target, self.loss, derivatives=True)
                 for geometries, target in zip(self.geometries[chunk], self.targets[chunk], strict=True)
             ]
             residuals = np.concatenate([one for one, _ in found])
             slopes = np.concatenate([one for _, one in found], axis=1)
-            return float(residuals @ residuals), slopes @ slopes.T, slopes @ residuals, len(residuals)
+            return Sums(float(residuals @ residuals), slopes @ slopes.T, slopes @ residuals)
 
-        n = self.model.n_parameters
-        cost, normal, gradient, count = 0.0, np.zeros((n, n)), np.zeros(n), 0
-        for one in map_chunks(part, chunk_slices(len(self.targets), CHUNK), workers=self.workers):
-            cost, normal, gradient, count = cost + one[0], normal + one[1], gradient + one[2], count + one[3]
-        return cost + self._penalty(theta), normal, gradient, count
+        return add_sums(map_chunks(part, chunk_slices(len(self.targets), CHUNK), workers=self.workers))
 
-    def _penalty(self, theta: Floats) -> float:
-        return float(np.sum(self.weights * (theta - self.centre) ** 2))
+    def cost(self, theta: Floats, sums: Sums) -> float:
+        """Return squared residuals and prior."""
+        return sums.square + float(np.sum(self.weights * (theta - self.centre) ** 2))
 
 
-def minimise(problem: Problem, theta: Floats, *, most_steps: int = MOST_STEPS, small: float = SMALL_STEP) -> Optimum:
-    """Return the minimum that Gauss-Newton reaches from `theta`.
+def minimise(
+    problem: Problem,
+    theta: Floats,
+    *,
+    most_steps: int = MOST_STEPS,
+    small: float = SMALL_STEP,
+    sums: Sums | None = None,
+) -> Optimum:
+    """Return the minimum that Gauss-Newton reaches from `theta`, where `sums` may be known already.
 
     Each step solves ``(J^T J + (1 + damping) W) step = -gradient``, an identity damping of parameters in units of what the prior believes of
     them; the damping falls after a step that lowers the cost and grows until one does. (A damping by the diagonal of J^T J stops early here:
     parameters of distant shells have tiny diagonals.)
     """
     with single_threaded_blas():
-        here = problem.normal_equations(theta)
+        here = problem.normal_equations(theta) if sums is None else sums
+        cost = problem.cost(theta, here)
         # in units of the curvature, so that the units of the residuals do not matter
-        unit = max(1e-3 * float(np.median(np.diagonal(here[1]) / problem.weights)), 1.0)
+        unit = max(1e-3 * float(np.median(np.diagonal(here.normal) / problem.weights)), 1.0)
         damping, least = unit, unit * 1e-6
         n_small = n_steps = 0
         while n_steps < most_steps and n_small < 3:
-            cost, normal, gradient, _ = here
-            slope = gradient + problem.weights * (theta - problem.centre)
+            slope = here.gradient + problem.weights * (theta - problem.centre)
             for _ in range(12):
-                step = _solve(normal, problem.weights * (1.0 + damping), -slope)
+                step = _solve(here.normal, problem.weights * (1.0 + damping), -slope)
                 # most steps are taken: their derivatives are needed anyway
                 there = _attempt(problem, theta + step) if step is not None else None
-                if step is not None and there is not None and there[0] < cost:
-                    n_small = n_small + 1 if cost - there[0] < small * cost else 0
-                    theta, here, damping = theta + step, there, max(damping / 5.0, least)
+                lower = problem.cost(theta + step, there) if step is not None and there is not None else np.inf
+                if step is not None and there is not None and lower < cost:
+                    n_small = n_small + 1 if cost - lower < small * cost else 0
+                    theta, here, cost, damping = theta + step, there, lower, max(damping / 5.0, least)
                     n_steps += 1
                     break
                 damping *= 5.0
             else:
                 n_small = 3
-    return Optimum(theta, here[0], here[1], here[3], n_small >= 3, n_steps)
+    return Optimum(theta, cost, here.normal, n_small >= 3, n_steps)
 
 
-def _attempt(problem: Problem, theta: Floats) -> tuple[float, Floats, Floats, int] | None:
+def _attempt(problem: Problem, theta: Floats) -> Sums | None:
     """Return the normal equations; None where orbitals overlap so much that the basis is none."""
     try:
         return problem.normal_equations(theta)

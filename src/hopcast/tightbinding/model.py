@@ -295,15 +295,22 @@ class BandModel:
         C, D = np.ascontiguousarray(C), np.ascontiguousarray(D)
         first = self.first_of(geometry)
         element_sums(C, D, geometry, self.table, first, out[: self.n_own])
-        if self.overlap is not None and levels is not None:
-            out[self.n_own :] = -levels * self.metric_sums(C, D, geometry)
+        if levels is not None:
+            out[self.n_own :] = -levels * self.metric_sums(out)
         return out
 
-    def metric_sums(self, C: Floats, D: Floats, geometry: FrameGeometry) -> Floats:
-        """Return <c_k|S_q|d_k> [n_parameters of S, n_vectors]."""
+    @cached_property
+    def metric_columns(self) -> Integers:
+        """Parameters of H whose matrices B_q are those of S, in the order of S: a hopping's before any modulation."""
         if self.overlap is None:
-            return np.zeros((0, C.shape[1]))
-        return self.overlap.element_sums(C, D, geometry)
+            return np.zeros(0, np.int64)
+        starts = {term: at.start for term, at in zip(self.terms, self.columns, strict=True)}
+        pairs = zip(self.overlap.terms, self.overlap.columns, strict=True)
+        return np.concatenate([starts[term] + np.arange(at.stop - at.start) for term, at in pairs])
+
+    def metric_sums(self, sums: Floats) -> Floats:
+        """Return <c_k|S_q|d_k> [n_parameters of S, n_vectors] from what `element_sums` returned."""
+        return np.asarray(sums[self.metric_columns])
 
 
 def _compile(model: BandModel) -> ChannelTable:

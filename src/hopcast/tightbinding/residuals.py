@@ -146,20 +146,20 @@ def _couplings(
         states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
         states @ (_inverse_gaps(levels, j) * (states.T @ moved_back)),
     ]
+    edges = [one, two] if model.overlap is not None else []
     mixed = model.element_sums(
-        np.concatenate([one, two], axis=1),
-        np.concatenate(responses, axis=1),
+        np.concatenate([one, two, *edges], axis=1),
+        np.concatenate([*responses, *edges], axis=1),
         geometries[2],
-        np.concatenate([levels[i], levels[j]]),
+        np.concatenate([levels[i], levels[j]] * (2 if edges else 1)),
     )
-    slopes += mixed[:, : len(i)] + mixed[:, len(i) :]
-    if model.overlap is not None:
-        both = np.concatenate([one, two], axis=1)
-        of_levels = model.element_sums(both, both, geometries[2], np.concatenate([levels[i], levels[j]]))
-        slopes -= 0.5 * overlap_rate * (of_levels[:, : len(i)] + of_levels[:, len(i) :])
+    n = len(i)
+    slopes += mixed[:, :n] + mixed[:, n : 2 * n]
+    if edges:
+        slopes -= 0.5 * overlap_rate * (mixed[:, 2 * n : 3 * n] + mixed[:, 3 * n :])
         # states stay normalised
-        of_norms = model.metric_sums(both, both, geometries[2])
-        slopes[model.n_own :] -= 0.5 * h * (of_norms[:, : len(i)] + of_norms[:, len(i) :])
+        of_norms = model.metric_sums(mixed[:, 2 * n :])
+        slopes[model.n_own :] -= 0.5 * h * (of_norms[:, :n] + of_norms[:, n:])
     return error, slopes * (weight * np.where(h < 0.0, -1.0, 1.0))
 
 

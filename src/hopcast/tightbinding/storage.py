@@ -14,7 +14,7 @@ from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialTable
-from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, hoppings_of
 
 DEFINITION: Final = 2
 """Of the terms and their columns: a file of another one would forecast something else."""
@@ -153,8 +153,7 @@ def get_bands(group: Any) -> FittedBands:
     terms: tuple[Term, ...] = tuple(KINDS[kind](*values) for kind, *values in json.loads(group.attrs["terms"]))
     metric = None
     if form.size_overlap:
-        hoppings = tuple(term for term in terms if isinstance(term, Hopping))
-        metric = BandModel(OrbitalBasis(**basis), hoppings, around, modulated=False)
+        metric = BandModel(OrbitalBasis(**basis), hoppings_of(terms), around, modulated=False)
     numbers: dict[str, Any] = {name: group.attrs[name].item() for name in NUMBERS}
     arrays: dict[str, Any] = {name: hdf5.get_array(group, name) for name in ARRAYS}
     return FittedBands(

@@ -135,6 +135,11 @@ def standard_terms(basis: OrbitalBasis, *, potential: bool = False, keep: Keep |
     return tuple(term for term in terms if isinstance(term, Level) or keep is None or keep(term))
 
 
+def hoppings_of(terms: Sequence[Term]) -> tuple[Hopping, ...]:
+    """Return the hoppings among some terms: where orbitals hop they may also overlap."""
+    return tuple(term for term in terms if isinstance(term, Hopping))
+
+
 def describe(terms: Sequence[Term]) -> str:
     """Return how many terms of each kind there are, in words."""
     kinds = {Level: "levels", Hopping: "hoppings", CrystalField: "crystal fields", Potential: "potentials"}
