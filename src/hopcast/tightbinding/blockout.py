@@ -91,11 +91,11 @@ def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], l
         for sample in index[chunk]:
             before, after, middle = trainer.geometries.parts[sample]
             levels, states = [], []
-            for geometry in (before, after):
-                level, state = model.solve(theta, geometry)
+            metrics = [model.metric(theta, geometry) for geometry in (before, after)]
+            for geometry, metric in zip((before, after), metrics, strict=True):
+                level, state = model.solve(theta, geometry, metric)
                 levels.append(level[window])
                 states.append(state[:, window])
-            metrics = [model.metric(theta, geometry) for geometry in (before, after)]
             turn = overlap_of(*states, *metrics)
             turn = turn * np.where(np.diag(turn) < 0.0, -1.0, 1.0)
             coupling = np.abs(turn - turn.T) * HBAR / (2.0 * samples.timestep)

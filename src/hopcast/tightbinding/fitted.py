@@ -142,14 +142,17 @@ class FittedBands:
         """Return all levels [n], eV (without the offset), and states [n, n] of a frame."""
         return self.model.solve(self.theta, geometry)
 
-    def window_states(self, geometry: FrameGeometry, lowest: int) -> tuple[Floats, Floats]:
-        """Return levels [n_states], eV (without the offset), and states [n_orbitals, n_states] of the window alone."""
+    def window_states(
+        self, geometry: FrameGeometry, lowest: int, metric: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return levels [n_states], eV (without the offset), and states [n_orbitals, n_states] of the window alone; S may be known already."""
         window = slice(lowest, lowest + self.n_states)
         n_orbitals = int(self.model.first_of(geometry)[-1])
         if n_orbitals <= ALL_STATES:
-            levels, states = self.eigenstates(geometry)
+            levels, states = self.model.solve(self.theta, geometry, metric)
             return levels[window], states[:, window]
-        H, S = self.model.hamiltonian(self.theta, geometry), self.model.metric(self.theta, geometry)
+        H = self.model.hamiltonian(self.theta, geometry)
+        S = self.model.metric(self.theta, geometry) if metric is None else metric
         found: tuple[Floats, Floats] = eigh(
             H,
             S,
@@ -157,7 +160,6 @@ class FittedBands:
             driver="evr" if S is None else "gvx",
             check_finite=False,
             overwrite_a=True,
-            overwrite_b=True,
         )
         return found
 

@@ -114,10 +114,10 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     metric_before: Floats | None = None
     for row, frame in enumerate(range(chunk.start, last)):
         geometry = bands.model.geometry(trajectory, frame, species)
-        levels, now = bands.window_states(geometry, lowest)
+        metric = bands.model.metric(bands.theta, geometry)
+        levels, now = bands.window_states(geometry, lowest, metric)
         # a phase of the frame's own, so that chunks can be joined
         now = with_own_phase(now)
-        metric = bands.model.metric(bands.theta, geometry)
         if before is not None:
             overlaps[row - 1] = overlap_of(before, now, metric_before, metric)
         before, metric_before = now, metric

@@ -264,19 +264,20 @@ class BandModel:
         S[np.diag_indices_from(S)] += 1.0
         return S
 
-    def solve(self, theta: Floats, geometry: FrameGeometry) -> tuple[Floats, Floats]:
-        """Return levels [n], eV, and states [n_orbitals, n] of H c = E S c, normalised by S.
+    def solve(self, theta: Floats, geometry: FrameGeometry, metric: Floats | None = None) -> tuple[Floats, Floats]:
+        """Return levels [n], eV, and states [n_orbitals, n] of H c = E S c, normalised by S, which may be known already.
 
         Raises
         ------
         LinAlgError
             If S is not positive definite.
         """
-        H, S = self.hamiltonian(theta, geometry), self.metric(theta, geometry)
+        H = self.hamiltonian(theta, geometry)
+        S = self.metric(theta, geometry) if metric is None else metric
         if S is None:
             levels, states = np.linalg.eigh(H)
         else:
-            levels, states = eigh(H, S, driver="gvd", check_finite=False, overwrite_a=True, overwrite_b=True)
+            levels, states = eigh(H, S, driver="gvd", check_finite=False, overwrite_a=True)
         return levels, states
 
     def element_sums(self, C: Floats, D: Floats, geometry: FrameGeometry, levels: Floats | None = None) -> Floats:
