@@ -5,7 +5,7 @@ a number whose variance should go with x (the posterior variance of a gap, the s
 
 .. math:: \sigma^2 = \langle e^2\rangle\,[(1 - f) + f x/\langle x\rangle]
 
-with e the errors of left-out samples and f the share between 0 and 1 that makes these errors most likely. The mean of the variances is the
+with e the errors of left-out samples and f the share that makes these errors most likely. The mean of the variances is the
 mean square error whatever f is, so that :math:`\langle V^2\rangle \approx \langle \hat V^2 + \sigma^2\rangle` of a forecast that lost what it could not know.
 """
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SHARES = np.linspace(0.0, 0.95, 20)
-"""That are tried: with all of the variance in x, a frame of x = 0 would be certain."""
+SHARES = np.linspace(0.05, 0.95, 19)
+"""That are tried: with all of the variance in x a frame of x = 0 would be certain, with none nothing that is learnt would tell."""
 
 
 def calibrate(errors: Floats, x: Floats) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.bars import band_errors, calibrate, calibrate_couplings
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
-from hopcast.tightbinding.fit import Trainer, prior_weights
+from hopcast.tightbinding.fit import STARTS, Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
@@ -234,7 +234,7 @@ class _Workshop:
         model = build_model(form, self.basis, self.trajectory, self.samples, keep=self.keep)
         geometries = sample_geometries(model, self.trajectory, self.samples.steps, workers=self.workers)
         trainer = Trainer(model, self.samples, geometries, self.lowest, self.workers)
-        fitted = trainer.fit(form, np.arange(len(self.samples)))
+        fitted = trainer.fit(form, np.arange(len(self.samples)), STARTS)
         return self._judge(form, trainer, fitted.optimum, fitted.centre)
 
     def change_form(self, trial: _Trial, form: Form) -> _Trial:
