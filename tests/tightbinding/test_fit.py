@@ -17,7 +17,16 @@ from hopcast.tightbinding.samples import Samples, collect_samples, midpoint_posi
 from hopcast.tightbinding.start import starting_values
 
 N_PAIRS = 30
-FORM = Form(r_hopping=4.5, r_field=4.5, decay_field=1.6, density="", size_overlap=0.0, size_level=1.0)
+FORM = Form(
+    r_hopping=4.5,
+    r_field=4.5,
+    decay_field=1.6,
+    density="",
+    size_overlap=0.0,
+    size_level=1.0,
+    shift=1.0,
+    scale=1.0,
+)
 N_STATES, N_OCCUPIED, LOWEST = 12, 6, 2
 
 
@@ -206,6 +215,19 @@ def test_bad_input_gets_one_sentence(material, fitted):
         TightBinding(form=Form(r_hopping=1.5)).fit(trajectory, known)
     with pytest.raises(ValueError, match="`density` must be one of"):
         Form(density="al")
+
+
+def test_the_start_is_chosen_by_left_out_blocks(material, monkeypatch):
+    trajectory, _, _, known, _ = material
+    monkeypatch.setattr("hopcast.tightbinding.fit.STARTS", ((-6.0, 0.4), (1.0, 1.0)))
+    form = FORM.replace(shift=None, scale=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        found = TightBinding(form=form, most_samples=12, workers=1).fit(trajectory, known)
+    # the reference was made around this start
+    assert (found.bands_.form.shift, found.bands_.form.scale) == (1.0, 1.0)
+    with pytest.raises(ValueError, match="`shift` and `scale` must be given together"):
+        FORM.replace(shift=None)
 
 
 def test_the_window_alone_has_the_same_states(material, fitted, monkeypatch):

@@ -8,7 +8,7 @@ from band_materials import known_on_pairs, sparse_pairs
 from test_fit import FORM, N_OCCUPIED, reference
 
 from hopcast import InputError
-from hopcast.tightbinding import TightBinding, estimator, fit_folds, forecast_bands
+from hopcast.tightbinding import TightBinding, fit_folds, forecast_bands
 from hopcast.tightbinding import folds as module
 
 N_PAIRS = 24
@@ -22,9 +22,7 @@ def material():
     trajectory = sparse_pairs(n_pairs=N_PAIRS)
     full = reference(trajectory)[2]
     known = known_on_pairs(full)
-    with pytest.MonkeyPatch.context() as patch:  # eight starts would take eight times as long
-        patch.setattr(estimator, "STARTS", ((1.0, 1.0),))
-        patch.setattr(module, "STARTS", ((1.0, 1.0),))
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LEAST_COMMON", 10)  # so that the folds of a half share their start
         yield trajectory, known, full, TightBinding(form=FORM, workers=1).fit(trajectory, known).bands_
 

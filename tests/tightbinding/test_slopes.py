@@ -9,7 +9,7 @@ from test_fit import FORM, N_OCCUPIED, reference
 
 from hopcast import VibronicHamiltonian
 from hopcast.selection.sequential import Belief, _take, choose_by_bands
-from hopcast.tightbinding import TightBinding, estimator, step_slopes
+from hopcast.tightbinding import TightBinding, step_slopes
 from hopcast.tightbinding.fitted import posterior_variances
 
 N_PAIRS = 14
@@ -22,10 +22,7 @@ def material():
     trajectory = sparse_pairs(n_pairs=N_PAIRS, step=0.01)
     full = reference(trajectory)[2]
     known = known_on_pairs(full)
-    with pytest.MonkeyPatch.context() as patch:  # eight starts would take eight times as long
-        patch.setattr(estimator, "STARTS", ((1.0, 1.0),), raising=False)
-        patch.setattr("hopcast.tightbinding.fit.STARTS", ((1.0, 1.0),))
-        yield trajectory, known, TightBinding(form=FORM, workers=1).fit(trajectory, known).bands_
+    return trajectory, known, TightBinding(form=FORM, workers=1).fit(trajectory, known).bands_
 
 
 def test_gaps_and_couplings_are_those_of_the_forecast(material):

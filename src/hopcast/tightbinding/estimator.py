@@ -19,7 +19,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.bars import band_errors, calibrate, calibrate_couplings
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
-from hopcast.tightbinding.fit import STARTS, Trainer, prior_weights
+from hopcast.tightbinding.fit import Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
@@ -230,12 +230,17 @@ class _Workshop:
         self.keep, self.workers = keep, workers
 
     def try_form(self, form: Form) -> _Trial:
-        """Fit a form from all starts and judge it on left-out blocks."""
+        """Fit a form from its start, or from the best few of several, and judge it on left-out blocks."""
         model = build_model(form, self.basis, self.trajectory, self.samples, keep=self.keep)
         geometries = sample_geometries(model, self.trajectory, self.samples.steps, workers=self.workers)
         trainer = Trainer(model, self.samples, geometries, self.lowest, self.workers)
-        fitted = trainer.fit(form, np.arange(len(self.samples)), STARTS)
-        return self._judge(form, trainer, fitted.optimum, fitted.centre)
+        index = np.arange(len(self.samples))
+        trials = []
+        for begun in trainer.screen(form, index):
+            fitted = trainer.finish(form, index, begun)
+            started = form.replace(shift=fitted.start[0], scale=fitted.start[1])
+            trials.append(self._judge(started, trainer, fitted.optimum, fitted.centre))
+        return min(trials, key=lambda trial: trial.scores.merit)
 
     def change_form(self, trial: _Trial, form: Form) -> _Trial:
         """Fit another form of the same columns, from the minimum of a trial."""

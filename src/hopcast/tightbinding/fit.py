@@ -28,8 +28,8 @@ SCREENED = 36
 ENERGY_STEPS, COUPLING_STEPS = 6, 5
 """Steps of a start before it is compared, with energies alone and with couplings."""
 
-CONTINUED = 2
-"""Starts that go on with couplings."""
+CONTINUED = 3
+"""Starts that go on with couplings, and with all samples where left-out blocks are to choose among them."""
 
 
 def make_loss(form: Form, samples: Samples, lowest: int) -> Loss:
@@ -131,13 +131,17 @@ class Trainer:
             self.workers,
         )
 
-    def fit(self, form: Form, index: NDArray[np.intp], starts: Sequence[tuple[float, float]] = STARTS) -> Fitted:
-        """Return the best minimum reached from several starts.
+    def fit(self, form: Form, index: NDArray[np.intp]) -> Fitted:
+        """Return the minimum reached from the form's start, or from the best of several by its cost."""
+        return self.finish(form, index, self.screen(form, index)[0])
 
-        Every start takes some steps on few samples with energies alone; those of lowest cost go on with the couplings, and the best of
-        them with all samples.
+    def screen(self, form: Form, index: NDArray[np.intp]) -> list[Fitted]:
+        """Return where the best starts lead on few samples, the one of lowest cost first.
+
+        Every start takes some steps with energies alone; those of lowest cost go on with the couplings.
         """
         few = index[np.unique(np.linspace(0, len(index) - 1, SCREENED).round().astype(int))]
+        starts = STARTS if form.shift is None or form.scale is None else ((form.shift, form.scale),)
         tried: list[tuple[float, tuple[float, float], Floats, Problem]] = []
         for shift, scale in starts:
             centre = starting_values(self.model, shift=shift, scale=scale)
@@ -146,13 +150,16 @@ class Trainer:
             found = minimise(alone, centre, most_steps=ENERGY_STEPS)
             tried.append((found.cost, (shift, scale), found.theta, problem))
         tried.sort(key=lambda one: one[0])
-        best: tuple[Optimum, tuple[float, float], Floats] | None = None
-        for _, start, theta, problem in tried[:CONTINUED]:
-            found = minimise(problem, theta, most_steps=COUPLING_STEPS)
-            if best is None or found.cost < best[0].cost:
-                best = (found, start, problem.centre)
-        assert best is not None
-        return Fitted(self.refine(form, index, best[0].theta, best[2]), best[1], best[2])
+        ends = [
+            Fitted(minimise(problem, theta, most_steps=COUPLING_STEPS), start, problem.centre)
+            for _, start, theta, problem in tried[:CONTINUED]
+        ]
+        return sorted(ends, key=lambda one: one.optimum.cost)
+
+    def finish(self, form: Form, index: NDArray[np.intp], begun: Fitted) -> Fitted:
+        """Return the minimum of all samples that one of few samples leads to."""
+        optimum = self.refine(form, index, begun.optimum.theta, begun.centre)
+        return Fitted(optimum, begun.start, begun.centre)
 
     def refine(
         self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS

@@ -12,7 +12,7 @@ from scipy.linalg import cholesky
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
-from hopcast.tightbinding.fit import STARTS, Trainer, prior_weights
+from hopcast.tightbinding.fit import Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands
 from hopcast.tightbinding.samples import FEWEST, MOST, Samples, collect_samples, sample_geometries
 
@@ -60,7 +60,7 @@ def fit_folds(
     Notes
     -----
     A fit that starts where one of all samples ended would know by its minimum what it leaves out. Therefore folds in two halves: those of a half
-    start from a fit (several starts, energies first) to the steps that *all of them* learn from, and a few Gauss-Newton steps lead
+    start from a fit (energies first) to the steps that *all of them* learn from, and a few Gauss-Newton steps lead
     from there to the minimum of each. Nothing that a fold leaves out enters what it says.
     """
     everything = np.unique(np.concatenate([np.asarray(fold, dtype=np.intp) for fold in folds]))
@@ -74,10 +74,10 @@ def fit_folds(
     for half in np.array_split(np.arange(len(folds)), 2):
         mine = [indices[int(fold)] for fold in half]
         common = _common(mine)
-        start = None if len(mine) < 2 or len(common) < LEAST_COMMON else trainer.fit(whole.form, common, STARTS)
+        start = None if len(mine) < 2 or len(common) < LEAST_COMMON else trainer.fit(whole.form, common)
         for index in mine:
             if start is None:
-                optimum = trainer.fit(whole.form, index, STARTS).optimum
+                optimum = trainer.fit(whole.form, index).optimum
             else:
                 optimum = trainer.refine(whole.form, index, start.optimum.theta, start.centre, REFINEMENTS)
             normal = optimum.normal + np.diag(prior_weights(whole.model, whole.form))

@@ -60,6 +60,8 @@ class Form:
         Weight of the residuals of couplings, measured in their root mean square over the training samples.
     n_edges
         Bands on either side of the gap whose couplings across it count.
+    shift, scale
+        Where the fit starts (`hopcast.tightbinding.start.starting_values`); None: where left-out blocks are forecast best.
     """
 
     r_hopping: float = 8.0
@@ -77,13 +79,15 @@ class Form:
     edge_weight: float = 3.0
     coupling_weight: float = 1.5
     n_edges: int = 1
+    shift: float | None = None
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         check_choice("density", self.density, DENSITIES)
         check_choice("potential", self.potential, POTENTIALS)
         for one in dataclasses.fields(self):
             value = getattr(self, one.name)
-            if one.name in ("density", "potential"):
+            if one.name in ("density", "potential", "shift") or (one.name == "scale" and value is None):
                 continue
             if (
                 not np.isfinite(value)
@@ -91,6 +95,8 @@ class Form:
                 or (value == 0 and one.name not in ("coupling_weight", "size_overlap"))
             ):
                 raise ConfigError(f"Argument `{one.name}` must be positive, but is {value}.")
+        if (self.shift is None) != (self.scale is None):
+            raise ConfigError("Arguments `shift` and `scale` must be given together: they say where a fit starts.")
 
     def replace(self, **changes: object) -> Form:
         """Return another form."""
