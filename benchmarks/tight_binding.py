@@ -164,8 +164,7 @@ def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=
         whole = Steps.join(tests, [one[0] for one in found])
         spent = np.mean([one[1] for one in found])
         rows.append([f"{len(jobs[0][1])} pairs", *judge(data.hamiltonian, steps, whole), f"{spent:.0f}"])
-        if form is None:
-            print("chosen:", *[one[2] for one in found], sep="\n  ")
+        print("chosen:", *[one[2] for one in found], sep="\n  ")
         print(
             table(f"held out in blocks of 5 ps, {N_FOLDS} folds", ["trained on", *HEADER, "CPU a fold, s"], rows),
             flush=True,

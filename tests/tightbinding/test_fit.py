@@ -230,6 +230,20 @@ def test_the_start_is_chosen_by_left_out_blocks(material, monkeypatch):
         FORM.replace(shift=None)
 
 
+def test_a_fit_that_does_not_converge_says_what_it_reached(material, monkeypatch):
+    trajectory, _, _, known, _ = material
+    for name, steps in {
+        "fit.ENERGY_STEPS": 0,
+        "fit.COUPLING_STEPS": 0,
+        "estimator.TRIED": 1,
+        "estimator.MOST_STEPS": 1,
+    }.items():
+        monkeypatch.setattr(f"hopcast.tightbinding.{name}", steps)
+    with pytest.warns(QualityWarning, match=r"did not converge in 1 steps; it reached a loss of .*gap R²"):
+        found = TightBinding(form=FORM, most_samples=10, workers=1).fit(trajectory, known)
+    assert not found.bands_.converged
+
+
 def test_the_window_alone_has_the_same_states(material, fitted, monkeypatch):
     geometry = fitted.bands_.model.geometry(material[0], 0)
     levels, states = fitted.bands_.window_states(geometry, LOWEST)

@@ -23,7 +23,7 @@ from hopcast.tightbinding.fit import Trainer, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
-from hopcast.tightbinding.gauss_newton import Optimum
+from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum
 from hopcast.tightbinding.samples import (
     MOST,
     Samples,
@@ -50,6 +50,9 @@ WORTH = 0.01
 
 CHANGED = 4
 """Gauss-Newton steps to the minimum of a form that differs in a size."""
+
+TRIED = 8
+"""Gauss-Newton steps of a start before left-out blocks choose among them."""
 
 INSIDE = 0.99
 """Share of left-out samples whose posterior variance counts as inside."""
@@ -145,10 +148,12 @@ class TightBinding(BaseEstimator):
         tried = [(best.form, best.scores)]
         for factors in () if self.form is not None else CANDIDATES:
             changed = {name: factor * getattr(best.form, name) for name, factor in factors.items()}
-            found = work.change_form(best, best.form.replace(**changed))
+            found = work.change_form(best, best.form.replace(**changed), CHANGED)
             tried.append((found.form, found.scores))
             if found.scores.merit < best.scores.merit - WORTH:
                 best = found
+        if not best.optimum.converged:
+            best = work.change_form(best, best.form, MOST_STEPS)
         self.search_ = tuple(tried)
         self.bands_ = work.finish(best, hamiltonian)
         self.scores_ = self.bands_.scores
@@ -237,14 +242,15 @@ class _Workshop:
         index = np.arange(len(self.samples))
         trials = []
         for begun in trainer.screen(form, index):
-            fitted = trainer.finish(form, index, begun)
-            started = form.replace(shift=fitted.start[0], scale=fitted.start[1])
-            trials.append(self._judge(started, trainer, fitted.optimum, fitted.centre))
+            started = form.replace(shift=begun.start[0], scale=begun.start[1])
+            optimum = trainer.refine(started, index, begun.optimum.theta, begun.centre, TRIED)
+            trials.append(self._judge(started, trainer, optimum, begun.centre))
         return min(trials, key=lambda trial: trial.scores.merit)
 
-    def change_form(self, trial: _Trial, form: Form) -> _Trial:
+    def change_form(self, trial: _Trial, form: Form, most_steps: int) -> _Trial:
         """Fit another form of the same columns, from the minimum of a trial."""
-        optimum = trial.trainer.refine(form, np.arange(len(self.samples)), trial.optimum.theta, trial.centre, CHANGED)
+        index = np.arange(len(self.samples))
+        optimum = trial.trainer.refine(form, index, trial.optimum.theta, trial.centre, most_steps)
         return self._judge(form, trial.trainer, optimum, trial.centre)
 
     def _judge(self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats) -> _Trial:

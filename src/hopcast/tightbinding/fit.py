@@ -133,7 +133,8 @@ class Trainer:
 
     def fit(self, form: Form, index: NDArray[np.intp]) -> Fitted:
         """Return the minimum reached from the form's start, or from the best of several by its cost."""
-        return self.finish(form, index, self.screen(form, index)[0])
+        begun = self.screen(form, index)[0]
+        return Fitted(self.refine(form, index, begun.optimum.theta, begun.centre), begun.start, begun.centre)
 
     def screen(self, form: Form, index: NDArray[np.intp]) -> list[Fitted]:
         """Return where the best starts lead on few samples, the one of lowest cost first.
@@ -155,11 +156,6 @@ class Trainer:
             for _, start, theta, problem in tried[:CONTINUED]
         ]
         return sorted(ends, key=lambda one: one.optimum.cost)
-
-    def finish(self, form: Form, index: NDArray[np.intp], begun: Fitted) -> Fitted:
-        """Return the minimum of all samples that one of few samples leads to."""
-        optimum = self.refine(form, index, begun.optimum.theta, begun.centre)
-        return Fitted(optimum, begun.start, begun.centre)
 
     def refine(
         self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS

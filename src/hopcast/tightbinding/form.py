@@ -117,6 +117,7 @@ class Form:
         sizes = {"hoppings": self.size_hopping, "fields": self.size_field}
         sizes |= {"densities": self.density_size} if self.density else {}
         sizes |= {"overlap": self.size_overlap} if self.size_overlap else {}
+        parts += [f"start {self.shift:g} eV, {self.scale:g}"] if self.shift is not None else []
         parts += ["sizes " + ", ".join(f"{name} {size:.3g}" for name, size in sizes.items())]
         return ", ".join([*parts, f"coupling weight {self.coupling_weight:.3g}"])
 
