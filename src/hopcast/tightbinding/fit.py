@@ -28,7 +28,7 @@ SCREENED = 36
 ENERGY_STEPS, COUPLING_STEPS = 6, 5
 """Steps of a start before it is compared, with energies alone and with couplings."""
 
-CONTINUED = 3
+CONTINUED = 2
 """Starts that go on with couplings, and with all samples where left-out blocks are to choose among them."""
 
 

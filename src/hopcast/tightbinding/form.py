@@ -71,8 +71,8 @@ class Form:
     decay_field: float = 4.0
     size_field: float = 0.6
     density: str = "all"
-    density_size: float = 0.6
-    size_level: float = 7.0
+    density_size: float = 0.3
+    size_level: float = 1.0
     potential: str = ""
     size_overlap: float = 0.05
     energy_error: float = 0.1
