@@ -163,6 +163,10 @@ def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=
             found = list(pool.map(fit_fold, jobs))
         whole = Steps.join(tests, [one[0] for one in found])
         spent = np.mean([one[1] for one in found])
+        for fold, (test, one) in enumerate(zip(tests, found, strict=True)):
+            rows.append(
+                [f"fold {fold}, {len(test)} left out", *judge(data.hamiltonian, steps[test], one[0]), f"{one[1]:.0f}"]
+            )
         rows.append([f"{len(jobs[0][1])} pairs", *judge(data.hamiltonian, steps, whole), f"{spent:.0f}"])
         print("chosen:", *[one[2] for one in found], sep="\n  ")
         print(

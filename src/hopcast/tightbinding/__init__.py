@@ -29,7 +29,7 @@ ends in a minimum that knows half as much.
 
 Sizes of priors
 ---------------
-`TightBinding` without a form starts from the default one and tries larger and smaller sizes in turn; what lowers the errors of gap, bands and
+`TightBinding` without a form starts from the default one and tries smaller sizes in turn; what lowers the errors of gap, bands and
 coupling on blocks of time left out one after the other (`blockout`) stays. Nothing outside of the training samples is seen.
 
 Error bars of the bands

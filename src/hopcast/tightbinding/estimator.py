@@ -43,7 +43,7 @@ CANDIDATES: tuple[Mapping[str, float], ...] = (
 )
 """Factors on the default form's numbers, tried in turn; what lowers the errors on left-out blocks stays. Smaller only: fits without a block start
 from the minimum of all samples, whose basin knows the block a little, and the more so the wider the priors are. On CsPbI3 wider ones looked
-better there (|hbar d| R2 0.64) and were worse on blocks that no fit had seen (0.43)."""
+better there and were worse on blocks that no fit had seen."""
 
 WORTH = 0.01
 """By how much `HeldOutScores.merit` must fall for a change to stay: 1 % of one of the errors."""
