@@ -19,7 +19,7 @@ from hopcast.tightbinding.samples import FEWEST, MOST, Samples, collect_samples,
 Floats = NDArray[np.float64]
 Steps = NDArray[np.intp]
 
-LEAST_COMMON = 2 * FEWEST
+LEAST_COMMON = FEWEST
 """Samples that folds must share for a fit to them to be a start for all."""
 
 REFINEMENTS = 10
