@@ -12,11 +12,13 @@ from hopcast.study.config import StudyConfig, parse_config
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+# the pages of formats run on fixtures of their own, in tests/io/test_pages.py
+RUN = [page for page in PAGES if page.parent.name != "formats"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 
 def blocks(language):
-    for page in PAGES:
+    for page in RUN:
         for number, (found, text) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
             if found == language:
                 yield pytest.param(text, id=f"{page.name}-{number}")
