@@ -1,7 +1,8 @@
-"""Make the pictures of the documentation from the folder of `hopcast demo`: the first screen of its report, and the gallery.
+"""Make the pictures of the documentation: first screens of the reports of `hopcast demo` (with the gallery) and `hopcast demo --pairs`.
 
     hopcast demo
-    python tools/make_pictures.py hopcast-demo
+    hopcast demo --pairs
+    python tools/make_pictures.py hopcast-demo hopcast-demo-pairs
 
 The screen needs Chromium; without it the pictures of the gallery are made and the screen is left as it is.
 """
@@ -56,6 +57,8 @@ def photograph(page: Path, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "hopcast-demo")
-    make_gallery(folder)
-    photograph(folder / "report.html", DOCS / "images" / "report.png")
+    demo = Path(sys.argv[1] if len(sys.argv) > 1 else "hopcast-demo")
+    make_gallery(demo)
+    photograph(demo / "report.html", DOCS / "images" / "report.png")
+    for pairs in map(Path, sys.argv[2:]):
+        photograph(pairs / "report.html", DOCS / "images" / "report-pairs.png")

@@ -108,3 +108,9 @@ def test_a_forecast_that_narrows_the_rate_gives_the_lifetime(study):
     values["rates"][1] = row("prediction-powered", 0.025, 0.0098, 0.8)
     found = answer(with_verdicts(type(study.results).model_validate(values)))
     assert "forecast" not in found.headline
+
+
+def test_commands_are_set_as_commands():
+    from hopcast.report.html import _typeset
+
+    assert _typeset("Type `hopcast fit <x>`.") == "Type <code>hopcast fit &lt;x&gt;</code>."

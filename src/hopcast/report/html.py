@@ -230,7 +230,8 @@ def _template() -> Template:
 def _typeset(text: str) -> Markup:
     """Escape a text, set the s of R_s and theta_s as an index, and keep numbers and units on one line."""
     escaped = re.sub(r"(R|θ|theta)_s\b", r"\1<sub>s</sub>", str(escape(text))).replace("theta<sub>", "θ<sub>")
-    return Markup(re.sub(r"(\d) (fs|ps|ns|nat|eV|meV|K|%|Å)(?!\w)", "\\1\u00a0\\2", escaped))
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped)
+    return Markup(re.sub(r"(\d) (fs|ps|ns|nat|eV|meV|K|%|Å)(?!\w)", "\\1\u00a0\\2", coded))
 
 
 def _small(svg: str) -> str:
