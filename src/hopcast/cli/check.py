@@ -89,10 +89,9 @@ def check(
     import io
     import json as json_module
 
-    from hopcast.cli.convert import read_beside, read_source
+    from hopcast.cli.convert import cut, read_beside, read_source
     from hopcast.core.errors import InputError
     from hopcast.core.hdf5 import examining
-    from hopcast.core.naming import frame_range
     from hopcast.core.outputs import check_file
     from hopcast.datasets import load
     from hopcast.datasets.shipped import DATASETS
@@ -127,9 +126,7 @@ def check(
                 )
             if trajectory is not None:
                 path = read_beside(trajectory, hamiltonian, timestep, cell, molecule, elements, workers)
-        if frames is not None:
-            hamiltonian = hamiltonian and hamiltonian[frame_range(frames, hamiltonian.n_frames, "Option --frames")]
-            path = path and path[frame_range(frames, path.n_frames, "Option --frames")]
+        hamiltonian, path = cut(hamiltonian, path, frames, None)
         told = None if data in DATASETS else path
         diagnosis = examine(
             hamiltonian,

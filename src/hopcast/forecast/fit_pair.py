@@ -13,6 +13,7 @@ from sklearn.base import clone
 from hopcast.core.errors import ConfigError, InputError, nearest
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.matching import check_same_frames
+from hopcast.core.spreading import spread
 from hopcast.core.trajectory import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.descriptors import SymmetryFunctions
@@ -209,7 +210,7 @@ def _learn(
     workers: int | None,
 ) -> TargetModel:
     """Choose by nested blocks on some samples, and fit the choice to all of them."""
-    some = _spread(len(values), COMPARED)
+    some = spread(len(values), COMPARED)
     groups, length, purge = stretches
     elsewhere = len(some) - int(np.sort(np.bincount(groups[some]))[-2:].sum())
     if elsewhere < FEWEST // 4:
@@ -243,7 +244,7 @@ def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, pur
     elapsed = times - times[0]
     missed = np.empty(len(values))
     for train, test in CalendarSplit(elapsed, elapsed[-1] / 5 * (1 + 1e-9), purge).split(X):
-        some = train[_spread(len(train), EXACT)] if learner.abilities.is_exact else train
+        some = train[spread(len(train), EXACT)] if learner.abilities.is_exact else train
         missed[test] = values[test] - fixed.fit(X[some], values[some]).predict(X[test])
     return float(1.0 - missed @ missed / np.sum((values - values.mean()) ** 2))
 
@@ -251,10 +252,10 @@ def _held_out_r2(learner: FrameModel, X: Array, values: Array, times: Array, pur
 def _fitted(learner: FrameRidge, X: Array, values: Array, groups: NDArray[np.intp]) -> tuple[FrameModel, float]:
     """Return the learner fitted to all samples, in the way that so many allow, and the scale of its variance."""
     if len(values) <= EXACT or learner.abilities.is_a_line:
-        some = _spread(len(values), EXACT)  # more of them do not move a line
+        some = spread(len(values), EXACT)  # more of them do not move a line
         exact = clone(learner).fit(X[some], values[some], groups[some])
         return exact, leave_one_out_scale(exact)
-    some = _spread(len(values), SEARCHED)
+    some = spread(len(values), SEARCHED)
     found = clone(learner).fit(X[some], values[some], groups[some])
     many = LowRankRidge(N_LANDMARKS, found.alpha_, found.gamma_, kernel=learner.kernel, workers=learner.workers)
     return many.fit(X, values), _refitted_scale(many, X, values)
@@ -272,10 +273,5 @@ def _domain(
     model: TargetModel, columns: Array, groups: NDArray[np.intp], symbols: tuple[str, ...], workers: int | None
 ) -> TrainingDomain:
     seen = model.domain_columns(columns, symbols)
-    some = _spread(len(seen), EXACT)
+    some = spread(len(seen), EXACT)
     return training_domain(seen[some], groups[some], model=model.learner, workers=workers)
-
-
-def _spread(n: int, most: int) -> NDArray[np.intp]:
-    """Return at most so many of `n` samples, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))

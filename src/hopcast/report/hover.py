@@ -16,6 +16,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from hopcast.core.spreading import spread
+
 _MOST_POINTS = 160
 
 
@@ -65,7 +67,7 @@ def _curve(ax: Axes, line: Line2D, height: float, to_points: float) -> Curve | N
     kept = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(places).all(axis=1))
     if not kept.size:
         return None
-    kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(len(kept), _MOST_POINTS)).round().astype(int))]
+    kept = kept[spread(len(kept), _MOST_POINTS)]
     mark = line.get_markerfacecolor() if line.get_linestyle() == "None" else line.get_color()
     return Curve(
         name,

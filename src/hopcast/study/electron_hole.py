@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,12 +9,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.dynamics import DynamicsResult, choose_substeps, electron_hole_hamiltonian, run_dynamics
+from hopcast.core.spreading import spread
+from hopcast.dynamics import choose_substeps, electron_hole_hamiltonian
 from hopcast.dynamics.loop import steps_kept
 from hopcast.report import ElectronHole
 from hopcast.results.dynamics import CarrierCooling, ElectronHoleRecord, RelaxationRecord
+from hopcast.study.rates import follow_carrier
 from hopcast.study.stage import Arrays, Context
 
 GROUPS: Final = ("both hot", "electron hot", "hole hot", "both cool", "ground state")
@@ -69,10 +69,10 @@ def run_pair(
     bands = {"hole": [names.index(band) for band in holes], "electron": [names.index(band) for band in electrons]}
     window, pair = _that_fits(window, bands)
     shape = (len(holes), len(electrons))
-    starts = np.unique(np.linspace(0, pair.n_steps - 1, section.n_starts).round().astype(int))
+    starts = spread(pair.n_steps, section.n_starts)
 
     context.progress.advance(f"electron and hole together, {method}")
-    found = _follow(context, pair, "electron", starts, absorbing=True)
+    found = follow_carrier(context, pair, "electron", method, pair.n_states - 1, starts)
     n = found.n_trajectories * found.initial_times.size
     excited = found.populations[:, 1:].reshape(-1, *shape)
     cooling = {}
@@ -80,7 +80,8 @@ def run_pair(
         order = bands[carrier]
         energies = np.abs(window.energies[:, order] - window.energies[:, order[:1]]).mean(axis=0)
         cooling[carrier, "together"] = _cooling(excited.sum(axis=1 if carrier == "electron" else 2), energies, n)
-        alone = _follow(context, window.select(sorted(order)), carrier, starts, absorbing=False)
+        own = window.select(sorted(order))
+        alone = follow_carrier(context, own, carrier, method, own.n_states - 1, starts, absorbing=False)
         cooling[carrier, "alone"] = _cooling(alone.populations, energies, n)
     groups = np.stack(
         [
@@ -125,31 +126,6 @@ def run_pair(
         arrays[f"pair/{carrier}/{way}/energy"] = each.energy
         arrays[f"pair/{carrier}/{way}/energy_error"] = each.error
     return record, arrays
-
-
-def _follow(
-    context: Context, ham: VibronicHamiltonian, carrier: str, starts: NDArray[np.intp], *, absorbing: bool
-) -> DynamicsResult:
-    """Start in the last state and follow it by the first method of the section."""
-    section, dynamics = context.config.relaxation, context.config.dynamics
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", QualityWarning)  # the record holds what they say
-        return run_dynamics(
-            ham,
-            section.methods[0],
-            carrier=carrier,
-            initial_state=ham.n_states - 1,
-            initial_times=starts,
-            absorbing=absorbing,
-            duration=section.duration,
-            temperature=dynamics.temperature,
-            tau_convention=dynamics.tau_convention,
-            n_times=section.n_times,
-            coupling_interpolation=dynamics.coupling_interpolation,
-            n_trajectories=section.n_trajectories,
-            random_state=context.config.seed,
-            workers=context.workers,
-        )
 
 
 def _that_fits(

@@ -173,6 +173,38 @@ def run_exact(context: Context, hamiltonian: VibronicHamiltonian, dephasing_time
     )
 
 
+def follow_carrier(
+    context: Context,
+    hamiltonian: VibronicHamiltonian,
+    carrier: str,
+    method: str,
+    start: int,
+    times: NDArray[np.intp],
+    *,
+    absorbing: bool = True,
+) -> DynamicsResult:
+    """Run a method of the section `relaxation` from a state and initial times; records of the run hold what it warns of."""
+    section, dynamics = context.config.relaxation, context.config.dynamics
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        return run_dynamics(
+            hamiltonian,
+            method,
+            carrier=carrier,
+            initial_state=start,
+            initial_times=times,
+            absorbing=absorbing,
+            duration=section.duration,
+            temperature=dynamics.temperature,
+            tau_convention=dynamics.tau_convention,
+            n_times=section.n_times,
+            coupling_interpolation=dynamics.coupling_interpolation,
+            n_trajectories=section.n_trajectories,
+            random_state=context.config.seed,
+            workers=context.workers,
+        )
+
+
 def say_turning_spins(context: Context, by_norms: DynamicsResult) -> None:
     """Warn where spins that turn between degenerate blocks, which the norms of their couplings leave out, change the ab initio rate."""
     blocks = context.data.blocks

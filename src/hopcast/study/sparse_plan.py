@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from hopcast.core.spreading import spread
 from hopcast.evaluation import Evaluation, NeighbourSplit
 from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.regression import LaplacianRidge
@@ -148,7 +149,7 @@ class SparsePlan(Plan):
                 arrays |= self._empty(target.name, whole.name, ("", "-blocked"))
             arrays[f"nac-sign/{whole.name}"] = np.ones(context.data.hamiltonian.n_steps)
             arrays |= fitted.window(context.data.trajectory)
-        spread = np.unique(np.linspace(0, context.data.hamiltonian.n_steps - 1, MOST_JOINT).round().astype(int))
+        times = spread(context.data.hamiltonian.n_steps, MOST_JOINT)
         joint: dict[int, list[Array]] = {}
         mode = context.config.models.mode
         for chunk in feature_chunks(mode, context.data, self._functions, context.workers):
@@ -158,7 +159,7 @@ class SparsePlan(Plan):
                 if len(X) == 0:  # the last frame alone begins no mid-point
                     continue
                 start = chunk.frames.start
-                inside = spread[(spread >= start) & (spread < start + len(X))] - start
+                inside = times[(times >= start) & (times < start + len(X))] - start
                 joint.setdefault(number, []).append(X[inside])
                 self._predict(one, chunk, X, seen, arrays)
             for whole, fitted, stretches in self._wholes:

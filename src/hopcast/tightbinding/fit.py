@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.spreading import spread
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum, Problem, minimise
 from hopcast.tightbinding.model import BandModel
@@ -141,7 +142,7 @@ class Trainer:
 
         Every start takes some steps with energies alone; those of lowest cost go on with the couplings.
         """
-        few = index[np.unique(np.linspace(0, len(index) - 1, SCREENED).round().astype(int))]
+        few = index[spread(len(index), SCREENED)]
         starts = STARTS if form.shift is None or form.scale is None else ((form.shift, form.scale),)
         tried: list[tuple[float, tuple[float, float], Floats, Problem]] = []
         for shift, scale in starts:

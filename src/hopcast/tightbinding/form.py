@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, check_choice
+from hopcast.core.spreading import spread
 from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.geometry import FrameGeometry
@@ -146,7 +147,7 @@ def build_model(
     ConfigError
         If a cutoff does not reach beyond the shortest bond.
     """
-    picked = np.unique(np.linspace(0, len(samples) - 1, REFERENCE_FRAMES).round().astype(int))
+    picked = spread(len(samples), REFERENCE_FRAMES)
     frames = samples.steps[picked]
     nearest = float(shortest_distances(trajectory, frames, basis).min())
     for name in ("r_hopping", "r_field"):

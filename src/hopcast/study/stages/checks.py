@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.spreading import spread
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics import DynamicsResult, run_dynamics
 from hopcast.report import CHOSEN
@@ -69,7 +70,7 @@ def compare(
     -------
     CheckRecord
     """
-    starts = np.unique(np.linspace(0, hamiltonian.n_steps - 1, N_STARTS).round().astype(int))
+    starts = spread(hamiltonian.n_steps, N_STARTS)
     run = partial(
         run_dynamics,
         hamiltonian,
@@ -166,7 +167,7 @@ def run_checks(context: Context) -> StageResult[CheckNumbers]:
         random_state=context.config.seed,
         workers=context.workers,
     )
-    starts = np.unique(np.linspace(0, whole.n_steps - 1, N_STARTS).round().astype(int))
+    starts = spread(whole.n_steps, N_STARTS)
     context.progress.advance("DISH by Monte Carlo")
     arrays = {}
     if data.samples is None:

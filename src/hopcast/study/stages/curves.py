@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.spreading import spread
 from hopcast.dynamics import dephasing_time, second_order_rate
 from hopcast.evaluation import Evaluation, InterleavedSplit, NeighbourSplit, evaluate_model, interpolate_in_time
 from hopcast.evaluation.evaluate import Splitter
@@ -147,7 +148,7 @@ class _Curve:
         n = self.point.n_frames + len(target.times) - shortest
         if self.context.data.samples is None:
             return np.arange(n)
-        return np.unique(np.linspace(0, len(target.times) - 1, n).round().astype(np.intp))
+        return spread(len(target.times), n)
 
     @cached_property
     def spacing(self) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 
 from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.spreading import spread
 from hopcast.core.units import FS_PER_NS
-from hopcast.dynamics import DynamicsResult, active_transitions, fit_decays, run_dynamics
+from hopcast.dynamics import DynamicsResult, active_transitions, fit_decays
 from hopcast.dynamics.readings import LITTLE_DECAY
 from hopcast.report import Relaxation
 from hopcast.results.dynamics import (
@@ -27,7 +28,7 @@ from hopcast.results.record import Record
 from hopcast.study.config import StudyConfig
 from hopcast.study.electron_hole import run_pair
 from hopcast.study.inputs import StudyData
-from hopcast.study.rates import estimate_record
+from hopcast.study.rates import estimate_record, follow_carrier
 from hopcast.study.stage import Arrays, Context, Stage, StageResult
 from hopcast.study.stages import models
 from hopcast.study.whole import able_kinds
@@ -128,29 +129,13 @@ class _Runs:
     def follow(self, case: Case, start: int) -> RelaxationRun | None:
         """Start a carrier in a band and follow it by every method; return the record of the first."""
         context, ham = self._context, case.hamiltonian
-        section, dynamics = context.config.relaxation, context.config.dynamics
-        starts = np.unique(np.linspace(0, ham.n_steps - 1, section.n_starts).round().astype(int))
+        section = context.config.relaxation
+        starts = spread(ham.n_steps, section.n_starts)
         first = None
         for method in section.methods:
             context.progress.advance(f"{case.name}, {method}")
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", QualityWarning)  # notes of the record say it, by name
-                    found = run_dynamics(
-                        ham,
-                        method,
-                        carrier=case.carrier,
-                        initial_state=start,
-                        initial_times=starts,
-                        duration=section.duration,
-                        temperature=dynamics.temperature,
-                        tau_convention=dynamics.tau_convention,
-                        n_times=section.n_times,
-                        coupling_interpolation=dynamics.coupling_interpolation,
-                        n_trajectories=section.n_trajectories,
-                        random_state=context.config.seed,
-                        workers=context.workers,
-                    )
+                found = follow_carrier(context, ham, case.carrier, method, start, starts)
             except InputError as error:
                 self.refused.append(RefusedRun(name=case.name, method=method, reason=str(error)))
                 continue
