@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -135,6 +136,11 @@ class Engine(Protocol):
 
     def overlap(self, left: Electrons, right: Electrons) -> NDArray[np.float64]:
         """Return ``<i(left)|j(right)>`` of the orbitals kept [n_window, n_window], raw signs."""
+
+
+def coordinates(values: Iterable[float]) -> str:
+    """Return numbers as lines of inputs hold them."""
+    return " ".join(f"{x:.12f}" for x in values)
 
 
 def fingerprint(settings: PlainMap) -> str:

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from hopcast.abinitio.engine import Geometry, OutputState
+from hopcast.abinitio.engine import Geometry, OutputState, coordinates
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.plain import PlainMap
 from hopcast.io.text import head
@@ -166,7 +165,7 @@ def qe_input(geometry: Geometry, settings: QeSettings, *, prefix: str = "frame",
     symbols = [chemical_symbols[number] for number in geometry.numbers]
     kinds = list(dict.fromkeys(symbols))
     species = "\n".join(f"{s} {atomic_masses[atomic_numbers[s]]:.4f} {settings.file_of(s)}" for s in kinds)
-    atoms = "\n".join(f"{s} {_row(row)}" for s, row in zip(symbols, geometry.positions, strict=True))
+    atoms = "\n".join(f"{s} {coordinates(row)}" for s, row in zip(symbols, geometry.positions, strict=True))
     system = [
         f"ibrav=0, nat={len(symbols)}, ntyp={len(kinds)}",
         f"ecutwfc={settings.ecutwfc:g}",
@@ -188,13 +187,9 @@ def qe_input(geometry: Geometry, settings: QeSettings, *, prefix: str = "frame",
         f"&SYSTEM\n {', '.join(system)},\n occupations='fixed', nosym=.true.\n/\n"
         f"&ELECTRONS\n conv_thr={settings.conv_thr:g}, mixing_beta={settings.mixing_beta:g}, electron_maxstep={settings.electron_maxstep}\n/\n"
         f"ATOMIC_SPECIES\n{species}\nATOMIC_POSITIONS angstrom\n{atoms}\nCELL_PARAMETERS angstrom\n"
-        + "\n".join(_row(row) for row in geometry.cell)
+        + "\n".join(coordinates(row) for row in geometry.cell)
         + f"\nK_POINTS {grid}\n"
     )
-
-
-def _row(values: Any) -> str:
-    return " ".join(f"{x:.12f}" for x in values)
 
 
 def qe_state(path: str | Path) -> OutputState:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hopcast.abinitio.engine import Geometry, OutputState
+from hopcast.abinitio.engine import Geometry, OutputState, coordinates
 from hopcast.core.plain import PlainMap, to_plain
 
 FRAME_TAGS = {
@@ -97,13 +96,9 @@ def poscar(geometry: Geometry, title: str) -> str:
             runs[-1][1] = int(str(runs[-1][1])) + 1
         else:
             runs.append([symbol, 1])
-    lines = [title, "1.0", *(_row(row) for row in geometry.cell)]
+    lines = [title, "1.0", *(coordinates(row) for row in geometry.cell)]
     lines += [" ".join(str(run[0]) for run in runs), " ".join(str(run[1]) for run in runs), "Cartesian"]
-    return "\n".join([*lines, *(_row(row) for row in geometry.positions)]) + "\n"
-
-
-def _row(values: Any) -> str:
-    return " ".join(f"{x:.12f}" for x in values)
+    return "\n".join([*lines, *(coordinates(row) for row in geometry.positions)]) + "\n"
 
 
 def vasp_state(path: str | Path) -> OutputState:

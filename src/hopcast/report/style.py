@@ -253,3 +253,10 @@ def save_figure(fig: Figure, stem: str | Path, *, dpi: int = 220, svg: str | Non
     with atomic_path(pixels) as temporary, style():
         fig.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
     return vector, pixels
+
+
+def r2_of_unexplained(exponent: int) -> str:
+    """Return R2 as a tick of an axis of 1 - R2 says it, at 1 - R2 = 10^exponent."""
+    if exponent < 0:
+        return f"{1 - 10.0**exponent:.{-exponent}f}"
+    return "0" if exponent == 0 else f"−{10**exponent - 1}"

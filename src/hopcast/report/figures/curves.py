@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullF
 
 from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import StudyReport
-from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, note, panel_label
+from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, note, panel_label, r2_of_unexplained
 from hopcast.results.forecasts import CurvePoint, LearningCurves
 
 _TITLES = {"gap": "Gap", "nac": "Coupling", "rate": "Rate / ab initio"}
@@ -133,7 +133,7 @@ def _scale_unexplained(ax: Axes, drawn: list[float]) -> None:
     step = -(-len(exponents) // 5)
     exponents = np.array([e for e in exponents if e % step == 0])
     ax.yaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))
-    ax.yaxis.set_major_formatter(FixedFormatter([_r2(int(e)) for e in exponents]))
+    ax.yaxis.set_major_formatter(FixedFormatter([r2_of_unexplained(int(e)) for e in exponents]))
     ax.yaxis.set_minor_locator(NullLocator())
     if len(exponents) < 2:
         ticks = [value for value in (0.2, 0.5, 1.0, 2.0, 3.0, 5.0) if bottom <= value <= top]
@@ -143,9 +143,3 @@ def _scale_unexplained(ax: Axes, drawn: list[float]) -> None:
 
 def _x(point: CurvePoint, axis: str) -> float:
     return float(point.stride.fs if axis == "stride" else point.n_frames)
-
-
-def _r2(exponent: int) -> str:
-    if exponent < 0:
-        return f"{1 - 10.0**exponent:.{-exponent}f}"
-    return "0" if exponent == 0 else f"−{10**exponent - 1}"

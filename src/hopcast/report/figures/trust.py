@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from hopcast.evaluation.verdicts import shown_r2
 from hopcast.report.study_report import StudyReport
-from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, panel_label
+from hopcast.report.style import FAINT, INK, MUTED, WIDE, model_colour, panel_label, r2_of_unexplained
 from hopcast.results.record import known
 
 _TITLES = {"gap": "Gap", "nac": "Coupling"}
@@ -97,16 +97,9 @@ def _draw_panel(ax: Axes, report: StudyReport, names: list[str], target: str) ->
     step = -(-len(exponents) // 5)
     exponents = np.array([e for e in exponents if e % step == 0 and e >= -5])
     ax.xaxis.set_major_locator(FixedLocator([10.0**e for e in exponents]))
-    ax.xaxis.set_major_formatter(FixedFormatter([_r2_label(int(e)) for e in exponents]))
+    ax.xaxis.set_major_formatter(FixedFormatter([r2_of_unexplained(int(e)) for e in exponents]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     for row in range(len(names)):
         ax.axhline(row, color=FAINT, lw=0.5, zorder=0)
-
-
-def _r2_label(exponent: int) -> str:
-    """Return R2 for 1 - R2 = 10^exponent."""
-    if exponent < 0:
-        return f"{1 - 10.0**exponent:.{-exponent}f}"
-    return "0" if exponent == 0 else f"−{10**exponent - 1}"
