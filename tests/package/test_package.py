@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import hopcast as hc
+from hopcast.cli.app import app
+from hopcast.cli.commands import NAMES
 
 LAYERS = (
     "core",
@@ -78,10 +81,38 @@ def test_packages_say_what_they_are(layer):
         assert hasattr(package, name)
 
 
-def test_the_command_line_starts_without_heavy_imports():
-    code = (
-        "import sys; import hopcast.cli; "
-        "heavy = {'numpy', 'scipy', 'numba', 'sklearn', 'matplotlib', 'h5py', 'ase', 'pydantic'} & set(sys.modules); "
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
+def loaded_by(*arguments):
+    """Return the modules that a run of the command line has loaded at its end."""
+    code = f"import sys, atexit; sys.argv = ['hopcast', *{arguments!r}]; from hopcast.cli import main; " + (
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr.split())
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_the_command_line_starts_without_heavy_imports(argument):
+    assert not loaded_by(argument) & {
+        "numpy",
+        "scipy",
+        "numba",
+        "sklearn",
+        "matplotlib",
+        "h5py",
+        "ase",
+        "pydantic",
+        "rich",
+    }
+
+
+def test_every_subcommand_is_listed_and_its_sentence_is_whole():
+    files = {path.stem for path in (ROOT / "cli").glob("*.py") if f"\ndef {path.stem}(" in path.read_text()}
+    assert set(NAMES) == files - {"grouped"}
+    listed = (
+        CliRunner().invoke(app, ["--help"], terminal_width=80).output.partition("Commands:")[2].strip().splitlines()
+    )
+    assert [line.split()[0] for line in listed] == list(NAMES)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+def test_an_unknown_subcommand_is_answered_by_the_nearest():
+    assert "Did you mean 'dynamics'?" in CliRunner().invoke(app, ["dynamic"]).output

@@ -10,51 +10,18 @@ from typing import Annotated
 
 import typer
 
-from hopcast.cli import (
-    check,
-    compare,
-    compute,
-    convert,
-    demo,
-    dynamics,
-    evaluate,
-    fit,
-    formats,
-    harvest,
-    md,
-    predict,
-    rank,
-    run,
-    score,
-    select,
-)
-from hopcast.cli.grouped import grouped
+from hopcast.cli.commands import NAMES, Commands, build_command
 from hopcast.cli.printed import Printed
 
 app = typer.Typer(
     name="hopcast",
+    cls=Commands,
     help="Forecast the vibronic Hamiltonian of a solid along molecular dynamics, run surface hopping on it, and say how far to trust the answer.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run")(run.run)
-app.command("evaluate")(evaluate.evaluate)
-app.command("demo")(demo.demo)
-app.command("fit")(fit.fit)
-app.command("predict")(predict.predict)
-app.command("dynamics", cls=grouped(dynamics.GROUPS))(dynamics.dynamics)
-app.command("score")(score.score)
-app.command("compare")(compare.compare)
-app.command("rank")(rank.rank)
-app.command("check", cls=grouped(check.GROUPS))(check.check)
-app.command("convert", cls=grouped(convert.GROUPS))(convert.convert)
-app.command("formats")(formats.formats)
-app.command("md", cls=grouped(md.GROUPS))(md.md)
-app.command("select")(select.select)
-app.command("compute")(compute.compute)
-app.command("harvest")(harvest.harvest)
 
 
 def _print_version(wanted: bool) -> None:
@@ -112,8 +79,8 @@ def _worded(message: str) -> str:
     """Return a sentence with the options of the command that runs in place of arguments of the library."""
     from hopcast.cli.wording import in_options
 
-    commands = getattr(typer.main.get_command(app), "commands", {})
-    return in_options(message, next((commands[word] for word in sys.argv[1:] if word in commands), None))
+    name = next((word for word in sys.argv[1:] if word in NAMES), None)
+    return in_options(message, None if name is None else build_command(name))
 
 
 def _show_warning(

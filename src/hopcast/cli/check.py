@@ -84,7 +84,7 @@ def check(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page of --html.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Look for what silently ruins lifetimes; exit code 4 when a verdict is bad."""
+    """Look for what silently ruins lifetimes. The exit code is 4 when a verdict is bad."""
     import contextlib
     import io
     import json as json_module

@@ -13,7 +13,7 @@ def compare(
     second: Annotated[Path, typer.Argument(help="Another one.", show_default=False)],
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values instead of a table.")] = False,
 ) -> None:
-    """Show the numbers of two studies beside each other; intervals that do not overlap are marked."""
+    """Show the numbers of two studies beside each other. Intervals that do not overlap are marked."""
     from rich.table import Table
 
     from hopcast.cli.present import output_console

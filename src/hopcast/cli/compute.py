@@ -23,7 +23,7 @@ def compute(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each pair.")] = False,
 ) -> None:
-    """Compute the pairs of a plan that are missing, and write hamiltonian.h5; start it again after a kill."""
+    """Compute the pairs of a plan that are missing. They go to hamiltonian.h5; start it again after a kill."""
     from hopcast.abinitio import assemble_plan, compute_plan, make_engine, read_engine_options, read_plan
     from hopcast.abinitio.plan_file import check_plan_file, held_assembly, write_plan_file
     from hopcast.core.errors import ConfigError

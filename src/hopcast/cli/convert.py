@@ -347,7 +347,7 @@ def convert(
     overwrite: Overwrite = False,
     workers: Workers = None,
 ) -> None:
-    """Convert a Hamiltonian (or a trajectory, to ours) to another format, and list what that format cannot hold."""
+    """Convert a Hamiltonian or a trajectory to another format. What that format cannot hold is listed."""
     asked = dict(locals())
     if kpoint == "all":
         from hopcast.io.wavefunctions.places import count_kpoints

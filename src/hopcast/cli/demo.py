@@ -18,7 +18,7 @@ Pairs = Annotated[
 
 
 def demo(pairs: Pairs = False, output: Output = None, overwrite: Overwrite = False, workers: Workers = None) -> None:
-    """Run the nine-Hamiltonian study on the shipped CsPbI3 trajectory; run again, it continues where it was."""
+    """Run the nine-Hamiltonian study on the shipped CsPbI3 trajectory. Run again, it continues where it was."""
     from importlib import resources
 
     from hopcast.cli.present import conduct

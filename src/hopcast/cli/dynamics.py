@@ -112,7 +112,7 @@ def dynamics(
     overwrite: Overwrite = False,
     workers: Workers = None,
 ) -> None:
-    """Run surface hopping on a Hamiltonian: populations, lifetime with its interval, figures."""
+    """Run surface hopping: populations, lifetime, figures."""
     from hopcast.cli.dynamics_inputs import (
         read_any,
         read_channels,

@@ -22,7 +22,7 @@ def evaluate(
     scheduler: Scheduler = None,
     scheduler_options: SchedulerOptions = None,
 ) -> None:
-    """Evaluate a study in full: controls, learning curves, calibrated error bars, claims; writes its report as `run` does."""
+    """Evaluate a study in full: controls, learning, bars, claims. Its report is written as `run` does."""
     from hopcast.cli.present import conduct, scheduled
     from hopcast.core.inputs import refuse_pipe
     from hopcast.report.sections.claims import claim_table

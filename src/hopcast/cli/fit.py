@@ -43,7 +43,7 @@ def fit(
     scheduler: Scheduler = None,
     scheduler_options: SchedulerOptions = None,
 ) -> None:
-    """Fit a forecaster of gap and coupling, and say how it does on samples left out in blocks."""
+    """Fit a forecaster of gap and coupling. It is scored on samples left out in blocks."""
     import warnings
 
     from rich.console import Console

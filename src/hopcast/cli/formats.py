@@ -6,7 +6,7 @@ import typer
 
 
 def formats() -> None:
-    """List the formats of Hamiltonians and trajectories that can be read and written."""
+    """List the formats that can be read and written."""
     from hopcast.io import list_formats
 
     known = list_formats()

@@ -31,7 +31,10 @@ def harvest(
         ),
     ] = False,
 ) -> None:
-    """Collect runs of VASP, pw.x or CP2K (frames/), or couplings of a NAC code (pairs/), into a sparse Hamiltonian; list what is missing."""
+    """Collect runs of VASP, pw.x, CP2K or a NAC code into one file. What is missing is listed.
+
+    Of VASP, pw.x and CP2K the folder holds frames/, of a NAC code pairs/; the file is a sparse Hamiltonian.
+    """
     from hopcast.abinitio import make_engine, plan_code, read_engine_options, read_plan
     from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
     from hopcast.abinitio.harvest_waves import harvest_waves

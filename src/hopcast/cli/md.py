@@ -56,7 +56,7 @@ def md(
     overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Run NVT, then NVE with tblite, and store the NVE frames with velocities; a killed run goes on with the same command."""
+    """Run molecular dynamics with tblite or any calculator of ASE. NVT, then NVE, whose frames are stored with velocities; a killed run goes on with the same command."""
     from hopcast.abinitio import Geometry, make_engine, run_md
     from hopcast.abinitio.calculators import make_calculator
     from hopcast.core.chunks import single_threaded_blas

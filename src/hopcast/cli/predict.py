@@ -37,7 +37,7 @@ def predict(
         ),
     ] = False,
 ) -> None:
-    """Forecast gap and coupling along a trajectory, chunk by chunk; a killed run goes on with --resume."""
+    """Forecast gap and coupling along a trajectory, chunk by chunk. A killed run goes on with --resume."""
     import warnings
 
     from rich.console import Console

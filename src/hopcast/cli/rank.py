@@ -21,7 +21,7 @@ def rank(
     scheduler: Scheduler = None,
     scheduler_options: SchedulerOptions = None,
 ) -> None:
-    """Rank elements and symmetry functions by their mutual information with the gap and the coupling."""
+    """Rank what controls gap and coupling by mutual information. Ranked are elements and symmetry functions."""
     from rich.console import Console
 
     from hopcast.cli.present import output_console, scheduled

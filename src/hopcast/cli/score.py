@@ -26,7 +26,7 @@ def score(
         float | None, typer.Option("--timestep", help="fs, for files that do not say it.", show_default=False)
     ] = None,
 ) -> None:
-    """Hold a forecast against a known Hamiltonian of the same frames: gap, coupling and local rate."""
+    """Hold a forecast against a known Hamiltonian of the same frames. Compared are gap, coupling and local rate."""
     from hopcast.core.errors import ConfigError
     from hopcast.datasets.shipped import DATASETS, load
     from hopcast.evaluation import score_hamiltonian

@@ -26,7 +26,7 @@ def select(
     timestep: Timestep = None,
     cell: Cell = None,
 ) -> None:
-    """Choose the pairs of frames (t, t + dt) to compute and write a plan: geometries, input files, a script for SLURM."""
+    """Choose the pairs of frames (t, t + dt) to compute. Written is a plan: geometries, input files, a script for SLURM."""
     from hopcast.abinitio import read_engine_options, write_plan
     from hopcast.core.errors import ConfigError, check_choice
     from hopcast.io import read_hamiltonian, read_trajectory
