@@ -53,7 +53,7 @@ def problem_of(ham, method, **changes):
         "chunk_trajectories": 1000,
         "progress": None,
     }
-    return prepare(ham, Settings(method=method, **(options | changes)))
+    return prepare(ham, Settings(method=METHODS[method], **(options | changes)))
 
 
 @pytest.mark.parametrize("absorbing", [True, False])

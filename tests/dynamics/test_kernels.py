@@ -141,7 +141,7 @@ def problem_of(ham, method: str, **options):
         "chunk_trajectories": 1000,
         "progress": None,
     }
-    return prepare(ham, Settings(method=method, **{**settings, **options}))
+    return prepare(ham, Settings(method=METHODS[method], **{**settings, **options}))
 
 
 class Walk:

@@ -171,7 +171,7 @@ def test_two_states_agree_with_the_two_state_solvers(series, rule, waiting) -> N
     ham = series(0.15 + 0.05 * np.sin(0.3 * t), 0.04 * np.cos(0.13 * t[:-1]), 1.0)
     n = 3000
     settings = Settings(
-        method="dish",
+        method=METHODS["dish"],
         rule=rule,
         waiting=waiting,
         duration=150.0,

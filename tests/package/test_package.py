@@ -1,6 +1,7 @@
 """The package as a whole: layers, lazy imports, public names."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -64,6 +65,35 @@ def test_nothing_imports_backwards(path):
         if LAYERS.index(layer) > own and (relative.as_posix(), layer) not in ALLOWED
     }
     assert not later
+
+
+def modules_imported(path, known):
+    """Modules of ours that a file imports anywhere, inside functions too, but for annotations only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for branch in (
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ):
+        branch.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in known else node.module for name in names)
+
+
+def test_no_module_imports_itself_through_others():
+    named = {}
+    for path in FILES:
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph = {}
+    for name, path in named.items():
+        layers = {layer for file, layer in ALLOWED if file == path.relative_to(ROOT).as_posix()}
+        found = modules_imported(path, named)
+        graph[name] = {other for other in found if other != name and other.split(".")[1] not in layers}
+    assert len(graph) > 300
+    list(graphlib.TopologicalSorter(graph).static_order())  # CycleError names the circle
 
 
 def test_every_public_name_loads():

@@ -169,36 +169,22 @@ class Populations:
     flows: NDArray[np.int64] | None = None
 
 
-def check_method(method: str, rule: str, waiting: str, decisions: str = "sub-step") -> None:
-    """Check a method and its choices.
+def check_choices(settings: Settings) -> None:
+    """Check what only some methods understand.
 
     Raises
     ------
     ConfigError
         If a name is unknown, or the exact solver does not apply (and why).
     """
-    facts = find_method(method)
-    check_choice("rule", rule, RULES)
-    check_choice("waiting", waiting, WAITINGS)
-    check_choice("decisions", decisions, DECISIONS)
-    if facts.check is not None:
-        facts.check(rule, waiting, decisions)
+    check_choice("rule", settings.rule, RULES)
+    check_choice("waiting", settings.waiting, WAITINGS)
+    check_choice("decisions", settings.decisions, DECISIONS)
+    if settings.method.check is not None:
+        settings.method.check(settings.rule, settings.waiting, settings.decisions)
 
 
-def find_method(name: str) -> Method:
-    """Return a method of `hopcast.dynamics.methods`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that name.
-    """
-    from hopcast.dynamics.methods import METHODS  # they need this module
-
-    return METHODS[check_choice("method", name, tuple(METHODS))]
-
-
-def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
+def check_states(ham: VibronicHamiltonian, method: Method) -> None:
     """Check that a Hamiltonian has two or more states (degenerate ones count as one), state 0 below the others everywhere.
 
     Raises
@@ -215,9 +201,9 @@ def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
             else f"Dynamics need at least two states, but all of {', '.join(ham.state_labels)} are one degenerate block."
         )
     check_pairs(ham)
-    if ham.n_blocks > 2 and find_method(method).only_two_states:
+    if ham.n_blocks > 2 and method.only_two_states:
         raise ConfigError(
-            f"Method `{method}` needs two states, but the Hamiltonian has {ham.n_blocks}: events on one of many states leave "
+            f"Method `{method.name}` needs two states, but the Hamiltonian has {ham.n_blocks}: events on one of many states leave "
             'superpositions, so no small linear equation of the ensemble exists. Use `method="dish"`, '
             "`master_equation`, or `ham.select([i, j])`."
         )
@@ -229,11 +215,11 @@ def check_states(ham: VibronicHamiltonian, method: str = "dish") -> None:
         raise InputError(
             f"The gap must stay open (states in energy order), but is {gap[closed[0]]:.4g} eV at {place} {closed[0]}."
         )
-    if find_method(method).needs_order:
+    if method.needs_order:
         disorder = np.flatnonzero((np.diff(energies, axis=1) < 0).any(axis=1))
         if disorder.size:
             raise InputError(
-                f"Method `{method}` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
+                f"Method `{method.name}` needs states in energy order, but they are not at {place} {disorder[0]}. Use tracking `energy`."
             )
 
 
@@ -333,7 +319,7 @@ def dephasing_times(
 class Settings:
     """The arguments of `run_dynamics`, which documents them."""
 
-    method: str
+    method: Method
     rule: str
     waiting: str
     duration: float
@@ -378,8 +364,7 @@ def prepare(ham: VibronicHamiltonian, settings: Settings) -> Problem:
     tau = dephasing_times(ham, settings.dephasing_time, settings.tau_convention)
     output = _output_steps(grid, settings.duration, settings.n_times, loop)
     window = _window(np.asarray(output * grid.timestep, dtype=np.float64), settings.fit_window)
-    everything = find_method(settings.method).all_starts
-    frames = _initial_steps(grid, settings.initial_times, int(output[-1]), loop, everything=everything)
+    frames = _initial_steps(grid, settings.initial_times, int(output[-1]), loop, everything=settings.method.all_starts)
     states = state_weights(ham, settings.initial_state, frames, temperature, settings.absorbing)
     times = time_weights(settings.initial_weights, frames.size)
     return Problem(
@@ -406,7 +391,7 @@ def prepare(ham: VibronicHamiltonian, settings: Settings) -> Problem:
 
 
 def _check_settings(ham: VibronicHamiltonian, settings: Settings) -> None:
-    check_method(settings.method, settings.rule, settings.waiting, settings.decisions)
+    check_choices(settings)
     check_states(ham, settings.method)
     temperature = settings.temperature
     for name, number in (("temperature", temperature), ("duration", settings.duration)):

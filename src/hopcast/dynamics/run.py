@@ -19,13 +19,12 @@ from hopcast.dynamics.checkpoint import open_checkpoint
 from hopcast.dynamics.dephasing import dephasing_excess
 from hopcast.dynamics.maps import loop_mean, stationary, step_maps
 from hopcast.dynamics.master import dephasing_in_slowest_mode, rate_matrices, slowest_mode
-from hopcast.dynamics.methods import Dish
+from hopcast.dynamics.methods import Dish, find_method
 from hopcast.dynamics.problem import (
     Populations,
     Problem,
     Progress,
     Settings,
-    find_method,
     prepare,
     with_common_bases,
 )
@@ -163,11 +162,11 @@ def run_dynamics(
             )
         rule, waiting, decisions = dataclasses.astuple(method)
         method = "dish"
-    find_method(method)
+    facts = find_method(method)
     labels = ham.block_labels[::-1] if carrier == "hole" else ham.block_labels
     ham = with_common_bases(carrier_hamiltonian(ham, carrier))
     settings = Settings(
-        method=method,
+        method=facts,
         rule=rule,
         waiting=waiting,
         duration=duration,
@@ -197,7 +196,7 @@ def run_dynamics(
     if dephasing_time is None:
         reference = dataclasses.replace(reference, dephasing=_own_dephasing(ham, problem))
     with single_threaded_blas():
-        populations = find_method(method).solver(problem)(problem)
+        populations = facts.solver(problem)(problem)
     result = _result(ham, settings, problem, populations, reference)
     return dataclasses.replace(result, carrier=carrier, states=labels, seam=seam if loop else None)
 
@@ -211,7 +210,7 @@ def _result(
     if populations.counts is not None and populations.totals is not None:
         low, high = wilson(populations.counts.sum(axis=0), int(populations.totals.sum()))
     inside = problem.times[problem.window]
-    has_rule = find_method(settings.method).has_rule
+    has_rule = settings.method.has_rule
     mean_energies = ham.block_energies.mean(axis=0)
     return DynamicsResult(
         times=problem.times,
@@ -224,7 +223,7 @@ def _result(
         intercept=readings.intercept,
         asymptotic_rate=float(reference.local_rate.mean() * FS_PER_NS),
         local_rate=reference.local_rate,
-        method=settings.method,
+        method=settings.method.name,
         rule=settings.rule if has_rule else None,
         waiting=settings.waiting if has_rule else None,
         decisions=settings.decisions if has_rule else None,

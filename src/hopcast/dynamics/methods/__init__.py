@@ -21,10 +21,11 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 
+from hopcast.core.errors import check_choice
 from hopcast.dynamics.methods.method import Dish, Method
 from hopcast.dynamics.problem import Populations, Problem
 
-__all__ = ["METHODS", "Dish", "Method", "Populations", "Problem"]
+__all__ = ["METHODS", "Dish", "Method", "Populations", "Problem", "find_method"]
 
 
 class _Methods(Mapping[str, Method]):
@@ -56,3 +57,14 @@ class _Methods(Mapping[str, Method]):
 
 METHODS: Mapping[str, Method] = _Methods()
 """All methods by name."""
+
+
+def find_method(name: str) -> Method:
+    """Return the method of a name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    return METHODS[check_choice("method", name, tuple(METHODS))]
