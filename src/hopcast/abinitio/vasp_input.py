@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hopcast.abinitio.engine import Geometry, OutputState, coordinates
 from hopcast.core.plain import PlainMap, to_plain
+from hopcast.io.vasp_structures import header
 
 FRAME_TAGS = {
     "ISTART": "0",
@@ -87,18 +88,8 @@ def poscar(geometry: Geometry, title: str) -> str:
     title
         First line.
     """
-    from ase.data import chemical_symbols
-
-    symbols = [chemical_symbols[number] for number in geometry.numbers]
-    runs: list[list[object]] = []
-    for symbol in symbols:
-        if runs and runs[-1][0] == symbol:
-            runs[-1][1] = int(str(runs[-1][1])) + 1
-        else:
-            runs.append([symbol, 1])
-    lines = [title, "1.0", *(coordinates(row) for row in geometry.cell)]
-    lines += [" ".join(str(run[0]) for run in runs), " ".join(str(run[1]) for run in runs), "Cartesian"]
-    return "\n".join([*lines, *(coordinates(row) for row in geometry.positions)]) + "\n"
+    places = "\n".join(coordinates(row) for row in geometry.positions)
+    return f"{header(title, geometry.cell, geometry.numbers, '%.12f')}Cartesian\n{places}\n"
 
 
 def vasp_state(path: str | Path) -> OutputState:

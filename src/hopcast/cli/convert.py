@@ -278,8 +278,13 @@ def convert(
             metavar="IN", help="File or folder to read, or the name of a shipped data set.", show_default=False
         ),
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File (.h5) or folder to write.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", help="Format to write, see `hopcast formats`.")] = "hopcast",
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File or folder to write.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", help="Format to write, see `hopcast formats`; by the name of OUT, else hopcast.", show_default=False
+        ),
+    ] = None,
     form: From = None,
     timestep: Timestep = None,
     couplings: Couplings = "overlaps",
@@ -356,13 +361,14 @@ def convert(
             one = target.with_name(f"{target.stem}-k{number}{target.suffix}")
             convert(**{**asked, "kpoint": str(number), "target": one})
         return
-    from hopcast.core.errors import ConfigError
     from hopcast.core.matching import check_same_frames
-    from hopcast.io import losses, write_hamiltonian, write_native
+    from hopcast.io import list_formats, losses, write_hamiltonian, write_native
     from hopcast.io.hamiltonians import require_complete
     from hopcast.io.registry import writable
 
-    goal = writable(to, "hamiltonian", argument="--to")
+    to = to or _named(target)
+    motion = to in {each.name for each in list_formats("trajectory") if each.write is not None} - {"hopcast"}
+    goal = writable(to, "trajectory" if motion else "hamiltonian", argument="--to")
     _check_outputs(target, log, goal.name, (source, trajectory), overwrite)
     hamiltonian, path = read_source(
         source,
@@ -388,11 +394,8 @@ def convert(
     if trajectory is not None:
         path = read_beside(trajectory, hamiltonian, timestep, cell, molecule, elements, workers)
         hamiltonian = _placed(hamiltonian, path, source, form)
-    if hamiltonian is None:
-        if to != "hopcast":
-            raise ConfigError("A trajectory is written in our own form only. Leave --to out.")
-        write_native(target, trajectory=path)
-        typer.echo(f"Wrote {target} (hopcast).")
+    if hamiltonian is None or motion:
+        _write_motion(path, hamiltonian, target, to, overwrite)
         return
     if path is not None:
         check_same_frames(path, hamiltonian, f"`{trajectory or source}`")
@@ -411,6 +414,40 @@ def convert(
             lost.append("The trajectory is left out.")
         if goal.name == "pyxaid" and out_unit != "Ry":
             lost.append(f"The unit is not stored: give unit {out_unit} when reading.")
+    _say_written(target, to, lost)
+
+
+def _named(target: Path) -> str:
+    """Return the format that the name of OUT stands for; ours where it stands for none."""
+    from hopcast.core.errors import ConfigError
+    from hopcast.io.trajectories import trajectory_format
+
+    try:
+        return trajectory_format(target).name
+    except ConfigError:
+        return "hopcast"
+
+
+def _write_motion(trajectory: Any, hamiltonian: Any, target: Path, to: str, overwrite: bool) -> None:
+    """Write a trajectory, and say what its format does not hold."""
+    from hopcast.core.errors import ConfigError, InputError
+    from hopcast.io import list_formats, write_trajectory
+    from hopcast.io.registry import find_format
+    from hopcast.io.trajectories import trajectory_losses
+
+    if trajectory is None:
+        raise InputError(
+            f"IN must hold a trajectory to be written as `{to}`, but holds a Hamiltonian only. Give one with --trajectory."
+        )
+    able = [each.name for each in list_formats("trajectory") if each.write is not None]
+    if to not in able:
+        raise ConfigError(f"Option --to must be one of {', '.join(able)} for a trajectory, but is `{to}`.")
+    write_trajectory(trajectory, target, format=to, overwrite=overwrite)
+    lost = trajectory_losses(trajectory, find_format(to, "trajectory"))
+    _say_written(target, to, lost if hamiltonian is None else [*lost, "The Hamiltonian is left out."])
+
+
+def _say_written(target: Path, to: str, lost: list[str]) -> None:
     typer.echo(f"Wrote {target} ({to}).")
     typer.echo("Nothing is lost." if not lost else "What this format does not hold:")
     for sentence in lost:
@@ -425,6 +462,8 @@ def _check_outputs(target: Path, log: Path | None, form: str, read: tuple[Path |
 
     if form == "hopcast":
         check_file(target, inputs=read, overwrite=overwrite, suffixes=SUFFIXES)
+    elif form in ("extxyz", "xdatcar") or (form == "poscars" and not target.is_dir()):
+        check_file(target, inputs=read, overwrite=overwrite)
     else:
         check_folder(target, inputs=read, overwrite=overwrite)
     if log is not None:

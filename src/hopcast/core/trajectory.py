@@ -234,20 +234,22 @@ class Trajectory(Shown):
             f"{self.duration / 1000:.3g} ps, velocities {'given' if self.velocities is not None else 'absent'}"
         )
 
-    def write(self, path: str | Path) -> None:
-        """Write the trajectory in our own HDF5 form (see `hopcast.write_trajectory`).
+    def write(self, path: str | Path, format: str | None = None, *, overwrite: bool = False) -> None:
+        """Write the trajectory in the form that the name stands for, or another (see `hopcast.write_trajectory`).
+
+        ``.h5`` is our own and holds everything; ``.extxyz``, ``XDATCAR`` and, for one frame, ``POSCAR`` are for other programs.
 
         Raises
         ------
         ConfigError
-            If the name does not end in ``.h5`` or ``.hdf5``.
+            If the name stands for no format, or `format` is unknown.
         OutputError
-            If the file cannot be written.
+            If the file exists and `overwrite` is not set, or it cannot be written.
         """
         # against the order of the pipeline, as `VibronicHamiltonian.write`: resolved when called
         from hopcast.io import write_trajectory
 
-        write_trajectory(self, path)
+        write_trajectory(self, path, format=format, overwrite=overwrite)
 
 
 def checked_frame_numbers(numbers: ArrayLike | None, n_frames: int) -> NDArray[np.int64] | None:

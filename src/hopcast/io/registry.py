@@ -204,6 +204,8 @@ class Format:
         Writes it; None where the format is only read.
     holds
         What a Hamiltonian keeps when it is written and read again.
+    keeps
+        What a trajectory keeps so, beside its positions, cell and atoms: fields of `Trajectory`.
     heeds
         Which of the options of `HEEDED` its reader heeds; the others are refused.
     code
@@ -223,6 +225,7 @@ class Format:
     read: Callable[[Path, ReadOptions], Any]
     write: Callable[[Any, Path, WriteOptions], None] | None = None
     holds: Holds = field(default_factory=Holds)
+    keeps: tuple[str, ...] = ()
     code: str = ""
     heeds: tuple[str, ...] = ()
     geometries: Callable[[Path], dict[int, Path]] | None = None

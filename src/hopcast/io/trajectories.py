@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.inputs import refuse_pipe
+from hopcast.core.outputs import check_file, check_folder
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.compressed import is_compressed, unpacked
-from hopcast.io.native import SUFFIXES, write_native
-from hopcast.io.registry import Format, ReadOptions, check_heeded, find_format, list_formats, reading, recognise
+from hopcast.io.registry import (
+    Format,
+    ReadOptions,
+    WriteOptions,
+    check_heeded,
+    find_format,
+    list_formats,
+    reading,
+    recognise,
+    writable,
+)
 
 HEAD = 1 << 18
 """Bytes of a compressed file that are unpacked to recognise it."""
@@ -116,16 +127,62 @@ def recognise_trajectory(path: Path) -> Format:
     return found[0] if len(found) == 1 else recognise(path, "trajectory")
 
 
-def write_trajectory(trajectory: Trajectory, path: str | Path) -> None:
-    """Write a trajectory in our own HDF5 form.
+def write_trajectory(
+    trajectory: Trajectory, path: str | Path, *, format: str | None = None, overwrite: bool = False
+) -> None:
+    """Write a trajectory (see `trajectory_losses` for what a format cannot hold).
+
+    Parameters
+    ----------
+    trajectory
+        What to write.
+    path
+        The file.
+    format
+        A name of ``hopcast formats`` that can be written; None goes by the name of the file: ``.h5``, ``.hdf5`` (ours), ``.extxyz``,
+        ``.xyz`` (extended), ``XDATCAR``, ``POSCAR`` (one frame).
+    overwrite
+        Whether an existing file may be replaced.
 
     Raises
     ------
     ConfigError
-        If the name does not end in ``.h5`` or ``.hdf5``.
+        If the name tells no format, or `format` is unknown or only read.
+    InputError
+        If the format cannot hold the trajectory: molecules for VASP, several frames in a POSCAR.
     OutputError
-        If the file cannot be written.
+        If the file exists, or cannot be written.
     """
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"Argument `path` must end in .h5 or .hdf5, but is `{path}`.")
-    write_native(path, trajectory=trajectory)
+    target = trajectory_format(path) if format is None else writable(format, "trajectory")
+    assert target.write is not None
+    (check_folder if Path(path).is_dir() else check_file)(path, overwrite=overwrite, leave="give `overwrite=True`")
+    target.write(trajectory, Path(path), WriteOptions())
+
+
+def trajectory_format(path: str | Path) -> Format:
+    """Return the format that the name of a trajectory to be written stands for.
+
+    Raises
+    ------
+    ConfigError
+        If it stands for none.
+    """
+    name = Path(path).name.lower()
+    able = [each for each in list_formats("trajectory") if each.write is not None]
+    for each in able:
+        if any(fnmatch(name, pattern.lower()) for pattern in each.files.split(", ")):
+            return each
+    raise ConfigError(
+        f"Argument `path` must be called like one of {'; '.join(each.files for each in able)}, but is `{path}`. Name it so, or give `format`."
+    )
+
+
+def trajectory_losses(trajectory: Trajectory, target: Format) -> list[str]:
+    """Return what of a trajectory a format cannot hold, one sentence each."""
+    lost = {
+        "timestep": f"The time step is not stored: give timestep {trajectory.timestep:g} fs when reading.",
+        "velocities": "Velocities are left out.",
+        "frame_numbers": "The numbers that the source gave its frames are not stored.",
+        "potential_energies": "Potential energies are left out.",
+    }
+    return [text for name, text in lost.items() if name not in target.keeps and getattr(trajectory, name) is not None]

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.errors import InputError
+from hopcast.core.hdf5 import atomic_path
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
-from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.registry import Format, ReadOptions, WriteOptions
 from hopcast.io.text import BOM, as_number, head, split_glued
 from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, flags, from_cartesian
 from hopcast.io.xyz_frames import Index
@@ -159,4 +160,34 @@ def index(path: Path, options: ReadOptions) -> Index:
     return Index(path)
 
 
-FORMAT = Format("extxyz", "extended xyz, with ASE's momenta", "trajectory", "*.extxyz, *.xyz", sniff, read, index=index)
+def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
+    """Write positions, the cell of each frame, periodicity, and velocities as ASE's momenta."""
+    columns, values = "species:S:1:pos:R:3", trajectory.positions
+    if trajectory.velocities is not None:
+        from ase.data import atomic_masses
+
+        columns += ":momenta:R:3"
+        momenta = trajectory.velocities * atomic_masses[trajectory.numbers][:, None] / ASE_MOMENTUM
+        values = np.concatenate([values, momenta], axis=2)
+    line = "%s" + " %.17g" * values.shape[2] + "\n"
+    pbc = " ".join("FT"[periodic] for periodic in trajectory.pbc)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for cell, frame in zip(trajectory.cells(), values, strict=True):
+            lattice = f'Lattice="{" ".join(f"{x:.17g}" for x in cell.ravel())}" ' if np.any(cell) else ""
+            file.write(f'{trajectory.n_atoms}\n{lattice}Properties={columns} pbc="{pbc}"\n')
+            file.writelines(
+                line % (symbol, *row) for symbol, row in zip(trajectory.symbols, frame.tolist(), strict=True)
+            )
+
+
+FORMAT = Format(
+    "extxyz",
+    "extended xyz, with ASE's momenta",
+    "trajectory",
+    "*.extxyz, *.xyz",
+    sniff,
+    read,
+    write,
+    keeps=("velocities",),
+    index=index,
+)

@@ -47,4 +47,13 @@ def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
     write_native(path, trajectory=trajectory)
 
 
-FORMAT = Format("hopcast", "our own HDF5, with units and velocities", "trajectory", "*.h5, *.hdf5", sniff, read, write)
+FORMAT = Format(
+    "hopcast",
+    "our own HDF5, with units and velocities",
+    "trajectory",
+    "*.h5, *.hdf5",
+    sniff,
+    read,
+    write,
+    keeps=("timestep", "velocities", "frame_numbers", "potential_energies"),
+)

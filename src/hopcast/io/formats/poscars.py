@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import ArgumentError, InputError
+from hopcast.core.hdf5 import write_text
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
 from hopcast.io.formats.xdatcar import read_header
 from hopcast.io.numbered import consecutive, names_in
-from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.registry import Format, ReadOptions, WriteOptions
 from hopcast.io.text import as_number, read_bytes
 from hopcast.io.trajectory_parts import atomic_number, check_same_atoms, from_cartesian
+from hopcast.io.vasp_structures import fractional, header, rows
 
 
 def poscar_folders(path: Path) -> dict[int, Path]:
@@ -130,4 +133,43 @@ def read(path: Path, options: ReadOptions) -> Trajectory:
     )
 
 
-FORMAT = Format("poscars", "numbered folders of POSCAR", "trajectory", "<step>/POSCAR", sniff, read)
+STRUCTURE_NAMES = ("POSCAR*", "CONTCAR*", "*.vasp", "*.poscar")
+"""How a file of one structure is called; what is called otherwise is a folder of numbered folders."""
+
+
+def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
+    """Write a folder of numbered folders, or the one frame that a name of a structure stands for.
+
+    Raises
+    ------
+    InputError
+        If such a name is given for more than one frame.
+    """
+    places = fractional(trajectory)
+    texts = [
+        f"{header(trajectory.formula, cell, trajectory.numbers)}Direct\n{rows(place)}"
+        for cell, place in zip(trajectory.cells(), places, strict=True)
+    ]
+    if any(fnmatch(path.name.lower(), name.lower()) for name in STRUCTURE_NAMES):
+        if len(texts) > 1:
+            raise ArgumentError(
+                f"File `{path}` must hold one frame, but the trajectory has {len(texts)}. Write one, as `trajectory[-1:]`, or an XDATCAR."
+            )
+        write_text(path, texts[0])
+        return
+    carried = trajectory.frame_numbers
+    numbers = range(len(texts)) if carried is None or carried.min() < 0 else carried.tolist()
+    for number, text in zip(numbers, texts, strict=True):
+        write_text(path / f"{number:04d}" / "POSCAR", text)
+
+
+FORMAT = Format(
+    "poscars",
+    "numbered folders of POSCAR, or one structure",
+    "trajectory",
+    f"<step>/POSCAR, {', '.join(STRUCTURE_NAMES)}",
+    sniff,
+    read,
+    write,
+    keeps=("frame_numbers",),
+)

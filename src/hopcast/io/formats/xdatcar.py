@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from hopcast.core.chunks import map_chunks
 from hopcast.core.errors import InputError
+from hopcast.core.hdf5 import atomic_path
 from hopcast.core.trajectory import Trajectory
 from hopcast.io.assemble import need_timestep
-from hopcast.io.registry import Format, ReadOptions
+from hopcast.io.registry import Format, ReadOptions, WriteOptions
 from hopcast.io.text import as_number, head, read_range, split_glued
 from hopcast.io.text_frames import find_marks, frame_groups, parse_frames
 from hopcast.io.trajectory_parts import atomic_number, from_fractional, warn_of_numbering
+from hopcast.io.vasp_structures import fractional, header, rows
 
 _MARK = b"irect configuration="
 _LINE = 256
@@ -265,4 +267,27 @@ def _broken(path: Path, data: bytes, start: int, frame: int, n_atoms: int) -> In
     )
 
 
-FORMAT = Format("xdatcar", "VASP's XDATCAR, one header or many", "trajectory", "XDATCAR", sniff, read, index=index)
+def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
+    """Write direct coordinates, unwrapped as they are; a header stands before each frame where the cell changes."""
+    places = fractional(trajectory)
+    carried = trajectory.frame_numbers
+    numbers = np.arange(1, len(places) + 1) if carried is None or carried.min() < 0 else carried
+    changes = trajectory.cell.ndim == 3
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for frame, cell in enumerate(trajectory.cells()):
+            if changes or not frame:
+                file.write(header(trajectory.formula, cell, trajectory.numbers))
+            file.write(f"Direct configuration={numbers[frame]:6d}\n{rows(places[frame])}")
+
+
+FORMAT = Format(
+    "xdatcar",
+    "VASP's XDATCAR, one header or many",
+    "trajectory",
+    "XDATCAR*",
+    sniff,
+    read,
+    write,
+    keeps=("frame_numbers",),
+    index=index,
+)
