@@ -53,6 +53,7 @@ Sources: J. C. Slater, G. F. Koster, Phys. Rev. 1954, 94, 1498 (doi 10.1103/Phys
 World Scientific 1999; Q. Gu et al., Nat. Commun. 2024, 15, 6772 (doi 10.1038/s41467-024-51006-4), a learnt tight binding with networks.
 """
 
+from hopcast.tightbinding.ablation import Elimination, eliminate_terms, score_variants
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.bloch import band_structure, bloch_matrix
 from hopcast.tightbinding.estimator import TightBinding
@@ -62,6 +63,7 @@ from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.orbitals import atom_weights, density_of_states, element_weights, inverse_participation
+from hopcast.tightbinding.parts import Variant, VariantScore
 from hopcast.tightbinding.slopes import StepSlopes, step_slopes
 from hopcast.tightbinding.spin_orbit import spinor_matrix
 from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
@@ -70,6 +72,7 @@ from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, 
 __all__ = [
     "BandModel",
     "CrystalField",
+    "Elimination",
     "FittedBands",
     "Form",
     "HeldOutScores",
@@ -80,11 +83,14 @@ __all__ = [
     "StepSlopes",
     "Term",
     "TightBinding",
+    "Variant",
+    "VariantScore",
     "atom_weights",
     "band_structure",
     "bloch_matrix",
     "density_of_states",
     "element_weights",
+    "eliminate_terms",
     "fit_folds",
     "forecast_bands",
     "get_bands",
@@ -93,6 +99,7 @@ __all__ = [
     "make_basis",
     "put_bands",
     "save_bands",
+    "score_variants",
     "spinor_matrix",
     "standard_terms",
     "step_slopes",

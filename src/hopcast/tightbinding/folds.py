@@ -67,7 +67,7 @@ def fit_folds(
     samples = collect_samples(
         trajectory, hamiltonian, most=len(everything), n_occupied=whole.n_occupied, steps=everything
     )
-    indices = [_index(samples, fold) for fold in folds]
+    indices = [training_index(samples, fold) for fold in folds]
     geometries = sample_geometries(whole.model, trajectory, samples.steps, workers=workers)
     trainer = Trainer(whole.model, samples, geometries, whole.lowest_of(trajectory.numbers), workers)
     found: list[FittedBands] = []
@@ -90,7 +90,7 @@ def fit_folds(
     return found
 
 
-def _index(samples: Samples, fold: Steps) -> Steps:
+def training_index(samples: Samples, fold: Steps) -> Steps:
     """Return which samples a fold learns from, thinned out as a fit of its own would."""
     index = np.flatnonzero(np.isin(samples.steps, fold))
     if len(index) < FEWEST:
