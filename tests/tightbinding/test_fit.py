@@ -14,7 +14,7 @@ from hopcast.tightbinding.fit import Trainer, make_loss, prior_weights
 from hopcast.tightbinding.form import build_model
 from hopcast.tightbinding.residuals import Target, sample_residuals
 from hopcast.tightbinding.samples import Samples, collect_samples, midpoint_positions, sample_geometries
-from hopcast.tightbinding.start import starting_values
+from hopcast.tightbinding.start import LEAST_METRIC, soften_overlap, starting_values
 
 N_PAIRS = 30
 FORM = Form(
@@ -251,3 +251,28 @@ def test_the_window_alone_has_the_same_states(material, fitted, monkeypatch):
     alone, few = fitted.bands_.window_states(geometry, LOWEST)
     np.testing.assert_allclose(alone, levels, atol=1e-10)
     np.testing.assert_allclose(np.abs(few.T @ states), np.eye(N_STATES), atol=1e-8)
+
+
+def test_d_orbitals_in_a_dense_crystal_start_with_a_metric():
+    """Universal hoppings of rutile's spd orbitals, turned into overlaps, are no metric; a fit starts from smaller ones."""
+    numbers = np.array([22, 22, 8, 8, 8, 8])
+    cell = np.diag([4.594, 4.594, 2.959])
+    u = 0.305
+    places = np.array(
+        [[0, 0, 0], [0.5, 0.5, 0.5], [u, u, 0], [-u, -u, 0], [0.5 + u, 0.5 - u, 0.5], [0.5 - u, 0.5 + u, 0.5]]
+    )
+    positions = places @ cell + 0.03 * np.random.default_rng(0).normal(size=(12, 6, 3))
+    trajectory = Trajectory(positions, cell, numbers, 1.0)
+    steps = np.arange(11)
+    nothing = Samples(steps, np.zeros((11, 2, 8)), np.zeros((11, 8, 8)), 4, 1.0)
+    model = build_model(Form(density=""), make_basis(trajectory.symbols), trajectory, nothing)
+    geometries = [model.geometry(trajectory, frame) for frame in (0, 5, 10)]
+    bare = starting_values(model)
+    least = [np.linalg.eigvalsh(model.metric(bare, one))[0] for one in geometries]
+    soft = soften_overlap(model, bare, geometries)
+    assert min(least) < 0.0
+    assert min(np.linalg.eigvalsh(model.metric(soft, one))[0] for one in geometries) == pytest.approx(LEAST_METRIC)
+    np.testing.assert_array_equal(soft[: model.n_own], bare[: model.n_own])
+    softer = bare.copy()
+    softer[model.n_own :] *= 0.1
+    assert soften_overlap(model, softer, geometries) is softer

@@ -49,6 +49,10 @@ Looking at it
 `band_structure` gives the levels at k-points (H(k), S(k)), `spinor_matrix` adds spin and the spin-orbit coupling of shells, `element_weights` and
 `inverse_participation` say where states live and how localised they are, `density_of_states` how many there are.
 
+What matters in it
+------------------
+`score_variants` and `eliminate_terms` take terms out and fit the rest anew; `atom_slopes` says how gap and coupling move with each atom.
+
 Sources: J. C. Slater, G. F. Koster, Phys. Rev. 1954, 94, 1498 (doi 10.1103/PhysRev.94.1498); W. A. Harrison, *Elementary Electronic Structure*,
 World Scientific 1999; Q. Gu et al., Nat. Commun. 2024, 15, 6772 (doi 10.1038/s41467-024-51006-4), a learnt tight binding with networks.
 """
@@ -61,6 +65,7 @@ from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.folds import fit_folds
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form
+from hopcast.tightbinding.gradients import AtomSlopes, atom_slopes
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.orbitals import atom_weights, density_of_states, element_weights, inverse_participation
 from hopcast.tightbinding.parts import Variant, VariantScore
@@ -70,6 +75,7 @@ from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
 
 __all__ = [
+    "AtomSlopes",
     "BandModel",
     "CrystalField",
     "Elimination",
@@ -85,6 +91,7 @@ __all__ = [
     "TightBinding",
     "Variant",
     "VariantScore",
+    "atom_slopes",
     "atom_weights",
     "band_structure",
     "bloch_matrix",

@@ -15,7 +15,7 @@ from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum, Problem, mini
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.residuals import Loss, Target
 from hopcast.tightbinding.samples import SampleGeometries, Samples, mixing
-from hopcast.tightbinding.start import starting_values
+from hopcast.tightbinding.start import soften_overlap, starting_values
 from hopcast.tightbinding.terms import Hopping, Level, Potential
 
 Floats = NDArray[np.float64]
@@ -25,6 +25,9 @@ STARTS = tuple((shift, scale) for scale in (0.7, 1.0) for shift in (0.0, 1.0, 2.
 
 SCREENED = 36
 """Samples on which starts are compared."""
+
+MEASURED = 8
+"""Of them those whose S is looked at before a start."""
 
 ENERGY_STEPS, COUPLING_STEPS = 6, 5
 """Steps of a start before it is compared, with energies alone and with couplings."""
@@ -143,10 +146,11 @@ class Trainer:
         Every start takes some steps with energies alone; those of lowest cost go on with the couplings.
         """
         few = index[spread(len(index), SCREENED)]
+        shown = [self.geometries.parts[int(k)][2] for k in few[spread(len(few), MEASURED)]]
         starts = STARTS if form.shift is None or form.scale is None else ((form.shift, form.scale),)
         tried: list[tuple[float, tuple[float, float], Floats, Problem]] = []
         for shift, scale in starts:
-            centre = starting_values(self.model, shift=shift, scale=scale)
+            centre = soften_overlap(self.model, starting_values(self.model, shift=shift, scale=scale), shown)
             problem = self.problem(form, few, centre)
             alone = dataclasses.replace(problem, loss=problem.loss.without_couplings())
             found = minimise(alone, centre, most_steps=ENERGY_STEPS)

@@ -3,14 +3,18 @@ r"""Where a fit starts and what pulls it back: atomic levels and universal hoppi
 Hoppings start at :math:`V(r) = \eta_{ll'm}\,\frac{\hbar^2}{m_e d^2}\, e^{-\kappa (r - d)}` with d the sum of the covalent radii and the
 coefficients eta of Harrison, *Elementary Electronic Structure*, World Scientific 1999 (s and p: -1.40, 1.84, 3.24, -0.81). Those of d
 orbitals go as :math:`r_d^{3/2} d^{-7/2}` and :math:`r_d^3 d^{-5}`; r_d = 1 Å serves as a start for all elements. No hopping starts at zero:
-there a shell that is far from the others in energy sits on a saddle. Crystal fields and potentials start at zero.
+there a shell that is far from the others in energy sits on a saddle. Crystal fields and potentials start at zero. Overlaps start where hoppings do,
+divided by one energy, or smaller where S would come near to being none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.tightbinding.geometry import FrameGeometry
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.terms import CrystalField, Hopping, Level
 
@@ -35,6 +39,9 @@ UNIVERSAL = {
 
 HOPPING_OVER_OVERLAP = -15.0
 """eV; a hopping goes with the overlap of its orbitals (Wolfsberg and Helmholz, J. Chem. Phys. 1952, 20, 837, doi 10.1063/1.1700580)."""
+
+LEAST_METRIC = 0.5
+"""Smallest eigenvalue of S that a fit starts from; 0.7 in CsPbI3 as the universal hoppings have it."""
 
 DECAY = {0: 1.2, 1: 1.5, 2: 1.8}
 """1/Å, by |m|."""
@@ -72,6 +79,21 @@ def starting_values(model: BandModel, *, shift: float = 0.0, scale: float = 1.0)
         hopping = columns[term]
         metric[at] = theta[hopping.start : hopping.start + at.stop - at.start] / HOPPING_OVER_OVERLAP
     return np.concatenate([theta, metric])
+
+
+def soften_overlap(model: BandModel, theta: Floats, geometries: Sequence[FrameGeometry]) -> Floats:
+    """Return theta with overlaps so small that S of all frames has eigenvalues of `LEAST_METRIC` or more.
+
+    Universal hoppings of d orbitals in a dense crystal, turned into overlaps, would be more than a basis can have.
+    """
+    if model.overlap is None:
+        return theta
+    lowest = min(float(np.linalg.eigvalsh(S)[0]) for one in geometries if (S := model.metric(theta, one)) is not None)
+    if lowest >= LEAST_METRIC:
+        return theta
+    softened = theta.copy()
+    softened[model.n_own :] *= (1.0 - LEAST_METRIC) / (1.0 - lowest)
+    return softened
 
 
 def bond_length(one: str, other: str) -> float:
