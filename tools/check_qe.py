@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 
 import hopcast as hc
-from hopcast.abinitio import assemble_plan, compute_plan, harvest_waves, make_engine, write_plan
+from hopcast.abinitio import assemble_plan, compute_plan, harvest_waves, make_engine, write_folders, write_plan
 from hopcast.abinitio.qe_input import QeSettings
 from hopcast.core.units import HBAR
 from hopcast.io.wavefunctions import Save, Selection, overlap
-from hopcast.selection import write_folders
 
 A = 5.43
 CELL = A / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]])

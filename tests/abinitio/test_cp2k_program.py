@@ -6,10 +6,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from hopcast.abinitio import ElectronsError, compute_plan, harvest_cp2k, make_engine, write_plan
+from hopcast.abinitio import ElectronsError, compute_plan, harvest_runs, make_engine, write_folders, write_plan
 from hopcast.abinitio.cp2k_files import find_program
 from hopcast.abinitio.cp2k_input import Cp2kSettings
-from hopcast.selection import write_folders
 
 pytest.importorskip("pyscf", reason="needs pyscf: pip install 'hopcast[cp2k]'")
 pytestmark = pytest.mark.skipif(find_program() is None, reason="needs CP2K: apt-get install cp2k")
@@ -45,7 +44,7 @@ def test_an_array_job_is_run_resumed_and_harvested(nuclei, tmp_path):
     half.write_text(outputs[0].read_text()[:2000])
 
     engine = make_engine("cp2k", bands=(4, 2), settings=COARSE)
-    found = harvest_cp2k(plan.folder, engine)
+    found = harvest_runs(plan.folder, engine)
     assert found.missing == {3: "the run was killed before its end", 4: "there is no output"}
     ham = found.hamiltonian
     assert list(np.flatnonzero(ham.nac_known)) == [0]

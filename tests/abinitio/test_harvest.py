@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import hopcast as hc
-from hopcast.abinitio import harvest_cp2k, harvest_pairs, make_engine, write_plan
+from hopcast.abinitio import harvest_pairs, harvest_runs, make_engine, write_plan
 from hopcast.abinitio.cp2k_input import Cp2kSettings
 from hopcast.core.errors import InputError
 from hopcast.io import write_hamiltonian
@@ -71,7 +71,7 @@ def test_cp2k_runs_are_collected_and_failed_ones_listed(plan, tmp_path, monkeypa
     monkeypatch.setenv("CP2K_DATA_DIR", str(tmp_path))
     engine = make_engine("cp2k", bands=(1, 1), settings=Cp2kSettings(basis="ONE"))
     with pytest.raises(InputError, match=r"no finished calculation .frame 2: there is no output"):
-        harvest_cp2k(plan.folder, engine)
+        harvest_runs(plan.folder, engine)
     for frame in (2, 3, 10, 20, 21):
         place = plan.folder / "frames" / f"{frame:06d}"
         place.mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_cp2k_runs_are_collected_and_failed_ones_listed(plan, tmp_path, monkeypa
     wave = plan.folder / "frames" / "000021" / "frame-RESTART.wfn"
     wave.write_bytes(wave.read_bytes()[:60])
     (plan.folder / "frames" / "000010" / "frame.out").write_text(CONVERGED.replace("converged", "NOT converged"))
-    found = harvest_cp2k(plan.folder, engine)
+    found = harvest_runs(plan.folder, engine)
     assert set(found.missing) == {10, 11, 21}
     assert "did not converge" in found.missing[10]
     assert "there is no output" in found.missing[11]

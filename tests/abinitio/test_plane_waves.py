@@ -1,5 +1,6 @@
 """VASP and pw.x: inputs of a plan, runs of programs that write what the codes write, harvests that go on after a kill."""
 
+import importlib
 import os
 import shutil
 import stat
@@ -20,6 +21,7 @@ from hopcast.abinitio import (
     harvest_waves,
     make_engine,
     read_engine_options,
+    write_folders,
     write_plan,
 )
 from hopcast.abinitio.qe_input import QeSettings, qe_input, qe_state
@@ -27,7 +29,6 @@ from hopcast.abinitio.vasp_input import FRAME_TAGS, OVERLAP_TAGS, VaspSettings, 
 from hopcast.cli.app import app
 from hopcast.io import write_native
 from hopcast.io.wavefunctions import Selection
-from hopcast.selection import write_folders
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "io"))
 import plane_wave_files as files
@@ -176,19 +177,19 @@ class TestHarvestOfVasp:
         whole = harvest_waves(plan.folder).hamiltonian
         for file in (plan.folder / "pairs").glob("*.npz"):
             file.unlink()
-        # killed at the third frame it opens
-        from hopcast.io.wavefunctions import Wavecar
+        # killed at the fourth frame it loads
+        module = importlib.import_module("hopcast.abinitio.harvest_waves")
 
         opened = []
-        genuine = Wavecar.open.__func__
+        genuine = module.load_frame
 
-        def dying(cls, path):
-            opened.append(path)
-            if len(opened) > 4:
+        def dying(file, window):
+            opened.append(file.path)
+            if len(opened) > 3:
                 raise KeyboardInterrupt
-            return genuine(cls, path)
+            return genuine(file, window)
 
-        monkeypatch.setattr(Wavecar, "open", classmethod(dying))
+        monkeypatch.setattr(module, "load_frame", dying)
         with pytest.raises(KeyboardInterrupt):
             harvest_waves(plan.folder)
         kept = sorted(file.name for file in (plan.folder / "pairs").glob("*.npz"))

@@ -25,9 +25,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 def wavefunctions(folder):
     """Calculations of VASP and QE in numbered folders, and plans that were run."""
-    from hopcast.abinitio import write_plan
+    from hopcast.abinitio import write_folders, write_plan
     from hopcast.abinitio.qe_input import QeSettings
-    from hopcast.selection import write_folders
 
     places = np.array([files.atoms_at(time) @ files.CELL for time in range(10)])
     long = hc.Trajectory(places, files.CELL, np.array([14, 32]), 1.0)

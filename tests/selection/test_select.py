@@ -6,10 +6,10 @@ import pytest
 from ase import Atoms
 
 import hopcast as hc
-from hopcast.abinitio import write_plan
+from hopcast.abinitio import write_folders, write_plan
 from hopcast.abinitio.qe_input import QeSettings
 from hopcast.core.errors import ConfigError, InputError
-from hopcast.selection import choose_farthest, choose_sequential, choose_stride, select_pairs, write_folders
+from hopcast.selection import choose_farthest, choose_sequential, choose_stride, select_pairs
 
 
 def make_trajectory(n_frames=201, numbers=(55, 82, 53, 53, 53)):

@@ -1,7 +1,8 @@
 r"""Electronic structure for the frames that are needed: engines, plans of pairs, couplings, and the electrons themselves.
 
 An `Engine` turns a geometry into `Electrons` (energies, orbitals) and overlaps the orbitals of two geometries,
-:math:`S_{ij} = \langle i(t)|j(t+\Delta t)\rangle`; everything after that is `hopcast.couplings`.
+:math:`S_{ij} = \langle i(t)|j(t+\Delta t)\rangle`; everything after that is `hopcast.couplings`. A `Code` is an engine with the inputs that
+a cluster runs and the files that are harvested from it: one file each in `hopcast.abinitio.codes`.
 
 **tblite** (GFN1-xTB, in process, periodic at Gamma). The orbitals :math:`C` are orthonormal in the overlap :math:`S` of
 the atomic functions, :math:`C^T S C = 1`. Two routes to the coupling:
@@ -39,12 +40,14 @@ electron translation; VandeVondele and Hutter, *J. Chem. Phys.* 2007, 127, 11410
 *J. Chem. Phys.* 2020, 153, 024109 (doi 10.1063/5.0006074) for pyscf.
 """
 
+from hopcast.abinitio.code import Code
+from hopcast.abinitio.codes import find_code, list_codes, make_engine, plan_code
 from hopcast.abinitio.compute import ComputeReport, assemble_plan, compute_plan
 from hopcast.abinitio.electrons import BandEdges, DensityOfStates, band_edges, density_of_states, plan_electrons
 from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry
-from hopcast.abinitio.engines import make_engine
-from hopcast.abinitio.harvest import Harvest, harvest_cp2k, harvest_pairs
-from hopcast.abinitio.harvest_waves import harvest_waves, plan_code
+from hopcast.abinitio.folders import check_settings, write_folders
+from hopcast.abinitio.harvest import Harvest, harvest_pairs, harvest_runs
+from hopcast.abinitio.harvest_waves import harvest_waves
 from hopcast.abinitio.matrices import matrix_couplings
 from hopcast.abinitio.molecular_dynamics import MolecularDynamics, run_md
 from hopcast.abinitio.plan import Plan, read_plan, trajectory_hash, write_plan
@@ -52,6 +55,7 @@ from hopcast.abinitio.settings_file import read_engine_options
 
 __all__ = [
     "BandEdges",
+    "Code",
     "ComputeReport",
     "DensityOfStates",
     "Electrons",
@@ -63,11 +67,14 @@ __all__ = [
     "Plan",
     "assemble_plan",
     "band_edges",
+    "check_settings",
     "compute_plan",
     "density_of_states",
-    "harvest_cp2k",
+    "find_code",
     "harvest_pairs",
+    "harvest_runs",
     "harvest_waves",
+    "list_codes",
     "make_engine",
     "matrix_couplings",
     "plan_code",
@@ -76,5 +83,6 @@ __all__ = [
     "read_plan",
     "run_md",
     "trajectory_hash",
+    "write_folders",
     "write_plan",
 ]

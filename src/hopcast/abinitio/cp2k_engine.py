@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -16,6 +14,7 @@ from hopcast.abinitio.cp2k_files import data_folder, find_program, order_from_cp
 from hopcast.abinitio.cp2k_input import Cp2kSettings, cp2k_input
 from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_alike, check_gap, choose_window, require
 from hopcast.abinitio.matrices import loewdin_root
+from hopcast.abinitio.program import run_program
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.plain import PlainMap
@@ -112,18 +111,8 @@ class Cp2kEngine:
             folder = Path(name)
             (folder / "frame.inp").write_text(cp2k_input(geometry, self.options), encoding="utf-8")
             command = self.command or (str(find_program()),)
-            environment = {"OMP_NUM_THREADS": "1", **os.environ}
-            done = subprocess.run(
-                [*command, "-i", "frame.inp", "-o", "frame.out"],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                check=False,
-            )
-            found = output_state(folder / "frame.out")
-            if found.state != "finished":
-                tail = " ".join(done.stderr.decode(errors="replace").split())[-150:]
-                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
+            run = [*command, "-i", "frame.inp", "-o", "frame.out"]
+            run_program(run, folder, lambda: output_state(folder / "frame.out"))
             return self.read(folder, geometry)
 
     def read(self, folder: str | Path, geometry: Geometry) -> Electrons:

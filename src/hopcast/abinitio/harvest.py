@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from hopcast.abinitio.compute import assemble_plan, open_store
-from hopcast.abinitio.cp2k_engine import Cp2kEngine
-from hopcast.abinitio.cp2k_files import output_state
-from hopcast.abinitio.engine import ElectronsError
+from hopcast.abinitio.engine import Electrons, ElectronsError, Engine, Geometry
 from hopcast.abinitio.plan import Plan, read_plan
 from hopcast.core.errors import HopcastError, InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
@@ -33,8 +32,15 @@ class Harvest:
     missing: dict[int, str]
 
 
-def harvest_cp2k(folder: str | Path, engine: Cp2kEngine) -> Harvest:
-    """Collect the CP2K runs in the folders of a plan (``frames/<number>/frame.out`` and ``frame-RESTART.wfn``).
+class RunReader(Engine, Protocol):
+    """An engine that reads its finished runs."""
+
+    def read(self, folder: str | Path, geometry: Geometry) -> Electrons:
+        """Return the electrons of a run in a folder; raise `ElectronsError` if it did not finish."""
+
+
+def harvest_runs(folder: str | Path, engine: RunReader) -> Harvest:
+    """Collect finished runs in the folders of a plan (of CP2K: ``frames/<number>/frame.out`` and ``frame-RESTART.wfn``).
 
     Orbitals are kept beside the outputs, so that a later harvest reads only what is new.
 
@@ -56,13 +62,8 @@ def harvest_cp2k(folder: str | Path, engine: Cp2kEngine) -> Harvest:
     for frame in plan.frames:
         if store.get_electrons(frame) is not None:
             continue
-        place = plan.folder / "frames" / f"{frame:06d}"
-        state = output_state(place / "frame.out")
-        if state.state != "finished":
-            missing[frame] = state.reason
-            continue
         try:
-            store.put_electrons(frame, engine.read(place, plan.geometry(frame)))
+            store.put_electrons(frame, engine.read(plan.place(frame), plan.geometry(frame)))
         except (ElectronsError, InputError) as error:
             missing[frame] = str(error)
     for pair in plan.pairs:

@@ -1,4 +1,4 @@
-"""`harvest` of VASP and Quantum ESPRESSO: overlaps of the pairs of a plan from the wavefunctions in its folders."""
+"""`harvest` of wavefunctions (VASP, Quantum ESPRESSO): overlaps of the pairs of a plan from the wavefunctions in its folders."""
 
 from __future__ import annotations
 
@@ -10,37 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.engine import OutputState, fingerprint
+from hopcast.abinitio.code import Code, WaveFiles
+from hopcast.abinitio.codes import plan_code
+from hopcast.abinitio.engine import fingerprint
 from hopcast.abinitio.harvest import Harvest
 from hopcast.abinitio.plan import Plan, read_plan
-from hopcast.abinitio.qe_input import qe_state
 from hopcast.abinitio.store import Store
-from hopcast.abinitio.vasp_input import vasp_state
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings import derive_couplings
 from hopcast.io.assemble import orthogonal_pair
-from hopcast.io.wavefunctions.espresso import Save
 from hopcast.io.wavefunctions.folders import PSEUDO, norm_lost
 from hopcast.io.wavefunctions.frames import Loaded, load_frame, metric_of, norms_of, overlap_frames
-from hopcast.io.wavefunctions.paw_pairs import read_pair
-from hopcast.io.wavefunctions.places import save_in
-from hopcast.io.wavefunctions.protocol import Wavefunctions
 from hopcast.io.wavefunctions.selection import Selection, Window, band_labels, choose_window
-from hopcast.io.wavefunctions.wavecar import Wavecar
-
-INPUTS = {"POSCAR": "vasp", "frame.in": "qe", "frame.inp": "cp2k"}
-"""The input of a frame says which code the plan is for."""
-
-
-def plan_code(plan: Plan) -> str:
-    """Return the code that a plan's input files are for: "vasp", "qe" or "cp2k"; empty where there are none."""
-    for frame in plan.frames:
-        for name, code in INPUTS.items():
-            if (plan.folder / "frames" / f"{frame:06d}" / name).is_file():
-                return code
-    return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +82,13 @@ def harvest_waves(folder: str | Path, *, selection: Selection | None = None) -> 
     """
     plan = read_plan(folder)
     chosen = selection or Selection()
-    source = _Source(plan, plan_code(plan), chosen)
+    code = plan_code(plan)
+    if code is None or code.waves is None:
+        raise InputError(
+            f"Plan `{plan.folder}` must hold inputs of a code whose wavefunctions can be read, but holds "
+            f"{'none' if code is None else f'those of {code.name}'}. Write them: hopcast select --engine."
+        )
+    source = _Source(plan, code.waves, chosen)
     store = Store(plan.folder, fingerprint({"wavefunctions": dataclasses.asdict(chosen)}))
     pairs: dict[int, Pair] = {}
     for number in plan.pairs:
@@ -114,7 +103,7 @@ def harvest_waves(folder: str | Path, *, selection: Selection | None = None) -> 
         frame, reason = next(iter(source.missing.items()))
         raise InputError(f"Plan `{plan.folder}` holds no finished pair (frame {frame}: {reason}).")
     missing = {frame: source.missing[frame] for frame in plan.frames if frame in source.missing}
-    return Harvest(_assemble(plan, pairs, source.code, chosen), missing)
+    return Harvest(_assemble(plan, pairs, code, chosen), missing)
 
 
 def _kept(store: Store, number: int, source: _Source) -> Pair | None:
@@ -139,24 +128,22 @@ def _kept(store: Store, number: int, source: _Source) -> Pair | None:
 class _Source:
     """The folders of a plan, of which two frames at a time are in memory."""
 
-    def __init__(self, plan: Plan, code: str, selection: Selection) -> None:
-        self.plan, self.code, self.selection = plan, code, selection
+    def __init__(self, plan: Plan, waves: WaveFiles, selection: Selection) -> None:
+        self.plan, self.waves, self.selection = plan, waves, selection
         self.missing: dict[int, str] = {}
         self._window: Window | None = None
         self._last: tuple[int, Loaded] | None = None
 
-    def place(self, frame: int) -> Path:
-        """Return the folder of a frame."""
-        return self.plan.folder / "frames" / f"{frame:06d}"
-
     def files(self, pair: int) -> list[Path]:
         """Return what a pair is made of, as far as it is there."""
-        names = [self.place(pair + 1) / "WSWQ"]
-        names += [self.place(frame) / "WAVECAR" for frame in (pair, pair + 1)]
-        for frame in (pair, pair + 1):
-            if self.code == "qe" and (save := save_in(self.place(frame))) is not None:
-                names += [save, *save.glob("wfc*")]
-        return [name for name in names if name.exists()]
+        exact = self._exact(pair)
+        parts = [file for frame in (pair, pair + 1) for file in self.waves.parts(self.plan.place(frame))]
+        return parts if exact is None else [exact, *parts]
+
+    def _exact(self, pair: int) -> Path | None:
+        """Return the code's own overlaps of a pair, if they are there."""
+        file = self.plan.place(pair + 1) / self.waves.exact_file
+        return file if self.waves.exact_file and file.is_file() else None
 
     def pair(self, number: int) -> Pair | None:
         """Return a pair, or None where a frame of it is missing (its reason is kept)."""
@@ -165,12 +152,12 @@ class _Source:
             return None
         sides, window = (left, right), self._window
         assert window is not None
-        wswq = self.place(number + 1) / "WSWQ"
+        own = self._exact(number)
         try:
             with single_threaded_blas():
                 norms = [norms_of(side) for side in sides]
-                if self.code == "vasp" and wswq.is_file():
-                    found = read_pair((wswq, left.file.path, right.file.path), window=window)
+                if own is not None and self.waves.read_exact is not None:
+                    found = self.waves.read_exact((own, left.file.path, right.file.path), window)
                     exact = True
                 else:
                     found, _ = overlap_frames(left, right, window)
@@ -190,50 +177,22 @@ class _Source:
         if self._last is not None and self._last[0] == frame:
             return self._last[1]
         try:
-            path = self._wavefunctions(frame)
+            path = self.waves.find(self.plan.place(frame))
             if self._window is None:
                 self._window = self._choose(path)
-            loaded = load_frame(self.open(path), self._window)
+            loaded = load_frame(self.waves.open(path), self._window)
         except InputError as error:
             self.missing[frame] = str(error)
             return None
         self._last = frame, loaded
         return loaded
 
-    def open(self, path: Path) -> Wavefunctions:
-        """Open the wavefunctions of a frame."""
-        return Save.open(path) if self.code == "qe" else Wavecar.open(path)
-
     def _choose(self, path: Path) -> Window:
-        file = self.open(path)
+        file = self.waves.open(path)
         return choose_window(file, self.selection, file.basis)
 
-    def _wavefunctions(self, frame: int) -> Path:
-        """Return where the wavefunctions of a frame are.
 
-        Raises
-        ------
-        InputError
-            With the reason why there are none.
-        """
-        place = self.place(frame)
-        if self.code == "qe":
-            state, found = qe_state(place / "frame.out"), save_in(place)
-        else:
-            state = vasp_state(place / "OUTCAR")
-            found = place / "WAVECAR" if (place / "WAVECAR").is_file() else None
-            if state.state == "absent" and found is not None:
-                state = OutputState("finished", "")  # the WAVECAR says by itself whether it is whole
-        if state.state != "finished":
-            raise InputError(state.reason)
-        if found is None:
-            raise InputError(
-                "the run is finished, but left no wavefunctions (LWAVE, wf_collect), or they were deleted before they were harvested"
-            )
-        return found
-
-
-def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selection) -> VibronicHamiltonian:
+def _assemble(plan: Plan, pairs: dict[int, Pair], code: Code, selection: Selection) -> VibronicHamiltonian:
     first_number, first = next(iter(pairs.items()))
     n = len(first.overlap)
     energies = np.full((plan.n_frames, n), np.nan)
@@ -249,12 +208,13 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
         overlaps[number] = pair.overlap
     labels = band_labels(first.n_occupied, n, first.first)
     exact = sum(pair.exact for pair in pairs.values())
-    said = f"{exact} of {len(pairs)} pairs exact ({'WSWQ' if code == 'vasp' else 'norm-conserving'})"
+    own = "" if code.waves is None else code.waves.exact_file
+    said = f"{exact} of {len(pairs)} pairs exact ({own or 'norm-conserving'})"
     if exact < len(pairs):
         how = "Löwdin-orthonormalised in the window" if selection.loewdin else "as they come"
         said += f"; the others of pseudo-wavefunctions, {how}: {PSEUDO}"
     lost = {}
-    if code == "vasp" or exact < len(pairs):
+    if own or exact < len(pairs):
         lost["norm lost"] = norm_lost(np.concatenate([pair.norms for pair in pairs.values()]), labels)
     hamiltonian = VibronicHamiltonian(
         energies,
@@ -265,7 +225,7 @@ def _assemble(plan: Plan, pairs: dict[int, Pair], code: str, selection: Selectio
         state_labels=labels,
         frame_numbers=plan.frame_numbers,
         provenance={
-            "format": f"harvested by hopcast from {code}",
+            "format": f"harvested by hopcast from {code.name}",
             "units": "eV",
             "sign": "raw overlaps <i(t)|j(t+dt)>",
             "overlaps": said,

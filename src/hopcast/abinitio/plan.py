@@ -67,6 +67,10 @@ class Plan:
     frames: tuple[int, ...]
     _geometries: Trajectory
 
+    def place(self, frame: int) -> Path:
+        """Return the folder of a frame's inputs and outputs."""
+        return self.folder / "frames" / f"{frame:06d}"
+
     def geometry(self, frame: int) -> Geometry:
         """Return the nuclei of one of the plan's frames."""
         return Geometry.from_frame(self._geometries, self.frames.index(frame))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_gap
+from hopcast.abinitio.engine import Electrons, Geometry, check_gap
 from hopcast.abinitio.plane_waves import electrons_of, overlap_of
+from hopcast.abinitio.program import run_program
 from hopcast.abinitio.qe_input import QeSettings, qe_input, qe_state
 from hopcast.core.errors import ConfigError
 from hopcast.core.plain import PlainMap
@@ -104,21 +103,8 @@ class QeEngine:
         with tempfile.TemporaryDirectory(prefix="hopcast-qe-") as name:
             folder = Path(name)
             (folder / "frame.in").write_text(qe_input(geometry, self.options), encoding="utf-8")
-            environment = {"OMP_NUM_THREADS": "1", **os.environ}
-            with (folder / "frame.out").open("wb") as output:
-                done = subprocess.run(
-                    [*(self.command or ("pw.x",)), "-in", "frame.in"],
-                    cwd=folder,
-                    env=environment,
-                    stdout=output,
-                    stderr=subprocess.PIPE,
-                    stdin=subprocess.DEVNULL,
-                    check=False,
-                )
-            found = qe_state(folder / "frame.out")
-            if found.state != "finished":
-                tail = " ".join(done.stderr.decode(errors="replace").split())[-150:]
-                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
+            command = [*(self.command or ("pw.x",)), "-in", "frame.in"]
+            run_program(command, folder, lambda: qe_state(folder / "frame.out"), output="frame.out")
             return check_gap(
                 electrons_of(Save.open(folder / "out" / "frame.save"), geometry, self.bands), self.temperature
             )

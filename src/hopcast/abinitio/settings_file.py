@@ -8,13 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from hopcast.abinitio.cp2k_input import Cp2kSettings
-from hopcast.abinitio.qe_input import QeSettings
-from hopcast.abinitio.vasp_input import VaspSettings
+from hopcast.abinitio.code import Code
+from hopcast.abinitio.codes import find_code
 from hopcast.core.errors import ConfigError, nearest
 from hopcast.core.inputs import refuse_pipe
-
-SETTINGS: dict[str, Any] = {"cp2k": Cp2kSettings, "qe": QeSettings, "vasp": VaspSettings}
 
 
 def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
@@ -40,7 +37,8 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
         raise ConfigError(f"File `{name}` cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"File `{name}` is not valid TOML: {error}.") from error
-    known = _defaults(engine)
+    code = find_code(engine)
+    known = _defaults(code)
     for key, value in values.items():
         if key not in known:
             raise ConfigError(
@@ -50,16 +48,14 @@ def read_engine_options(path: str | Path, engine: str) -> dict[str, Any]:
         kind = {tuple: list}.get(kind, kind)
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
             raise ConfigError(f"File `{name}`, `{key}` must be like {known[key]!r}, but is {value!r}.")
-    if engine == "tblite":
+    if code.settings is None:
         return values
     own = {"temperature": values.pop("temperature")} if "temperature" in values else {}
-    return {**own, "settings": SETTINGS[engine](**values)}
+    return {**own, "settings": code.settings(**values)}
 
 
-def _defaults(engine: str) -> dict[str, Any]:
-    if engine in SETTINGS:
-        return {**dataclasses.asdict(SETTINGS[engine]()), "temperature": 300.0}
-    from hopcast.abinitio.tblite_engine import TbliteEngine
-
-    parameters = inspect.signature(TbliteEngine).parameters
+def _defaults(code: Code) -> dict[str, Any]:
+    if code.settings is not None:
+        return {**dataclasses.asdict(code.settings()), "temperature": 300.0}
+    parameters = inspect.signature(code.engine).parameters
     return {key: one.default for key, one in parameters.items() if key != "bands"}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_alike, check_gap, choose_window
+from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_alike, check_gap, choose_window, require
 from hopcast.abinitio.matrices import Matrices, loewdin_root
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.core.errors import InputError, check_choice
@@ -46,6 +46,7 @@ class TbliteEngine:
         temperature: float = 300.0,
         max_iterations: int = 250,
     ) -> None:
+        require("tblite", "tblite", "tblite")
         self.method = check_choice("method", method, METHODS)
         self.bands = (int(bands[0]), int(bands[1]))
         self.accuracy = accuracy

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.abinitio.engine import Electrons, ElectronsError, Geometry, check_gap
+from hopcast.abinitio.engine import Electrons, Geometry, check_gap
 from hopcast.abinitio.plane_waves import electrons_of, overlap_of
+from hopcast.abinitio.program import run_program
 from hopcast.abinitio.vasp_input import FRAME_TAGS, VaspSettings, merged_incar, poscar, vasp_state
 from hopcast.core.errors import ConfigError
 from hopcast.core.plain import PlainMap
@@ -112,18 +111,7 @@ class VaspEngine:
             yours = (self.inputs / "INCAR").read_text(encoding="utf-8", errors="replace")
             (folder / "INCAR").write_text(merged_incar(yours, FRAME_TAGS), encoding="utf-8")
             (folder / "POSCAR").write_text(poscar(geometry, "frame"), encoding="utf-8")
-            done = subprocess.run(
-                [*(self.command or (self.options.program,))],
-                cwd=folder,
-                env={"OMP_NUM_THREADS": "1", **os.environ},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-            )
-            found = vasp_state(folder / "OUTCAR")
-            if found.state != "finished":
-                tail = " ".join((done.stdout + done.stderr).decode(errors="replace").split())[-150:]
-                raise ElectronsError(f"{found.reason}{f' ({tail})' if tail and found.state != 'not converged' else ''}")
+            run_program(self.command or (self.options.program,), folder, lambda: vasp_state(folder / "OUTCAR"))
             return check_gap(electrons_of(Wavecar.open(folder / "WAVECAR"), geometry, self.bands), self.temperature)
 
     def overlap(self, left: Electrons, right: Electrons) -> NDArray[np.float64]:

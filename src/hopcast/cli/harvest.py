@@ -35,11 +35,11 @@ def harvest(
 
     Of VASP, pw.x and CP2K the folder holds frames/, of a NAC code pairs/; the file is a sparse Hamiltonian.
     """
-    from hopcast.abinitio import make_engine, plan_code, read_engine_options, read_plan
-    from hopcast.abinitio.harvest import harvest_cp2k, harvest_pairs
+    from hopcast.abinitio import plan_code, read_engine_options, read_plan
+    from hopcast.abinitio.harvest import harvest_pairs, harvest_runs
     from hopcast.abinitio.harvest_waves import harvest_waves
     from hopcast.abinitio.plan_file import check_plan_file, write_plan_file
-    from hopcast.core.errors import ConfigError
+    from hopcast.core.errors import ConfigError, InputError
     from hopcast.core.outputs import check_file
     from hopcast.io import write_native
     from hopcast.io.native import SUFFIXES
@@ -52,12 +52,17 @@ def harvest(
     texts = any(path.is_dir() for path in (plan / "pairs").glob("*"))
     if texts or form is not None:
         found = harvest_pairs(plan, format=form, n_occupied=occupied)
-    elif plan_code(chosen) in ("vasp", "qe"):
+    elif (code := plan_code(chosen)) is None:
+        raise InputError(
+            f"Plan `{plan}` holds neither inputs of frames (POSCAR, frame.in, frame.inp in frames/) nor couplings of pairs (in pairs/): there "
+            "is nothing to harvest. Run `hopcast compute`, or write inputs by `hopcast select --engine`."
+        )
+    elif code.waves is not None:
         from hopcast.io.wavefunctions import Selection
 
         if settings is not None:
             raise ConfigError(
-                "Option --settings belongs to harvests of CP2K: files of VASP and pw.x say everything themselves. Leave it out."
+                f"Option --settings belongs to harvests of CP2K: files of {code.name} say everything themselves. Leave it out."
             )
         found = harvest_waves(
             plan,
@@ -66,8 +71,8 @@ def harvest(
             ),
         )
     else:
-        options = {} if settings is None else read_engine_options(settings, "cp2k")
-        found = harvest_cp2k(plan, make_engine("cp2k", **options))  # type: ignore[arg-type] # the name says which
+        options = {} if settings is None else read_engine_options(settings, code.name)
+        found = harvest_runs(plan, code.engine(**options))  # type: ignore[arg-type] # one without waves reads its runs
     for frame, reason in found.missing.items():
         typer.echo(f"Frame {frame} is unknown: {reason}", err=True)
     if output is None:

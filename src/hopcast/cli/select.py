@@ -27,17 +27,16 @@ def select(
     cell: Cell = None,
 ) -> None:
     """Choose the pairs of frames (t, t + dt) to compute. Written is a plan: geometries, input files, a script for SLURM."""
-    from hopcast.abinitio import read_engine_options, write_plan
-    from hopcast.core.errors import ConfigError, check_choice
+    from hopcast.abinitio import check_settings, find_code, read_engine_options, write_folders, write_plan
+    from hopcast.core.errors import ConfigError
     from hopcast.io import read_hamiltonian, read_trajectory
-    from hopcast.selection import check_settings, select_pairs, write_folders
-    from hopcast.selection.folders import CODES
+    from hopcast.selection import select_pairs
     from hopcast.selection.strategies import FEWEST_PAIRS, learns_bands
 
-    check_choice("engine", engine, CODES)
-    if settings is not None and engine == "tblite":
+    code = find_code(engine)
+    if settings is not None and code.inputs is None:
         raise ConfigError(
-            "Option --settings belongs to inputs that are written, but tblite needs none. Give it to `hopcast compute`."
+            f"Option --settings belongs to inputs that are written, but {engine} needs none. Give it to `hopcast compute`."
         )
     options = {} if settings is None else read_engine_options(settings, engine)
     nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
@@ -53,14 +52,10 @@ def select(
     typer.echo(
         f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."
     )
-    words = {
-        "vasp": f"put INCAR, KPOINTS and POTCAR into {output}, cd {output} && sh submit.sh, then hopcast harvest {output}",
-        "qe": f"hopcast compute {output} --engine qe   (or: cd {output} && sbatch array.slurm, then hopcast harvest {output})",
-    }.get(engine, f"hopcast compute {output} --engine {engine}   (or: cd {output} && sbatch array.slurm)")
     known_pairs = 0 if before is None else int(before.nac_known.sum())
     if len(plan.pairs) + known_pairs < FEWEST_PAIRS:
         typer.echo(
             f"hopcast: note: {len(plan.pairs) + known_pairs} pairs are fewer than the {FEWEST_PAIRS} that `hopcast run` needs.",
             err=True,
         )
-    typer.echo(f"Next: {words}")
+    typer.echo(f"Next: {code.next_step.format(plan=output)}")

@@ -6,8 +6,6 @@ files of forecasters, ``hopcast fit`` and ``hopcast predict`` find it there.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +14,7 @@ from typing import Any, Final, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.declared import list_declared
 from hopcast.core.forecast import HamiltonianForecast
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.trajectory import Trajectory
@@ -138,11 +137,7 @@ def list_kinds() -> tuple[ForecasterKind, ...]:
     """Return all kinds of forecasters, by name."""
     from hopcast.forecast import kinds
 
-    found = [
-        importlib.import_module(f"{kinds.__name__}.{module.name}").KIND
-        for module in pkgutil.iter_modules(kinds.__path__)
-    ]
-    return tuple(sorted(found, key=lambda kind: kind.name))
+    return tuple(sorted(list_declared(kinds, "KIND"), key=lambda kind: kind.name))
 
 
 def doubt(forecaster: FittedForecaster) -> str:

@@ -8,7 +8,6 @@ they are recognised, read and written, and what they can hold. Nothing else chan
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hopcast.core.declared import list_declared
 from hopcast.core.errors import ArgumentError, ConfigError, InputError, OutputError, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 
@@ -240,13 +240,10 @@ def list_formats(kind: Kind | None = None) -> tuple[Format, ...]:
     kind
         "hamiltonian" or "trajectory".
     """
-    package = importlib.import_module("hopcast.io.formats")
-    found = []
-    for module in pkgutil.iter_modules(package.__path__):
-        declared = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "FORMAT", None)
-        if isinstance(declared, Format) and kind in (None, declared.kind):
-            found.append(declared)
-    return tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+    declared = list_declared(importlib.import_module("hopcast.io.formats"), "FORMAT")
+    return tuple(
+        sorted((each for each in declared if kind in (None, each.kind)), key=lambda each: (each.kind, each.name))
+    )
 
 
 @contextmanager

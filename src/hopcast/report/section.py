@@ -6,8 +6,6 @@ list of contents, ``tables/*.csv`` and ``figures/*`` follow.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +13,7 @@ from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
+from hopcast.core.declared import list_declared
 from hopcast.evaluation.verdicts import Verdict
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import style
@@ -188,11 +187,7 @@ def list_sections() -> tuple[Section, ...]:
     """Return all sections in their order."""
     from hopcast.report import sections
 
-    found = [
-        importlib.import_module(f"{sections.__name__}.{module.name}").SECTION
-        for module in pkgutil.iter_modules(sections.__path__)
-    ]
-    return tuple(sorted(found, key=lambda section: section.place))
+    return tuple(sorted(list_declared(sections, "SECTION"), key=lambda section: section.place))
 
 
 def list_figures() -> Iterator[FigureSpec]:

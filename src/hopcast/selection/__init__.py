@@ -1,4 +1,4 @@
-r"""Which frames to compute: strategies, and the folder of a plan ready for a cluster.
+r"""Which frames to compute.
 
 A sample is a pair (t, t + dt): two single points give two energies and one coupling. With a budget of n pairs:
 
@@ -16,17 +16,14 @@ A sample is a pair (t, t + dt): two single points give two energies and one coup
   Each keeps a distance of half the equal stride from those chosen, so that errors of the forecast are not all taken from one place.
 """
 
-from hopcast.selection.folders import check_settings, write_folders
 from hopcast.selection.sequential import choose_sequential
 from hopcast.selection.strategies import STRATEGIES, choose_blocks, choose_farthest, choose_stride, select_pairs
 
 __all__ = [
     "STRATEGIES",
-    "check_settings",
     "choose_blocks",
     "choose_farthest",
     "choose_sequential",
     "choose_stride",
     "select_pairs",
-    "write_folders",
 ]

@@ -7,9 +7,7 @@ into `results.json` by themselves.
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core import hdf5
+from hopcast.core.declared import list_declared
 from hopcast.core.errors import InputError, QualityWarning
 from hopcast.core.fingerprint import fingerprint
 from hopcast.core.plain import Plain, PlainMap
@@ -136,11 +135,7 @@ def list_stages() -> tuple[Stage[Any], ...]:
     """Return all stages in their order."""
     from hopcast.study import stages
 
-    found: list[Stage[Any]] = [
-        importlib.import_module(f"{stages.__name__}.{module.name}").STAGE
-        for module in pkgutil.iter_modules(stages.__path__)
-    ]
-    return tuple(sorted(found, key=lambda stage: stage.place))
+    return tuple(sorted(list_declared(stages, "STAGE"), key=lambda stage: stage.place))
 
 
 def settings_of(stage: Stage[Any], config: StudyConfig) -> PlainMap:

@@ -17,10 +17,11 @@ The list `METHODS` is made of the modules here: one that names its own `METHODS`
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import itertools
+import sys
 from collections.abc import Iterator, Mapping
 
+from hopcast.core.declared import list_declared
 from hopcast.core.errors import check_choice
 from hopcast.dynamics.methods.method import Dish, Method
 from hopcast.dynamics.problem import Populations, Problem
@@ -38,11 +39,11 @@ class _Methods(Mapping[str, Method]):
     def _list(self) -> dict[str, Method]:
         where = list(__path__)
         if where != self._where:
-            found: dict[str, Method] = {}
-            for module in pkgutil.iter_modules(where):
-                methods = getattr(importlib.import_module(f"{__name__}.{module.name}"), "METHODS", ())
-                found |= {method.name: method for method in methods}
-            self._found, self._where = dict(sorted(found.items())), where
+            methods = itertools.chain.from_iterable(list_declared(sys.modules[__name__], "METHODS"))
+            self._found, self._where = (
+                {method.name: method for method in sorted(methods, key=lambda one: one.name)},
+                where,
+            )
         return self._found
 
     def __getitem__(self, name: str) -> Method:
