@@ -8,16 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from hopcast import regression
 from hopcast.core import hdf5
+from hopcast.core.declared import list_declared
 from hopcast.core.errors import ConfigError, InputError
 from hopcast.core.fingerprint import fingerprint
 from hopcast.forecast.protocol import FittedForecaster, list_kinds
-from hopcast.regression import ExchangeableRidge, LaplacianRidge, LinearRidge, LowRankRidge
-
-LEARNERS: Final = {
-    learner.__name__: learner for learner in (LaplacianRidge, ExchangeableRidge, LinearRidge, LowRankRidge)
-}
-"""What a file may hold."""
 
 DEFINITION: Final = 2
 """Of the features and the layout: a file of another one would forecast something else."""
@@ -97,19 +93,20 @@ def put_learner(group: Any, learner: Any) -> None:
 
 
 def get_learner(group: Any) -> Any:
-    """Load a learner of a known class.
+    """Load a learner, of a class that a module of `hopcast.regression` names as its `LEARNER`.
 
     Raises
     ------
     InputError
-        If its class is none of `LEARNERS`.
+        If there is none of that name.
     """
     name = str(group.attrs["learner"])
-    if name not in LEARNERS:
+    learners = {learner.__name__: learner for learner in list_declared(regression, "LEARNER")}
+    if name not in learners:
         raise InputError(
-            f"File `{group.file.filename}` holds a learner `{name}`, but this hopcast knows {', '.join(LEARNERS)}. Update hopcast."
+            f"File `{group.file.filename}` holds a learner `{name}`, but this hopcast knows {', '.join(learners)}. Update hopcast."
         )
-    learner = LEARNERS[name]()
+    learner = learners[name]()
     for key in group:
         setattr(learner, key, get_value(group[key]))
     return learner

@@ -232,3 +232,6 @@ class ExchangeableRidge(FrameRidge):
                 if (np.sum(apart < _SAME_ATOM, axis=1) % times).any():
                     return False
         return True
+
+
+LEARNER = ExchangeableRidge

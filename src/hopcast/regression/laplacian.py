@@ -141,3 +141,6 @@ class LaplacianRidge(FixedOrder, FrameRidge):
     def paper(cls, *, workers: int | None = None) -> Self:
         """Return the model of the paper: alpha 1e-4, gamma 1/n_features, standardised features, centred target."""
         return cls(alpha=1e-4, gamma="1/n_features", workers=workers)
+
+
+LEARNER = LaplacianRidge

@@ -1,4 +1,8 @@
-"""`Learner`: what forecasts ask of a regression, and `Abilities`: what one can beyond that, said instead of asked by class."""
+"""`Learner`: what forecasts ask of a regression, and `Abilities`: what one can beyond that, said instead of asked by class.
+
+A module of `hopcast.regression` that names its `LEARNER`, a class of scikit-learn's dialect whose attributes are numbers, text and arrays,
+lets forecasts with it into files.
+"""
 
 from __future__ import annotations
 

@@ -99,3 +99,6 @@ class _Products(FrameKernel):
     def own(self, frames: Atoms) -> OfGamma:
         values: FloatArray = np.mean(frames[0][:, 0] ** 2, axis=1)
         return lambda _: values
+
+
+LEARNER = LinearRidge

@@ -259,3 +259,6 @@ def _approach(Z: FloatArray, frame: int, modulus: bool, nearest: FloatArray) -> 
         if nearest[i] > nearest[farthest]:
             farthest = i
     return farthest
+
+
+LEARNER = LowRankRidge
