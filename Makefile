@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml README.md $(shell find src -type f ! -path '*/__pycache__/*' ! -name '*.nb?')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example test test-cp2k test-qe bench docs fuzz lint clean
+.PHONY: help demo example test test-cp2k test-qe bench docs docs-numbers docs-links wheel fuzz lint clean
 
 help:
 	@echo "make demo    install into $(VENV) and run the study on the shipped CsPbI3 data"
@@ -16,6 +16,9 @@ help:
 	@echo "make test-qe pw.x on a small cell, and what its wavefunctions must obey, where Quantum ESPRESSO is installed"
 	@echo "make bench   timings beside scikit-learn, dscribe and others (installs them into $(VENV))"
 	@echo "make docs    the documentation as a site with search and the Python reference, in docs/_build"
+	@echo "make docs-numbers  print anew what takes less than a minute of the numbers in docs, say where the others come from"
+	@echo "make docs-links    look whether addresses in docs answer (needs the network)"
+	@echo "make wheel   build the wheel, which must stay under 30 MB"
 	@echo "make fuzz    1e5 mutated files through every reader (hours)"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove $(VENV), build folders and caches"
@@ -60,7 +63,19 @@ bench: $(VENV)/installed $(VENV)/group-bench
 # searchable pages in docs/_build; a warning (a broken link, a docstring that does not render) fails
 docs: $(VENV)/installed $(VENV)/group-docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build
+	$(BIN)/python tools/check_site.py docs/_build
 	@echo "open docs/_build/index.html"
+
+docs-numbers: $(VENV)/installed
+	$(BIN)/python tools/docs_numbers.py
+
+docs-links: $(VENV)/installed $(VENV)/group-docs
+	$(BIN)/python -m sphinx -q -b linkcheck docs docs/_build/links
+
+wheel: $(BIN)/python
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	@du -k build/wheel/*.whl | awk '{ printf "%s: %.1f MB\n", $$2, $$1 / 1024; exit $$1 > 30 * 1024 }'
 
 fuzz: $(VENV)/installed $(VENV)/group-test
 	$(BIN)/python tests/fuzz/fuzz_readers.py

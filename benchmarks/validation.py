@@ -16,7 +16,9 @@ import numpy as np
 HEAD = """# Validation on trajectories whose answer is known
 
 `python benchmarks/validation.py{quick}` printed this page on {today}{only}; the tests run the same measurements on smaller numbers
-(`benchmarks/known_worlds.py`). A share of {draws} draws has a standard error of up to {error:.1f} points."""
+(`benchmarks/known_worlds.py`). A share of {draws} draws has a standard error of up to {error:.1f} points.
+
+<!-- numbers: python benchmarks/validation.py{quick} | {today} | 10 min -->"""
 
 
 def percent(share, digits=0):
