@@ -14,7 +14,7 @@ from scipy.special import gamma
 
 from hopcast.core import VibronicHamiltonian
 from hopcast.dynamics import dephasing_function, local_rate, plain_average_rate
-from hopcast.dynamics.rates import bootstrap_rate, second_order_rate
+from hopcast.dynamics.rates import bootstrap_rate, memory_length, second_order_rate
 from hopcast.evaluation import BlockedSplit, InterleavedSplit, calibrate, evaluate_model, prediction_powered_mean
 from hopcast.information import adjust, bootstrap_information, correlation_time, information, memory_time, rank_elements
 from hopcast.regression import LaplacianRidge
@@ -141,8 +141,9 @@ def lifetimes(n_trajectories, n_times=30, seed=0, motion="OU"):
 
     Returns
     -------
-    shares
-        Of trajectories without the note, of those whose interval holds the long-run value, of all whose interval does.
+    silent, holds, looks
+        Of each trajectory: whether it is without the note, whether its interval holds the long-run value, and how many correlation
+        times it seems to hold.
     """
     rng = np.random.default_rng(seed)
     found = []
@@ -165,10 +166,11 @@ def lifetimes(n_trajectories, n_times=30, seed=0, motion="OU"):
 
     for _ in range(n_trajectories):
         # a lifetime is the inverse of a rate: its interval holds the truth where the rate's does
-        one = bootstrap_rate(rate(int(np.ceil(n_times * memory))), 1.0, n_draws=300)
-        found.append((one.note == "", one.low <= truth * 1e6 <= one.high))
-    silent, holds = np.array(found).T
-    return silent.mean(), holds[silent].mean() if silent.any() else np.nan, holds.mean()
+        series = rate(int(np.ceil(n_times * memory)))
+        one = bootstrap_rate(series, 1.0, n_draws=300)
+        found.append((one.note == "", one.low <= truth * 1e6 <= one.high, series.size / memory_length([series], 1.0)))
+    silent, holds, looks = np.array(found).T
+    return silent > 0, holds > 0, looks
 
 
 def gap_with_coupling(rng, n_frames, memory):

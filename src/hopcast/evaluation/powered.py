@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ConfigError, InputError, check_choice
-from hopcast.core.resampling import mean_interval
-from hopcast.evaluation.samples_in_time import Memory, long_run_variance, sampled_share
+from hopcast.core.resampling import cut_into_blocks, mean_interval
+from hopcast.evaluation.samples_in_time import N_BLOCKS, Memory, long_run_variance, sampled_share
 
 Floats = NDArray[np.float64]
 Target = Literal["trajectory", "long-run"]
@@ -136,8 +136,10 @@ def prediction_powered_mean(
     and the long-run mean worse. With `frames` the correlation :math:`\rho_k` of residuals k samples apart is
     taken as :math:`(1-\nu)e^{-t/\tau}`, and the variance of :math:`\bar e_S-\bar e_{all}` is that of this process at these frames. For
     the long run the variance of the trajectory's own mean about it is added: what the samples of y show
-    of it, :math:`s_y^2(1+\rho)/(1-\rho)/n` less the former for y, or what ten blocks of the forecast do, whichever is larger. Blocks or independent samples share nothing: their trajectory is so long that
-    the two targets differ by the finite population only.
+    of it, :math:`s_y^2(1+\rho)/(1-\rho)/n` less the former for y, or what ten blocks of the forecast do, whichever is larger. There
+    :math:`\rho` is the larger of those of y and of its normal scores, which do not depend on whether a rare high value happens to be
+    among the samples, and the shape of the interval is that of the means of as many stretches as are independent (at least ten).
+    Blocks or independent samples share nothing: their trajectory is so long that the two targets differ by the finite population only.
 
     The factor 1 + n/N is that of N frames apart from the n samples (PPI++); where the samples are among the N, the
     least variance is without it. The loss is (n/N)^2/(1 + n/N)^2 of what the forecast gains, so 1 % at n/N = 1/9.
@@ -158,7 +160,9 @@ def prediction_powered_mean(
     check_choice("target", target, ("trajectory", "long-run"))
     given = _samples(y, m_sampled, m_all, blocks, frames)
     truth, codes, n, n_blocks = given.y, given.codes, len(given.y), given.n_blocks
-    memory = Memory(0.0, 0.0) if given.at is None else Memory.of(truth, significant=target == "trajectory")
+    memory = Memory(0.0, 0.0)
+    if given.at is not None:
+        memory = Memory.of(truth) if target == "trajectory" else Memory.in_the_long_run(truth)
     independent = n_blocks / memory.inefficiency
     plain, positive = float(truth.mean()), bool((truth > 0).all())
     weight = _weight(truth, given.m, codes, independent) / (1.0 + n / len(given.m_all))
@@ -172,9 +176,14 @@ def prediction_powered_mean(
     if target == "long-run":
         freedom = min(freedom, max(independent - 1.0, _LEAST_FREEDOM))
     # rare values that few samples lack are missing from residuals and truths alike: the shape is that of the truths
+    values = plain + _block_sums(truth - plain, codes) * n_blocks / n
+    if target == "long-run" and independent < n_blocks:
+        # as few as their memory leaves independent, and as skew as those are
+        values = cut_into_blocks(truth, int(min(max(independent, N_BLOCKS), n_blocks)))[0]
+        own = float(values.var(ddof=1)) / len(values)
     wider = float(np.sqrt(variance / own)) if own > 0 else 1.0
     found = mean_interval(
-        plain + _block_sums(truth - plain, codes) * n_blocks / n,
+        values,
         level,
         positive=positive,
         widening=max(wider, 1.0),

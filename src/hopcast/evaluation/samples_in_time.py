@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.resampling import cut_into_blocks, memory_widening
+from hopcast.information.ksg import normal_scores
 
 Floats = NDArray[np.float64]
 
-_N_BLOCKS: Final = 10
+N_BLOCKS: Final = 10
+"""Stretches of time that a mean in the long run is at least cut into."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Memory:
     nugget: float
 
     @classmethod
-    def of(cls, values: Floats, *, significant: bool = True, cautious: bool = False) -> Memory:
+    def of(cls, values: Floats, *, significant: bool = True, cautious: bool = False, noisy: bool = True) -> Memory:
         """Estimate it, corrected for the bias of short series.
 
         Parameters
@@ -34,6 +36,8 @@ class Memory:
             None where it is not significant at 5 %.
         cautious
             Low rather than high, for what memory makes better.
+        noisy
+            Whether part of each value may be its own (a nugget).
         """
         n = len(values)
         away = values - values.mean()
@@ -44,12 +48,20 @@ class Memory:
         corrected = min(first + (1.0 + 3.0 * first) / n, 0.98)
         if corrected <= 0 or (significant and first < 1.645 / np.sqrt(n)):
             return cls(0.0, 0.0)
+        if not noisy:
+            return cls(corrected, 0.0)
         second = float(away[2:] @ away[:-2]) / squares
         kept = (
             corrected if second <= 0 else min(1.0, max(corrected, corrected**2 / max(second + 5.0 / n, corrected**2)))
         )
         rho = min(corrected / kept, 0.98)
         return cls(rho if not cautious else max(min(rho, first / kept), 1e-6), 1.0 - kept)
+
+    @classmethod
+    def in_the_long_run(cls, values: Floats) -> Memory:
+        """Estimate what counts for a mean in the long run: the longer of the memories of the values and of their normal scores."""
+        scores = normal_scores(values[:, None])[:, 0]
+        return max(cls.of(values, significant=False), cls.of(scores, noisy=False), key=lambda one: one.inefficiency)
 
     @property
     def inefficiency(self) -> float:
@@ -63,8 +75,8 @@ class Memory:
 
 def long_run_variance(series: Floats) -> float:
     """Return the variance of the mean of a dense series about that of ever longer ones, by ten blocks."""
-    block = max(1, len(series) // _N_BLOCKS)
-    means = cut_into_blocks(series, min(_N_BLOCKS, len(series)))[0]
+    block = max(1, len(series) // N_BLOCKS)
+    means = cut_into_blocks(series, min(N_BLOCKS, len(series)))[0]
     return float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
 
 
