@@ -58,6 +58,11 @@ def test_results_of_a_run(source, tmp_path, capsys) -> None:
         assert file["dynamics/times"].attrs["unit"] == "fs"
     np.testing.assert_allclose(populations[-1], record["final_populations"])
     np.testing.assert_allclose(populations.sum(axis=1), 1)
+    lines = (tmp_path / "out/recombined.csv").read_text().splitlines()
+    assert lines[0] == "time [fs],3,2,1"
+    recombined = np.array([[float(word) for word in line.split(",")] for line in lines[1:]])[:, 1:]
+    np.testing.assert_allclose(recombined.sum(axis=1), populations[:, 0], atol=1e-14)
+    np.testing.assert_allclose(recombined[-1], record["recombined"])
     assert (tmp_path / "out/populations.svg").stat().st_size > 1000
     assert (tmp_path / "out/populations.png").stat().st_size > 1000
     assert not (tmp_path / "out/checkpoint").exists()

@@ -15,6 +15,7 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics import propagators
 from hopcast.dynamics.loop import Window, apply, boltzmann, follow, pack
 from hopcast.dynamics.methods import METHODS, decoherent, flux, global_flux, markov, shared
+from hopcast.dynamics.methods.events import Tally, count_hop
 from hopcast.dynamics.problem import Settings, prepare
 from hopcast.dynamics.randomness import open_stream, uniform
 from hopcast.dynamics.tiles import multiply
@@ -392,15 +393,19 @@ def test_tiles(seed, n, k, width) -> None:
 
 
 def test_recorded_hops_reach_every_later_output() -> None:
-    outputs, steps, flows = (np.array([0, 3, 7]), np.zeros((2, 4, 3), dtype=np.int64), np.zeros((3, 3), dtype=np.int64))
+    steps, flows, arrivals = (np.zeros(shape, dtype=np.int64) for shape in ((2, 4, 3), (3, 3), (4, 3)))
+    tally = Tally(steps, flows, arrivals, np.zeros(4, bool), np.array([0, 3, 7]))
     for elapsed, first in ((0, 0), (1, 1), (3, 1), (4, 2), (8, 3)):
-        steps[:], flows[:] = 0, 0
-        shared.record_hop(steps, flows, 1, outputs, elapsed, 2, 0)
+        steps[:], flows[:], arrivals[:], tally.arrived[:] = 0, 0, 0, False
+        count_hop(tally, 3, elapsed, 2, 0)
         expected = np.zeros((3, 3), dtype=np.int64)
         expected[first:, 2], expected[first:, 0] = -1, 1
         np.testing.assert_array_equal(np.cumsum(steps, axis=1)[1, :-1], expected)
         assert not steps[0].any()
         assert flows[2, 0] == flows.sum() == 1
+        assert arrivals[first, 2] == arrivals.sum() == 1
+        count_hop(tally, 3, 8, 1, 0)
+        assert flows[1, 0] == arrivals.sum() == 1  # it has been there
 
 
 def test_boltzmann_factor() -> None:

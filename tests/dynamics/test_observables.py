@@ -84,11 +84,49 @@ def test_rates_between_states_and_active_transitions(ladder) -> None:
     assert pairs[0][2] == max(p[2] for p in pairs)
     into = sum(net for _, to, net in pairs if to == "0") - sum(net for start, _, net in pairs if start == "0")
     assert into == pytest.approx(found.ground_population[-1])
+    assert found.recombined is not None
+    np.testing.assert_allclose(found.recombined.sum(axis=1), found.ground_population, atol=1e-15)
+    np.testing.assert_allclose(found.recombined[-1], found.flows[:, 0] / 150)
+    assert (np.diff(found.recombined, axis=0) >= 0).all()
+    assert not found.recombined[0].any()
     energy = found.carrier_energy
     assert energy[0] == pytest.approx(np.mean(ladder().energies[:, 3] - ladder().energies[:, 0]))
     assert energy[-1] < 0.5 * energy[0]
     with pytest.raises(InputError, match="this result of `ehrenfest` has none"):
         transition_rates(run_dynamics(ladder(), "ehrenfest", **options))
+
+
+@pytest.mark.parametrize("method", ["dish", "fssh", "msdm"])
+@pytest.mark.parametrize("waiting", ["exponential", "deterministic"])
+def test_who_leaves_the_lowest_state_again_recombines_once(ladder, method, waiting) -> None:
+    if waiting == "deterministic" and method != "dish":
+        return
+    found = run_dynamics(
+        ladder(),
+        method,
+        waiting=waiting,
+        duration=3000.0,
+        dephasing_time=8.0,
+        initial_state=2,
+        initial_times=[0, 7],
+        temperature=2000.0,
+        absorbing=False,
+        n_trajectories=70,
+        n_times=301,
+    )
+    assert found.recombined is not None
+    assert found.flows is not None
+    so_far = found.recombined.sum(axis=1)
+    assert so_far[-1] <= 1 + 1e-12
+    assert found.flows[:, 0].sum() / 140 > so_far[-1]  # some came more than once
+    assert (so_far >= np.maximum.accumulate(found.ground_population) - 1e-12).all()
+    assert found.recombined[-1, 0] == 0
+
+
+def test_two_states_recombine_from_the_upper_one(wavy) -> None:
+    found = run_dynamics(wavy(), duration=2000.0, dephasing_time=8.0, n_trajectories=40, n_times=50)
+    np.testing.assert_allclose(found.recombined[:, 1], found.ground_population)
+    assert run_dynamics(wavy(), duration=500.0, dephasing_time=8.0, absorbing=False).recombined is None
 
 
 def test_every_convention_in_one_call(wavy) -> None:

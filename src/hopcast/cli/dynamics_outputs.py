@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hopcast.cli.dynamics_figures import draw_populations
 from hopcast.core.errors import ConfigError, OutputError
 from hopcast.core.hdf5 import write_text
@@ -48,11 +51,11 @@ def clear_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def populations_csv(result: DynamicsResult) -> str:
-    """Return the populations as CSV: a row a time (fs), a column a state."""
-    names = result.states or tuple(str(state) for state in range(result.populations.shape[1]))
+def states_csv(result: DynamicsResult, shares: NDArray[np.float64]) -> str:
+    """Return shares [n_times, n_states] as CSV: a row a time (fs), a column a state."""
+    names = result.states or tuple(str(state) for state in range(shares.shape[1]))
     lines = [",".join(["time [fs]", *(f'"{name}"' if "," in name else name for name in names)])]
-    for time, row in zip(result.times.tolist(), result.populations.tolist(), strict=True):
+    for time, row in zip(result.times.tolist(), shares.tolist(), strict=True):
         lines.append(",".join([f"{time:g}", *(repr(value) for value in row)]))
     return "\n".join(lines) + "\n"
 
@@ -67,7 +70,9 @@ def write_run(result: DynamicsResult, folder: Path, text: str, record: PlainMap)
     """
     write_result(result, folder / RESULT)
     draw_populations(result, folder / "populations")
-    write_text(folder / "populations.csv", populations_csv(result))
+    write_text(folder / "populations.csv", states_csv(result, result.populations))
+    if result.recombined is not None:
+        write_text(folder / "recombined.csv", states_csv(result, result.recombined))
     write_text(folder / "summary.txt", text + "\n")
     write_text(folder / "results.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)

@@ -116,10 +116,10 @@ def map_units(
             if finished is not None:
                 finished()
             return found
-        counts, hops = work(unit)
+        counted = work(unit)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, counts=counts, hops=hops)
-        return counts, hops
+            np.savez_compressed(file, **{name: array for name, array in counted._asdict().items() if array is not None})
+        return counted
 
     return map_chunks(kept, list(units), workers=problem.workers)
 
@@ -129,6 +129,6 @@ def _read(path: Path) -> Counted | None:
         return None  # e.g. of a disk that lost its last blocks: computed anew
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["counts"], file["hops"]
+            return Counted(file["counts"], file["hops"], file["arrivals"] if file["hops"].ndim else None)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

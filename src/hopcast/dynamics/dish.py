@@ -69,7 +69,9 @@ def solve(problem: Problem) -> Populations:
         else:
             hops = clocks(loop, batch, tally, Clocks(rule, x, clock_bounds, clock_window))
         report()
-        return two_state_counts(problem, unit, np.cumsum(tally.steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
+        return Counted(
+            two_state_counts(problem, unit, np.cumsum(tally.steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
+        )
 
     return gather(problem, units, map_units(problem, work, units, report))
 

@@ -46,7 +46,9 @@ def solve(problem: Problem) -> Populations:
         tally = new_tally(outputs, N_GROUPS)
         hops = _fewest_switches(loop, batch, tally)
         report()
-        return two_state_counts(problem, unit, np.cumsum(tally.steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
+        return Counted(
+            two_state_counts(problem, unit, np.cumsum(tally.steps, axis=1)[:, :-1]), np.array(hops, dtype=np.int64)
+        )
 
     return gather(problem, units, map_units(problem, work, units, report))
 

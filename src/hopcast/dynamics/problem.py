@@ -159,6 +159,9 @@ class Populations:
         Number of changes of the active state, None without sampling.
     flows
         Hops between states, ``[from, to]``, where they were counted.
+    recombined
+        Share of trajectories that has come to state 0 until each time, by the state they first came from [n_times, n_states], where it was
+        counted.
     """
 
     mean: NDArray[np.float64]
@@ -167,6 +170,7 @@ class Populations:
     totals: NDArray[np.int64] | None = None
     n_hops: int | None = None
     flows: NDArray[np.int64] | None = None
+    recombined: NDArray[np.float64] | None = None
 
 
 def check_choices(settings: Settings) -> None:

@@ -106,6 +106,9 @@ class DynamicsResult(Shown):
         Energy of each state for the carrier, averaged over the trajectory, from state 0 [n_states], eV.
     flows
         Hops between states that were counted, ``[from, to]``; None for the exact solver, Ehrenfest, and two states.
+    recombined
+        From which state, when: share of trajectories that has come to state 0 until each time, by the state from which they first did
+        [n_times, n_states], as a RECOMB of Hefei-NAMD holds it; None where hops between states are not counted.
     """
 
     times: NDArray[np.float64]
@@ -141,6 +144,7 @@ class DynamicsResult(Shown):
     states: tuple[str, ...] = ()
     mean_energies: NDArray[np.float64] | None = None
     flows: NDArray[np.int64] | None = None
+    recombined: NDArray[np.float64] | None = None
     decisions: str | None = None
     tau_excess: float = 0.0
 

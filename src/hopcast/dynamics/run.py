@@ -244,9 +244,18 @@ def _result(
         random_state=settings.random_state,
         mean_energies=mean_energies - mean_energies[0],
         flows=populations.flows,
+        recombined=_recombined(problem, populations),
         seam=None,
         tau_excess=_excess(ham) if settings.dephasing_time is None else 0.0,
     )
+
+
+def _recombined(problem: Problem, populations: Populations) -> NDArray[np.float64] | None:
+    """Return which share came to state 0 from each state until each time; of two states what an absorbing one has gained."""
+    if populations.recombined is None and problem.n_states == 2 and problem.absorbing:
+        gained = populations.mean[:, 0] - populations.mean[0, 0]
+        return np.stack([np.zeros_like(gained), gained], axis=1)
+    return populations.recombined
 
 
 def _many_state_reference(ham: VibronicHamiltonian, problem: Problem) -> tuple[Reference, Seam]:

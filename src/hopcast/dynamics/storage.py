@@ -62,6 +62,8 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
         }
     if result.flows is not None:
         record["hops"] = plain(result.flows)
+    if result.recombined is not None:
+        record["recombined"] = plain(result.recombined[-1])
     if fits is not None:
         record["decays"] = [
             {
@@ -115,5 +117,7 @@ def write_result(result: DynamicsResult, path: str | Path) -> None:
             put_array(group, "mean_energies", result.mean_energies, unit="eV", axes=["state"])
         if result.flows is not None:
             put_array(group, "hops", result.flows, unit="1", axes=["from", "to"])
+        if result.recombined is not None:
+            put_array(group, "recombined", result.recombined, unit="1", axes=["time", "from"])
 
     write_file(path, fill)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,17 @@ from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
 
 Unit = tuple[int, int, int]
 """Start, first and last trajectory of it."""
-Counted = tuple[NDArray[Any], NDArray[np.int64]]
-"""Trajectories in each state [n_groups, n_times, n_states] (or populations), and hops between states [from, to]."""
+
+
+class Counted(NamedTuple):
+    """What the trajectories of a unit did."""
+
+    counts: NDArray[Any]
+    """Trajectories in each state [n_groups, n_times, n_states]."""
+    hops: NDArray[np.int64]
+    """Hops between states [from, to], or of two states their number."""
+    arrivals: NDArray[np.int64] | None = None
+    """First arrivals in state 0 until each output, by the state they came from [n_times, n_states]; of two states None."""
 
 
 def units_of(problem: Problem, size: int | None = None) -> list[Unit]:
@@ -57,7 +66,7 @@ def gather(problem: Problem, units: Sequence[Unit], found: Sequence[Counted]) ->
     excited = np.zeros((problem.initial_steps.size, n_times), dtype=np.int64)
     totals = np.zeros(N_GROUPS, dtype=np.int64)
     at_time = np.zeros(problem.initial_steps.size, dtype=np.int64)
-    for (i, first, last), (inside, _) in zip(units, found, strict=True):
+    for (i, first, last), (inside, *_) in zip(units, found, strict=True):
         time = problem.starts.time[i]
         counts += np.roll(inside, before[i] % N_GROUPS, axis=0)
         excited[time] += inside[:, :, 1:].sum(axis=(0, 2))
@@ -65,8 +74,17 @@ def gather(problem: Problem, units: Sequence[Unit], found: Sequence[Counted]) ->
         totals += np.bincount((np.arange(first, last) + before[i]) % N_GROUPS, minlength=N_GROUPS)
     mean = counts.sum(axis=0) / totals.sum()
     moments = (excited / np.maximum(at_time, 1)[:, None]) @ problem.weights
-    flows = np.sum([flows for _, flows in found], axis=0)
-    return Populations(mean, moments, counts, totals, int(flows.sum()), flows if flows.ndim else None)
+    flows = np.sum([one.hops for one in found], axis=0)
+    arrived = [one.arrivals for one in found if one.arrivals is not None]
+    return Populations(
+        mean,
+        moments,
+        counts,
+        totals,
+        int(flows.sum()),
+        flows if flows.ndim else None,
+        np.sum(arrived, axis=0) / totals.sum() if arrived else None,
+    )
 
 
 def two_state_counts(problem: Problem, unit: Unit, excited: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -176,7 +176,7 @@ def advance(
                 _settle(x, clocks, q, now, marks, collapsed)
                 if new != me:
                     active[left + q] = new
-                    count_hop(tally, number[left + q] % tally.steps.shape[0], now - start, me, new)
+                    count_hop(tally, number[left + q], now - start, me, new)
                     if law.absorbing and new == 0:
                         number[left + q] = -1
                         x[:, q], clocks[:, q] = 0.0, _NEVER

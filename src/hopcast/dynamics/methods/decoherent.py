@@ -11,11 +11,11 @@ from hopcast.core.units import HBAR, KB
 from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, boltzmann, pack
-from hopcast.dynamics.methods.events import Tally, count_hop, open_tally
+from hopcast.dynamics.methods.events import Tally, count_hop, open_tally, read_tally
 from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.partners import population, project, propagate, unpolarise
 from hopcast.dynamics.methods.shared import Hoppers, open_hoppers, windows
-from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
+from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.randomness import uniform
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
@@ -68,14 +68,14 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
         i, first, last = unit
         frame, initial, key = start_of(problem, i)
         m = last - first
-        tally = open_tally(problem, outputs, N_GROUPS)
+        tally = open_tally(problem, unit, outputs)
         width = -(-n_partners // 4) * 4  # whole vector registers
         mixed = _Amplitudes(np.zeros((m, copies, width)), np.zeros((m, copies, width)))
         for q in range(m):
             unpolarise(mixed.real[q], mixed.imag[q], edges[initial], edges[initial + 1])
         active = np.full(m, initial, dtype=np.int64)
         hoppers = Hoppers(active, np.empty(m), np.empty(m, np.uint64), np.empty(m, np.uint64))
-        open_hoppers(problem.random_state, key, first, hoppers, tally.steps)
+        open_hoppers(problem.random_state, key, first, hoppers)
         scratch = _Scratch(np.empty((4, copies, width)), np.empty(width), np.empty(n_states))
         for elapsed, begin, stop in windows(problem, frame):
             energies, nac = grid.interpolate(begin, stop)
@@ -87,7 +87,7 @@ def _run(problem: Problem, *, collapse: bool) -> Populations:
             )
             _advance(steps, law, mixed, hoppers, tally, scratch, elapsed * grid.n_substeps, first)
         report()
-        return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
+        return read_tally(tally)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
@@ -253,7 +253,7 @@ def _advance(
             refused = attempted and new == me
             if new != me:
                 active[q] = new
-                count_hop(tally, (first + q) % tally.steps.shape[0], elapsed + s + 1, me, new)
+                count_hop(tally, first + q, elapsed + s + 1, me, new)
                 me = new
             if law.collapse:
                 for r in range(mr.shape[0]):

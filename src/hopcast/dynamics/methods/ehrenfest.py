@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves
 from hopcast.dynamics.methods.method import Method
 from hopcast.dynamics.methods.shared import amplitudes, pure_amplitudes, windows
 from hopcast.dynamics.problem import Populations, Problem
-from hopcast.dynamics.units import Reporter, Unit
+from hopcast.dynamics.units import Counted, Reporter, Unit
 
 
 def solve(problem: Problem) -> Populations:
@@ -20,7 +19,7 @@ def solve(problem: Problem) -> Populations:
     units = [(i, 0, 0) for i in range(len(starts))]
     report = Reporter(problem, len(units))
 
-    def work(unit: Unit) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def work(unit: Unit) -> Counted:
         i = unit[0]
         n_sub = problem.grid.n_substeps
         found = np.zeros((problem.output_steps.size, problem.n_states))
@@ -35,9 +34,9 @@ def solve(problem: Problem) -> Populations:
             # of a degenerate block the sum over its partners, of the start the mean
             found[inside] = squares if not problem.is_degenerate else problem.block_sums(squares, copies)
         report()
-        return found, np.zeros(0, dtype=np.int64)
+        return Counted(found, np.array(0))
 
-    each = [found for found, _ in map_units(problem, work, units, report)]
+    each = [one.counts for one in map_units(problem, work, units, report)]
     mean, moments = np.zeros_like(each[0]), np.zeros((problem.initial_steps.size, 2))
     within = starts.share / starts.time_shares[starts.time]
     for i, found in enumerate(each):

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.loop import boltzmann
-from hopcast.dynamics.methods.shared import record_hop
-from hopcast.dynamics.problem import Problem
+from hopcast.dynamics.problem import N_GROUPS, Problem
 from hopcast.dynamics.randomness import uniform
+from hopcast.dynamics.units import Counted, Unit, start_of
 
 NOTHING_LEFT = 1e-28
 """Weight below which what a projection would leave is rounding: it is not made."""
@@ -45,14 +45,33 @@ class Tally(NamedTuple):
     """Changes of the number of trajectories [n_groups, n_times + 1, n_states]."""
     flows: Ints
     """Hops ``[from, to]`` [n_states, n_states]."""
+    arrivals: Ints
+    """First arrivals in state 0 by the state they came from [n_times + 1, n_states]."""
+    arrived: NDArray[np.bool_]
+    """Whether each trajectory has been in state 0."""
     outputs: Ints
     """Decisions after the start at which populations are wanted [n_times]."""
 
 
-def open_tally(problem: Problem, outputs: NDArray[np.int64], n_groups: int) -> Tally:
-    """Return an empty tally."""
-    k = problem.n_states
-    return Tally(np.zeros((n_groups, outputs.size + 1, k), dtype=np.int64), np.zeros((k, k), dtype=np.int64), outputs)
+def open_tally(problem: Problem, unit: Unit, outputs: NDArray[np.int64]) -> Tally:
+    """Return a tally for the trajectories of a unit, which holds them in the state where they start."""
+    k, n_times, initial = problem.n_states, outputs.size, start_of(problem, unit[0])[1]
+    steps = np.zeros((N_GROUPS, n_times + 1, k), dtype=np.int64)
+    steps[:, 0, initial] = np.bincount(np.arange(unit[1], unit[2]) % N_GROUPS, minlength=N_GROUPS)
+    return Tally(
+        steps,
+        np.zeros((k, k), dtype=np.int64),
+        np.zeros((n_times + 1, k), dtype=np.int64),
+        np.full(unit[2], initial == 0),
+        outputs,
+    )
+
+
+def read_tally(tally: Tally) -> Counted:
+    """Return what was counted: trajectories in each state at each output, hops, and all that has arrived in state 0 so far."""
+    return Counted(
+        np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows, np.cumsum(tally.arrivals, axis=0, dtype=np.int64)[:-1]
+    )
 
 
 @leaf
@@ -186,6 +205,19 @@ def _scan(
 
 
 @leaf
-def count_hop(tally: Tally, group: int, elapsed: int, old: int, new: int) -> None:
-    """Count a hop in every output at or after `elapsed` decisions."""
-    record_hop(tally.steps, tally.flows, group, tally.outputs, elapsed, old, new)
+def count_hop(tally: Tally, number: int, elapsed: int, old: int, new: int) -> None:
+    """Move trajectory `number` from `old` to `new` in every output at or after `elapsed` decisions."""
+    low, high = 0, tally.outputs.size
+    while low < high:
+        middle = (low + high) // 2
+        if tally.outputs[middle] < elapsed:
+            low = middle + 1
+        else:
+            high = middle
+    group = number % tally.steps.shape[0]
+    tally.steps[group, low, old] -= 1
+    tally.steps[group, low, new] += 1
+    tally.flows[old, new] += 1
+    if new == 0 and not tally.arrived[number]:
+        tally.arrived[number] = True
+        tally.arrivals[low, old] += 1

@@ -14,8 +14,20 @@ from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Blocks
 from hopcast.dynamics.methods import clockwork
-from hopcast.dynamics.methods.events import DUE, REMOVED, Law, Marks, Streams, Tally, act, count_hop, draw, open_tally
-from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
+from hopcast.dynamics.methods.events import (
+    DUE,
+    REMOVED,
+    Law,
+    Marks,
+    Streams,
+    Tally,
+    act,
+    count_hop,
+    draw,
+    open_tally,
+    read_tally,
+)
+from hopcast.dynamics.problem import RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream
 from hopcast.dynamics.tiles import multiply
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
@@ -42,12 +54,10 @@ def solve(problem: Problem) -> Populations:
     run = (_jumping if problem.waiting == "exponential" else _ticking)(problem, rates, law)
 
     def work(unit: Unit) -> Counted:
-        tally = open_tally(problem, problem.output_steps * problem.decisions_a_step, N_GROUPS)
-        groups = np.bincount(np.arange(unit[1], unit[2]) % N_GROUPS, minlength=N_GROUPS)
-        tally.steps[:, 0, start_of(problem, unit[0])[1]] = groups
+        tally = open_tally(problem, unit, problem.output_steps * problem.decisions_a_step)
         run(unit, tally)
         report()
-        return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
+        return read_tally(tally)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
@@ -89,7 +99,7 @@ class Walkers(NamedTuple):
     active: NDArray[np.int64]
     following: NDArray[np.int64]
     """Decision of the next possible event."""
-    group: NDArray[np.int64]
+    number: NDArray[np.int64]
     streams: Streams
 
 
@@ -142,7 +152,7 @@ def _jumping(problem: Problem, rates: NDArray[np.float64], law: Law) -> Run:
             np.zeros((m, 2, 2 * k)),
             np.full(m, initial, dtype=np.int64),
             np.empty(m, np.int64),
-            np.arange(unit[1], unit[2]) % N_GROUPS,
+            np.arange(unit[1], unit[2]),
             np.empty((2, m), dtype=np.uint64),
         )
         block = blocks.at(start)
@@ -254,7 +264,7 @@ def _visit(
     if new == me:
         return False
     walkers.active[q] = new
-    count_hop(tally, walkers.group[q], elapsed, me, new)
+    count_hop(tally, walkers.number[q], elapsed, me, new)
     return law.absorbing and new == 0
 
 

@@ -25,10 +25,11 @@ from hopcast.dynamics.methods.events import (
     count_hop,
     draw,
     open_tally,
+    read_tally,
 )
 from hopcast.dynamics.methods.induced import Hazards, mark_one, next_possible
 from hopcast.dynamics.methods.partners import population, project, unpolarise
-from hopcast.dynamics.problem import N_GROUPS, RULES, Populations, Problem
+from hopcast.dynamics.problem import RULES, Populations, Problem
 from hopcast.dynamics.randomness import open_stream
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
@@ -46,7 +47,7 @@ class Spinors(NamedTuple):
     """Decision at which something may happen next."""
     clocks: NDArray[np.int64]
     """Decision at which each block last acted [n_trajectories, n_states]."""
-    group: NDArray[np.int64]
+    number: NDArray[np.int64]
     streams: Streams
 
 
@@ -82,9 +83,7 @@ def solve(problem: Problem) -> Populations:
 
     def work(unit: Unit) -> Counted:
         (frame, initial, key), m = start_of(problem, unit[0]), unit[2] - unit[1]
-        tally = open_tally(problem, problem.output_steps * per_step, N_GROUPS)
-        groups = np.arange(unit[1], unit[2]) % N_GROUPS
-        tally.steps[:, 0, initial] = np.bincount(groups, minlength=N_GROUPS)
+        tally = open_tally(problem, unit, problem.output_steps * per_step)
         start = now = frame * per_step
         run = Run(start, start + int(tally.outputs[-1]), edges, exponential)
         x = np.zeros((2, m, problem.n_copies, int(edges[-1])))
@@ -94,7 +93,7 @@ def solve(problem: Problem) -> Populations:
             np.full(m, initial, dtype=np.int64),
             np.empty(m, np.int64),
             np.full((m, n_states), start, dtype=np.int64),
-            groups,
+            np.arange(unit[1], unit[2]),
             np.empty((2, m), dtype=np.uint64),
         )
         block = blocks.at(start)
@@ -108,7 +107,7 @@ def solve(problem: Problem) -> Populations:
             _walk(block.products, energies, base, stop, run, hazards, law, walkers, tally)
             now = stop
         report()
-        return np.cumsum(tally.steps, axis=1)[:, :-1], tally.flows
+        return read_tally(tally)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
@@ -185,7 +184,7 @@ def _walk(
                 _enter(products[s], cr, ci, xr, xi)
                 if new != me:
                     walkers.active[q] = new
-                    count_hop(tally, walkers.group[q], at - run.start, me, new)
+                    count_hop(tally, walkers.number[q], at - run.start, me, new)
             ended = law.absorbing and walkers.active[q] == 0
             walkers.following[q] = run.end + 1 if ended else _next(at, run, hazards, walkers, q)
         if stop - base == energies.shape[0]:  # the next block begins with products of its own

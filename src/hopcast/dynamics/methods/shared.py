@@ -10,10 +10,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.units import KB
-from hopcast.dynamics.arrays import Complexes, Floats, Ints, leaf
+from hopcast.dynamics.arrays import Complexes, Floats, leaf
 from hopcast.dynamics.checkpoint import map_units
 from hopcast.dynamics.loop import Halves, Window, boltzmann, follow
-from hopcast.dynamics.problem import N_GROUPS, Populations, Problem
+from hopcast.dynamics.methods.events import Tally, count_hop, open_tally, read_tally
+from hopcast.dynamics.problem import Populations, Problem
 from hopcast.dynamics.randomness import open_stream, spent_at, uniform
 from hopcast.dynamics.units import Counted, Reporter, Unit, gather, start_of, units_of
 
@@ -101,14 +102,13 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
     def work(unit: Unit) -> Counted:
         frame, initial, key = start_of(problem, unit[0])
         n = unit[2]
-        steps = np.zeros((N_GROUPS, outputs.size + 1, n_states), dtype=np.int64)
+        tally = open_tally(problem, unit, outputs)
         hoppers = Hoppers(
             np.full(n, initial, dtype=np.int64), np.empty(n), np.empty(n, np.uint64), np.empty(n, np.uint64)
         )
-        open_hoppers(problem.random_state, key, 0, hoppers, steps)
+        open_hoppers(problem.random_state, key, 0, hoppers)
         c = pure_amplitudes(problem, initial)
         copies, edges = len(c), problem.edges if problem.is_degenerate else None
-        flows = np.zeros((n_states, n_states), dtype=np.int64)
         for elapsed, first, last in windows(problem, frame):
             size = (last - first) * n_sub
             path, c = amplitudes(halves.of(first, last), c)
@@ -127,9 +127,9 @@ def run_shared(problem: Problem, hop_probabilities: HopProbabilities) -> Populat
             g = hop_probabilities(window)
             hazard = np.zeros((n_states, size + 1))
             _accept(g, window.energies, beta, hazard)
-            _sample(g, hazard, elapsed * n_sub, hoppers, problem.absorbing, outputs, steps, flows)
+            _sample(g, hazard, elapsed * n_sub, hoppers, problem.absorbing, tally)
         report()
-        return np.cumsum(steps, axis=1)[:, :-1], flows
+        return read_tally(tally)
 
     return gather(problem, units, map_units(problem, work, units, report))
 
@@ -146,29 +146,13 @@ class Hoppers(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def open_hoppers(seed: int, unit: int, first: int, hoppers: Hoppers, steps: Ints) -> None:
-    """Open the streams of trajectories from number `first` on, draw their first hazards, and count them where they begin."""
-    active, left, state, increment = hoppers
+def open_hoppers(seed: int, unit: int, first: int, hoppers: Hoppers) -> None:
+    """Open the streams of trajectories from number `first` on, and draw their first hazards."""
+    _, left, state, increment = hoppers
     for i in range(left.size):
         state[i], increment[i] = open_stream(seed, unit, first + i)
         state[i], u = uniform(state[i], increment[i])
         left[i] = -np.log(u)
-        steps[(first + i) % steps.shape[0], 0, active[i]] += 1
-
-
-@leaf
-def record_hop(steps: Ints, flows: Ints, group: int, outputs: Ints, elapsed: int, old: int, new: int) -> None:
-    """Move one trajectory from `old` to `new` in every output at or after `elapsed` sub-steps."""
-    low, high = 0, outputs.size
-    while low < high:
-        middle = (low + high) // 2
-        if outputs[middle] < elapsed:
-            low = middle + 1
-        else:
-            high = middle
-    steps[group, low, old] -= 1
-    steps[group, low, new] += 1
-    flows[old, new] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -207,16 +191,7 @@ def hazard_of(g: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _sample(
-    g: Floats,
-    hazard: Floats,
-    elapsed: int,
-    hoppers: Hoppers,
-    absorbing: bool,
-    outputs: Ints,
-    steps: Ints,
-    flows: Ints,
-) -> None:
+def _sample(g: Floats, hazard: Floats, elapsed: int, hoppers: Hoppers, absorbing: bool, tally: Tally) -> None:
     size, n_states = g.shape[0], g.shape[1]
     active, left, state, increment = hoppers
     for i in range(left.size):
@@ -241,5 +216,5 @@ def _sample(
             state[i], u = uniform(state[i], increment[i])
             left[i] = -np.log(u)
             if new >= 0:
-                record_hop(steps, flows, i % steps.shape[0], outputs, elapsed + position, active[i], new)
+                count_hop(tally, i, elapsed + position, active[i], new)
                 active[i] = new
