@@ -481,7 +481,7 @@ def test_files_that_hold_no_forecaster(tmp_path, material, forecaster):
     save_forecaster(forecaster, tmp_path / "model.h5")
     with h5py.File(tmp_path / "model.h5", "a") as file:
         file["forecaster"].attrs["definition"] = 1
-    with pytest.raises(hc.InputError, match=r"\(definition 2\), but has definition 1. Fit the forecaster again"):
+    with pytest.raises(hc.InputError, match=r"of definition 2, .*is of definition 1. Fit the forecaster again"):
         load_forecaster(tmp_path / "model.h5")
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import InputError, OutputError
+from hopcast.core.errors import HopcastError, InputError, OutputError
 from hopcast.core.inputs import refuse_pipe
 
 FORMAT_NAME = "hopcast"
@@ -223,6 +223,49 @@ def open_file(path: str | Path) -> Iterator[Any]:
                 f"File `{name}` has format version {version}, but this hopcast reads up to {FORMAT_VERSION}. Update hopcast."
             )
         yield file
+
+
+@contextmanager
+def open_group(path: str | Path, name: str, what: str, made_by: str, definition: int) -> Iterator[Any]:
+    """Open a group of a file that holds something fitted; what goes wrong inside is damage of the file, and says so.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        Of the group; its attribute ``definition`` (1 where there is none) says what its numbers mean.
+    what
+        Is fitted, e.g. "forecaster".
+    made_by
+        What writes such files, e.g. "`hopcast fit`".
+    definition
+        The one that this hopcast has.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or broken, has no such group, or another definition.
+    """
+    try:
+        with open_file(path) as file:
+            if name not in file:
+                raise InputError(
+                    f"File `{path}` must hold a {what} ({made_by} writes one), but holds {', '.join(file) or 'nothing'}."
+                )
+            found = int(file[name].attrs.get("definition", 1))
+            if found != definition:
+                raise InputError(
+                    f"File `{path}` must be of definition {definition}, as this version of hopcast is, but is of definition {found}. Fit the "
+                    f"{what} again."
+                )
+            yield file[name]
+    except HopcastError:
+        raise
+    except Exception as error:  # h5py raises whatever the HDF5 library says of damaged files
+        raise InputError(
+            f"File `{path}` is damaged ({type(error).__name__}: {str(error)[:200]}). Fit the {what} again."
+        ) from error
 
 
 def put_array(

@@ -281,6 +281,22 @@ def gather(i: int, box: Any, bins: Any, index: Any, near: Any) -> int:  # pragma
     return count  # type: ignore[return-value]
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_room(capacity: int) -> Any:  # pragma: no cover - compiled
+    """Return empty buffers `index` and `near` for `gather`."""
+    return np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gather_all(i: int, box: Any, bins: Any, index: Any, near: Any) -> Any:  # pragma: no cover - compiled
+    """Return what `gather` does, and its buffers: those given, or larger ones where the neighbours did not fit."""
+    n = gather(i, box, bins, index, near)
+    while n > index.shape[0]:
+        index, near = make_room(2 * n)
+        n = gather(i, box, bins, index, near)
+    return n, index, near
+
+
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _images(
     i: int, j: int, box: Any, bins: Any, reach: Any, count: int, index: Any, near: Any

@@ -16,7 +16,7 @@ from hopcast.core.errors import check_choice
 from hopcast.core.plain import PlainMap, from_plain, to_plain
 from hopcast.descriptors.angular import cutoff
 from hopcast.descriptors.angular_rates import image_velocities
-from hopcast.descriptors.neighbours import N_ROWS, R, fill_bins, frame_box, gather, make_bins
+from hopcast.descriptors.neighbours import R, fill_bins, frame_box, gather_all, make_bins, make_room
 from hopcast.descriptors.shells import default_r_cut
 from hopcast.descriptors.symmetry_functions import Geometry, Images, frames_per_chunk
 
@@ -177,20 +177,16 @@ def _chunk_radial(
     n_frames, n_atoms, _ = positions.shape
     n_r = r_s.shape[0]
     bins = make_bins(n_atoms)
-    capacity = 128
-    index, near, rates = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity)), np.empty((4, capacity))
+    index, near = make_room(128)
+    rates = np.empty((4, 128))
     out[:] = 0.0
     for f in range(n_frames):
         box = frame_box(boxes, f)
         fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
-            while True:
-                n = gather(i, box, bins, index, near)
-                if n <= capacity:
-                    break
-                capacity = 2 * n
-                index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
-                rates = np.empty((4, capacity))
+            n, index, near = gather_all(i, box, bins, index, near)
+            if n > rates.shape[1]:
+                rates = np.empty((4, index.shape[0]))
             if n < 0:
                 return f, i, -1 - n
             if rate:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from hopcast.core import ConfigError, InputError, Trajectory
 from hopcast.core.chunks import chunk_slices, map_chunks
 from hopcast.descriptors.neighbours import (
-    N_ROWS,
     R,
     X,
     Y,
@@ -25,8 +24,9 @@ from hopcast.descriptors.neighbours import (
     complete_cells,
     fill_bins,
     frame_box,
-    gather,
+    gather_all,
     make_bins,
+    make_room,
     part_of,
 )
 
@@ -179,19 +179,13 @@ def _nearest_chunk(
     for i in range(n_atoms):
         members[kind[i]] += 1.0
     bins = make_bins(n_atoms)
-    capacity = 256
-    index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+    index, near = make_room(256)
     closest = np.empty(n_kinds)
     for f in range(n_frames):
         box = frame_box(boxes, f)
         fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
-            while True:
-                n = gather(i, box, bins, index, near)
-                if n <= capacity:
-                    break
-                capacity = 2 * n
-                index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+            n, index, near = gather_all(i, box, bins, index, near)
             if n < 0:
                 return result, False, (f, i, -1 - n)
             closest[:] = np.inf
@@ -219,19 +213,13 @@ def _angle_chunk(
     n_kinds = distance.shape[0]
     result = np.zeros((n_frames, n_kinds, n_kinds, 4))
     bins = make_bins(n_atoms)
-    capacity = 256
-    index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+    index, near = make_room(256)
     for f in range(n_frames):
         box = frame_box(boxes, f)
         fill_bins(positions[f], box, bins)
         for i in range(n_atoms):
             b = kind[i]
-            while True:
-                n = gather(i, box, bins, index, near)
-                if n <= capacity:
-                    break
-                capacity = 2 * n
-                index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+            n, index, near = gather_all(i, box, bins, index, near)
             if n < 0:
                 return result, False, (f, i, -1 - n)
             for a in range(n_kinds):

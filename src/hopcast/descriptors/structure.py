@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from hopcast.core import ConfigError, InputError, Trajectory
 from hopcast.core.plain import PlainMap, from_plain, parts
-from hopcast.descriptors.neighbours import N_ROWS, R, X, fill_bins, frame_box, frame_neighbours, gather, make_bins
+from hopcast.descriptors.neighbours import (
+    R,
+    X,
+    fill_bins,
+    frame_box,
+    frame_neighbours,
+    gather_all,
+    make_bins,
+    make_room,
+)
 from hopcast.descriptors.shells import SHELL, find_shells, over_frames
 
 # frames that are looked at to find which atoms are bonded
@@ -213,8 +222,7 @@ def _nearest_vectors_chunk(
     n_frames, n_atoms, _ = positions.shape
     result = np.full((n_frames, centres.shape[0], k, 3), np.inf)
     bins = make_bins(n_atoms)
-    capacity = 256
-    index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+    index, near = make_room(256)
     best = np.empty(k)
     slot = np.empty(k, np.int64)
     for f in range(n_frames):
@@ -222,12 +230,7 @@ def _nearest_vectors_chunk(
         fill_bins(positions[f], box, bins)
         for a in range(centres.shape[0]):
             i = centres[a]
-            while True:
-                n = gather(i, box, bins, index, near)
-                if n <= capacity:
-                    break
-                capacity = 2 * n
-                index, near = np.empty(capacity, np.int64), np.empty((N_ROWS, capacity))
+            n, index, near = gather_all(i, box, bins, index, near)
             if n < 0:
                 return result, False, (f, i, -1 - n)
             best[:] = np.inf

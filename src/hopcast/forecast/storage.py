@@ -11,7 +11,7 @@ import numpy as np
 from hopcast import regression
 from hopcast.core import hdf5
 from hopcast.core.declared import list_declared
-from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.errors import InputError
 from hopcast.core.fingerprint import fingerprint
 from hopcast.forecast.protocol import FittedForecaster, list_kinds
 
@@ -51,32 +51,14 @@ def load_forecaster(path: str | Path) -> FittedForecaster:
     InputError
         If the file is missing, broken, or holds no forecaster.
     """
-    try:
-        with hdf5.open_file(path) as file:
-            if "forecaster" not in file:
-                raise InputError(
-                    f"File `{path}` must hold a forecaster (`hopcast fit` writes one), but holds {', '.join(file) or 'nothing'}."
-                )
-            group = file["forecaster"]
-            definition = int(group.attrs.get("definition", 1))
-            if definition != DEFINITION:
-                raise InputError(
-                    f"File `{path}` must define features as this version of hopcast does (definition {DEFINITION}), but has "
-                    f"definition {definition}. Fit the forecaster again."
-                )
-            kinds = {kind.name: kind for kind in list_kinds()}
-            name = str(group.attrs.get("kind", "pair"))
-            if name not in kinds:
-                raise InputError(
-                    f"File `{path}` holds a forecaster of the kind `{name}`, but this hopcast knows {', '.join(kinds)}. Update hopcast."
-                )
-            return kinds[name].get(group)
-    except (InputError, ConfigError):
-        raise
-    except Exception as error:  # h5py raises whatever the HDF5 library says of damaged files
-        raise InputError(
-            f"File `{path}` is damaged ({type(error).__name__}: {str(error)[:200]}). Fit the forecaster again."
-        ) from error
+    with hdf5.open_group(path, "forecaster", "forecaster", "`hopcast fit`", DEFINITION) as group:
+        kinds = {kind.name: kind for kind in list_kinds()}
+        name = str(group.attrs.get("kind", "pair"))
+        if name not in kinds:
+            raise InputError(
+                f"File `{path}` holds a forecaster of the kind `{name}`, but this hopcast knows {', '.join(kinds)}. Update hopcast."
+            )
+        return kinds[name].get(group)
 
 
 def signature(forecaster: FittedForecaster) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from hopcast.core import hdf5
-from hopcast.core.errors import ConfigError, InputError
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.form import Form
@@ -106,26 +105,8 @@ def load_bands(path: str | Path) -> FittedBands:
     InputError
         If the file is missing, broken, of another definition, or holds no tight binding.
     """
-    try:
-        with hdf5.open_file(path) as file:
-            if "tight_binding" not in file:
-                raise InputError(
-                    f"File `{path}` must hold a tight binding (`TightBinding.save` writes one), but holds {', '.join(file) or 'nothing'}."
-                )
-            group = file["tight_binding"]
-            definition = int(group.attrs.get("definition", 0))
-            if definition != DEFINITION:
-                raise InputError(
-                    f"File `{path}` must define terms as this version of hopcast does (definition {DEFINITION}), but has definition "
-                    f"{definition}. Fit the tight binding again."
-                )
-            return get_bands(group)
-    except (InputError, ConfigError):
-        raise
-    except Exception as error:  # h5py raises whatever the HDF5 library says of damaged files
-        raise InputError(
-            f"File `{path}` is damaged ({type(error).__name__}: {str(error)[:200]}). Fit the tight binding again."
-        ) from error
+    with hdf5.open_group(path, "tight_binding", "tight binding", "`TightBinding.save`", DEFINITION) as group:
+        return get_bands(group)
 
 
 def get_bands(group: Any) -> FittedBands:
