@@ -10,7 +10,7 @@ import pytest
 from hopcast.core import InputError
 from hopcast.report import FIGURES, Forecast, InformationMap, Populations, Series, Structure, StudyReport, save_figure
 from hopcast.report.figures.atoms import draw_information_atoms
-from hopcast.report.figures.population import draw_populations
+from hopcast.report.figures.population import COMPUTED_PAIRS, draw_populations
 from hopcast.report.figures.series import draw_series, spectrum
 from hopcast.report.figures.structure import bonds_of, draw_structure, with_border_atoms
 from hopcast.report.figures.trust import draw_trust
@@ -46,6 +46,19 @@ def test_every_figure_draws_for_other_studies(make_study, counts, more):
 def test_a_study_without_arrays_leaves_figures_out(make_study):
     drawn = [spec.stem for spec in FIGURES if spec.draw(make_study({"Si": 8}, n_frames=60, bare=True)) is not None]
     assert drawn == ["information-bars", "trust"]
+
+
+def test_of_pairs_the_lifetime_of_the_headline_is_drawn(study):
+    values = study.results.to_dict() | {"samples": {"n_pairs": 40, "spacing": 400.0, "share": 0.01}}
+    del values["rates"]
+    values["hamiltonians"][0]["lifetime"] |= {"value": 40.0, "low": 20.0, "high": 80.0}
+    ax = draw_populations(StudyReport(values, study.series)).axes[0]
+    (line,) = (one for one in ax.get_lines() if one.get_label() == COMPUTED_PAIRS)
+    np.testing.assert_allclose(line.get_ydata(), 1 - np.exp(-line.get_xdata() / 40.0))
+    (band,) = ax.collections
+    last = band.get_paths()[0].vertices[band.get_paths()[0].vertices[:, 0] == study.series.populations.times[-1], 1]
+    end = study.series.populations.times[-1]
+    np.testing.assert_allclose([last.min(), last.max()], 1 - np.exp(-end / np.array([80.0, 20.0])))
 
 
 def test_arrays_with_holes_are_drawn(study):

@@ -41,7 +41,7 @@ def answer(results: StudyResults) -> Answer:
     return Answer(_headline(results), tuple(_verdicts(results)), tuple(_steps(results)))
 
 
-def _lifetime(results: StudyResults) -> EstimateRecord | None:
+def headline_lifetime(results: StudyResults) -> EstimateRecord | None:
     """Return the lifetime of what was computed: on every frame, or of the pairs, with a forecast as control variate where it helps."""
     powered = _helping(results)
     found = [row.lifetime for row in results.hamiltonians[:1]] if powered is None else [powered.lifetime]
@@ -57,7 +57,7 @@ def _helping(results: StudyResults) -> SampledRate | None:
 
 
 def _headline(results: StudyResults) -> str:
-    lifetime = _lifetime(results)
+    lifetime = headline_lifetime(results)
     if lifetime is None:
         reason = results.hamiltonians[0].lifetime.reasons.get("value", "") if results.hamiltonians else ""
         return f"No lifetime{f': {reason}' if reason else ''}."
@@ -123,7 +123,7 @@ def _steps(results: StudyResults) -> list[str]:
         steps.append(
             f"Run {shown_length(needed - data.duration)} more: independent stretches are what the interval lacks."
         )
-    lifetime = _lifetime(results)
+    lifetime = headline_lifetime(results)
     if results.samples is not None and lifetime is not None and lifetime.low and lifetime.high:
         spread = lifetime.high / lifetime.low
         if spread > TELLING:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import NDArray
 
 from hopcast.report.study_report import StudyReport
 from hopcast.report.style import AB_INITIO, FAINT, MUTED, SINGLE, WIDE, label_ends, model_colour, model_dash, thin
 from hopcast.report.table import shown_number
+from hopcast.results.answer import headline_lifetime
+
+COMPUTED_PAIRS = "headline"
+"""Name of the curve of the headline's lifetime, where only pairs of frames were computed."""
 
 
 def draw_populations(report: StudyReport) -> Figure | None:
@@ -27,7 +33,7 @@ def draw_populations(report: StudyReport) -> Figure | None:
     for name, values in series.values.items():
         colour = model_colour(name, report)
         times, shown = thin(series.times, np.asarray(values), 400)
-        first = name == reference
+        first = name == reference and report.results.samples is None
         if first and name in series.low and name in series.high:
             t_low, low = thin(series.times, np.asarray(series.low[name]), 400)
             t_high, high = thin(series.times, np.asarray(series.high[name]), 400)
@@ -48,6 +54,8 @@ def draw_populations(report: StudyReport) -> Figure | None:
             label=name,
         )
         ends.append((name, float(values[-1]), colour))
+    if report.results.samples is not None:
+        ends += _draw_computed_pairs(ax, report, np.asarray(series.times))
     if series.monte_carlo is not None:
         every = max(len(series.times) // 12, 1)
         ax.plot(
@@ -66,6 +74,19 @@ def draw_populations(report: StudyReport) -> Figure | None:
     ax.set_ylim(0, min(ax.get_ylim()[1], 1.02))
     label_ends(ax, ends)
     return fig
+
+
+def _draw_computed_pairs(ax: Axes, report: StudyReport, times: NDArray[np.float64]) -> list[tuple[str, float, str]]:
+    """Draw the population that the lifetime of the headline gives, with its band; return the name of its end."""
+    lifetime = headline_lifetime(report.results)
+    if lifetime is None or not lifetime.value:
+        return []
+    if lifetime.low and lifetime.high:
+        low, high = (1 - np.exp(-times / end) for end in (lifetime.high, lifetime.low))
+        ax.fill_between(times, low, high, color=AB_INITIO, alpha=0.1, lw=0)
+    values = 1 - np.exp(-times / lifetime.value)
+    ax.plot(times, values, color=AB_INITIO, lw=2.0, zorder=4, label=COMPUTED_PAIRS)
+    return [(COMPUTED_PAIRS, float(values[-1]), AB_INITIO)]
 
 
 def draw_fits(report: StudyReport) -> Figure | None:

@@ -34,7 +34,7 @@ SECTION = Section(
         FigureSpec(
             "population",
             "Ground-state population",
-            "Averaged over initial times; grey band: 95 % interval of the ab initio curve, where every frame is known. Dashed: models of the one best feature.",
+            "Black, with its 95 % interval: what was computed (of pairs of frames: the lifetime of the headline). Colours: forecasts, averaged over initial times; dashed: models of the one best feature.",
             draw_populations,
             quiet=True,
         ),
