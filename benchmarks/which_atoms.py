@@ -1,6 +1,6 @@
 """Which parts of the Hamiltonian of CsPbI3 matter: ablations, the smallest Hamiltonian, and which atoms move gap and coupling.
 
-    python benchmarks/which_atoms.py [--parts ablations elimination atoms] [--folds 2] [--figure docs/images/which-atoms.svg]
+    python benchmarks/which_atoms.py [--parts ablations elimination atoms] [--folds 2] [--figure docs/images/which-atoms]
 
 Fits learn from blocks of 5 ps and are judged on the others. Prints the tables of docs/tight-binding.md.
 """
@@ -14,9 +14,20 @@ from dataclasses import replace
 
 import numpy as np
 from common import machine, table
+from matplotlib.figure import Figure
 
 import hopcast as hc
-from hopcast.tightbinding import CrystalField, Form, Hopping, TightBinding, Variant, eliminate_terms, score_variants
+from hopcast.report.style import ELEMENT_COLOURS, MUTED, save_figure, style
+from hopcast.tightbinding import (
+    CrystalField,
+    Form,
+    Hopping,
+    TightBinding,
+    Variant,
+    atom_slopes,
+    eliminate_terms,
+    score_variants,
+)
 
 BLOCK = 5000.0  # fs
 FORM = Form(shift=3.0, scale=1.0)
@@ -118,11 +129,105 @@ def elimination(data, bands, n_folds):
     print("smallest:", ", ".join(term.label for term in found.smallest.terms), flush=True)
 
 
+def bridges(trajectory, frame):
+    """Unit vectors from one Pb to the other of each I [n_atoms, 3]; NaN for other atoms."""
+    cell, places, numbers = trajectory.cells()[frame], trajectory.positions[frame].astype(float), trajectory.numbers
+    lead, found = places[numbers == 82], np.full_like(places, np.nan)
+    shifts = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ cell
+    for atom in np.flatnonzero(numbers == 53):
+        apart = (lead - places[atom]) @ np.linalg.inv(cell)
+        near = ((apart - np.round(apart)) @ cell)[:, None] + shifts
+        near = near.reshape(-1, 3)
+        one, other = near[np.argsort(np.linalg.norm(near, axis=1))[:2]]
+        found[atom] = (one - other) / np.linalg.norm(one - other)
+    return found
+
+
+def atoms(data, bands, stem):
+    start = time.process_time()
+    trajectory = data.trajectory
+    frames = np.flatnonzero(data.hamiltonian.nac_known)
+    slopes = atom_slopes(bands, trajectory, frames, workers=1)
+    spent = 1e3 * (time.process_time() - start) / len(frames)
+    axes = np.array([bridges(trajectory, int(frame)) for frame in frames])
+    of_coupling = slopes.of_coupling / slopes.gap[:, None, None]
+    shares = [slopes.gap_shares(), slopes.coupling_shares()]
+    rows = []
+    for symbol, number in (("Pb", 82), ("I", 53), ("Cs", 55)):
+        mine = trajectory.numbers == number
+        lengths = [np.sqrt(np.mean(np.sum(g[:, mine] ** 2, axis=2))) for g in (slopes.of_gap, of_coupling)]
+        rows.append(
+            [
+                symbol,
+                str(mine.sum()),
+                f"{lengths[0]:.2f}",
+                f"{lengths[1]:.2f}",
+                *(f"{100 * one[mine].sum():.1f}" for one in shares),
+            ]
+        )
+    print(
+        table(
+            f"{len(frames)} frames, {spent:.0f} ms of CPU time each",
+            [
+                "",
+                "atoms",
+                "dgap/dx, eV/Å",
+                "coupling vector, 1/Å",
+                "share of the gap's motion, %",
+                "of the coupling, %",
+            ],
+            rows,
+        )
+    )
+    iodine = trajectory.numbers == 53
+    for name, g in (("gap", slopes.of_gap), ("coupling", of_coupling)):
+        along = np.sum(g[:, iodine] * axes[:, iodine], axis=2) ** 2
+        whole = np.sum(g[:, iodine] ** 2, axis=2)
+        print(
+            f"I, {name}: {100 * along.sum() / whole.sum():.0f} % of the squared slope lies along Pb-I-Pb (a third would be no direction)",
+            flush=True,
+        )
+    if stem:
+        draw_atoms(trajectory, frames, shares, stem)
+
+
+def draw_atoms(trajectory, frames, shares, stem):
+    """Two views along the shortest axis of the mean structure, the area of an atom its share."""
+    cell = trajectory.cells().mean(axis=0)
+    mean = trajectory.positions[frames].astype(float).mean(axis=0)
+    across = np.argsort(np.linalg.norm(cell, axis=1))[1:]
+    x, y = np.sort(across)
+    with style():
+        figure = Figure(figsize=(5.2, 2.9))
+        panels = figure.subplots(1, 2, sharex=True, sharey=True)
+        figure.subplots_adjust(left=0.02, right=0.98, top=0.88, bottom=0.02, wspace=0.05)
+        for ax, share, words in zip(panels, shares, ("Gap", "Coupling of VBM and CBM"), strict=True):
+            lines = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ cell[[x, y]][:, [x, y]]
+            ax.plot(*lines.T, color=MUTED, lw=0.6)
+            for symbol, number, colour in (
+                ("Cs", 55, ELEMENT_COLOURS[2]),
+                ("I", 53, ELEMENT_COLOURS[1]),
+                ("Pb", 82, ELEMENT_COLOURS[0]),
+            ):
+                mine = trajectory.numbers == number
+                wrapped = mean[mine] @ np.linalg.inv(cell) % 1.0 @ cell
+                ax.scatter(
+                    wrapped[:, x], wrapped[:, y], s=4000 * share[mine], color=colour, alpha=0.75, lw=0.4, ec="white"
+                )
+                ax.scatter(wrapped[:, x], wrapped[:, y], s=2, color="black", lw=0)
+                ax.scatter([], [], s=40, color=colour, label=f"{symbol} {100 * share[mine].sum():.0f} %")
+            ax.set(aspect="equal")
+            ax.axis("off")
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.02), ncols=3, handletextpad=0.1, columnspacing=0.8)
+            ax.set_title(words, pad=14)
+        save_figure(figure, stem)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folds", type=int, default=2)
-    parser.add_argument("--figure")
+    parser.add_argument("--figure", help="of the atoms, a file without its extension")
     options = parser.parse_args()
     warnings.simplefilter("ignore", hc.QualityWarning)
     print(machine())
@@ -133,6 +238,8 @@ def main():
         ablations(data, bands, options.folds)
     if "elimination" in options.parts:
         elimination(data, bands, options.folds)
+    if "atoms" in options.parts:
+        atoms(data, bands, options.figure)
 
 
 if __name__ == "__main__":

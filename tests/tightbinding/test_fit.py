@@ -109,6 +109,25 @@ def fitted(material):
         return TightBinding(form=FORM, basis={"Ga": "sp"}, most_samples=16, workers=1).fit(trajectory, known)
 
 
+def test_two_states_are_enough_to_learn_from(material):
+    """VBM and CBM alone, all that a list of gaps and couplings holds; couplings take part in the fit."""
+    trajectory, _, _, known, full = material
+    edges = slice(N_OCCUPIED - 1, N_OCCUPIED + 1)
+    two, true = (
+        VibronicHamiltonian(one.energies[:, edges], one.nac[:, edges, edges], one.timestep, n_occupied=1)
+        for one in (known, full)
+    )
+    learnt, judged = np.arange(0, 45, 3), np.arange(45, trajectory.n_frames - 1, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        model = TightBinding(form=FORM, workers=1).fit(trajectory, two, learnt)
+    found = model.forecast(trajectory)
+    assert found.hamiltonian.n_states == 2
+    assert found.hamiltonian.n_occupied == 1
+    gap, said = true.frontier().gap()[judged], found.hamiltonian.frontier().gap()[judged]
+    assert np.mean((gap - said) ** 2) < 0.5 * np.var(gap)
+
+
 def test_workers_do_not_change_a_bit(material, fitted):
     trajectory, _, _, known, _ = material
     with warnings.catch_warnings():
