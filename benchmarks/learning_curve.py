@@ -111,8 +111,7 @@ def main():
     if options.two_states:
         data = replace(data, hamiltonian=edges_alone(data.hamiltonian))
     # gives radial functions; its parameters are not used
-    bands = TightBinding(form=FORM, workers=1).fit(data.trajectory, data.hamiltonian).bands_
-    print(bands.scores, flush=True)
+    bands = TightBinding(form=FORM, most_samples=20, workers=1).fit(data.trajectory, data.hamiltonian).bands_
     found = curve(data, bands, options.sizes, options.draws)
     if options.figure:
         draw_curve(options.sizes, found, options.figure)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from dataclasses import replace
 
 import numpy as np
 from common import machine, table
@@ -48,6 +47,8 @@ def without(name, drop, **more):
 
 VARIANTS = (
     without("no fields of Cs", near("Cs")),
+    without("Cs nowhere: no fields of it, no densities", near("Cs"), density=False),
+    without("no fields of Cs, no hoppings Pb-Pb", lambda term: near("Cs")(term) or is_hopping("Pb", "Pb")(term)),
     without("no fields of Pb", near("Pb")),
     without("no fields of I", near("I")),
     without("no fields at all", lambda term: isinstance(term, CrystalField)),
@@ -95,22 +96,12 @@ def row(found):
     ]
 
 
-def without_caesium(data, n_folds):
-    """The same material with its Cs atoms taken out of every frame, their electrons given to Pb."""
-    whole = data.trajectory
-    kept = whole.numbers != 55
-    trajectory = replace(whole, positions=whole.positions[:, kept], numbers=whole.numbers[kept], velocities=None)
-    bands = TightBinding(form=FORM, valence={"Pb": 5}, workers=1).fit(trajectory, data.hamiltonian).bands_
-    (found,) = score_variants(bands, trajectory, data.hamiltonian, folds_of(data.hamiltonian, n_folds), (), workers=1)
-    return ["no Cs atoms at all", *row(found)[1:]]
-
-
 def ablations(data, bands, n_folds):
     start = time.process_time()
     found = score_variants(
         bands, data.trajectory, data.hamiltonian, folds_of(data.hamiltonian, n_folds), VARIANTS, workers=1
     )
-    rows = [*(row(one) for one in found), without_caesium(data, n_folds)]
+    rows = [row(one) for one in found]
     print(
         table(f"ablations, {n_folds} folds, {time.process_time() - start:.0f} s of CPU time", HEADER, rows), flush=True
     )

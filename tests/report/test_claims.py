@@ -237,6 +237,20 @@ def test_a_hamiltonian_answers_what_features_cannot(results):
     assert all("tight binding" not in one["protocol"] for key, one in found.items())
 
 
+def test_a_hamiltonian_says_whose_atoms_matter(results):
+    set_scores(results, lambda m: 0.02, rival=0.05, shifted=0.0, blocked=0.01)
+    with_hamiltonian(results, r2=0.9, blocked=0.88)
+    for model in results["models"]:
+        if model["name"] == "tight binding" and model["target"] == "gap":
+            model["moved_by"] = [
+                {"element": "Cs", "share": 0.012},
+                {"element": "I", "share": 0.588},
+                {"element": "Pb", "share": 0.4},
+            ]
+    sentence = by_key(results)["structure"]["verdict"]["sentence"]
+    assert sentence.endswith("Of the thermal motion of the gap: I 59 %, Pb 40 %, Cs 1 %.")
+
+
 def test_a_hamiltonian_that_its_twin_equals_does_not_answer(results):
     set_scores(results, lambda m: 0.02, rival=0.05, shifted=0.0, blocked=0.01)
     with_hamiltonian(results, r2=0.9, blocked=0.88, shifted=0.95)

@@ -11,6 +11,8 @@ from hopcast import InputError, VibronicHamiltonian
 from hopcast.forecast import load_forecaster, save_forecaster
 from hopcast.forecast.kinds.tight_binding import NAME, TightBindingForecaster, unable
 from hopcast.forecast.protocol import list_kinds
+from hopcast.study.whole import FittedWhole
+from hopcast.tightbinding import atom_slopes
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,21 @@ def test_a_file_forecasts_the_same(tmp_path, material, forecaster):
     np.testing.assert_array_equal(one.std.energies, two.std.energies)
     assert again.scores == scored.scores
     assert again.provenance == scored.provenance
+
+
+def test_a_study_asks_it_whose_atoms_move_gap_and_coupling(material, forecaster):
+    trajectory = material[0]
+    edges = forecaster.state_labels[N_OCCUPIED - 1 : N_OCCUPIED + 1]
+    steps = np.arange(0, 3 * 14, 3)
+    found = FittedWhole(forecaster, steps, edges, on_midpoints=False, workers=1).moved_by(trajectory)
+    slopes = atom_slopes(forecaster.bands, trajectory, steps, workers=1)
+    for target, shares in (("gap", slopes.gap_shares()), ("nac", slopes.coupling_shares())):
+        assert [one.element for one in found[target]] == list(trajectory.elements)
+        assert found[target][0].share == pytest.approx(shares[np.array(trajectory.symbols) == "Ga"].sum())
+        assert sum(one.share for one in found[target]) == pytest.approx(1.0)
+    # a study of other states than VBM and CBM is not told
+    others = forecaster.state_labels[:2]
+    assert FittedWhole(forecaster, steps, others, on_midpoints=False, workers=1).moved_by(trajectory) == {}
 
 
 def test_chunks_join(material, forecaster):

@@ -451,6 +451,7 @@ def _structure(results: StudyResults) -> Claim | None:
         why = (
             "A Hamiltonian with the right symmetry, locality and number of electrons tells both on unseen stretches"
             + ("; features of the environments do not from as many samples." if better else ", as features do.")
+            + "".join(_moved_by(m, target) for target, m in whole.items())
         )
         return _record(asked, protocol, control, "survives", why)
     if "not useful" in labels:
@@ -459,6 +460,15 @@ def _structure(results: StudyResults) -> Claim | None:
     short = too_short(results.data)
     why = f"Whether the Hamiltonian's scores are physics cannot be said{': ' + short if short else ''}."
     return _record(asked, protocol, control, "inconclusive", why)
+
+
+def _moved_by(model: ModelRecord, target: str) -> str:
+    """Return whose atoms move a target, as a sentence with a blank before it; nothing where it is not known."""
+    if not model.moved_by:
+        return ""
+    most_first = sorted(model.moved_by, key=lambda one: -one.share)
+    shares = ", ".join(f"{one.element} {100 * one.share:.0f} %" for one in most_first)
+    return f" Of the thermal motion of the {TARGET_NAMES[target]}: {shares}."
 
 
 def _surely_above(one: InformationRecord, other: InformationRecord) -> bool:

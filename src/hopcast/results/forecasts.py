@@ -142,6 +142,13 @@ class CalibrationRecord(Judged):
     raw_high: Fraction | None = Field(None, description="Its upper end.")
 
 
+class ElementMotion(Record):
+    """An element's part in how a target moves."""
+
+    element: Text = Field(description="Chemical symbol.")
+    share: Fraction = Field(description="Of the mean square rate of change of the gap, or of the mean square coupling.")
+
+
 class ModelRecord(ScoreRecord, Judged):
     """One model, one target, one split."""
 
@@ -163,6 +170,10 @@ class ModelRecord(ScoreRecord, Judged):
         None, description="Leave-one-out error over posterior variance; the variance is multiplied by it."
     )
     calibration: CalibrationRecord | None = None
+    moved_by: list[ElementMotion] = Field(
+        default_factory=list,
+        description="Whose atoms move the target, by the derivatives of a whole Hamiltonian and thermal velocities.",
+    )
 
     @property
     def is_hamiltonian(self) -> bool:

@@ -158,7 +158,7 @@ class DensePlan(Plan):
         self._arrays[f"nac-sign/{whole.name}"] = found.sign
         self._arrays |= fitted.window(self._context.data.trajectory)
         self._names.append(whole.name)
-        return records
+        return whole.explained(records, fitted)
 
     def _keep_blocked(self, whole: Whole, folds: Sequence[tuple[FittedWhole, NDArray[np.intp]]]) -> None:
         """Keep what each fit says of the block that it did not see."""

@@ -133,7 +133,7 @@ class SparsePlan(Plan):
         unseen = whole.said((stretches[one], np.flatnonzero(labels == one)) for one in np.unique(labels).tolist())
         records += whole.scored(blocked, unseen)
         self._wholes.append((whole, fitted, stretches))
-        return records
+        return whole.explained(records, fitted)
 
     def forecasts(self) -> tuple[list[str], Arrays]:
         """Forecast the trajectory chunk by chunk: by the model of all pairs, and each stretch by its own."""

@@ -8,28 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hopcast.core.spreading import spread
 from hopcast.core.trajectory import Trajectory
 from hopcast.evaluation import evaluate_series
 from hopcast.evaluation.evaluate import Splitter
 from hopcast.forecast.held_out import PairSeries, fit_folds, forecast_steps, pair_of
 from hopcast.forecast.protocol import MOST_ATOMS, FittedForecaster, ForecasterKind, list_kinds
-from hopcast.results.forecasts import ModelRecord
+from hopcast.results.forecasts import ElementMotion, ModelRecord
 from hopcast.results.record import Split, Stride
 from hopcast.study.config import StudyConfig
 from hopcast.study.inputs import StudyData
 from hopcast.study.scores import Subject, model_record
 from hopcast.study.stage import Arrays, Context
 from hopcast.study.targets import Targets
+from hopcast.tightbinding import AtomSlopes
 
 Array = NDArray[Any]
 
 MOST_FRAMES: Final = 2000
 """Frames of a forecast window that are kept, for carriers relaxing through its bands."""
+
+
+FRAMES_OF_SLOPES: Final = 40
+"""Frames in which derivatives by atoms are taken: a tenth of a second each for 20 atoms."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,16 @@ class WholeSeries:
     sign: Array
 
 
+@runtime_checkable
+class KnowsAtoms(Protocol):
+    """A fitted forecaster that says which atoms move gap and coupling."""
+
+    def atom_slopes(
+        self, trajectory: Trajectory, frames: NDArray[np.intp], *, workers: int | None = None
+    ) -> AtomSlopes:
+        """Return derivatives of gap and coupling by the places of the atoms."""
+
+
 @dataclass(frozen=True, eq=False)
 class FittedWhole:
     """A fitted forecaster of a study's window, the steps it learnt from, and the names of its pair of states."""
@@ -69,6 +85,23 @@ class FittedWhole:
         coupling = pair.coupling()
         sign = np.where(coupling < 0, -1.0, 1.0)
         return WholeSeries(middle if self.on_midpoints else gap, middle, np.abs(coupling), sign)
+
+    def moved_by(self, trajectory: Trajectory) -> dict[str, list[ElementMotion]]:
+        """Return whose atoms move gap and coupling, by target; nothing where the forecaster does not know or its gap is of other states."""
+        fitted, names = self.forecaster, self.forecaster.state_labels
+        edges = names[self.forecaster.n_occupied - 1 : self.forecaster.n_occupied + 1]
+        if not isinstance(fitted, KnowsAtoms) or tuple(edges) != tuple(self.states):
+            return {}
+        frames = self.steps[spread(len(self.steps), FRAMES_OF_SLOPES)]
+        slopes = fitted.atom_slopes(trajectory, frames, workers=self.workers)
+        symbols = np.array(trajectory.symbols)
+        return {
+            target: [
+                ElementMotion(element=element, share=float(shares[symbols == element].sum()))
+                for element in trajectory.elements
+            ]
+            for target, shares in (("gap", slopes.gap_shares()), ("nac", slopes.coupling_shares()))
+        }
 
     def window(self, trajectory: Trajectory) -> Arrays:
         """Return the window along the first frames, as arrays of a stage."""
@@ -129,6 +162,11 @@ class Whole:
             for series, values in zip(said, found, strict=True):
                 series[test] = values
         return said
+
+    def explained(self, records: list[ModelRecord], whole: FittedWhole) -> list[ModelRecord]:
+        """Return records that also say whose atoms move their target."""
+        found = whole.moved_by(self.context.data.trajectory)
+        return [one.model_copy(update={"moved_by": found.get(one.target, [])}) for one in records]
 
     def scored(self, held: Held, said: PairSeries) -> list[ModelRecord]:
         """Return the scores of gap and coupling at mid-points beside their controls."""

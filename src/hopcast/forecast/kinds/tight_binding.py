@@ -21,7 +21,17 @@ from hopcast.core.units import HBAR
 from hopcast.dynamics import dephasing_time
 from hopcast.evaluation import Extrapolation
 from hopcast.forecast.protocol import DEPHASING, ForecasterKind
-from hopcast.tightbinding import FittedBands, Form, TightBinding, fit_folds, forecast_bands, get_bands, put_bands
+from hopcast.tightbinding import (
+    AtomSlopes,
+    FittedBands,
+    Form,
+    TightBinding,
+    atom_slopes,
+    fit_folds,
+    forecast_bands,
+    get_bands,
+    put_bands,
+)
 from hopcast.tightbinding.estimator import INSIDE
 
 NAME = "tight binding"
@@ -126,6 +136,12 @@ class FittedTightBinding:
             DEPHASING: self.dephasing_source,
         }
         return found if self.bands.converged else {**found, "fit": "did not converge"}
+
+    def atom_slopes(
+        self, trajectory: Trajectory, frames: NDArray[np.intp], *, workers: int | None = None
+    ) -> AtomSlopes:
+        """Return how gap and coupling of VBM and CBM move with each atom."""
+        return atom_slopes(self.bands, trajectory, frames, workers=workers)
 
     def scored(self, scores: Mapping[str, float]) -> Self:
         """Return the same with other scores."""
