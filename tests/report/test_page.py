@@ -155,10 +155,15 @@ def test_links_into_the_appendix_open_it(page, report):
     assert page.evaluate("new Promise(done => setTimeout(() => done(document.querySelector('#appendix').open), 50))")
 
 
-def test_on_paper_the_front_is_short_and_the_appendix_stays_out(page, make_study, tmp_path):
+@pytest.mark.parametrize(
+    ("counts", "bare"),
+    [(None, True), ({"Cs": 2, "Pb": 2, "Sn": 2, "I": 6, "Br": 4, "C": 2, "N": 2, "H": 10}, False)],
+    ids=["few sections", "eight elements, every section"],
+)
+def test_on_paper_the_front_is_short_and_the_appendix_stays_out(page, make_study, tmp_path, counts, bare):
     from hopcast.report import render_html
 
     usual = tmp_path / "usual.html"
-    usual.write_text(render_html(make_study(n_frames=300, bare=True)), encoding="utf-8")
+    usual.write_text(render_html(make_study(counts, n_frames=300, bare=bare)), encoding="utf-8")
     page.open(usual)
     assert 1 < len(re.findall(rb"/Type\s*/Page\b", page.printed())) <= 6

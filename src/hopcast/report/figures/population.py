@@ -15,7 +15,7 @@ from hopcast.report.style import AB_INITIO, FAINT, MUTED, SINGLE, WIDE, label_en
 from hopcast.report.table import shown_number
 from hopcast.results.answer import headline_lifetime
 
-COMPUTED_PAIRS = "headline"
+COMPUTED_PAIRS = "the answer"
 """Name of the curve of the headline's lifetime, where only pairs of frames were computed."""
 
 

@@ -26,7 +26,8 @@ def draw_rates(report: StudyReport) -> Figure | None:
     height = 0.3 * len(names) + 1.15
     fig = Figure(figsize=(WIDE, height))
     ax = fig.subplots()
-    fig.subplots_adjust(left=0.12, right=0.97, top=1 - 0.48 / height, bottom=0.45 / height)
+    left = max(0.12, 0.02 + 0.0105 * max(map(len, names)))  # room for names
+    fig.subplots_adjust(left=left, right=0.97, top=1 - 0.48 / height, bottom=0.45 / height)
     ax.axvspan(known(plain.rate.low), known(plain.rate.high), color=FAINT, lw=0, zorder=0)
     ax.axvline(known(plain.rate.value), color=MUTED, lw=0.9, zorder=1)
     for index, name in enumerate(names):

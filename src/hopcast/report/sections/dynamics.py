@@ -27,7 +27,7 @@ def dephasing(report: StudyReport) -> Terms:
     taus = [(f"tau, {name}", f"{shown_number(tau)} fs") for name, tau in record.by_convention.items()]
     excess = record.excess or 0.0
     short = [("Likely too long by", f"{100 * excess:.0f} %: the trajectory is short")] if excess > SAID_EXCESS else []
-    return Terms([("Convention", record.convention), *taus, *short])
+    return Terms([("Dephasing time", record.convention), *taus, *short])
 
 
 def hamiltonian_table(report: StudyReport) -> Table:
