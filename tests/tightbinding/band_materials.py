@@ -23,7 +23,9 @@ def shaken(n_frames=3, size=0.08, seed=0, cell=CELL, places=PLACES, numbers=NUMB
     return Trajectory(positions, cell, numbers, timestep)
 
 
-def make_model(basis=None, *, density="all", potential="screened", cutoff=4.5, symbols=SYMBOLS, overlap=False):
+def make_model(
+    basis=None, *, density="all", potential="screened", cutoff=4.5, symbols=SYMBOLS, overlap=False, momenta=False
+):
     """A model with s, p and d orbitals and all kinds of terms."""
     if basis is None:
         # large atoms in so small a cell would overlap more than a basis can
@@ -32,7 +34,7 @@ def make_model(basis=None, *, density="all", potential="screened", cutoff=4.5, s
     bonds = np.array([bond_length(a, b) + BOND_MARGIN for a in orbitals.elements for b in orbitals.elements])
     table = tabulate((RadialPrior(cutoff, 1.2), RadialPrior(cutoff + 0.7, 2.0)), bonds, 1.2)
     around = Surroundings(table, density, cutoff, 2.0, potential=potential, eta=0.5)
-    terms = standard_terms(orbitals, potential=bool(potential))
+    terms = standard_terms(orbitals, potential=bool(potential), momenta=momenta)
     metric = BandModel(orbitals, hoppings_of(terms), around, modulated=False) if overlap else None
     return BandModel(orbitals, terms, around, overlap=metric)
 

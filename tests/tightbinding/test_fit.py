@@ -1,5 +1,6 @@
 """Fits: exact derivatives, a known tight binding recovered, what bad input is told."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -11,9 +12,11 @@ from hopcast import InputError, QualityWarning, Trajectory, VibronicHamiltonian
 from hopcast.couplings import derive_couplings
 from hopcast.tightbinding import Form, TightBinding, load_bands, make_basis
 from hopcast.tightbinding.fit import Trainer, make_loss, prior_weights
+from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import build_model
+from hopcast.tightbinding.motion import apply_turn
 from hopcast.tightbinding.residuals import Target, sample_residuals
-from hopcast.tightbinding.samples import Samples, collect_samples, midpoint_positions, sample_geometries
+from hopcast.tightbinding.samples import Samples, collect_samples, displacements, midpoint_positions, sample_geometries
 from hopcast.tightbinding.start import LEAST_METRIC, soften_overlap, starting_values
 
 N_PAIRS = 30
@@ -43,7 +46,15 @@ def reference(trajectory, seed=7, size=0.1, form=FORM, n_states=N_STATES):
         levels, vectors = model.solve(theta, model.geometry(trajectory, frame))
         energies.append(levels[LOWEST : LOWEST + n_states])
         states.append(vectors[:, LOWEST : LOWEST + n_states])
-    overlaps = np.einsum("tai,taj->tij", np.array(states)[:-1], np.array(states)[1:])
+    species = model.basis.species_of(trajectory.numbers)
+    overlaps = np.array(
+        [
+            overlap_of(
+                one, other, None, None, apply_turn(model, theta, species, displacements(trajectory, step), other)
+            )
+            for step, (one, other) in enumerate(itertools.pairwise(states))
+        ]
+    )
     raw = VibronicHamiltonian(
         np.array(energies), np.zeros_like(overlaps), trajectory.timestep, overlaps=overlaps, n_occupied=N_OCCUPIED
     )
@@ -174,9 +185,14 @@ def test_couplings_of_the_forecast_are_those_of_its_own_hamiltonian(fitted):
         levels, states = bands.eigenstates(middle)
         before, after = (model.hamiltonian(bands.theta, model.geometry(moving, step + k)) for k in (0, 1))
         h = states.T @ (after - before) @ states * 0.6582119569
+        turns = apply_turn(
+            model, bands.theta, model.basis.species_of(moving.numbers), displacements(moving, step), states
+        )
         i, j = LOWEST + N_OCCUPIED - 1, LOWEST + N_OCCUPIED
         nac = found.hamiltonian.nac[step, N_OCCUPIED - 1, N_OCCUPIED]
-        assert abs(nac) == pytest.approx(abs(h[i, j] / (levels[j] - levels[i])), rel=0.02)
+        at_rest, turned = h[i, j] / (levels[j] - levels[i]), states[:, i] @ turns[:, j] * 0.6582119569
+        assert abs(turned) > 0.02 * abs(at_rest)
+        assert abs(nac) == pytest.approx(abs(at_rest + turned), rel=0.02)
     # one sign a state: reversing time reverses every coupling
     back = fitted.forecast(Trajectory(moving.positions[::-1], GAAS_CELL, GALLIUM_ARSENIDE, 1.0)).hamiltonian.nac[::-1]
     np.testing.assert_allclose(np.abs(back), np.abs(found.hamiltonian.nac), atol=1e-10)

@@ -10,14 +10,14 @@ from hopcast import Trajectory
 from hopcast.core.units import HBAR
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.gradients import AtomSlopes, atom_slopes
+from hopcast.tightbinding.motion import apply_turn
 
 VBM = 7
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["orthogonal", "overlapping"])
-def bands(request):
+def make_bands(overlap, momenta=False):
     """What the derivatives need of fitted bands."""
-    model = make_model(potential="", overlap=request.param)
+    model = make_model(potential="", overlap=overlap, momenta=momenta)
     theta = random_theta(model)
     return SimpleNamespace(
         model=model,
@@ -28,6 +28,11 @@ def bands(request):
     )
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["orthogonal", "overlapping"])
+def bands(request):
+    return make_bands(request.param)
+
+
 def edges(bands, positions, trajectory):
     moved = Trajectory(positions[None], trajectory.cell, trajectory.numbers, trajectory.timestep)
     geometry = bands.model.geometry(moved, 0)
@@ -35,7 +40,9 @@ def edges(bands, positions, trajectory):
     return levels[[VBM, VBM + 1]], states[:, [VBM, VBM + 1]], bands.model.metric(bands.theta, geometry)
 
 
-def test_slopes_are_those_of_levels_and_overlaps(bands):
+@pytest.mark.parametrize(("overlap", "momenta"), [(False, False), (True, False), (True, True)])
+def test_slopes_are_those_of_levels_and_overlaps(overlap, momenta):
+    bands = make_bands(overlap, momenta)
     trajectory = shaken(2)
     slopes = atom_slopes(bands, trajectory, [1], workers=1)
     places = trajectory.positions[1]
@@ -46,7 +53,9 @@ def test_slopes_are_those_of_levels_and_overlaps(bands):
     )
     change = np.diff(after)[0] - np.diff(before)[0]
     assert np.sum(slopes.of_gap[0] * velocities) == pytest.approx(change / step, rel=1e-5)
-    turn = overlap_of(early, late, metric_early, metric_late)
+    species = bands.model.basis.species_of(trajectory.numbers)
+    turns = apply_turn(bands.model, bands.theta, species, step * velocities, late)
+    turn = overlap_of(early, late, metric_early, metric_late, turns)
     turn = turn * np.sign(np.diag(turn))
     coupling = HBAR * np.abs(turn[0, 1] - turn[1, 0]) / (2 * step)
     said = HBAR * np.abs(np.sum(slopes.of_coupling[0] * velocities)) / slopes.gap[0]

@@ -22,7 +22,8 @@ Residuals (`residuals`) are the energies of the known window, with one free shif
 
 .. math:: |h_{ij}|, \qquad h_{ij} = \hbar\,\langle i|\dot H|j\rangle = \hbar d_{ij}\,(E_j - E_i),
 
-(with S, :math:`\hbar\langle i|\dot H - \bar E\dot S|j\rangle`), the coupling without its denominator and without its sign, which is a gauge. Their derivatives are exact and need no matrix B_q: <i|B_q|j> is
+(with S, :math:`\hbar\langle i|\dot H - \bar E\dot S|j\rangle`), the coupling without its denominator and without its sign, which is a gauge. Orbitals move with their
+atoms, which no level knows but couplings across a gap do: a *momentum* of each element between its shells adds to h (`motion`). Their derivatives are exact and need no matrix B_q: <i|B_q|j> is
 summed straight over the pairs of atoms (`kernels`). Gauss-Newton (`gauss_newton`) starts from several shifts of the cations' levels against
 the anions' and several sizes of Harrison's universal hoppings (`start`), energies first: from the bare atomic levels alone the fit of CsPbI3
 ends in a minimum that knows half as much.
@@ -72,7 +73,7 @@ from hopcast.tightbinding.parts import Variant, VariantScore
 from hopcast.tightbinding.slopes import StepSlopes, step_slopes
 from hopcast.tightbinding.spin_orbit import spinor_matrix
 from hopcast.tightbinding.storage import get_bands, load_bands, put_bands, save_bands
-from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, standard_terms
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Momentum, Potential, Term, standard_terms
 
 __all__ = [
     "AtomSlopes",
@@ -84,6 +85,7 @@ __all__ = [
     "HeldOutScores",
     "Hopping",
     "Level",
+    "Momentum",
     "OrbitalBasis",
     "Potential",
     "StepSlopes",

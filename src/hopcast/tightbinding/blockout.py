@@ -15,6 +15,7 @@ from hopcast.tightbinding.fitted import HeldOutScores, posterior_variances
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.gauss_newton import add_sums, minimise
+from hopcast.tightbinding.motion import apply_turn
 from hopcast.tightbinding.residuals import Loss, sample_residuals
 
 Floats = NDArray[np.float64]
@@ -89,21 +90,23 @@ def forecast_samples(trainer: Trainer, theta: Floats, index: NDArray[np.intp], l
     def work(chunk: slice) -> list[tuple[Floats, Floats, float, float]]:
         found = []
         for sample in index[chunk]:
-            before, after, middle = trainer.geometries.parts[sample]
+            step = trainer.geometries.parts[sample]
+            before, after, middle = step[:3]
             levels, states = [], []
             metrics = [model.metric(theta, geometry) for geometry in (before, after)]
             for geometry, metric in zip((before, after), metrics, strict=True):
                 level, state = model.solve(theta, geometry, metric)
                 levels.append(level[window])
                 states.append(state[:, window])
-            turn = overlap_of(*states, *metrics)
+            turns = apply_turn(model, theta, middle.species, step.displacement, states[1])
+            turn = overlap_of(states[0], states[1], metrics[0], metrics[1], turns)
             turn = turn * np.where(np.diag(turn) < 0.0, -1.0, 1.0)
             coupling = np.abs(turn - turn.T) * HBAR / (2.0 * samples.timestep)
             level, state = model.solve(theta, middle)
             at_edge = state[:, window][:, edge]
             slopes = model.element_sums(at_edge, at_edge, middle, level[window][edge])
             target = targets[sample]
-            residuals, _ = sample_residuals(model, theta, (before, after, middle), target, loss, derivatives=False)
+            residuals, _ = sample_residuals(model, theta, step, target, loss, derivatives=False)
             found.append(
                 (
                     np.array(levels),

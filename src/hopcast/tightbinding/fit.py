@@ -16,7 +16,7 @@ from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.residuals import Loss, Target
 from hopcast.tightbinding.samples import SampleGeometries, Samples, mixing
 from hopcast.tightbinding.start import soften_overlap, starting_values
-from hopcast.tightbinding.terms import Hopping, Level, Potential
+from hopcast.tightbinding.terms import Hopping, Level, Momentum, Potential
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +81,8 @@ def prior_weights(model: BandModel, form: Form) -> Floats:
     for term, at in zip(model.terms, model.columns, strict=True):
         if isinstance(term, Level):
             sizes[at] = form.size_level
+        elif isinstance(term, Momentum):
+            sizes[at] = form.size_momentum
         elif not isinstance(term, Potential):
             functions = model.functions_of(term)
             sizes[at] = form.size_hopping if isinstance(term, Hopping) else form.size_field

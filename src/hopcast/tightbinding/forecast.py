@@ -17,6 +17,8 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.couplings import derive_couplings
 from hopcast.tightbinding.fitted import FittedBands, posterior_variances
 from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.motion import apply_turn
+from hopcast.tightbinding.samples import displacements
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +121,8 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
         # a phase of the frame's own, so that chunks can be joined
         now = with_own_phase(now)
         if before is not None:
-            overlaps[row - 1] = overlap_of(before, now, metric_before, metric)
+            turns = apply_turn(bands.model, bands.theta, species, displacements(trajectory, frame - 1), now)
+            overlaps[row - 1] = overlap_of(before, now, metric_before, metric, turns)
         before, metric_before = now, metric
         if row < n:
             energies[row] = levels
@@ -128,11 +131,12 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     return _Part(energies, overlaps, posterior_variances(bands.factor, slopes), close)
 
 
-def overlap_of(before: Floats, now: Floats, metric_before: Floats | None, metric: Floats | None) -> Floats:
-    """Return <i(t)|j(t + dt)> of states in one basis, whose metric is that of the mid-point where it has one."""
-    if metric_before is None or metric is None:
-        return np.asarray(before.T @ now)
-    return np.asarray(before.T @ (0.5 * (metric_before + metric)) @ now)
+def overlap_of(
+    before: Floats, now: Floats, metric_before: Floats | None, metric: Floats | None, turns: Floats | None = None
+) -> Floats:
+    """Return <i(t)|j(t + dt)> of states, with the metric of the mid-point where there is one; `turns` of the later ones is what `apply_turn` says."""
+    moved = now if metric_before is None or metric is None else (0.5 * (metric_before + metric)) @ now
+    return np.asarray(before.T @ (moved if turns is None else moved + turns))
 
 
 def with_own_phase(states: Floats) -> Floats:

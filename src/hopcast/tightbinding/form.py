@@ -53,6 +53,8 @@ class Form:
         Electrostatic potential on each level: "" (none), "screened", or "ewald" (unscreened, not size-consistent in small cells).
     size_overlap
         Size of the overlap of orbitals at a bond; 0: an orthogonal basis.
+    size_momentum
+        Of an atom between its shells, 1/Å (`hopcast.tightbinding.motion`); 0: couplings of orbitals at rest.
     energy_error
         What the form cannot say of an energy, eV: residuals are measured in it.
     edge_weight
@@ -76,6 +78,7 @@ class Form:
     size_level: float = 1.0
     potential: str = ""
     size_overlap: float = 0.05
+    size_momentum: float = 1.0
     energy_error: float = 0.1
     edge_weight: float = 3.0
     coupling_weight: float = 1.5
@@ -93,7 +96,7 @@ class Form:
             if (
                 not np.isfinite(value)
                 or value < 0
-                or (value == 0 and one.name not in ("coupling_weight", "size_overlap"))
+                or (value == 0 and one.name not in ("coupling_weight", "size_overlap", "size_momentum"))
             ):
                 raise ConfigError(f"Argument `{one.name}` must be positive, but is {value}.")
         if (self.shift is None) != (self.scale is None):
@@ -164,7 +167,7 @@ def build_model(
         1.15 * nearest,
         potential=form.potential,
     )
-    terms = standard_terms(basis, potential=bool(form.potential), keep=keep)
+    terms = standard_terms(basis, potential=bool(form.potential), momenta=form.size_momentum > 0, keep=keep)
     hoppings = hoppings_of(terms)
     metric = BandModel(basis, hoppings, around, modulated=False) if form.size_overlap and hoppings else None
     bare = BandModel(basis, terms, around, overlap=metric)

@@ -12,7 +12,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from hopcast.core.chunks import chunk_slices, map_chunks, single_threaded_blas
 from hopcast.tightbinding.model import BandModel
-from hopcast.tightbinding.residuals import Geometries, Loss, Target, sample_residuals
+from hopcast.tightbinding.residuals import Loss, Target, sample_residuals
+from hopcast.tightbinding.samples import StepGeometry
 
 Floats = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ class Problem:
 
     model: BandModel
     loss: Loss
-    geometries: Sequence[Geometries]
+    geometries: Sequence[StepGeometry]
     targets: Sequence[Target]
     centre: Floats
     weights: Floats

@@ -22,6 +22,7 @@ from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.fitted import FittedBands
 from hopcast.tightbinding.geometry import FrameGeometry
+from hopcast.tightbinding.motion import apply_turn
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -127,4 +128,9 @@ def _of_frame(
             of_one, of_two = change @ one, change @ two
             of_gap[atom, axis] -= high * (two @ of_two) - low * (one @ of_one)
             of_coupling[atom, axis] -= 0.5 * (low + high) * (one @ of_two)
+        moved = np.zeros_like(places)
+        moved[atom, axis] = 1.0
+        turned = apply_turn(bands.model, bands.theta, species, moved, two[:, None])
+        if turned is not None:
+            of_coupling[atom, axis] += (high - low) * (one @ turned[:, 0])
     return float(high - low), of_gap, of_coupling

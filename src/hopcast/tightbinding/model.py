@@ -20,7 +20,7 @@ from hopcast.tightbinding.geometry import FrameGeometry, fill_pairs, half_pairs
 from hopcast.tightbinding.kernels import HOP, ON_FIRST, ON_SECOND, ChannelTable, assemble, blocks, element_sums
 from hopcast.tightbinding.radial import RadialTable, evaluate
 from hopcast.tightbinding.slater_koster import N_ROTATION, N_ROTATION_P
-from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Momentum, Potential, Term
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -110,7 +110,7 @@ class BandModel:
 
     def n_columns_of(self, term: Term) -> int:
         """Return how many parameters a term has: one a radial function, and as many again for each modulation."""
-        if isinstance(term, Level | Potential):
+        if isinstance(term, Level | Potential | Momentum):
             return 1
         functions = self.functions_of(term)
         return (functions.stop - functions.start) * (1 + self.n_densities * (1 if _is_symmetric(term) else 2))
@@ -368,7 +368,7 @@ def _compile(model: BandModel) -> ChannelTable:
                 add(b * n + a, HOP, two, one, term, parity, at, 1)
             if a == b and term.shell != term.neighbour_shell:
                 add(a * n + a, HOP, two, one, term, parity, at, 1)
-        else:
+        elif isinstance(term, CrystalField):
             b, parity = index[term.neighbour], _parity(term.shell, term.other_shell)
             one, two = (a, term.shell), (a, term.other_shell)
             if a <= b:

@@ -9,7 +9,7 @@ has three parts, the matrix element itself and, by first-order perturbation theo
 .. math:: \partial_q h_{ij} = \langle i|\partial_q\dot H|j\rangle + \langle i|B_q|x\rangle + \langle y|B_q|j\rangle, \qquad
           x = \sum_{k\ne i} |k\rangle \frac{\langle k|\dot H|j\rangle}{E_i - E_k}
 
-(y likewise; in a basis that is not orthogonal :math:`H - \bar E S` takes the place of H in h and B_q - E S_q that of B_q, and the norms and the levels
+(y likewise; orbitals that move add :math:`\hbar (E_j - E_i)\,c_i^T A c_j` to h, `hopcast.tightbinding.motion`; in a basis that is not orthogonal :math:`H - \bar E S` takes the place of H in h and B_q - E S_q that of B_q, and the norms and the levels
 in h change too); near a crossing 1/x becomes x/(x^2 + w^2). A model crosses a frame earlier or later than the data: where a state is about to
 exchange its character with a neighbour whose coupling is large, the residual counts less (`hopcast.tightbinding.samples.mixing`).
 """
@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import HBAR
-from hopcast.tightbinding.geometry import FrameGeometry
 from hopcast.tightbinding.model import BandModel
+from hopcast.tightbinding.motion import apply_turn, turn_sums
+from hopcast.tightbinding.samples import StepGeometry
 
 Floats = NDArray[np.float64]
 
@@ -79,11 +80,8 @@ class Target:
     trust: Floats
 
 
-Geometries = tuple[FrameGeometry, FrameGeometry, FrameGeometry]
-
-
 def sample_residuals(
-    model: BandModel, theta: Floats, geometries: Geometries, target: Target, loss: Loss, *, derivatives: bool
+    model: BandModel, theta: Floats, geometries: StepGeometry, target: Target, loss: Loss, *, derivatives: bool
 ) -> tuple[Floats, Floats]:
     """Return the weighted residuals of a sample [n], and their derivatives [n_parameters, n] (empty where not asked for)."""
     levels, states = model.solve(theta, geometries[2])
@@ -108,7 +106,7 @@ def sample_residuals(
 def _couplings(
     model: BandModel,
     theta: Floats,
-    geometries: Geometries,
+    geometries: StepGeometry,
     levels: Floats,
     states: Floats,
     target: Target,
@@ -129,6 +127,14 @@ def _couplings(
         overlap_rate = np.einsum("ak,ak->k", one, change_of_metric @ two)
         moved -= between * (change_of_metric @ two)
         moved_back -= between * (change_of_metric @ one)
+    species, displacement = geometries.middle.species, geometries.displacement
+    turns = apply_turn(model, theta, species, displacement, np.concatenate([two, one], axis=1))
+    turned, apart = np.zeros(len(i)), levels[j] - levels[i]
+    if turns is not None:
+        turns *= factor
+        turned = np.einsum("ak,ak->k", one, turns[:, : len(i)])
+        moved += apart * turns[:, : len(i)]
+        moved_back -= apart * turns[:, len(i) :]
     h = np.einsum("ak,ak->k", one, moved)
     middle = target.energies.mean(axis=0)
     wanted = target.couplings[loss.pairs[:, 0], loss.pairs[:, 1]] * (
@@ -146,7 +152,7 @@ def _couplings(
         states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
         states @ (_inverse_gaps(levels, j) * (states.T @ moved_back)),
     ]
-    edges = [one, two] if model.overlap is not None else []
+    edges = [one, two] if model.overlap is not None or turns is not None else []
     mixed = model.element_sums(
         np.concatenate([one, two, *edges], axis=1),
         np.concatenate([*responses, *edges], axis=1),
@@ -156,10 +162,13 @@ def _couplings(
     n = len(i)
     slopes += mixed[:, :n] + mixed[:, n : 2 * n]
     if edges:
-        slopes -= 0.5 * overlap_rate * (mixed[:, 2 * n : 3 * n] + mixed[:, 3 * n :])
+        of_one, of_two = mixed[:, 2 * n : 3 * n], mixed[:, 3 * n :]
+        slopes += turned * (of_two - of_one) - 0.5 * overlap_rate * (of_one + of_two)
         # states stay normalised
         of_norms = model.metric_sums(mixed[:, 2 * n :])
         slopes[model.n_own :] -= 0.5 * h * (of_norms[:, :n] + of_norms[:, n:])
+    if turns is not None:
+        slopes += factor * apart * turn_sums(model, one, two, species, displacement)
     return error, slopes * (weight * np.where(h < 0.0, -1.0, 1.0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,26 +193,41 @@ def lowest_band(basis: OrbitalBasis, numbers: Integers, n_states: int, n_occupie
     return filled - n_occupied
 
 
-def midpoint_positions(trajectory: Trajectory, step: int) -> tuple[NDArray[np.floating], Floats]:
-    """Return positions and cell half way between two frames; atoms that were wrapped between them take the short way."""
+def displacements(trajectory: Trajectory, step: int) -> Floats:
+    """Return how far each atom moves from a frame to the next [n_atoms, 3], Å; atoms that were wrapped take the short way."""
     cells = trajectory.cells()
     cell = 0.5 * (cells[step] + cells[step + 1])
-    before = trajectory.positions[step].astype(np.float64)
-    change = trajectory.positions[step + 1].astype(np.float64) - before
+    change = trajectory.positions[step + 1].astype(np.float64) - trajectory.positions[step]
     if any(trajectory.pbc):
         from hopcast.descriptors.neighbours import complete_cells
 
         whole = complete_cells(cell, trajectory.pbc)[0]
         turns = np.round(change @ np.linalg.inv(whole)) * np.array(trajectory.pbc)
         change = change - turns @ whole
-    return before + 0.5 * change, cell
+    return np.asarray(change)
+
+
+def midpoint_positions(trajectory: Trajectory, step: int) -> tuple[NDArray[np.floating], Floats]:
+    """Return positions and cell half way between two frames."""
+    cells = trajectory.cells()
+    before = trajectory.positions[step].astype(np.float64)
+    return before + 0.5 * displacements(trajectory, step), 0.5 * (cells[step] + cells[step + 1])
+
+
+class StepGeometry(NamedTuple):
+    """The geometries of frame t, frame t + 1 and the mid-point of a step, and how far atoms move in it [n_atoms, 3], Å."""
+
+    before: FrameGeometry
+    after: FrameGeometry
+    middle: FrameGeometry
+    displacement: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class SampleGeometries:
-    """The geometries of samples: frame t, frame t + 1 and the mid-point, [n_samples] of three each."""
+    """The geometries of samples [n_samples]."""
 
-    parts: tuple[tuple[FrameGeometry, FrameGeometry, FrameGeometry], ...]
+    parts: tuple[StepGeometry, ...]
 
     def take(self, index: NDArray[np.intp] | Sequence[int]) -> SampleGeometries:
         """Return those of some samples."""
@@ -230,12 +246,13 @@ def sample_geometries(
     """
     species = model.basis.species_of(trajectory.numbers)
 
-    def part(chunk: slice) -> list[tuple[FrameGeometry, FrameGeometry, FrameGeometry]]:
+    def part(chunk: slice) -> list[StepGeometry]:
         found = []
         for step in steps[chunk]:
             middle = model.geometry_of(*midpoint_positions(trajectory, int(step)), trajectory.pbc, species)
             assert isinstance(middle, FrameGeometry)
-            found.append((model.geometry(trajectory, int(step)), model.geometry(trajectory, int(step) + 1), middle))
+            before, after = (model.geometry(trajectory, int(step) + k, species) for k in (0, 1))
+            found.append(StepGeometry(before, after, middle, displacements(trajectory, int(step))))
         return found
 
     chunks = map_chunks(part, chunk_slices(len(steps), 8), workers=workers)

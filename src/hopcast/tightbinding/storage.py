@@ -13,12 +13,12 @@ from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.model import BandModel, Surroundings
 from hopcast.tightbinding.radial import RadialTable
-from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Potential, Term, hoppings_of
+from hopcast.tightbinding.terms import CrystalField, Hopping, Level, Momentum, Potential, Term, hoppings_of
 
-DEFINITION: Final = 2
+DEFINITION: Final = 3
 """Of the terms and their columns: a file of another one would forecast something else."""
 
-KINDS: Final = {kind.__name__: kind for kind in (Level, Potential, Hopping, CrystalField)}
+KINDS: Final = {kind.__name__: kind for kind in (Level, Potential, Hopping, CrystalField, Momentum)}
 ARRAYS: Final = {
     "theta": ("1", ("parameter",)),
     "factor": ("1", ("parameter", "parameter")),

@@ -89,11 +89,32 @@ class CrystalField:
         return (self.element, self.neighbour)
 
 
-Term = Level | Potential | Hopping | CrystalField
+@dataclass(frozen=True)
+class Momentum:
+    """What an atom's velocity does between two of its shells, which move with it (`hopcast.tightbinding.motion`); l of the second is one more."""
+
+    element: str
+    shell: str
+    other_shell: str
+
+    @property
+    def label(self) -> str:
+        """How a table names it."""
+        return f"{self.element} {self.shell}{self.other_shell} momentum"
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Of the orbitals."""
+        return (self.element,)
+
+
+Term = Level | Potential | Hopping | CrystalField | Momentum
 Keep = Callable[[Term], bool]
 
 
-def standard_terms(basis: OrbitalBasis, *, potential: bool = False, keep: Keep | None = None) -> tuple[Term, ...]:
+def standard_terms(
+    basis: OrbitalBasis, *, potential: bool = False, momenta: bool = False, keep: Keep | None = None
+) -> tuple[Term, ...]:
     """Return all terms that symmetry allows between atoms two at a time.
 
     Parameters
@@ -102,6 +123,8 @@ def standard_terms(basis: OrbitalBasis, *, potential: bool = False, keep: Keep |
         The orbitals.
     potential
         Also the electrostatic potential of each element's ions on each shell.
+    momenta
+        Also those of an atom between its shells.
     keep
         Which terms stay (an ablation); levels always do.
     """
@@ -132,6 +155,14 @@ def standard_terms(basis: OrbitalBasis, *, potential: bool = False, keep: Keep |
             for shell in shells
             for source in basis.elements
         ]
+    if momenta:
+        terms += [
+            Momentum(element, one, other)
+            for element, shells in elements
+            for one in shells
+            for other in shells
+            if LETTERS.index(other) == LETTERS.index(one) + 1
+        ]
     return tuple(term for term in terms if isinstance(term, Level) or keep is None or keep(term))
 
 
@@ -142,7 +173,13 @@ def hoppings_of(terms: Sequence[Term]) -> tuple[Hopping, ...]:
 
 def describe(terms: Sequence[Term]) -> str:
     """Return how many terms of each kind there are, in words."""
-    kinds = {Level: "levels", Hopping: "hoppings", CrystalField: "crystal fields", Potential: "potentials"}
+    kinds = {
+        Level: "levels",
+        Hopping: "hoppings",
+        CrystalField: "crystal fields",
+        Potential: "potentials",
+        Momentum: "momenta",
+    }
     counts = {name: sum(isinstance(term, kind) for term in terms) for kind, name in kinds.items()}
     return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
