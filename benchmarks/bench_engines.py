@@ -20,6 +20,7 @@ import numpy as np
 from bench_dynamics import bands
 from common import machine, table
 
+from hopcast import VibronicHamiltonian
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.dynamics import run_dynamics
 
@@ -44,9 +45,18 @@ def theirs(program: Path, n_states: int, n_trajectories: int, n_steps: int) -> f
     return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[3])
 
 
-def ours(n_states: int, n_trajectories: int, duration: float, method: str = "dish", **choice: str) -> float:
+def paired(ham: VibronicHamiltonian) -> VibronicHamiltonian:
+    """Return the Hamiltonian with a partner for each state, which couples to its own kind as the state does."""
+    return VibronicHamiltonian(
+        energies=np.repeat(ham.energies, 2, axis=1), nac=np.kron(ham.nac, np.eye(2)), timestep=ham.timestep
+    ).with_blocks()
+
+
+def ours(
+    n_states: int, n_trajectories: int, duration: float, method: str = "dish", *, pairs: bool = False, **choice: str
+) -> float:
     """Return ns for each trajectory and electronic sub-step."""
-    ham = bands(n_states)
+    ham = paired(bands(n_states)) if pairs else bands(n_states)
 
     def seconds(length: float) -> float:
         begin = time.process_time()
@@ -138,6 +148,20 @@ def method_rows(quick: bool) -> list[list[str]]:
     return found
 
 
+def pair_rows(quick: bool) -> list[list[str]]:
+    """States with partners beside states that are single."""
+    found: list[list[str]] = []
+    for n_states in (3, 4, 9):
+        for waiting, duration, n in (("deterministic", 300.0, 600), ("exponential", 2000.0, 600)):
+            length = duration / (5 if quick else 1)
+            choice = {"rule": "hefei", "waiting": waiting}
+            alone, both = (
+                min(ours(n_states, n, length, pairs=pairs, **choice) for _ in range(3)) for pairs in (False, True)
+            )
+            found.append([str(n_states), waiting, f"{alone:.3g}", f"{both:.3g}", f"{both / alone:.2g}"])
+    return found
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
@@ -155,5 +179,12 @@ if __name__ == "__main__":
             "\nMethods of many states, one thread, CPU time of each trajectory and sub-step",
             ["method", "trajectories", "duration", "9 states, ns", "20 states, ns"],
             method_rows(arguments.quick),
+        )
+    )
+    print(
+        table(
+            "\nDISH between pairs of states (Kramers) and between single states: CPU time of each trajectory and sub-step",
+            ["states", "waiting", "single, ns", "pairs, ns", "ratio"],
+            pair_rows(arguments.quick),
         )
     )

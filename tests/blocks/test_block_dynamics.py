@@ -1,6 +1,7 @@
 """Dynamics of degenerate blocks: equal to the single model doubled, unchanged by rotations inside pairs at every frame."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from hopcast.dynamics import (
 from hopcast.dynamics.block_maps import block_ensemble, block_stationary
 from hopcast.dynamics.methods import METHODS
 from hopcast.dynamics.problem import Settings, prepare
-from hopcast.dynamics.propagation import balanced, substep_grid
+from hopcast.dynamics.propagation import balanced, split_propagators, substep_grid
+from hopcast.dynamics.randomness import open_stream, uniform
 
 SAMPLED = ("fssh", "gfsh", "mssh", "bl-lz", "ehrenfest", "msdm", "ida", "dish")
 
@@ -231,13 +233,79 @@ def test_dish_between_pairs(rule, waiting):
         for seed in (None, 2)
     ]
     np.testing.assert_array_equal(found[0].counts, found[1].counts)
-    if waiting == "exponential":  # the same random numbers
-        np.testing.assert_array_equal(found[0].counts, single.counts)
-    sigma = np.sqrt(0.25 / single.totals.sum())
-    assert np.abs(found[0].mean - single.mean).max() < 6 * sigma
+    np.testing.assert_array_equal(found[0].counts, single.counts)  # the same random numbers
     ham = general_pairs(3, gap=0.4)
     spins = [METHODS["dish"](problem_of(derived(each), "dish", **options)) for each in (ham, rotated(ham, 5))]
     np.testing.assert_array_equal(spins[0].counts, spins[1].counts)
+
+
+class Walk:
+    """A trajectory of DISH between blocks with deterministic clocks, every sub-step visited: copies of all amplitudes as rows."""
+
+    def __init__(self, problem, i, number):
+        self.problem, self.hefei = problem, problem.rule == "hefei"
+        starts = problem.starts
+        self.first, self.active = int(starts.frame[i]), int(starts.state[i])
+        self.stream = open_stream(problem.random_state, int(starts.key[i]), number)
+        self.clocks = np.zeros(problem.n_states)
+        self.blocks = [np.arange(a, b) for a, b in itertools.pairwise(problem.edges)]
+        self.rates = 1.0 / problem.tau * (1 - np.eye(problem.n_states)) * problem.grid.substep
+        self.c = self.alike(self.active)
+
+    def random(self):
+        state, u = uniform(*map(np.uint64, self.stream))
+        self.stream = (state, self.stream[1])
+        return u
+
+    def alike(self, block):
+        inside = self.blocks[block]
+        return np.eye(self.problem.edges[-1], dtype=complex)[inside] / np.sqrt(inside.size)
+
+    def populations(self):
+        return np.array([(np.abs(self.c[:, inside]) ** 2).sum() for inside in self.blocks])
+
+    def look(self, at, energies):
+        p = self.populations()
+        due = np.flatnonzero((at - self.clocks) * (self.rates @ p) >= 1 - 1e-12)
+        if self.hefei and due.size > 1:
+            due = due[[int(self.random() * due.size)]]
+        for i in due:
+            p = self.populations()
+            kept = np.isin(np.arange(self.c.shape[1]), self.blocks[i])
+            if self.random() < p[i] * np.exp(-max(energies[i] - energies[self.active], 0) / (KB * 3000.0)):
+                self.active, self.c = i, self.c * kept / np.sqrt(p[i])
+                self.clocks[i] = at if self.hefei else self.clocks[i]
+                return
+            self.clocks[i] = at
+            if p.sum() - p[i] > 1e-28:
+                self.c = self.c * ~kept / np.sqrt(p.sum() - p[i])
+
+    def path(self):
+        grid = self.problem.grid
+        phases, rotations, energies = split_propagators(grid, 0, grid.n_steps)
+        found = [self.active]
+        for step in range(int(self.problem.output_steps[-1])):
+            at = (self.first + step) % grid.n_steps
+            for s in range(grid.n_substeps):
+                self.c = (self.c * phases[at, s]) @ rotations[at, s].T * phases[at, s]
+                self.look(step * grid.n_substeps + s + 1, self.problem.state_energies(energies[at, s][None])[0])
+            if step + 1 in self.problem.output_steps:
+                found.append(self.active)
+        return found
+
+
+@pytest.mark.parametrize("rule", ["hefei", "pyxaid"])
+def test_clocks_of_blocks_against_a_plain_walk(rule):
+    ham = derived(general_pairs(3, gap=0.3, turn=0.06))
+    problem = problem_of(ham, "dish", rule=rule, waiting="deterministic", temperature=3000.0, n_trajectories=20)
+    walks = [
+        Walk(problem, i, number).path() for i, n in enumerate(problem.starts.n_trajectories) for number in range(n)
+    ]
+    found = METHODS["dish"](problem)
+    expected = [(np.array(walks) == state).mean(axis=0) for state in range(3)]
+    assert_allclose(found.mean.T, expected, atol=1e-12)
+    assert found.n_hops > 30
+    assert found.recombined is not None
 
 
 @pytest.mark.parametrize("absorbing", [True, False])

@@ -27,8 +27,10 @@ GROUP: Final = 64
 """Trajectories that move together: their amplitudes stay in the first cache."""
 BLOCK: Final = 1024
 """Sub-steps between which lanes of trajectories that have ended are given up."""
-_NEVER = 1e300
-_FULL = 1.0 - 1e-12
+NEVER: Final = 1e300
+"""Clock of a lane without a trajectory."""
+FULL: Final = 1.0 - 1e-12
+"""Share of a coherence time that counts as all of it."""
 
 
 class Ticks(NamedTuple):
@@ -116,15 +118,16 @@ def open_lanes(seed: int, key: int, first: int, last: int, n_states: int, initia
     m = last - first
     n = -(-m // LANES) * LANES
     number = np.where(np.arange(n) < m, first + np.arange(n), -1)
-    x, clocks = np.zeros((2 * n_states, n)), np.full((n_states, n), _NEVER)
+    x, clocks = np.zeros((2 * n_states, n)), np.full((n_states, n), NEVER)
     x[initial, :m], clocks[:, :m] = 1.0, start
     streams = np.zeros((2, n), dtype=np.uint64)
-    _open_streams(seed, key, number, streams)
+    open_streams(seed, key, number, streams)
     return Lanes(x, clocks, np.full(n, initial, dtype=np.int64), number, streams)
 
 
 @leaf
-def _open_streams(seed: int, key: int, number: Ints, streams: Streams) -> None:
+def open_streams(seed: int, key: int, number: Ints, streams: Streams) -> None:
+    """Open the random numbers of all lanes that hold a trajectory."""
     for q in range(number.size):
         if number[q] >= 0:
             streams[0, q], streams[1, q] = open_stream(seed, key, number[q])
@@ -139,7 +142,7 @@ def close_ranks(lanes: Lanes) -> Lanes:
     ended = np.flatnonzero(lanes.number < 0)[: n - alive.size]
     keep = np.concatenate([alive, ended])
     return Lanes(
-        lanes.x[:, keep], lanes.clocks[:, keep], lanes.active[keep], lanes.number[keep], lanes.streams[:, keep]
+        lanes.x[..., keep], lanes.clocks[:, keep], lanes.active[keep], lanes.number[keep], lanes.streams[:, keep]
     )
 
 
@@ -159,18 +162,18 @@ def advance(
     for left in range(0, number.size, GROUP):
         w = min(GROUP, number.size - left)
         x[:, :w], clocks[:, :w] = lanes.x[:, left : left + w], lanes.clocks[:, left : left + w]
-        _turn(x, w, ticks.enter, x)
+        turn(x, w, ticks.enter, x)
         for s in range(first, last):
-            _rotate(ticks.rotation[s], x[:, :w], moved[:, :w])
+            rotate(ticks.rotation[s], x[:, :w], moved[:, :w])
             _read(moved, w, p)
-            _turn(moved, w, ticks.turn[s], x)
+            turn(moved, w, ticks.turn[s], x)
             multiply(rates, p[:, :w], ends[:, :w])
             now, energies = at + s - first + 1, ticks.energies[s]
-            for d in range(_find_due(ends, clocks, w, float(now), most, due)):
+            for d in range(find_due(ends, clocks, w, float(now), most, due)):
                 q = due[d]
                 for i in range(k):
                     alone[i] = p[i, q]
-                    marks[DUE, i] = (now - clocks[i, q]) * ends[i, q] >= ends[k, q] * _FULL
+                    marks[DUE, i] = (now - clocks[i, q]) * ends[i, q] >= ends[k, q] * FULL
                 me = active[left + q]
                 new, collapsed = act(law, alone, ends[k, q], me, energies, marks, streams, left + q)
                 _settle(x, clocks, q, now, marks, collapsed)
@@ -179,12 +182,12 @@ def advance(
                     count_hop(tally, number[left + q], now - start, me, new)
                     if law.absorbing and new == 0:
                         number[left + q] = -1
-                        x[:, q], clocks[:, q] = 0.0, _NEVER
+                        x[:, q], clocks[:, q] = 0.0, NEVER
         lanes.x[:, left : left + w], lanes.clocks[:, left : left + w] = x[:, :w], clocks[:, :w]
 
 
 @leaf
-def _rotate(rotation: Floats, x: Floats, y: Floats) -> None:
+def rotate(rotation: Floats, x: Floats, y: Floats) -> None:
     """Fill `y` with rotated amplitudes: real and imaginary parts alike where the rotation is real."""
     k = x.shape[0] // 2
     if rotation.shape[0] == k:
@@ -205,7 +208,7 @@ def _read(y: Floats, w: int, p: Floats) -> None:
 
 
 @leaf
-def _turn(y: Floats, w: int, phases: NDArray[np.complex128], x: Floats) -> None:
+def turn(y: Floats, w: int, phases: NDArray[np.complex128], x: Floats) -> None:
     """Fill `x` with `w` amplitudes `y` turned by the phase of each state."""
     k = phases.size
     for i in range(k):
@@ -218,7 +221,7 @@ def _turn(y: Floats, w: int, phases: NDArray[np.complex128], x: Floats) -> None:
 
 
 @leaf
-def _find_due(ends: Floats, clocks: Floats, w: int, now: float, most: Floats, due: Ints) -> int:
+def find_due(ends: Floats, clocks: Floats, w: int, now: float, most: Floats, due: Ints) -> int:
     """Write the lanes in which a state's clock shows its coherence time to `due`; return their number."""
     k = clocks.shape[0]
     most[:] = 0.0
@@ -228,12 +231,12 @@ def _find_due(ends: Floats, clocks: Floats, w: int, now: float, most: Floats, du
             most[n] = max(most[n], (now - clock[n]) * rate[n])
     norm, hits = ends[k], 0
     for n in range(w):
-        hits += most[n] >= norm[n] * _FULL
+        hits += most[n] >= norm[n] * FULL
     if hits == 0:
         return 0
     hits = 0
     for n in range(w):
-        if most[n] >= norm[n] * _FULL and most[n] > 0.0:
+        if most[n] >= norm[n] * FULL and most[n] > 0.0:
             due[hits] = n
             hits += 1
     return hits

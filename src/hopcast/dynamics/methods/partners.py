@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hopcast.dynamics.arrays import Floats, leaf
+from hopcast.dynamics.arrays import Floats, Ints, leaf
 from hopcast.dynamics.loop import apply
+from hopcast.dynamics.methods.events import REFUSED, REMOVED, Marks
 
 
 @leaf
@@ -55,3 +56,26 @@ def propagate(real: Floats, imag: Floats, xr: Floats, xi: Floats, cr: Floats, ci
     """Fill amplitudes `c` [n_copies, width] with the products of a transposed, padded matrix and all copies of `x`."""
     for r in range(xr.shape[0]):
         apply(real, imag, xr[r], xi[r], cr[r], ci[r])
+
+
+@leaf
+def settle(cr: Floats, ci: Floats, edges: Ints, marks: Marks, collapsed: int) -> None:
+    """Collapse amplitudes to a block, or take the marked blocks out of them."""
+    if collapsed >= 0 and marks[REFUSED, collapsed]:
+        unpolarise(cr, ci, edges[collapsed], edges[collapsed + 1])
+        return
+    if collapsed >= 0:
+        project(cr, ci, edges[collapsed], edges[collapsed + 1])
+        return
+    left = 0.0
+    for i in range(edges.size - 1):
+        for r in range(cr.shape[0]):
+            for j in range(edges[i], edges[i + 1]):
+                if marks[REMOVED, i]:
+                    cr[r, j], ci[r, j] = 0.0, 0.0
+                left += cr[r, j] ** 2 + ci[r, j] ** 2
+    scale = 1.0 / np.sqrt(left)
+    for r in range(cr.shape[0]):
+        for j in range(cr.shape[1]):
+            cr[r, j] *= scale
+            ci[r, j] *= scale
