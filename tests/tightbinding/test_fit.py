@@ -1,5 +1,6 @@
 """Fits: exact derivatives, a known tight binding recovered, what bad input is told."""
 
+import dataclasses
 import itertools
 import warnings
 
@@ -10,7 +11,7 @@ from band_materials import GAAS_CELL, GALLIUM_ARSENIDE, known_on_pairs, random_t
 import hopcast as hc
 from hopcast import InputError, QualityWarning, Trajectory, VibronicHamiltonian
 from hopcast.couplings import derive_couplings
-from hopcast.tightbinding import Form, TightBinding, load_bands, make_basis
+from hopcast.tightbinding import Form, TightBinding, forecast_bands, load_bands, make_basis
 from hopcast.tightbinding.fit import Trainer, make_loss, prior_weights
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import build_model
@@ -169,6 +170,17 @@ def test_the_file_holds_everything(tmp_path, material, fitted):
     hc.write_trajectory(trajectory, tmp_path / "other.h5")
     with pytest.raises(InputError, match="must hold a tight binding"):
         load_bands(tmp_path / "other.h5")
+
+
+def test_a_frame_whose_orbitals_are_no_basis_is_named(material):
+    trajectory, _, _, known, _ = material
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", QualityWarning)
+        model = TightBinding(form=FORM.replace(size_overlap=0.02), most_samples=10, workers=1).fit(trajectory, known)
+    theta = model.bands_.theta.copy()
+    theta[model.bands_.model.n_own :] *= 100.0
+    with pytest.raises(InputError, match="Frame 0 is too far from what the tight binding learnt from"):
+        forecast_bands(dataclasses.replace(model.bands_, theta=theta), trajectory[:3], workers=1)
 
 
 def test_couplings_of_the_forecast_are_those_of_its_own_hamiltonian(fitted):

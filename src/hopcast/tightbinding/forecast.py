@@ -59,7 +59,8 @@ def forecast_bands(bands: FittedBands, trajectory: Trajectory, *, workers: int |
     Raises
     ------
     InputError
-        If an element is unknown, the number of valence electrons is odd, the cell has too few bands, or two atoms coincide.
+        If an element is unknown, the number of valence electrons is odd, the cell has too few bands, two atoms coincide, or a frame is so
+        far from those learnt from that its orbitals are no basis.
     """
     if trajectory.n_frames < 2:
         raise InputError("A forecast of couplings needs at least two frames, but the trajectory has one.")
@@ -117,7 +118,13 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     for row, frame in enumerate(range(chunk.start, last)):
         geometry = bands.model.geometry(trajectory, frame, species)
         metric = bands.model.metric(bands.theta, geometry)
-        levels, now = bands.window_states(geometry, lowest, metric)
+        try:
+            levels, now = bands.window_states(geometry, lowest, metric)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                f"Frame {frame} is too far from what the tight binding learnt from: its orbitals would overlap more than a basis can. "
+                "Look at the distances of its atoms (`hopcast check`), or learn from frames like it."
+            ) from error
         # a phase of the frame's own, so that chunks can be joined
         now = with_own_phase(now)
         if before is not None:
