@@ -1,6 +1,6 @@
 """A material whose band edges need d orbitals: a tight binding of rutile TiO2 or monolayer MoS2, learnt from pairs of frames of GFN1-xTB.
 
-    python benchmarks/second_material.py FOLDER [--material TiO2] [--pairs 120] [--folds 4]
+    python benchmarks/second_material.py FOLDER [--material TiO2] [--pairs 120] [--folds 4] [--ranges 6 7]
 
 The cell is relaxed, its Hessian differenced, and pairs of frames 2 fs apart are drawn from the classical harmonic crystal at 300 K, each by itself: no two
 pairs share a stretch of time, so nothing but the geometry can forecast one from others. Every pair and every fold is kept in FOLDER; a killed run goes on
@@ -34,7 +34,7 @@ from hopcast.abinitio.tblite_engine import TbliteEngine
 from hopcast.couplings import derive_couplings
 from hopcast.descriptors import flatten, take_frames
 from hopcast.regression import LaplacianRidge
-from hopcast.tightbinding import TightBinding
+from hopcast.tightbinding import Form, TightBinding
 
 METHOD = "GFN1-xTB"
 TEMPERATURE = 300.0  # K
@@ -172,10 +172,10 @@ class Fold:
     form: str
 
 
-def fitted_fold(path, trajectory, hamiltonian, train, test):
+def fitted_fold(path, trajectory, hamiltonian, train, test, form):
     def make():
         start = time.process_time()
-        model = TightBinding(workers=1).fit(trajectory, hamiltonian, train)
+        model = TightBinding(form=form, workers=1).fit(trajectory, hamiltonian, train)
         spent = time.process_time() - start
         found = Steps.of(model, trajectory, test)
         print(
@@ -227,6 +227,12 @@ def main():
     parser.add_argument("--material", choices=MATERIALS, default="TiO2")
     parser.add_argument("--pairs", type=int, default=120)
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument(
+        "--ranges",
+        type=float,
+        nargs=2,
+        help="of hoppings and crystal fields, Å; the default form's and its choices else",
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore", hc.QualityWarning)
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -238,11 +244,15 @@ def main():
         flush=True,
     )
     fold = np.arange(len(steps)) % options.folds
+    form, kind = None, "default"
+    if options.ranges:
+        form = Form(r_hopping=options.ranges[0], r_field=options.ranges[1])
+        kind = "{:g}-{:g}".format(*options.ranges)
     controls(trajectory, hamiltonian, base, steps, fold, options.folds)
     rows, parts = [], []
     for k in range(options.folds):
-        path = options.folder / f"fold-{k}-of-{options.folds}-{len(steps)}.npz"
-        parts.append(fitted_fold(path, trajectory, hamiltonian, steps[fold != k], steps[fold == k]))
+        path = options.folder / f"fold-{k}-of-{options.folds}-{len(steps)}-{kind}.npz"
+        parts.append(fitted_fold(path, trajectory, hamiltonian, steps[fold != k], steps[fold == k], form))
         rows.append([f"fold {k}", *judge(hamiltonian, steps[fold == k], parts[-1].found), f"{parts[-1].spent:.0f}"])
     whole = Steps.join([np.flatnonzero(fold == k) for k in range(options.folds)], [one.found for one in parts])
     rows.append(["all folds", *judge(hamiltonian, steps, whole), f"{np.mean([one.spent for one in parts]):.0f}"])
