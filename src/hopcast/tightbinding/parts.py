@@ -136,11 +136,11 @@ class FoldFits:
         """Return the labels of what could be taken out, what costs the training samples least first."""
         model = self.trainer.model
         groups: list[tuple[str, Integers]] = [
-            (term.label, self._parameters_of(term)) for term in model.terms if isinstance(term, Hopping | CrystalField)
+            (term.label, self._parameters_of(term)) for term in model.terms if not isinstance(term, Level)
         ]
         modulated = np.zeros(model.n_parameters, dtype=bool)
         for term, at in zip(model.terms, model.columns, strict=True):
-            if not isinstance(term, Level):
+            if isinstance(term, Hopping | CrystalField):
                 functions = model.functions_of(term)
                 modulated[at.start + functions.stop - functions.start : at.stop] = True
         if modulated.any():
