@@ -71,10 +71,17 @@ def make_dataset(
     )
 
 
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5f4b8b", "#1b1b1b")
+"""Of curves, told apart by the colour-blind as well (Okabe and Ito)."""
+
+
 def take_axes(axes: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:
     """Return the axes to draw into: those given, or those of a new figure (inches)."""
     if axes is not None:
         return axes
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+    made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    made.set_prop_cycle(color=COLOURS)
+    made.spines[["top", "right"]].set_visible(False)
+    return made

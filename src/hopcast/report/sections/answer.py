@@ -34,7 +34,7 @@ SECTION = Section(
         FigureSpec(
             "population",
             "Ground-state population",
-            "Black, with its 95 % interval: what was computed (of pairs of frames: the lifetime of the headline). Colours: forecasts, averaged over initial times; dashed: models of the one best feature.",
+            "Black, with its 95 % interval: what was computed (of pairs: the lifetime above). Colours: forecasts, averaged over initial times; dashed: of one feature.",
             draw_populations,
             quiet=True,
         ),
