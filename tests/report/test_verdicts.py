@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from hopcast.evaluation.verdicts import MIN_BLOCKS, MIN_CORRELATION_TIMES, shown_length, shown_r2
+from hopcast.core.resampling import MIN_BLOCKS
+from hopcast.evaluation.verdicts import MIN_CORRELATION_TIMES, shown_length, shown_r2
 from hopcast.results import estimate, validate_results, with_verdicts
 from hopcast.results.dynamics import CheckRecord, HamiltonianRecord, RateControl
 from hopcast.results.forecasts import InformationRecord, ModelRecord

@@ -17,6 +17,8 @@ from hopcast.core.estimates import Interval
 Floats = NDArray[np.float64]
 
 _WIDEST: Final = 3.0  # variance of logarithms that a few values may claim
+MIN_BLOCKS: Final = 10
+"""Blocks of time that a trajectory is at least cut into; where it holds fewer independent ones, an interval is at least as wide as it says."""
 ENOUGH: Final = 25
 """Values from which on their own bootstrap knows their skewness."""
 _FEWEST_TO_RESAMPLE: Final = 8  # a resample of few values too often is one value many times

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hopcast.core.errors import InputError, check_choice
 from hopcast.core.estimates import TOO_SHORT, Estimate, Interval, combined
 from hopcast.core.hamiltonian import VibronicHamiltonian
-from hopcast.core.resampling import cut_into_blocks, mean_interval, memory_widening
+from hopcast.core.resampling import MIN_BLOCKS, cut_into_blocks, mean_interval, memory_widening
 from hopcast.core.units import FS_PER_NS, HBAR
 from hopcast.dynamics.block_maps import block_ensemble, block_stationary
 from hopcast.dynamics.dephasing import dephasing_influence
@@ -20,8 +20,6 @@ from hopcast.dynamics.maps import stationary, step_maps
 from hopcast.dynamics.propagation import balanced, substep_grid
 from hopcast.information import memory_time
 
-MIN_BLOCKS: Final = 10
-"""Blocks below which an interval is a lower bound."""
 BLOCK: Final = 4.0
 """Length of a block, correlation times."""
 _SAME: Final = 1e-9

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.estimates import TOO_SHORT, Estimate, Interval, Scale, combined
+from hopcast.core.resampling import MIN_BLOCKS
 from hopcast.core.units import FS_PER_NS
 from hopcast.dynamics.observables import Reader, exponential_rate, grouped_interval, line_of_exponential
 from hopcast.dynamics.problem import Populations, Problem
-from hopcast.dynamics.rates import MIN_BLOCKS, block_length, finite_interval, memory_length
+from hopcast.dynamics.rates import block_length, finite_interval, memory_length
 
 LITTLE_DECAY: Final = 0.1
 _Z = 1.959963984540054

@@ -9,7 +9,7 @@ import numpy as np
 
 from hopcast.core.hdf5 import put_array, put_attributes, write_file
 from hopcast.core.plain import Plain
-from hopcast.dynamics.decays import DecayFits
+from hopcast.dynamics.decays import DecayFits, DecayModel
 from hopcast.dynamics.result import DynamicsResult
 
 
@@ -65,19 +65,20 @@ def result_record(result: DynamicsResult, fits: DecayFits | None = None) -> dict
     if result.recombined is not None:
         record["recombined"] = plain(result.recombined[-1])
     if fits is not None:
-        record["decays"] = [
-            {
-                "model": m.name,
-                "parameters": list(m.parameters),
-                "lifetime": m.lifetime,
-                "extrapolated": m.extrapolated,
-                "deviation": m.deviation,
-                "bic": m.bic,
-            }
-            for m in fits.models
-        ]
+        record["decays"] = [_model_record(model) for model in fits.models]
         record["decay_note"] = fits.note
     return record
+
+
+def _model_record(model: DecayModel) -> dict[str, Plain]:
+    return {
+        "model": model.name,
+        "parameters": list(model.parameters),
+        "lifetime": model.lifetime,
+        "extrapolated": model.extrapolated,
+        "deviation": model.deviation,
+        "bic": model.bic,
+    }
 
 
 def write_result(result: DynamicsResult, path: str | Path) -> None:

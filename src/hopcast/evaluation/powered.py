@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ConfigError, InputError, check_choice
-from hopcast.core.resampling import cut_into_blocks, mean_interval
-from hopcast.evaluation.samples_in_time import N_BLOCKS, Memory, long_run_variance, sampled_share
+from hopcast.core.resampling import MIN_BLOCKS, cut_into_blocks, mean_interval
+from hopcast.evaluation.samples_in_time import Memory, long_run_variance, sampled_share
 
 Floats = NDArray[np.float64]
 Target = Literal["trajectory", "long-run"]
@@ -179,7 +179,7 @@ def prediction_powered_mean(
     values = plain + _block_sums(truth - plain, codes) * n_blocks / n
     if target == "long-run" and independent < n_blocks:
         # as few as their memory leaves independent, and as skew as those are
-        values = cut_into_blocks(truth, int(min(max(independent, N_BLOCKS), n_blocks)))[0]
+        values = cut_into_blocks(truth, int(min(max(independent, MIN_BLOCKS), n_blocks)))[0]
         own = float(values.var(ddof=1)) / len(values)
     wider = float(np.sqrt(variance / own)) if own > 0 else 1.0
     found = mean_interval(

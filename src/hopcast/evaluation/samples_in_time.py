@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.resampling import cut_into_blocks, memory_widening
+from hopcast.core.resampling import MIN_BLOCKS, cut_into_blocks, memory_widening
 from hopcast.information.ksg import normal_scores
 
 Floats = NDArray[np.float64]
-
-N_BLOCKS: Final = 10
-"""Stretches of time that a mean in the long run is at least cut into."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +71,8 @@ class Memory:
 
 def long_run_variance(series: Floats) -> float:
     """Return the variance of the mean of a dense series about that of ever longer ones, by ten blocks."""
-    block = max(1, len(series) // N_BLOCKS)
-    means = cut_into_blocks(series, min(N_BLOCKS, len(series)))[0]
+    block = max(1, len(series) // MIN_BLOCKS)
+    means = cut_into_blocks(series, min(MIN_BLOCKS, len(series)))[0]
     return float(means.var(ddof=1)) / len(means) * memory_widening(series, block) ** 2 if len(means) > 1 else 0.0
 
 

@@ -8,7 +8,7 @@
 - `MIN_CORRELATION_TIMES`: a score on held-out blocks, or the absence of information, is a statement about the
   material only if the trajectory holds at least 30 correlation times; below, it is *inconclusive*, and the
   verdict says how long the trajectory should be.
-- `MIN_BLOCKS`: an interval over a finite trajectory from fewer than 10 blocks is a lower bound, so neither
+- `MIN_BLOCKS` (of `hopcast.core.resampling`): an interval over a finite trajectory from fewer than 10 blocks is a lower bound, so neither
   agreement nor difference of rates is claimed from it.
 - `WIDEST_AGREEMENT`: rates *agree* only within an interval whose ends are less than a factor of 4 apart (2 either
   way, the size of the disagreements that the method is tested for); a wider one that holds 1 is *inconclusive*.
@@ -26,10 +26,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hopcast.core.resampling import MIN_BLOCKS
+
 CALENDAR_MARGIN: Final = 0.10
 FEWEST_SHIFTS: Final = 19
 MIN_CORRELATION_TIMES: Final = 30
-MIN_BLOCKS: Final = 10
 WIDEST_AGREEMENT: Final = 4.0
 WIDEST_COVERAGE: Final = 0.25
 SIGNIFICANCE: Final = 0.05

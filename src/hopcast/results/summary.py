@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hopcast.evaluation.verdicts import MIN_BLOCKS, Label, Verdict, shown_r2
+from hopcast.core.resampling import MIN_BLOCKS
+from hopcast.evaluation.verdicts import Label, Verdict, shown_r2
 from hopcast.results.claims import claims
 from hopcast.results.dynamics import CheckRecord, HamiltonianRecord
 from hopcast.results.forecasts import InformationRecord, LearningCurves, ModelRecord

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from hopcast.core.resampling import MIN_BLOCKS
 from hopcast.evaluation.verdicts import (
     CALENDAR_MARGIN,
     FEWEST_SHIFTS,
-    MIN_BLOCKS,
     MIN_CORRELATION_TIMES,
     SIGNIFICANCE,
     WIDEST_AGREEMENT,
