@@ -60,7 +60,45 @@ def test_matrices_beside_a_hamiltonian_are_none(tmp_path):
         for name in ("St_dia_ks", "S_dia_ks", "E_dia_ks"):
             np.savetxt(tmp_path / "run" / f"{name}_{step}_re", overlap)
             np.savetxt(tmp_path / "run" / f"{name}_{step}_im", 0 * overlap)
-    assert_allclose(hc.read_hamiltonian(tmp_path / "run", timestep=DT).nac, couplings(overlaps), atol=1e-14)
+    for trusted in ("overlaps", "source"):
+        found = hc.read_hamiltonian(tmp_path / "run", timestep=DT, couplings=trusted)
+        assert found.provenance["format"].startswith("libra-text, hvib_dia_")
+        assert found.n_states == N
+    assert_allclose(found.nac, couplings(overlaps), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "beside"),
+    [
+        ("hvib_dia_", "St_dia_ks_"),
+        ("hvib_dia_", "st_dia_"),
+        ("hvib_adi_", "St_adi_ks_"),
+        ("hvib_", "St_"),
+        ("Hvib_ci_", "St_ci_"),
+    ],
+)
+def test_raw_overlaps_beside_text_are_read(tmp_path, prefix, beside):
+    """What Libra's second step writes (step2.py, compute_properties.py, step2_dftb.py): phases are those of the electronic structure."""
+    energies, overlaps = made()
+    flips = np.array([[1, 1, 1], [1, -1, 1], [1, -1, -1], [-1, 1, 1]])
+    raw = flips[:-1, :, None] * overlaps * flips[1:, None, :]
+    put_text(tmp_path, prefix, energies, raw, first=5)
+    for step, overlap in enumerate(raw):
+        np.savetxt(tmp_path / f"{beside}{step + 5}_re", overlap)
+        np.savetxt(tmp_path / f"{beside}{step + 5}_im", 0 * overlap)
+        np.savetxt(tmp_path / f"{beside.replace('t_', '_', 1)}{step + 5}_re", np.eye(N))
+    found = hc.read_hamiltonian(tmp_path, timestep=DT)
+    assert found.energy_grid == "midpoint"
+    assert_allclose(found.energies, 0.5 * (energies[1:] + energies[:-1]) * HARTREE, rtol=1e-12)
+    assert_allclose(found.overlaps, raw)
+    assert list(found.frame_numbers) == [5, 6, 7, 8]
+    derived = hc.derive_couplings(found, derivative="difference")
+    assert_allclose(np.abs(derived.nac), np.abs(couplings(overlaps)), atol=1e-14)
+    spoilt = hc.read_hamiltonian(tmp_path, timestep=DT, couplings="source").nac
+    assert np.abs(np.abs(spoilt) - np.abs(couplings(overlaps))).max() > 0.03
+    (tmp_path / f"{beside}6_re").unlink()
+    with pytest.raises(hc.InputError, match=f"`{beside}<step>_re` of every coupling, or of none, but that of step 6"):
+        hc.read_hamiltonian(tmp_path, timestep=DT)
 
 
 def test_several_hamiltonians_in_a_folder_ask_for_the_prefix(tmp_path):
@@ -222,10 +260,10 @@ def test_raw_overlaps_as_text(tmp_path, kind):
     assert list(found.frame_numbers) == [5, 6, 7, 8]
 
 
-def test_matrices_of_dftb_are_named(tmp_path):
+def test_matrices_of_an_unknown_layout_are_named(tmp_path):
     for name in ("E_0_1_1_re", "S_0_0_1_tre"):
         (tmp_path / name).write_text("0 0\n0 0\n")
-    with pytest.raises(hc.InputError, match=r"holds matrices of Libra's second step for DFTB\+ .* Run its third step"):
+    with pytest.raises(hc.InputError, match=r"holds `E_<step>_1_1_re` .* Take the `hvib_<step>_re`"):
         hc.read_hamiltonian(tmp_path, timestep=DT)
 
 

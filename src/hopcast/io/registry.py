@@ -334,8 +334,8 @@ def _known_by_name(path: Path) -> str:
         return f"holds compressed files (`{packed[0][:60]}`). Unpack them (gunzip)."
     if any(re.fullmatch(r"[ES]_\d+_\d+_\d+_t?(re|im)", name) for name in names):
         return (
-            "holds matrices of Libra's second step for DFTB+ (`E_<step>_1_1_re`, `S_<step>_0_1_tre`), which are not read. Run its third step, and "
-            "take the `Hvib_*` that it writes."
+            "holds `E_<step>_1_1_re` and `S_<step>_0_1_tre`, of which no code that writes them could be found: their units and order are not known, "
+            "and they are not read. Take the `hvib_<step>_re`, `_im` and `St_<step>_re` that Libra writes."
         )
     return ""
 
