@@ -1,7 +1,8 @@
 """One small tree of exceptions; each is also a builtin, and each knows the exit code of the command line.
 
 Messages follow one form: "Argument `x` must ..., but ..."; for files: name, line or frame, what was found,
-what to do next.
+what to do next. Backticks mark names, as in Markdown; those of arguments the command line shows as the option that the user
+typed (`hopcast.cli.wording`).
 """
 
 from __future__ import annotations
