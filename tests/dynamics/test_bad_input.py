@@ -107,7 +107,7 @@ def broken(ladder, tmp_path, monkeypatch):
         ),
         ("ok.h5 --rule foo", 2, "`--rule` must be one of"),
         ("ok.h5 --waiting foo", 2, "`--waiting` must be one of"),
-        ("ok.h5 --substeps 0", 3, "`--substeps` must be at least 1"),
+        ("ok.h5 --substeps 0", 2, "`--substeps` must be at least 1"),
         ("ok.h5 --seed -1", 2, "`--seed` must be at least 0, but is -1"),
         ("ok.h5 -m exact", 2, "`exact` needs two states, but the Hamiltonian has 3"),
     ],

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, TypeVar
 
-from hopcast.core.errors import ConfigError
+from hopcast.core.errors import check_number
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,9 +38,8 @@ def resolve_workers(workers: int | None) -> int:
     """
     if workers is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers < 1:
-        raise ConfigError(f"Argument `workers` must be at least 1, but is {workers}.")
-    return workers
+    check_number("workers", workers, whole=True, least=1)
+    return int(workers)
 
 
 def chunk_slices(n_items: int, size: int) -> list[slice]:

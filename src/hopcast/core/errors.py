@@ -11,7 +11,11 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 
 class HopcastError(Exception):
@@ -90,6 +94,22 @@ def check_number(
         raise ConfigError(f"Argument `{name}` must be at most {most}, but is {value}.")
 
 
+def check_array(name: str, value: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Return numbers as an array of floats.
+
+    Raises
+    ------
+    ConfigError
+        If they are none; `what` says in words what they must be.
+    """
+    import numpy as np
+
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"Argument `{name}` must be {what}, but is {value!r}.") from None
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return ``" Did you mean `x`?"`` for the nearest of `choices`, or an empty string.
 
@@ -113,7 +133,7 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
         Naming the argument, the choices and the nearest match.
     """
     options = tuple(choices)
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         listed = ", ".join(f"`{option}`" for option in options)
-        raise ConfigError(f"Argument `{name}` must be one of {listed}, but is `{value}`.{nearest(value, options)}")
+        raise ConfigError(f"Argument `{name}` must be one of {listed}, but is `{value}`.{nearest(str(value), options)}")
     return value

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from hopcast.core.errors import InputError
+from hopcast.core.errors import ConfigError, InputError
 
 
-def refuse_pipe(path: str | Path) -> Path:
+def refuse_pipe(path: str | os.PathLike[str]) -> Path:
     """Return the path, unless it is a pipe, a socket or a device.
 
     Raises
     ------
     InputError
         If it is, or cannot be a name.
+    ConfigError
+        If it is something else than a path.
     """
-    name = path if isinstance(path, Path) else Path(path)
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"Argument `path` must be a file or a folder, but is {path!r}.")
+    name = Path(path)
     try:
         exists = name.exists()
     except (OSError, ValueError) as error:  # a name that is too long, links in a circle

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hopcast.core.errors import QualityWarning, check_choice
+from hopcast.core.errors import QualityWarning, check_array, check_choice
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.couplings.diagnosis import LEAK_THRESHOLD, kept_norms
 
@@ -41,7 +41,7 @@ def carrier_hamiltonian(ham: VibronicHamiltonian, carrier: str) -> VibronicHamil
 
 def carrier_dephasing(times: float | ArrayLike | None, carrier: str) -> float | ArrayLike | None:
     """Return dephasing times in the order in which a carrier counts its states: a matrix is turned for a "hole"."""
-    matrix = np.asarray(times, dtype=np.float64) if times is not None else np.zeros(())
+    matrix = np.zeros(()) if times is None else check_array("dephasing_time", times, "a number of fs or a matrix")
     return matrix[::-1, ::-1] if carrier == "hole" and matrix.ndim == 2 else times
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.errors import ConfigError, InputError, check_array
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import KB
 
@@ -95,7 +95,7 @@ def state_weights(
         weights = np.exp(-(energies - energies.min(axis=1, keepdims=True)) / (KB * temperature))
         weights = weights * ham.multiplicities if ham.is_degenerate else weights
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-    given = np.asarray(initial_state, dtype=np.float64)
+    given = check_array("initial_state", initial_state, "a state, its name, or weights")
     if given.ndim == 0:
         if given not in range(n):
             raise InputError(
@@ -126,7 +126,7 @@ def time_weights(initial_weights: ArrayLike | None, n_initial: int) -> NDArray[n
     """
     if initial_weights is None:
         return np.full(n_initial, 1.0 / n_initial)
-    given = np.asarray(initial_weights, dtype=np.float64)
+    given = check_array("initial_weights", initial_weights, "a weight for each initial time")
     if given.shape != (n_initial,) or not (np.isfinite(given).all() and (given >= 0).all() and given.sum() > 0):
         raise InputError(
             f"Argument `initial_weights` must hold a weight of at least zero for each of the {n_initial} initial times, "

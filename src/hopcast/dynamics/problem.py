@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.blocks import COHERENT, TOLERANCE, orientation
-from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_choice, check_number
+from hopcast.core.errors import ConfigError, InputError, QualityWarning, check_array, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.dynamics.dephasing import CONVENTIONS, dephasing_matrix
 from hopcast.dynamics.initial import Starts, make_starts, state_weights, time_weights
@@ -294,7 +294,7 @@ def dephasing_times(
     if dephasing_time is None:
         return dephasing_matrix(ham, convention)
     n = ham.n_blocks
-    given = np.asarray(dephasing_time, dtype=np.float64)
+    given = check_array("dephasing_time", dephasing_time, "a number of fs or a matrix")
     if given.ndim == 0:
         given = np.full((n, n), given)
     if ham.is_degenerate and given.shape == (ham.n_states, ham.n_states):  # of all partners
@@ -398,9 +398,12 @@ def _check_settings(ham: VibronicHamiltonian, settings: Settings) -> None:
     check_choices(settings)
     check_states(ham, settings.method)
     temperature = settings.temperature
-    for name, number in (("temperature", temperature), ("duration", settings.duration)):
-        if number is not None:
-            check_number(name, number)
+    check_number("duration", settings.duration)
+    if temperature is not None:
+        check_number("temperature", temperature)
+    for name, value in (("absorbing", settings.absorbing), ("loop", settings.loop)):
+        if not isinstance(value, bool | np.bool_):
+            raise ConfigError(f"Argument `{name}` must be True or False, but is {value!r}.")
     if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
         raise InputError(f"Argument `temperature` must be positive (or None), but is {temperature} K.")
     for name, least in (("n_trajectories", 1), ("n_times", 2), ("random_state", 0), ("chunk_trajectories", 1)):
@@ -427,7 +430,10 @@ def _output_steps(grid: SubstepGrid, duration: float, n_times: int, loop: bool) 
 def _window(times: NDArray[np.float64], fit_window: tuple[float, float] | None) -> NDArray[np.bool_]:
     if fit_window is None:
         return np.ones(times.size, dtype=bool)
-    start, stop = fit_window
+    given = check_array("fit_window", fit_window, "two times in fs")
+    if given.shape != (2,):
+        raise ConfigError(f"Argument `fit_window` must be two times in fs, but is {fit_window!r}.")
+    start, stop = given
     inside = (times >= start - 1e-9) & (times <= stop + 1e-9)
     if inside.sum() < 2:
         raise InputError(
@@ -444,7 +450,10 @@ def _initial_steps(
     if initial_times is None:
         number = last + 1 if everything else min(DEFAULT_STARTS, last + 1)
         return (np.arange(number, dtype=np.int64) * (last + 1)) // number
-    given = np.asarray(initial_times)
+    try:
+        given = np.asarray(initial_times)
+    except ValueError:  # ragged
+        given = np.zeros(0)
     numeric = given.size > 0 and given.dtype.kind in "iuf" and bool(np.isfinite(given).all())
     frames = given.astype(np.int64).ravel() if numeric else np.zeros(0, dtype=np.int64)
     if not (numeric and np.array_equal(frames, given.ravel()) and np.unique(frames).size == frames.size):

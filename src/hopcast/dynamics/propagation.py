@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hopcast.core.chunks import single_threaded_blas
-from hopcast.core.errors import InputError, check_choice
+from hopcast.core.errors import InputError, check_choice, check_number
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.units import HBAR
 from hopcast.dynamics.arrays import Complexes, Floats, Ints
@@ -211,11 +211,11 @@ def substep_grid(
             f"Dynamics need energies and couplings everywhere, but {lost.size} {what} are unknown (the first at "
             f"{where} {lost[0]}). Forecast or interpolate them."
         )
+    if substeps is not None:
+        check_number("substeps", substeps, whole=True, least=1)
     n_substeps = (
         choose_substeps(ham, coupling_interpolation=coupling_interpolation) if substeps is None else int(substeps)
     )
-    if n_substeps < 1 or (substeps is not None and n_substeps != substeps):
-        raise InputError(f"Argument `substeps` must be at least 1, a whole number, but is {substeps}.")
     on_frames = ham.energy_grid == "frame"
     left = ham.energies[:-1] if on_frames else ham.energies
     right = ham.energies[1:] if on_frames else ham.energies
