@@ -51,7 +51,11 @@ def reference(trajectory, seed=7, size=0.1, form=FORM, n_states=N_STATES):
     overlaps = np.array(
         [
             overlap_of(
-                one, other, None, None, apply_turn(model, theta, species, displacements(trajectory, step), other)
+                one,
+                other,
+                None,
+                None,
+                apply_turn(model, theta, species, displacements(trajectory, slice(step, step + 1))[0], other),
             )
             for step, (one, other) in enumerate(itertools.pairwise(states))
         ]
@@ -198,7 +202,11 @@ def test_couplings_of_the_forecast_are_those_of_its_own_hamiltonian(fitted):
         before, after = (model.hamiltonian(bands.theta, model.geometry(moving, step + k)) for k in (0, 1))
         h = states.T @ (after - before) @ states * 0.6582119569
         turns = apply_turn(
-            model, bands.theta, model.basis.species_of(moving.numbers), displacements(moving, step), states
+            model,
+            bands.theta,
+            model.basis.species_of(moving.numbers),
+            displacements(moving, slice(step, step + 1))[0],
+            states,
         )
         i, j = LOWEST + N_OCCUPIED - 1, LOWEST + N_OCCUPIED
         nac = found.hamiltonian.nac[step, N_OCCUPIED - 1, N_OCCUPIED]

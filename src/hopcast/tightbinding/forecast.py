@@ -113,6 +113,7 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
     overlaps = np.empty((last - 1 - chunk.start, bands.n_states, bands.n_states))
     slopes, close = np.empty((bands.model.n_parameters, n)), np.zeros(n, dtype=bool)
     species = bands.model.basis.species_of(trajectory.numbers)
+    moved = displacements(trajectory, slice(chunk.start, last - 1))
     before: Floats | None = None
     metric_before: Floats | None = None
     for row, frame in enumerate(range(chunk.start, last)):
@@ -128,7 +129,7 @@ def _forecast_chunk(bands: FittedBands, trajectory: Trajectory, chunk: slice, lo
         # a phase of the frame's own, so that chunks can be joined
         now = with_own_phase(now)
         if before is not None:
-            turns = apply_turn(bands.model, bands.theta, species, displacements(trajectory, frame - 1), now)
+            turns = apply_turn(bands.model, bands.theta, species, moved[row - 1], now)
             overlaps[row - 1] = overlap_of(before, now, metric_before, metric, turns)
         before, metric_before = now, metric
         if row < n:

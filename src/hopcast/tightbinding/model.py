@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from scipy.linalg import eigh
 
 from hopcast.core.errors import InputError
 from hopcast.core.trajectory import Trajectory
-from hopcast.descriptors.neighbours import all_pairs, boxes_of, coincident_message, complete_cells
+from hopcast.descriptors.neighbours import Boxes, all_pairs, boxes_of, coincident_message, complete_cells
 from hopcast.tightbinding.basis import OrbitalBasis
 from hopcast.tightbinding.elements import LETTERS
 from hopcast.tightbinding.environment import densities, ion_potentials
@@ -67,6 +68,16 @@ class Surroundings:
     def n_densities(self, n_species: int) -> int:
         """Return the number of densities at an atom."""
         return {"": 0, "all": 1, "element": n_species}[self.density]
+
+
+class ShellPair(NamedTuple):
+    """Two shells of an element with a momentum: its parameter, the element, the first orbitals of both within the atom, l of the first."""
+
+    column: int
+    species: int
+    one: int
+    two: int
+    momentum: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +167,23 @@ class BandModel:
         """The terms as arrays for the kernels."""
         return _compile(self)
 
+    @cached_property
+    def momenta(self) -> tuple[ShellPair, ...]:
+        """Shells between which the velocity of their atom counts."""
+        index = {element: k for k, element in enumerate(self.basis.elements)}
+        starts = _shell_starts(self.basis)
+        return tuple(
+            ShellPair(
+                at.start,
+                index[term.element],
+                starts[index[term.element], term.shell],
+                starts[index[term.element], term.other_shell],
+                LETTERS.index(term.shell),
+            )
+            for term, at in zip(self.terms, self.columns, strict=True)
+            if isinstance(term, Momentum)
+        )
+
     def first_orbitals(self, numbers: Integers) -> Integers:
         """Return the first orbital of each atom, and the number of orbitals as a last entry [n_atoms + 1]."""
         counts = [self.basis.n_orbitals(int(species)) for species in self.basis.species_of(numbers)]
@@ -183,9 +211,10 @@ class BandModel:
         """Return the geometry of atoms given as arrays; two indices where two atoms coincide."""
         around = self.surroundings
         places = np.array(positions, dtype=np.float64, order="C")
-        whole = complete_cells(cell, pbc)
-        periodic = np.array(pbc)
-        centre, neighbour, near = all_pairs(places, boxes_of(whole, periodic, around.cutoff))
+        boxes = _boxes_of_cell(
+            np.asarray(cell, dtype=np.float64).tobytes(), tuple(bool(one) for one in pbc), around.cutoff
+        )
+        centre, neighbour, near = all_pairs(places, boxes)
         if near.shape[1] == 0 and centre.size:
             return int(centre[0]), int(neighbour[0])
         keep = half_pairs(centre, neighbour, near, species, self.wanted)
@@ -210,8 +239,8 @@ class BandModel:
         if around.potential:
             sites = ion_potentials(
                 places,
-                whole[0],
-                periodic,
+                boxes.cells[0],
+                boxes.periodic,
                 species,
                 self.n_species,
                 eta=around.eta,
@@ -314,14 +343,17 @@ class BandModel:
         return np.asarray(sums[self.metric_columns])
 
 
+@lru_cache(maxsize=64)
+def _boxes_of_cell(cell: bytes, pbc: tuple[bool, ...], radius: float) -> Boxes:
+    """Return the box of a cell, given as bytes; the frames of a trajectory often share theirs."""
+    whole = complete_cells(np.frombuffer(cell).reshape(3, 3), (pbc[0], pbc[1], pbc[2]))
+    return boxes_of(whole, np.array(pbc), radius)
+
+
 def _compile(model: BandModel) -> ChannelTable:
     basis, n = model.basis, model.n_species
     index = {element: k for k, element in enumerate(basis.elements)}
-    starts = {
-        (k, letter): sum(2 * l + 1 for l in basis.momenta(k)[: basis.shells[k].index(letter)])  # noqa: E741
-        for k in range(n)
-        for letter in basis.shells[k]
-    }
+    starts = _shell_starts(basis)
     channels: dict[int, list[tuple[int, ...]]] = {kind: [] for kind in range(n * n)}
     sites: list[list[tuple[int, ...]]] = [[] for _ in range(n)]
 
@@ -384,6 +416,15 @@ def _compile(model: BandModel) -> ChannelTable:
     return ChannelTable._make(
         [first_channels, *fields, _starts([len(part) for part in sites]), *site_fields, n_orbitals]
     )
+
+
+def _shell_starts(basis: OrbitalBasis) -> dict[tuple[int, str], int]:
+    """Return the first orbital of each shell within its atom, by element and letter."""
+    return {
+        (k, letter): sum(2 * l + 1 for l in basis.momenta(k)[: basis.shells[k].index(letter)])  # noqa: E741
+        for k in range(len(basis.elements))
+        for letter in basis.shells[k]
+    }
 
 
 def _is_symmetric(term: Term) -> bool:

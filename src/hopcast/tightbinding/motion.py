@@ -19,14 +19,12 @@ Source: S. Fatehi, J. E. Subotnik, J. Phys. Chem. Lett. 2012, 3, 2039 (doi 10.10
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.tightbinding.elements import LETTERS
-from hopcast.tightbinding.model import BandModel
-from hopcast.tightbinding.terms import Momentum
+from hopcast.tightbinding.model import BandModel, ShellPair
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -49,14 +47,6 @@ VECTORS: Final = (
 """V of s with p [3, 1, 3] and of p with d [3, 3, 5], orbitals in the order of `slater_koster`."""
 
 
-class _Part(NamedTuple):
-    column: int
-    species: int
-    one: Integers
-    two: Integers
-    vector: Floats
-
-
 def apply_turn(
     model: BandModel, theta: Floats, species: Integers, displacement: Floats, vectors: Floats
 ) -> Floats | None:
@@ -73,14 +63,12 @@ def apply_turn(
     vectors
         [n_orbitals, n_vectors].
     """
-    parts = _parts(model)
-    if not parts:
+    if not model.momenta:
         return None
     first, out = _first(model, species), np.zeros_like(vectors)
-    for part in parts:
-        atoms = np.flatnonzero(species == part.species)
-        block = theta[part.column] * np.einsum("ak,kpq->apq", displacement[atoms], part.vector)
-        rows, columns = first[atoms][:, None] + part.one, first[atoms][:, None] + part.two
+    for pair in model.momenta:
+        block, rows, columns = _blocks(pair, species, first, displacement)
+        block = theta[pair.column] * block
         out[rows] += block @ vectors[columns]
         out[columns] -= block.transpose(0, 2, 1) @ vectors[rows]
     return out
@@ -89,12 +77,10 @@ def apply_turn(
 def turn_sums(model: BandModel, C: Floats, D: Floats, species: Integers, displacement: Floats) -> Floats:
     """Return <c_k|A_q dt|d_k> of the momenta for the columns of C and D [n_parameters, n_vectors]; zero elsewhere."""
     out, first = np.zeros((model.n_parameters, C.shape[1])), _first(model, species)
-    for part in _parts(model):
-        atoms = np.flatnonzero(species == part.species)
-        block = np.einsum("ak,kpq->apq", displacement[atoms], part.vector)
-        rows, columns = first[atoms][:, None] + part.one, first[atoms][:, None] + part.two
+    for pair in model.momenta:
+        block, rows, columns = _blocks(pair, species, first, displacement)
         forth = np.einsum("apv,apq,aqv->v", C[rows], block, D[columns])
-        out[part.column] = forth - np.einsum("apv,apq,aqv->v", D[rows], block, C[columns])
+        out[pair.column] = forth - np.einsum("apv,apq,aqv->v", D[rows], block, C[columns])
     return out
 
 
@@ -103,17 +89,12 @@ def _first(model: BandModel, species: Integers) -> Integers:
     return np.cumsum(counts) - counts
 
 
-def _parts(model: BandModel) -> list[_Part]:
-    parts = []
-    for term, at in zip(model.terms, model.columns, strict=True):
-        if isinstance(term, Momentum):
-            k = model.basis.elements.index(term.element)
-            letters = model.basis.shells[k]
-            starts = [
-                sum(2 * LETTERS.index(one) + 1 for one in letters[: letters.index(shell)])
-                for shell in (term.shell, term.other_shell)
-            ]
-            vector = VECTORS[LETTERS.index(term.shell)]
-            one, two = starts[0] + np.arange(vector.shape[1]), starts[1] + np.arange(vector.shape[2])
-            parts.append(_Part(at.start, k, one, two, vector))
-    return parts
+def _blocks(
+    pair: ShellPair, species: Integers, first: Integers, displacement: Floats
+) -> tuple[Floats, Integers, Integers]:
+    """Return A_q dt of the atoms that have the shells [n_atoms, 2 l + 1, 2 l + 3], and the orbitals of its rows and columns."""
+    atoms = np.flatnonzero(species == pair.species)
+    vector = VECTORS[pair.momentum]
+    block = (displacement[atoms] @ vector.reshape(3, -1)).reshape(len(atoms), *vector.shape[1:])
+    start = first[atoms][:, None]
+    return block, start + pair.one + np.arange(vector.shape[1]), start + pair.two + np.arange(vector.shape[2])

@@ -193,25 +193,27 @@ def lowest_band(basis: OrbitalBasis, numbers: Integers, n_states: int, n_occupie
     return filled - n_occupied
 
 
-def displacements(trajectory: Trajectory, step: int) -> Floats:
-    """Return how far each atom moves from a frame to the next [n_atoms, 3], Å; atoms that were wrapped take the short way."""
-    cells = trajectory.cells()
-    cell = 0.5 * (cells[step] + cells[step + 1])
-    change = trajectory.positions[step + 1].astype(np.float64) - trajectory.positions[step]
+def displacements(trajectory: Trajectory, steps: slice) -> Floats:
+    """Return how far each atom moves from a frame to the next [n_steps, n_atoms, 3], Å; atoms that were wrapped take the short way."""
+    frames = slice(steps.start, steps.stop + 1)
+    change = np.diff(trajectory.positions[frames].astype(np.float64), axis=0)
     if any(trajectory.pbc):
         from hopcast.descriptors.neighbours import complete_cells
 
-        whole = complete_cells(cell, trajectory.pbc)[0]
-        turns = np.round(change @ np.linalg.inv(whole)) * np.array(trajectory.pbc)
-        change = change - turns @ whole
+        whole = complete_cells(_middle_cells(trajectory, steps), trajectory.pbc)
+        change -= (np.round(change @ np.linalg.inv(whole)) * np.array(trajectory.pbc)) @ whole
     return np.asarray(change)
 
 
 def midpoint_positions(trajectory: Trajectory, step: int) -> tuple[NDArray[np.floating], Floats]:
     """Return positions and cell half way between two frames."""
+    before, at = trajectory.positions[step].astype(np.float64), slice(step, step + 1)
+    return before + 0.5 * displacements(trajectory, at)[0], _middle_cells(trajectory, at)[0]
+
+
+def _middle_cells(trajectory: Trajectory, steps: slice) -> Floats:
     cells = trajectory.cells()
-    before = trajectory.positions[step].astype(np.float64)
-    return before + 0.5 * displacements(trajectory, step), 0.5 * (cells[step] + cells[step + 1])
+    return np.asarray(0.5 * (cells[steps] + cells[steps.start + 1 : steps.stop + 1]))
 
 
 class StepGeometry(NamedTuple):
@@ -252,7 +254,9 @@ def sample_geometries(
             middle = model.geometry_of(*midpoint_positions(trajectory, int(step)), trajectory.pbc, species)
             assert isinstance(middle, FrameGeometry)
             before, after = (model.geometry(trajectory, int(step) + k, species) for k in (0, 1))
-            found.append(StepGeometry(before, after, middle, displacements(trajectory, int(step))))
+            found.append(
+                StepGeometry(before, after, middle, displacements(trajectory, slice(int(step), int(step) + 1))[0])
+            )
         return found
 
     chunks = map_chunks(part, chunk_slices(len(steps), 8), workers=workers)
