@@ -26,6 +26,9 @@ BLOCK = 5000.0  # fs
 N_FOLDS = 4
 LOW = 7
 """Of the window's bands the highest occupied."""
+NEAR = 0.02  # eV
+ACROSS = np.not_equal.outer(np.arange(14) < LOW, np.arange(14) < LOW)
+"""Pairs of inner bands across the gap."""
 PARTS = ("held-out", "other", "cells", "cost")
 SLOW = ("curve", "draws")
 SIZES = (25, 50, 100)
@@ -77,7 +80,12 @@ def judge(known, steps, found):
     rate, rate_said = d**2 / gap.mean(axis=1) ** 2, d_said**2 / gap_said.mean(axis=1) ** 2
     expected = (d_said**2 + bar**2) / gap_said.mean(axis=1) ** 2
     middles = [e - 0.5 * (e[:, :, [low]] + e[:, :, [high]]) for e in (energies, said)]
-    signed = [signed_correlation(known.nac[steps], found.nac, across=across) for across in (False, True)]
+    middle = 0.5 * (known.energies[steps] + known.energies[steps + 1])
+    distance = np.abs(middle[:, 1:-1, None] - middle[:, None, 1:-1])
+    signed = [
+        signed_correlation(known.nac[steps], found.nac, counted)
+        for counted in (distance >= 0.0, distance > NEAR, ACROSS & (distance >= 0.0))
+    ]
     return [
         f"{r2(gap.ravel(), gap_said.ravel()):.3f}",
         f"{1e3 * np.abs(gap - gap_said).mean():.0f}",
@@ -101,22 +109,19 @@ HEADER = [
     "with variance",
     "bands, meV",
     "signed couplings",
+    "of bands 20 meV apart",
     "across the gap",
     "gap's 90 % bars hold",
     "coupling's",
 ]
 
 
-def signed_correlation(known, found, *, across=False):
-    """Correlation of the couplings of all pairs of inner bands, or of those across the gap, after one sign a state and step that fits best."""
-    n = known.shape[1] - 2
-    counted = np.triu(np.ones((n, n), dtype=bool), 1)
-    if across:
-        counted &= (np.arange(n) < LOW)[:, None] & (np.arange(n) >= LOW)
-    i, j = np.nonzero(counted)
+def signed_correlation(known, found, counted):
+    """Correlation of the couplings of the counted pairs of inner bands [n, bands, bands], after one sign a state and step that fits best."""
     pairs = [[], []]
-    for one, other in zip(known[:, 1:-1, 1:-1], found[:, 1:-1, 1:-1], strict=True):
-        agreement = one * other * (counted | counted.T)
+    for one, other, these in zip(known[:, 1:-1, 1:-1], found[:, 1:-1, 1:-1], counted, strict=True):
+        i, j = np.nonzero(np.triu(these, 1))
+        agreement = one * other * these
         sign = np.sign(np.linalg.eigh(agreement)[1][:, -1])
         sign[sign == 0] = 1
         for _ in range(4 * len(sign)):

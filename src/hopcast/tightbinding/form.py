@@ -81,8 +81,8 @@ class Form:
     size_momentum: float = 1.0
     energy_error: float = 0.1
     edge_weight: float = 3.0
-    coupling_weight: float = 1.5
-    n_edges: int = 1
+    coupling_weight: float = 1.0
+    n_edges: int = 3
     shift: float | None = None
     scale: float | None = None
 
