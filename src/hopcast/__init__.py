@@ -91,6 +91,7 @@ _PACKAGES = frozenset(
         "io",
         "regression",
         "report",
+        "results",
         "selection",
         "study",
         "tightbinding",

@@ -1,5 +1,6 @@
 """How nouns and results show themselves in a session and in a notebook."""
 
+import html
 import importlib
 import pkgutil
 import sys
@@ -51,6 +52,60 @@ def test_plot_draws_what_the_arrays_hold(data, result):
     np.testing.assert_array_equal(again.lines[7].get_ydata(), data.hamiltonian.energies[:, 7])
     import matplotlib.pyplot as plt
 
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def found(data):
+    """What the library finds in the shipped data, small."""
+    from hopcast.doctor import check
+    from hopcast.evaluation import BlockedSplit
+
+    pair = data.hamiltonian.frontier()[:200]
+    lead = data.trajectory.positions[:200, 4:6].reshape(200, -1)
+    score = hc.evaluate_model(
+        hc.LaplacianRidge.paper(), lead, pair.gap(), BlockedSplit(4, 4.0, 40.0), 4.0, min_shift=100.0, n_shifts=3
+    )
+    return {
+        "information": hc.information(lead, pair.gap(), timestep=4.0, groups=["Pb"] * 3 + ["I"] * 3),
+        "evaluation": score,
+        "diagnosis": check(pair),
+        "overlaps": hc.diagnose_overlaps(data.hamiltonian[:50]),
+        "scores": hc.score_hamiltonian(pair, pair),
+        "mean": hc.prediction_powered_mean(pair.gap()[::10], pair.gap()[::10], pair.gap()),
+    }
+
+
+@pytest.mark.parametrize("name", ["information", "evaluation", "diagnosis", "overlaps", "scores", "mean"])
+def test_results_show_themselves(found, name):
+    one = found[name]
+    assert repr(one).startswith(f"{type(one).__name__}(")
+    assert "\n" not in repr(one)
+    assert len(repr(one)) < 250
+    assert html.escape(str(one)) in one._repr_html_()
+
+
+def test_results_draw_themselves(found, data):
+    import matplotlib.pyplot as plt
+
+    axes = found["information"].plot()
+    np.testing.assert_allclose(
+        next(bar.get_height() for bar in axes.containers[2]), found["information"].corrected[:3].mean()
+    )
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["Pb", "I"]
+    axes = found["evaluation"].plot()
+    (line,) = (one for one in axes.lines if one.get_label() == "model")
+    np.testing.assert_allclose(line.get_xdata(), 1 - found["evaluation"].model.r2)
+    axes = data.trajectory.plot(3)
+    drawn = np.concatenate([one.get_offsets() for one in axes.collections])
+    assert len(drawn) == data.trajectory.n_atoms
+    # a projection along one direction: distances never grow, and those at right angles to it are kept
+    flat = np.linalg.norm(drawn[:, None] - drawn, axis=2)
+    order = np.concatenate([data.trajectory.atoms_of(element) for element in data.trajectory.elements])
+    places = data.trajectory.positions[3]
+    assert (
+        np.sort(flat[:4, :4].ravel())[-1] <= np.linalg.norm(places[order[:4], None] - places[order[:4]], axis=2).max()
+    )
     plt.close("all")
 
 

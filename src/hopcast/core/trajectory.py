@@ -6,13 +6,16 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ArgumentError
 from hopcast.core.showing import Shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def _as_float(array: ArrayLike) -> NDArray[Any]:
@@ -233,6 +236,12 @@ class Trajectory(Shown):
             f"{self.formula}, {self.n_frames} frames, {self.timestep:g} fs apart, "
             f"{self.duration / 1000:.3g} ps, velocities {'given' if self.velocities is not None else 'absent'}"
         )
+
+    def plot(self, frame: int = 0, axes: Axes | None = None) -> Axes:
+        """Draw the atoms of a frame; return Matplotlib axes."""
+        from hopcast.core.plot import plot_frame
+
+        return plot_frame(self, frame, axes)
 
     def write(self, path: str | Path, format: str | None = None, *, overwrite: bool = False) -> None:
         """Write the trajectory in the form that the name stands for, or another (see `hopcast.write_trajectory`).

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hopcast.core.blocks import block_coupling
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
+from hopcast.core.showing import Shown
 from hopcast.couplings.derivative import orthonormalised, rotation_angles
 from hopcast.couplings.phases import WEAK_DIAGONAL, block_weights, consistent_gauge
 from hopcast.couplings.tracking import match_weights
@@ -32,8 +33,8 @@ class Crossing:
     """The least |S_ii| of the states involved."""
 
 
-@dataclass(frozen=True)
-class OverlapDiagnosis:
+@dataclass(frozen=True, repr=False)
+class OverlapDiagnosis(Shown):
     """What was found in the overlaps, and so what `derive_couplings` had to correct.
 
     Degenerate states (Kramers pairs) are looked at as blocks: what a rotation among them changes is no finding.
@@ -69,6 +70,24 @@ class OverlapDiagnosis:
     leaking: dict[str, float]
     autocorrelation_raw: float | None
     autocorrelation: float | None
+
+    def headline(self) -> str:
+        """Return signs, crossings and states that leave the window."""
+        return f"{self.n_steps} steps, signs flip at {self.flips}, {len(self.crossings)} crossings, {len(self.leaking)} states leave the window"
+
+    def __str__(self) -> str:
+        lines = [
+            f"Raw overlaps of {self.n_steps} steps",
+            f"  signs        flip at {self.flips} steps; {100 * self.flipped:.0f} % of diagonals are negative",
+            f"  crossings    {len(self.crossings)}; {self.weak} steps at which a state keeps less than half of itself",
+            f"  doubtful     {len(self.doubtful)} steps whose rotation is not determined",
+            f"  window       {', '.join(f'{name} leaves it (norm {norm:.2f})' for name, norm in self.leaking.items()) or 'no state leaves it'}",
+        ]
+        if self.autocorrelation is not None and self.autocorrelation_raw is not None:
+            lines.append(
+                f"  coupling     lag-1 autocorrelation {self.autocorrelation_raw:.2f} as it comes, {self.autocorrelation:.2f} after correction"
+            )
+        return "\n".join(lines)
 
 
 def diagnose_overlaps(hamiltonian: VibronicHamiltonian) -> OverlapDiagnosis:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.plain import PlainMap
+from hopcast.core.showing import Shown
 
 Level = Literal["good", "warn", "bad", "skipped"]
 
@@ -41,8 +42,8 @@ class Verdict:
     frames: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnosis(Shown):
     """All verdicts on one data set.
 
     Attributes
@@ -72,6 +73,14 @@ class Diagnosis:
         """Return all verdicts as plain numbers and text."""
         return {"title": self.title, "bad": self.is_bad, "verdicts": [asdict(verdict) for verdict in self.verdicts]}
 
+    def headline(self) -> str:
+        """Return how many checks ended how."""
+        levels: tuple[Level, ...] = ("bad", "warn", "good", "skipped")
+        return ", ".join(f"{sum(v.level == level for v in self.verdicts)} {level}" for level in levels)
+
+    def __str__(self) -> str:
+        return self.to_text().rstrip()
+
     def to_text(self) -> str:
         """Return one page: what was found first, then what is in order."""
         order = {"bad": 0, "warn": 1, "good": 2, "skipped": 3}
@@ -83,9 +92,7 @@ class Diagnosis:
                     more = " ..." if len(verdict.frames) == MAX_FRAMES else ""
                     lines.append(f"        at {', '.join(str(frame) for frame in verdict.frames)}{more}")
                 lines.append(f"        {verdict.fix}")
-        counts = {level: sum(v.level == level for v in self.verdicts) for level in order}
-        lines += ["", ", ".join(f"{number} {level}" for level, number in counts.items())]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, "", self.headline()]) + "\n"
 
 
 MAX_FRAMES = 20

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.core.showing import Shown
 from hopcast.evaluation.baselines import interpolate_in_time, mean_prediction
 from hopcast.evaluation.scores import Score, score
 from hopcast.evaluation.shifts import fit_and_predict_all, near_seam, shifted_targets
 from hopcast.evaluation.verdicts import Usefulness, usefulness
 from hopcast.information import circular_shifts
 from hopcast.regression.finite import require_finite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Shares of shifted models (itself counted) that can be told from it.
 LEVEL = 0.05
@@ -29,8 +33,8 @@ class Splitter(Protocol):
         """Yield (training frames, test frames)."""
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Shown):
     """The score of a model beside its baselines and its control.
 
     Attributes
@@ -117,6 +121,16 @@ class Evaluation:
         but too few shifts fit into the trajectory.
         """
         return usefulness(self.model.r2, (self.mean.r2, self.linear.r2, self.cubic.r2), self.shifted)
+
+    def headline(self) -> str:
+        """Return the score of the model, and the verdict."""
+        return f"R2 {self.model.r2:.4f} on {len(self.test_frames)} frames, {self.beats_the_calendar}"
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the score of the model beside its baselines and its control; return Matplotlib axes."""
+        from hopcast.evaluation.plot import plot_evaluation
+
+        return plot_evaluation(self, axes)
 
     def __str__(self) -> str:
         shifted = (

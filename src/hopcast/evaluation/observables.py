@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from hopcast.core.errors import InputError
 from hopcast.core.hamiltonian import VibronicHamiltonian
 from hopcast.core.matching import in_one_count
+from hopcast.core.showing import Shown
 from hopcast.evaluation.scores import Score, score
 
 LEAST = 3
 """Frames, and mid-points, that a comparison needs."""
 
 
-@dataclass(frozen=True)
-class HamiltonianScores:
+@dataclass(frozen=True, repr=False)
+class HamiltonianScores(Shown):
     r"""How a forecast of two states compares with the truth, on what both know.
 
     Attributes
@@ -46,6 +47,10 @@ class HamiltonianScores:
     coupling_ratio: float
     rate_correlation: float
     rate_ratio: float
+
+    def headline(self) -> str:
+        """Return the scores of gap and coupling."""
+        return f"R2 of the gap {self.gap.r2:.4f}, of the coupling {self.coupling.r2:.4f}, mean local rate {self.rate_ratio:.3f} of the true one"
 
     def __str__(self) -> str:
         return "\n".join(

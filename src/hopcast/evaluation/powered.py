@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hopcast.core.errors import ConfigError, InputError, check_choice
 from hopcast.core.resampling import MIN_BLOCKS, cut_into_blocks, mean_interval
+from hopcast.core.showing import Shown
 from hopcast.evaluation.samples_in_time import Memory, long_run_variance, sampled_share
 
 Floats = NDArray[np.float64]
@@ -21,8 +22,8 @@ FEWEST: Final = 8
 _LEAST_FREEDOM: Final = 3.0
 
 
-@dataclass(frozen=True)
-class PoweredMean:
+@dataclass(frozen=True, repr=False)
+class PoweredMean(Shown):
     """A prediction-powered mean and its interval.
 
     Attributes
@@ -52,6 +53,10 @@ class PoweredMean:
     n_samples: int
     n_blocks: int
     target: Target = "trajectory"
+
+    def headline(self) -> str:
+        """Return the estimate with its interval."""
+        return f"{self.value:.5g} [{self.low:.5g}, {self.high:.5g}], weight {self.weight:.3f}"
 
     def __str__(self) -> str:
         whose = "the trajectory's mean" if self.target == "trajectory" else "the long-run mean"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,9 @@ from hopcast.information.kernels import Floats, Ints
 from hopcast.information.ksg import ksg, normal_scores, scale_series
 from hopcast.information.shifts import circular_shifts
 from hopcast.information.timescales import CorrelationTime, correlation_time, first_zero_crossing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _MAX_SHIFTS = 120
 """Enough that one of six values shown together can pass Benjamini and Hochberg's 5 %."""
@@ -105,6 +108,12 @@ class Information(Shown):
     def headline(self) -> str:
         """Return the number of features and what they know on average."""
         return f"{len(self.raw)} features, corrected {np.mean(self.corrected):.3f} nat, shifted in time {np.mean(self.null_mean):.3f} nat"
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the mean information of each group beside that of features moved in time; return Matplotlib axes."""
+        from hopcast.information.plot import plot_information
+
+        return plot_information(self, axes)
 
     def __str__(self) -> str:
         lines = [
