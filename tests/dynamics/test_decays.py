@@ -137,3 +137,10 @@ def test_what_is_no_decay_is_refused() -> None:
         fit_decays(T, np.full(T.size, np.nan))
     with pytest.raises(InputError, match="`n_samples` must be at least 1, but is 0"):
         fit_decays(T, np.exp(-T / 200), n_samples=0)
+
+
+def test_times_are_shown_in_the_unit_that_suits_them():
+    times = np.linspace(0, 5e7, 400)
+    shown = str(fit_decays(times, np.exp(-times / 2e7)))
+    assert "lifetime 20 ns" in shown
+    assert "e+07" not in shown

@@ -35,6 +35,16 @@ def test_what_moved_is_marked(pair):
     assert lines["formula"].same is True
 
 
+def test_the_method_is_said_once_and_rates_of_pairs_are_compared(pair):
+    names = [line.quantity for line in compare_results(pair[0], pair[0])]
+    assert sum(name.startswith("method, ") for name in names) == 1
+    assert "ratio to the first, ab initio" not in names
+    assert names.count("lifetime of the headline") == 1
+    rates = [name for name in names if name.startswith("mean rate, ")]
+    assert len(rates) == len(pair[0].rates)
+    assert not any(line.first.endswith(" 1") for line in compare_results(pair[0], pair[0]))
+
+
 def test_the_command_reads_folders_and_prints_csv(pair, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "results.json").write_text(json.dumps(pair[0].to_dict()))

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gamma, gammaincc
 
 from hopcast.core.errors import InputError, QualityWarning
-from hopcast.core.units import FS_PER_NS
+from hopcast.core.units import FS_PER_NS, time_unit
 from hopcast.dynamics.result import DynamicsResult
 
 Floats = NDArray[np.float64]
@@ -85,12 +85,23 @@ class DecayFits:
 
     def __str__(self) -> str:
         lines = [
-            f"{m.name:14s} lifetime {m.lifetime:.4g} fs ({100 * m.extrapolated:.2g} % beyond the window), "
-            f"parameters {', '.join(f'{p:.4g}' for p in m.parameters)}, off by {m.deviation:.2g}"
+            f"{m.name:14s} lifetime {_shown_time(m.lifetime)} ({100 * m.extrapolated:.2g} % beyond the window), "
+            f"parameters {_shown_parameters(m)}, off by {m.deviation:.2g}"
             + ("" if m.bic is None else f", BIC {m.bic:.5g}")
             for m in self.models
         ]
         return "\n".join(lines + ([f"note: {self.note}"] if self.note else []))
+
+
+def _shown_time(femtoseconds: float) -> str:
+    unit, factor = time_unit(femtoseconds / FS_PER_NS)
+    return f"{femtoseconds / FS_PER_NS * factor:.4g} {unit}"
+
+
+def _shown_parameters(model: DecayModel) -> str:
+    n_times = 2 if model.name == "biexponential" else 1
+    shown = [_shown_time(time) for time in model.parameters[:n_times]]
+    return ", ".join([*shown, *(f"{number:.4g}" for number in model.parameters[n_times:])])
 
 
 def fit_decays(

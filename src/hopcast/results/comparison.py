@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hopcast.core.errors import InputError
+from hopcast.results.answer import headline_lifetime
+from hopcast.results.dynamics import HamiltonianRecord
 from hopcast.results.record import EstimateRecord
 from hopcast.results.schema import validate_results
 from hopcast.results.study import StudyResults
@@ -71,16 +74,14 @@ def compare_results(first: StudyResults, second: StudyResults) -> list[ComparedL
         _numbers("coupling (rms), meV", _milli(first.data.nac_rms), _milli(second.data.nac_rms)),
         _numbers("correlation time, fs", first.data.correlation_time, second.data.correlation_time),
     ]
-    theirs = {one.name: one for one in second.hamiltonians}
-    for ours in first.hamiltonians:
-        other = theirs.get(ours.name)
-        label = f"{ours.method}, {ours.rule}, {ours.waiting}"
-        lines += [
-            _estimates(f"lifetime, {ours.name}", ours.lifetime, other.lifetime if other else None),
-            _estimates(f"ratio to the first, {ours.name}", ours.ratio, other.ratio if other else None),
-            _numbers(f"dephasing time, fs, {ours.name}", ours.tau, other.tau if other else None),
-            _words(f"method, {ours.name}", label, f"{other.method}, {other.rule}, {other.waiting}" if other else "-"),
-        ]
+    lines.append(_estimates("lifetime of the headline", headline_lifetime(first), headline_lifetime(second)))
+    lines += _hamiltonians(first.hamiltonians, {one.name: one for one in second.hamiltonians})
+    rates = {(one.name, one.kind): one for one in second.rates or ()}
+    for rate in first.rates or ():
+        other_rate = rates.get((rate.name, rate.kind))
+        lines.append(
+            _estimates(f"mean rate, {rate.kind}, {rate.name}", rate.rate, other_rate.rate if other_rate else None)
+        )
     for model in first.models:
         other_model = second.model(model.name, model.target, model.split)
         lines.append(
@@ -93,6 +94,28 @@ def compare_results(first: StudyResults, second: StudyResults) -> list[ComparedL
         same = verdicts.get(verdict.subject)
         lines.append(_words(f"verdict: {verdict.subject}", verdict.label, same.label if same else "-"))
     return [line for line in lines if (line.first, line.second) != ("-", "-")]
+
+
+def _hamiltonians(first: Sequence[HamiltonianRecord], second: Mapping[str, HamiltonianRecord]) -> list[ComparedLine]:
+    """Return lifetime and ratio of each, method and dephasing time where they are not those of the first."""
+    lines = []
+    said: tuple[str, str] | None = None
+    for row, ours in enumerate(first):
+        other = second.get(ours.name)
+        lines.append(_estimates(f"lifetime, {ours.name}", ours.lifetime, other.lifetime if other else None))
+        if row:
+            lines.append(_estimates(f"ratio to the first, {ours.name}", ours.ratio, other.ratio if other else None))
+        times = _numbers(f"dephasing time, fs, {ours.name}", ours.tau, other.tau if other else None)
+        method = _words(f"method, {ours.name}", _method(ours), _method(other) if other else "-")
+        told = (f"{times.first} {times.second}", f"{method.first} {method.second}")
+        if told != said:
+            lines += [times, method]
+            said = told
+    return lines
+
+
+def _method(row: HamiltonianRecord) -> str:
+    return f"{row.method}, {row.rule}, {row.waiting}"
 
 
 def _milli(value: float | None) -> float | None:
@@ -115,12 +138,12 @@ def _estimate(one: EstimateRecord | None) -> str:
     if one is None or one.value is None:
         return "-"
     interval = "" if one.low is None or one.high is None else f" [{one.low:.3g}, {one.high:.3g}]"
-    return f"{one.value:.4g}{interval} {one.unit}".strip()
+    return f"{one.value:.4g}{interval} {one.unit if one.unit != '1' else ''}".strip()
 
 
-def _estimates(quantity: str, first: EstimateRecord, second: EstimateRecord | None) -> ComparedLine:
+def _estimates(quantity: str, first: EstimateRecord | None, second: EstimateRecord | None) -> ComparedLine:
     same = None
-    if second is not None:
+    if first is not None and second is not None:
         ends = (first.low, first.high, second.low, second.high)
         if None not in ends:
             same = bool(first.low <= second.high and second.low <= first.high)  # type: ignore[operator] # none is None

@@ -153,7 +153,7 @@ def write(trajectory: Trajectory, path: Path, options: WriteOptions) -> None:
     if any(fnmatch(path.name.lower(), name.lower()) for name in STRUCTURE_NAMES):
         if len(texts) > 1:
             raise ArgumentError(
-                f"File `{path}` must hold one frame, but the trajectory has {len(texts)}. Write one, as `trajectory[-1:]`, or an XDATCAR."
+                f"File `{path}` must hold one frame, but the trajectory has {len(texts)}. Write an XDATCAR, or one frame (`trajectory[-1:]` in Python)."
             )
         write_text(path, texts[0])
         return
