@@ -1,6 +1,6 @@
 """A material whose band edges need d orbitals: a tight binding of rutile TiO2 or monolayer MoS2, learnt from pairs of frames of GFN1-xTB.
 
-    python benchmarks/second_material.py FOLDER [--material TiO2] [--pairs 120] [--folds 4] [--ranges 6 7]
+    python benchmarks/second_material.py FOLDER [--material TiO2] [--pairs 120] [--folds 4] [--ranges 6 7] [--start 1 1]
 
 The cell is relaxed, its Hessian differenced, and pairs of frames 2 fs apart are drawn from the classical harmonic crystal at 300 K, each by itself: no two
 pairs share a stretch of time, so nothing but the geometry can forecast one from others. Every pair and every fold is kept in FOLDER; a killed run goes on
@@ -233,6 +233,9 @@ def main():
         nargs=2,
         help="of hoppings and crystal fields, Å; the default form's and its choices else",
     )
+    parser.add_argument(
+        "--start", type=float, nargs=2, help="shift (eV) and scale of the one start; the best of eight else"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore", hc.QualityWarning)
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -248,6 +251,9 @@ def main():
     if options.ranges:
         form = Form(r_hopping=options.ranges[0], r_field=options.ranges[1])
         kind = "{:g}-{:g}".format(*options.ranges)
+    if options.start:
+        form = (form or Form()).replace(shift=options.start[0], scale=options.start[1])
+        kind += "-{:g}-{:g}".format(*options.start)
     controls(trajectory, hamiltonian, base, steps, fold, options.folds)
     rows, parts = [], []
     for k in range(options.folds):

@@ -16,9 +16,9 @@ from hopcast.tightbinding.fit import Trainer, make_loss, prior_weights
 from hopcast.tightbinding.forecast import overlap_of
 from hopcast.tightbinding.form import build_model
 from hopcast.tightbinding.motion import apply_turn
-from hopcast.tightbinding.residuals import Target, sample_residuals
+from hopcast.tightbinding.residuals import Target, has_metric, sample_residuals
 from hopcast.tightbinding.samples import Samples, collect_samples, displacements, midpoint_positions, sample_geometries
-from hopcast.tightbinding.start import LEAST_METRIC, soften_overlap, starting_values
+from hopcast.tightbinding.start import LEAST_START, soften_overlap, starting_values
 
 N_PAIRS = 30
 FORM = Form(
@@ -326,8 +326,18 @@ def test_d_orbitals_in_a_dense_crystal_start_with_a_metric():
     least = [np.linalg.eigvalsh(model.metric(bare, one))[0] for one in geometries]
     soft = soften_overlap(model, bare, geometries)
     assert min(least) < 0.0
-    assert min(np.linalg.eigvalsh(model.metric(soft, one))[0] for one in geometries) == pytest.approx(LEAST_METRIC)
+    assert min(np.linalg.eigvalsh(model.metric(soft, one))[0] for one in geometries) == pytest.approx(LEAST_START)
     np.testing.assert_array_equal(soft[: model.n_own], bare[: model.n_own])
     softer = bare.copy()
     softer[model.n_own :] *= 0.1
-    assert soften_overlap(model, softer, geometries) is softer
+    np.testing.assert_array_equal(soften_overlap(model, softer, geometries), softer)
+    # priors as wide as elsewhere would lead back to where there is no metric
+    trainer = Trainer(model, nothing, sample_geometries(model, trajectory, steps), 0)
+    form = trainer.believable(Form(density=""), steps)
+    assert 0.1 * Form().size_overlap < form.size_overlap < 0.5 * Form().size_overlap
+    far = bare.copy()
+    far[model.n_own :] *= 1.5
+    index = np.arange(11)
+    near = trainer.with_metric(far, soft, index)
+    assert all(has_metric(model, near, one.middle) for one in trainer.geometries.parts)
+    assert not has_metric(model, far, trainer.geometries.parts[0].middle)

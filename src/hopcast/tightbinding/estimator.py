@@ -240,6 +240,7 @@ class _Workshop:
         geometries = sample_geometries(model, self.trajectory, self.samples.steps, workers=self.workers)
         trainer = Trainer(model, self.samples, geometries, self.lowest, self.workers)
         index = np.arange(len(self.samples))
+        form = trainer.believable(form, index)
         trials = []
         for begun in trainer.screen(form, index):
             started = form.replace(shift=begun.start[0], scale=begun.start[1])

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from hopcast.core.spreading import spread
 from hopcast.tightbinding.form import Form
 from hopcast.tightbinding.gauss_newton import MOST_STEPS, Optimum, Problem, minimise
+from hopcast.tightbinding.geometry import FrameGeometry
 from hopcast.tightbinding.model import BandModel
-from hopcast.tightbinding.residuals import Loss, Target
+from hopcast.tightbinding.residuals import Loss, Target, has_metric
 from hopcast.tightbinding.samples import SampleGeometries, Samples, mixing
-from hopcast.tightbinding.start import soften_overlap, starting_values
+from hopcast.tightbinding.start import overlap_share, soften_overlap, starting_values
 from hopcast.tightbinding.terms import Hopping, Level, Momentum, Potential
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,9 @@ MEASURED = 8
 
 ENERGY_STEPS, COUPLING_STEPS = 6, 5
 """Steps of a start before it is compared, with energies alone and with couplings."""
+
+SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
+"""Of the way from the prior's overlaps to those of a fit to other samples."""
 
 CONTINUED = 2
 """Starts that go on with couplings, and with all samples where left-out blocks are to choose among them."""
@@ -148,7 +152,7 @@ class Trainer:
         Every start takes some steps with energies alone; those of lowest cost go on with the couplings.
         """
         few = index[spread(len(index), SCREENED)]
-        shown = [self.geometries.parts[int(k)][2] for k in few[spread(len(few), MEASURED)]]
+        shown = self.some_geometries(index)
         starts = STARTS if form.shift is None or form.scale is None else ((form.shift, form.scale),)
         tried: list[tuple[float, tuple[float, float], Floats, Problem]] = []
         for shift, scale in starts:
@@ -164,8 +168,31 @@ class Trainer:
         ]
         return sorted(ends, key=lambda one: one.optimum.cost)
 
+    def some_geometries(self, index: NDArray[np.intp]) -> list[FrameGeometry]:
+        """Return the mid-points whose S is looked at before a start."""
+        return [self.geometries.parts[int(k)].middle for k in index[spread(len(index), MEASURED)]]
+
+    def believable(self, form: Form, index: NDArray[np.intp]) -> Form:
+        """Return the form with overlaps believed to be as small as a basis needs in this crystal: a dense one has many neighbours."""
+        share = overlap_share(self.model, starting_values(self.model), self.some_geometries(index))
+        return form.replace(size_overlap=form.size_overlap * share)
+
     def refine(
         self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS
     ) -> Optimum:
-        """Return the minimum near `theta`."""
-        return minimise(self.problem(form, index, centre), theta, most_steps=most_steps)
+        """Return the minimum near `theta`, which may come from other samples."""
+        near = self.with_metric(theta, centre, index)
+        return minimise(self.problem(form, index, centre), near, most_steps=most_steps)
+
+    def with_metric(self, theta: Floats, centre: Floats, index: NDArray[np.intp]) -> Floats:
+        """Return theta with overlaps so much nearer to the prior's that S is a metric for all of some samples."""
+        model = self.model
+        if model.overlap is None:
+            return theta
+        overlaps = slice(model.n_own, None)
+        for share in SHARES:
+            near = theta.copy()
+            near[overlaps] = centre[overlaps] + share * (theta[overlaps] - centre[overlaps])
+            if all(has_metric(model, near, self.geometries.parts[int(k)].middle) for k in index):
+                return near
+        return near

@@ -52,7 +52,8 @@ class Form:
     potential
         Electrostatic potential on each level: "" (none), "screened", or "ewald" (unscreened, not size-consistent in small cells).
     size_overlap
-        Size of the overlap of orbitals at a bond; 0: an orthogonal basis.
+        Size of the overlap of orbitals at a bond; 0: an orthogonal basis. Less is believed in a crystal so dense that universal overlaps would
+        be more than a basis can have.
     size_momentum
         Of an atom between its shells, 1/Å (`hopcast.tightbinding.motion`); 0: couplings of orbitals at rest.
     energy_error

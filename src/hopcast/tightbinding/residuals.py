@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hopcast.core.units import HBAR
+from hopcast.tightbinding.geometry import FrameGeometry
 from hopcast.tightbinding.model import BandModel
 from hopcast.tightbinding.motion import apply_turn, turn_sums
 from hopcast.tightbinding.samples import StepGeometry
@@ -30,6 +31,10 @@ Floats = NDArray[np.float64]
 
 CROSSING = 0.005
 """eV; closer levels than this do not mix fully in the derivative of a coupling."""
+
+
+LEAST_METRIC = 0.1
+"""Smallest eigenvalue of S that a fit may come to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +88,17 @@ class Target:
 def sample_residuals(
     model: BandModel, theta: Floats, geometries: StepGeometry, target: Target, loss: Loss, *, derivatives: bool
 ) -> tuple[Floats, Floats]:
-    """Return the weighted residuals of a sample [n], and their derivatives [n_parameters, n] (empty where not asked for)."""
-    levels, states = model.solve(theta, geometries[2])
+    """Return the weighted residuals of a sample [n], and their derivatives [n_parameters, n] (empty where not asked for).
+
+    Raises
+    ------
+    LinAlgError
+        If S is not positive definite, or with derivatives comes near to that: a fit takes a smaller step.
+    """
+    metric = model.metric(theta, geometries.middle)
+    if derivatives and metric is not None and not _is_metric(metric):
+        raise np.linalg.LinAlgError("S comes too near to a singular matrix.")
+    levels, states = model.solve(theta, geometries[2], metric)
     bands = np.flatnonzero(loss.band_weights)
     weight = loss.band_weights[bands]
     square = weight**2 / np.sum(weight**2)
@@ -101,6 +115,20 @@ def sample_residuals(
         if derivatives:
             rows.append(found[1])
     return np.concatenate(residuals), np.concatenate(rows, axis=1) if rows else np.zeros((0, 0))
+
+
+def has_metric(model: BandModel, theta: Floats, geometry: FrameGeometry) -> bool:
+    """Whether S of a frame has no eigenvalue below `LEAST_METRIC`, so that there is room for frames that are not in a fit."""
+    metric = model.metric(theta, geometry)
+    return metric is None or _is_metric(metric)
+
+
+def _is_metric(metric: Floats) -> bool:
+    try:
+        np.linalg.cholesky(metric - LEAST_METRIC * np.eye(len(metric)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _couplings(

@@ -40,7 +40,7 @@ UNIVERSAL = {
 HOPPING_OVER_OVERLAP = -15.0
 """eV; a hopping goes with the overlap of its orbitals (Wolfsberg and Helmholz, J. Chem. Phys. 1952, 20, 837, doi 10.1063/1.1700580)."""
 
-LEAST_METRIC = 0.5
+LEAST_START = 0.5
 """Smallest eigenvalue of S that a fit starts from; 0.7 in CsPbI3 as the universal hoppings have it."""
 
 DECAY = {0: 1.2, 1: 1.5, 2: 1.8}
@@ -81,18 +81,20 @@ def starting_values(model: BandModel, *, shift: float = 0.0, scale: float = 1.0)
     return np.concatenate([theta, metric])
 
 
-def soften_overlap(model: BandModel, theta: Floats, geometries: Sequence[FrameGeometry]) -> Floats:
-    """Return theta with overlaps so small that S of all frames has eigenvalues of `LEAST_METRIC` or more.
+def overlap_share(model: BandModel, theta: Floats, geometries: Sequence[FrameGeometry]) -> float:
+    """Return the share of theta's overlaps with which S of all frames has eigenvalues of `LEAST_START` or more, at most 1.
 
     Universal hoppings of d orbitals in a dense crystal, turned into overlaps, would be more than a basis can have.
     """
-    if model.overlap is None:
-        return theta
-    lowest = min(float(np.linalg.eigvalsh(S)[0]) for one in geometries if (S := model.metric(theta, one)) is not None)
-    if lowest >= LEAST_METRIC:
-        return theta
+    metrics = [S for one in geometries if (S := model.metric(theta, one)) is not None]
+    lowest = min((float(np.linalg.eigvalsh(S)[0]) for S in metrics), default=1.0)
+    return 1.0 if lowest >= LEAST_START else (1.0 - LEAST_START) / (1.0 - lowest)
+
+
+def soften_overlap(model: BandModel, theta: Floats, geometries: Sequence[FrameGeometry]) -> Floats:
+    """Return theta with that share of its overlaps."""
     softened = theta.copy()
-    softened[model.n_own :] *= (1.0 - LEAST_METRIC) / (1.0 - lowest)
+    softened[model.n_own :] *= overlap_share(model, theta, geometries)
     return softened
 
 
