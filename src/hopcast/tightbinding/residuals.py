@@ -180,20 +180,24 @@ def _couplings(
         states @ (_inverse_gaps(levels, i) * (states.T @ moved)),
         states @ (_inverse_gaps(levels, j) * (states.T @ moved_back)),
     ]
-    edges = [one, two] if model.overlap is not None or turns is not None else []
+    # the levels of both states move too, and their norms
+    edges, place = np.unique(np.concatenate([i, j]), return_inverse=True)
+    if model.overlap is None and turns is None:
+        edges = edges[:0]
     mixed = model.element_sums(
-        np.concatenate([one, two, *edges], axis=1),
-        np.concatenate([*responses, *edges], axis=1),
+        np.concatenate([one, two, states[:, edges]], axis=1),
+        np.concatenate([*responses, states[:, edges]], axis=1),
         geometries[2],
-        np.concatenate([levels[i], levels[j]] * (2 if edges else 1)),
+        levels[np.concatenate([i, j, edges])],
     )
     n = len(i)
     slopes += mixed[:, :n] + mixed[:, n : 2 * n]
-    if edges:
-        of_one, of_two = mixed[:, 2 * n : 3 * n], mixed[:, 3 * n :]
+    if len(edges):
+        of_levels = mixed[:, 2 * n :][:, place]
+        of_one, of_two = of_levels[:, :n], of_levels[:, n:]
         slopes += turned * (of_two - of_one) - 0.5 * overlap_rate * (of_one + of_two)
         # states stay normalised
-        of_norms = model.metric_sums(mixed[:, 2 * n :])
+        of_norms = model.metric_sums(of_levels)
         slopes[model.n_own :] -= 0.5 * h * (of_norms[:, :n] + of_norms[:, n:])
     if turns is not None:
         slopes += factor * apart * turn_sums(model, one, two, species, displacement)
