@@ -231,7 +231,7 @@ def main():
         "--ranges",
         type=float,
         nargs=2,
-        help="of hoppings and crystal fields, Å; the default form's and its choices else",
+        help="of hoppings and crystal fields, Å, with couplings of VBM and CBM alone: quick; the default form and its choices else",
     )
     parser.add_argument(
         "--start", type=float, nargs=2, help="shift (eV) and scale of the one start; the best of eight else"
@@ -249,7 +249,7 @@ def main():
     fold = np.arange(len(steps)) % options.folds
     form, kind = None, "default"
     if options.ranges:
-        form = Form(r_hopping=options.ranges[0], r_field=options.ranges[1])
+        form = Form(r_hopping=options.ranges[0], r_field=options.ranges[1], n_edges=1, coupling_weight=1.5)
         kind = "{:g}-{:g}".format(*options.ranges)
     if options.start:
         form = (form or Form()).replace(shift=options.start[0], scale=options.start[1])

@@ -40,8 +40,8 @@ UNIVERSAL = {
 HOPPING_OVER_OVERLAP = -15.0
 """eV; a hopping goes with the overlap of its orbitals (Wolfsberg and Helmholz, J. Chem. Phys. 1952, 20, 837, doi 10.1063/1.1700580)."""
 
-LEAST_START = 0.5
-"""Smallest eigenvalue of S that a fit starts from; 0.7 in CsPbI3 as the universal hoppings have it."""
+LEAST_START = 0.65
+"""Smallest eigenvalue of S that a fit starts from; 0.7 in CsPbI3 as the universal hoppings have it. Wider overlaps led a fit of rutile to where S has none left."""
 
 DECAY = {0: 1.2, 1: 1.5, 2: 1.8}
 """1/Å, by |m|."""
