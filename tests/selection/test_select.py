@@ -4,11 +4,14 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from typer.testing import CliRunner
 
 import hopcast as hc
 from hopcast.abinitio import write_folders, write_plan
 from hopcast.abinitio.qe_input import QeSettings
+from hopcast.cli.app import app
 from hopcast.core.errors import ConfigError, InputError
+from hopcast.datasets import find_shipped
 from hopcast.selection import choose_farthest, choose_sequential, choose_stride, select_pairs
 
 
@@ -114,3 +117,14 @@ def test_an_element_without_a_basis_is_named(tmp_path):
     plan = write_plan(tmp_path / "plan", make_trajectory(numbers=(55, 82, 53, 53, 92)), [4], strategy="stride")
     with pytest.raises(InputError, match=r"Element U has no basis"):
         write_folders(plan, "cp2k")
+
+
+def test_a_shipped_trajectory_is_named(tmp_path, monkeypatch):
+    """And a file of that name comes before it."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["select", "cspbi3", "-n", "24", "-o", "plan"])
+    assert result.exit_code == 0, result.output
+    assert "Wrote plan: 24 pairs, 48 frames of 756" in result.output
+    (tmp_path / "cspbi3").write_text("nothing that could be read")
+    assert find_shipped("cspbi3") is None
+    assert find_shipped("cspbi4") is None

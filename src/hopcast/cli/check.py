@@ -93,8 +93,7 @@ def check(
     from hopcast.core.errors import InputError
     from hopcast.core.hdf5 import examining
     from hopcast.core.outputs import check_file
-    from hopcast.datasets import load
-    from hopcast.datasets.shipped import DATASETS
+    from hopcast.datasets import find_shipped
     from hopcast.doctor import check as examine
     from hopcast.doctor import unreadable, write_page
 
@@ -102,8 +101,8 @@ def check(
         check_file(html, inputs=(data, trajectory), overwrite=overwrite)
     said = io.StringIO()
     try:
-        if data in DATASETS and not Path(data).exists():
-            shipped = load(data)
+        shipped = find_shipped(data)
+        if shipped is not None:
             hamiltonian, path = shipped.hamiltonian, shipped.trajectory
         else:
             source = _existing(data)
@@ -127,7 +126,7 @@ def check(
             if trajectory is not None:
                 path = read_beside(trajectory, hamiltonian, timestep, cell, molecule, elements, workers)
         hamiltonian, path = cut(hamiltonian, path, frames, None)
-        told = None if data in DATASETS else path
+        told = path if shipped is None else None
         diagnosis = examine(
             hamiltonian,
             path,

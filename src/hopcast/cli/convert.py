@@ -115,7 +115,7 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     """Return the Hamiltonian and the trajectory of a path or a shipped data set, None where it has none, and say what it is."""
     from hopcast.core.errors import InputError
     from hopcast.core.inputs import refuse_pipe
-    from hopcast.datasets import load
+    from hopcast.datasets import find_shipped
     from hopcast.datasets.shipped import DATASETS
     from hopcast.io import list_formats, read_hamiltonian, read_trajectory
     from hopcast.io.native import SUFFIXES, parts_of
@@ -127,8 +127,8 @@ def read_source(path: Path, **options: Any) -> tuple[Any, Any]:
     elements = parse_elements(options.pop("elements", None))
     names = {name for each in list_formats("hamiltonian") for name in (each.name, each.code)}
     refuse_pipe(path)
-    if not path.exists() and str(path) in DATASETS:
-        shipped = load(str(path))
+    shipped = find_shipped(path)
+    if shipped is not None:
         typer.echo(f"Read the shipped data set {path}: {shipped.hamiltonian!r}.")
         return shipped.hamiltonian, shipped.trajectory
     if not path.exists():

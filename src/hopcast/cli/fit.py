@@ -52,7 +52,7 @@ def fit(
     from hopcast.core.errors import ConfigError, QualityWarning
     from hopcast.core.outputs import check_file
     from hopcast.couplings import derive_couplings
-    from hopcast.datasets.shipped import DATASETS, load
+    from hopcast.datasets.shipped import find_shipped
     from hopcast.evaluation.verdicts import shown_r2
     from hopcast.forecast import fit_forecaster, save_forecaster
     from hopcast.forecast.protocol import doubt
@@ -62,15 +62,19 @@ def fit(
     from hopcast.study.progress import Reporter
 
     check_file(output, inputs=(trajectory, hamiltonian), overwrite=overwrite, suffixes=SUFFIXES)
-    if trajectory in DATASETS and hamiltonian is None:
-        data = load(trajectory)
-        nuclei, window = data.trajectory, data.hamiltonian
+    shipped = find_shipped(trajectory)
+    if shipped is not None and hamiltonian is None:
+        nuclei, window = shipped.trajectory, shipped.hamiltonian
     elif hamiltonian is None:
         raise ConfigError(f"Give the Hamiltonian after the trajectory: `hopcast fit {trajectory} plan/hamiltonian.h5`.")
     else:
         window = read_hamiltonian(hamiltonian, timestep=timestep)
         window = (window if window.overlaps is None else derive_couplings(window)).merged()
-        nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
+        nuclei = (
+            read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell))
+            if shipped is None
+            else shipped.trajectory
+        )
     low, _, high = (states or "").partition(",")
     pair = window.frontier() if states is None else chosen_states(window, (low.strip(), high.strip()))
     lower, upper = (window.state_labels.index(one) for one in pair.state_labels)

@@ -45,7 +45,7 @@ def predict(
     from hopcast.cli.present import scheduled
     from hopcast.core.errors import GateError, QualityWarning
     from hopcast.core.outputs import check_file
-    from hopcast.datasets.shipped import DATASETS, load
+    from hopcast.datasets.shipped import find_shipped
     from hopcast.forecast import load_forecaster, predict_stream
     from hopcast.forecast.protocol import DEPHASING, doubt
     from hopcast.io.native import SUFFIXES
@@ -53,7 +53,8 @@ def predict(
 
     check_file(output, inputs=(model, trajectory), overwrite=overwrite or resume, suffixes=SUFFIXES)
     forecaster = load_forecaster(model)
-    source = load(trajectory).trajectory if trajectory in DATASETS else trajectory
+    shipped = find_shipped(trajectory)
+    source = trajectory if shipped is None else shipped.trajectory
     with (
         scheduled(scheduler, scheduler_options, workers) as executor,
         Reporter(Console(stderr=True)).counted("predict") as advance,

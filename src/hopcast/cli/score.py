@@ -28,7 +28,7 @@ def score(
 ) -> None:
     """Hold a forecast against a known Hamiltonian of the same frames. Compared are gap, coupling and local rate."""
     from hopcast.core.errors import ConfigError
-    from hopcast.datasets.shipped import DATASETS, load
+    from hopcast.datasets.shipped import find_shipped
     from hopcast.evaluation import score_hamiltonian
     from hopcast.io import read_hamiltonian
 
@@ -40,6 +40,7 @@ def score(
                 f"Argument `--states` must be two numbers of states separated by a comma, counted from 0, but is `{states}`."
             )
         pair = (int(parts[0]), int(parts[1]))
-    known = load(truth).hamiltonian if truth in DATASETS else read_hamiltonian(Path(truth), timestep=timestep)
+    shipped = find_shipped(truth)
+    known = read_hamiltonian(Path(truth), timestep=timestep) if shipped is None else shipped.hamiltonian
     found = score_hamiltonian(read_hamiltonian(Path(forecast), timestep=timestep), known, pair=pair)
     typer.echo(str(found))

@@ -12,7 +12,9 @@ from hopcast.cli.options import Cell, EngineSettings, parse_cell
 
 
 def select(
-    trajectory: Annotated[Path, typer.Argument(metavar="TRAJ", help="Trajectory.", show_default=False)],
+    trajectory: Annotated[
+        Path, typer.Argument(metavar="TRAJ", help="Trajectory, or the name of a shipped data set.", show_default=False)
+    ],
     budget: Annotated[int, typer.Option("--budget", "-n", help="Pairs of frames to compute.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the plan.")] = Path("plan"),
     strategy: Annotated[str, typer.Option("--strategy", help="stride, farthest, blocks or sequential.")] = "stride",
@@ -29,6 +31,7 @@ def select(
     """Choose the pairs of frames (t, t + dt) to compute. Written is a plan: geometries, input files, a script for SLURM."""
     from hopcast.abinitio import check_settings, find_code, read_engine_options, write_folders, write_plan
     from hopcast.core.errors import ConfigError
+    from hopcast.datasets import find_shipped
     from hopcast.io import read_hamiltonian, read_trajectory
     from hopcast.selection import select_pairs
     from hopcast.selection.strategies import FEWEST_PAIRS, learns_bands
@@ -39,7 +42,12 @@ def select(
             f"Option --settings belongs to inputs that are written, but {engine} needs none. Give it to `hopcast compute`."
         )
     options = {} if settings is None else read_engine_options(settings, engine)
-    nuclei = read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
+    shipped = find_shipped(trajectory)
+    nuclei = (
+        read_trajectory(trajectory, timestep=timestep, cell=parse_cell(cell), format=form)
+        if shipped is None
+        else shipped.trajectory
+    )
     check_settings(engine, list(nuclei.symbols), options.get("settings"))
     before = None if known is None else read_hamiltonian(known)
     pairs = select_pairs(nuclei, budget, strategy, known=before)
@@ -47,7 +55,13 @@ def select(
         typer.echo(
             f"By {'a tight binding' if learns_bands(nuclei, before) else 'symmetry functions'} learnt from what is computed."
         )
-    plan = write_plan(output, nuclei, pairs.tolist(), strategy=strategy, source=str(trajectory.resolve()))
+    plan = write_plan(
+        output,
+        nuclei,
+        pairs.tolist(),
+        strategy=strategy,
+        source=str(trajectory.resolve() if shipped is None else trajectory),
+    )
     write_folders(plan, engine, settings=options.get("settings"))
     typer.echo(
         f"Wrote {output}: {len(plan.pairs)} pairs, {len(plan.frames)} frames of {nuclei.n_frames} ({strategy}), for {engine}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 from hopcast.core import hdf5
 from hopcast.core.errors import check_choice
@@ -59,3 +60,8 @@ def load(name: str) -> Dataset:
         raw = get_hamiltonian(file["hamiltonian"])
         description = str(file.attrs["description"])
     return Dataset(name, description, trajectory, derive_couplings(raw))
+
+
+def find_shipped(name: str | Path) -> Dataset | None:
+    """Return the shipped data set of a name; None where there is none, or where a file is called so."""
+    return load(str(name)) if str(name) in DATASETS and not Path(name).exists() else None

@@ -31,7 +31,7 @@ from hopcast.evaluation.calibration import leave_one_out_scale
 from hopcast.forecast.fitted_pair import FittedPair, TargetModel, mean_cell
 from hopcast.forecast.options import Option, options
 from hopcast.forecast.pair import PairPhysics, known_steps, midpoint_gap, target_columns
-from hopcast.forecast.protocol import DEPHASING
+from hopcast.forecast.protocol import DEPHASING, list_kinds
 from hopcast.forecast.representation import columns_of_pairs
 from hopcast.information import correlation_time
 from hopcast.regression import LowRankRidge
@@ -172,6 +172,8 @@ def _wanted(model: str, known: Sequence[Option], n_samples: int) -> list[Option]
     """Return the options to compare: all that so many samples allow, or the one that was asked for."""
     names = [one.name for one in known]
     if model != CHOSEN and model not in names:
+        # those of whole windows of bands are taken care of before (`fit_forecaster`)
+        names += [kind.name for kind in list_kinds() if kind.takes == "window"]
         raise ConfigError(
             f"Argument `model` must be `{CHOSEN}` or one of {', '.join(f'`{name}`' for name in names)}, but is "
             f"`{model}`.{nearest(model, names)}"
