@@ -191,29 +191,42 @@ def draw_atoms(trajectory, frames, shares, stem):
     mean = trajectory.positions[frames].astype(float).mean(axis=0)
     across = np.argsort(np.linalg.norm(cell, axis=1))[1:]
     x, y = np.sort(across)
+    places = mean @ np.linalg.inv(cell) % 1.0 @ cell
+    look = {"Pb": (82, ELEMENT_COLOURS[0]), "I": (53, ELEMENT_COLOURS[1]), "Cs": (55, ELEMENT_COLOURS[2])}
     with style():
-        figure = Figure(figsize=(5.2, 2.9))
+        figure = Figure(figsize=(5.2, 3.6))
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
-        figure.subplots_adjust(left=0.02, right=0.98, top=0.88, bottom=0.02, wspace=0.05)
+        figure.subplots_adjust(left=0.03, right=0.97, top=0.82, bottom=0.03, wspace=0.08)
         for ax, share, words in zip(panels, shares, ("Gap", "Coupling of VBM and CBM"), strict=True):
             lines = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) @ cell[[x, y]][:, [x, y]]
-            ax.plot(*lines.T, color=MUTED, lw=0.6)
-            for symbol, number, colour in (
-                ("Cs", 55, ELEMENT_COLOURS[2]),
-                ("I", 53, ELEMENT_COLOURS[1]),
-                ("Pb", 82, ELEMENT_COLOURS[0]),
-            ):
-                mine = trajectory.numbers == number
-                wrapped = mean[mine] @ np.linalg.inv(cell) % 1.0 @ cell
+            ax.plot(*lines.T, color=MUTED, lw=0.6, zorder=0)
+            for symbol, (number, colour) in look.items():
+                mine = np.flatnonzero(trajectory.numbers == number)
                 ax.scatter(
-                    wrapped[:, x], wrapped[:, y], s=4000 * share[mine], color=colour, alpha=0.75, lw=0.4, ec="white"
+                    *places[mine][:, [x, y]].T,
+                    s=3000 * share[mine],
+                    color=colour,
+                    alpha=0.75,
+                    lw=0.4,
+                    ec="white",
+                    zorder=1 + (symbol == "Cs"),
+                    clip_on=False,
                 )
-                ax.scatter(wrapped[:, x], wrapped[:, y], s=2, color="black", lw=0)
-                ax.scatter([], [], s=40, color=colour, label=f"{symbol} {100 * share[mine].sum():.0f} %")
+                ax.scatter(*places[mine][:, [x, y]].T, s=3, color=colour, ec="black", lw=0.4, zorder=4, clip_on=False)
+                ax.scatter([], [], s=30, color=colour, label=f"{symbol} {100 * share[mine].sum():.0f} %")
             ax.set(aspect="equal")
             ax.axis("off")
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.02), ncols=3, handletextpad=0.1, columnspacing=0.8)
-            ax.set_title(words, pad=14)
+            handles, labels = ax.get_legend_handles_labels()
+            figure.legend(
+                handles,
+                labels,
+                loc="upper center",
+                bbox_to_anchor=(ax.get_position().x0 + 0.5 * ax.get_position().width, 0.93),
+                ncols=3,
+                handletextpad=0.1,
+                columnspacing=0.8,
+            )
+            figure.text(ax.get_position().x0 + 0.5 * ax.get_position().width, 0.96, words, ha="center", weight="bold")
         save_figure(figure, stem)
 
 
