@@ -61,6 +61,23 @@ def test_of_pairs_the_lifetime_of_the_headline_is_drawn(study):
     np.testing.assert_allclose([last.min(), last.max()], 1 - np.exp(-end / np.array([80.0, 20.0])))
 
 
+def test_on_a_phone_a_legend_is_cut_between_its_entries(study):
+    from hopcast.report.panels import cuts_of
+
+    with style():
+        figure = draw_trust(study)
+        dpi = figure.dpi
+        cuts = cuts_of(figure)
+    assert figure.dpi == dpi
+    first, second, *columns, axis = cuts
+    assert (first.top, second.top) == (0.0, 0.0)
+    assert max(first.width, second.width) < 240  # of 374 points
+    assert first.left + first.width <= second.left + 6
+    assert second.left + second.width <= 72 * figure.get_figwidth()
+    assert len(columns) == 2
+    assert axis.left < 72 * figure.get_figwidth() / 2 < axis.left + axis.width
+
+
 def test_arrays_with_holes_are_drawn(study):
     gap = dataclasses.replace(
         study.series.gap, ab_initio=np.where(study.series.gap.train, study.series.gap.ab_initio, np.nan)

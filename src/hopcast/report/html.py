@@ -39,6 +39,7 @@ _IN_THE_PAGE: Final = {
     "#6b6b6b": "muted",
     "#0072b2": "blue",
     "#5d3a9b": "violet",
+    "#a50f15": "red",
 }
 """Colours of figures that follow the page, light or dark: its variables."""
 

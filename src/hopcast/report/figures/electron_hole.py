@@ -31,7 +31,7 @@ def draw_pair(report: StudyReport) -> Figure | None:
 
 
 def _groups(ax: Axes, pair: ElectronHole) -> None:
-    colours = [mpl.colors.to_hex(mpl.colormaps["viridis"](x)) for x in (0.88, 0.66, 0.44, 0.15)]
+    colours = [mpl.colors.to_hex(mpl.colormaps["viridis"](x)) for x in (0.88, 0.7, 0.5, 0.3)]
     ends = []
     for (name, values), colour in zip(pair.groups.items(), (*colours, AB_INITIO), strict=True):
         ax.plot(pair.times / _FS_PER_PS, values, color=colour, lw=1.1, label=name)

@@ -36,7 +36,7 @@ def draw_relaxation(report: StudyReport) -> Figure | None:
 def _populations(ax: Axes, carrier: Relaxation) -> None:
     method, values = next(iter(carrier.populations.items()))
     times = carrier.times / _FS_PER_PS
-    colours = [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.0, 0.88, len(carrier.states)))]
+    colours = [mpl.colors.to_hex(c) for c in mpl.colormaps["viridis"](np.linspace(0.3, 0.88, len(carrier.states)))]
     for i, colour in enumerate(colours):
         ax.plot(times, values[:, i], color=colour, lw=1.1, label=carrier.states[i])
     ax.set(xlim=(0, times[-1]), ylim=(-0.02, 1.02), ylabel="Population")

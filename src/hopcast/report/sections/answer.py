@@ -34,7 +34,7 @@ SECTION = Section(
         FigureSpec(
             "population",
             "Ground-state population",
-            "Black, with its 95 % interval: what was computed (of pairs: the lifetime above). Colours: forecasts, averaged over initial times; dashed: of one feature.",
+            "Heavy line, with its 95 % interval: what was computed (of pairs: the lifetime above). Thin lines: forecasts, averaged over initial times; dashed: of one feature.",
             draw_populations,
             quiet=True,
         ),
