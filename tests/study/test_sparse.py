@@ -109,7 +109,7 @@ def test_the_plain_average_is_the_mean_over_the_computed_pairs(finished, materia
     assert first["rate"]["value"] == pytest.approx(FS_PER_NS * truth.mean(), rel=1e-12)
     stretches = ((steps + 0.5) * 2.0 // 100.0).astype(int)
     alone = prediction_powered_mean(
-        truth / truth.mean(), np.zeros(len(truth)), np.zeros(9), stretches, 0.95, random_state=0
+        truth / truth.mean(), np.zeros(len(truth)), np.zeros(dense.n_steps), stretches, 0.95, random_state=0
     )
     assert first["rate"]["low"] == pytest.approx(FS_PER_NS * truth.mean() * alone.low, rel=1e-9)
 
