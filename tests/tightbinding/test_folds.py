@@ -49,6 +49,14 @@ def test_each_fold_forecasts_what_it_leaves_out(material, folds):
         assert one.n_samples == len(FOLDS[k])
 
 
+def test_one_fold_is_a_fit(material):
+    trajectory, known, full, whole = material
+    (alone,) = fit_folds(whole, trajectory, known, FOLDS[:1], workers=1)
+    found = forecast_bands(alone, trajectory, workers=1).hamiltonian.frontier().gap()[STEPS[::4]]
+    assert alone.n_samples == len(FOLDS[0])
+    np.testing.assert_allclose(found, full.frontier().gap()[STEPS[::4]], atol=0.1 * full.frontier().gap().std())
+
+
 def test_nothing_of_what_a_fold_leaves_out_enters(material, folds):
     # other energies and couplings there, from the start of the half on: the same bits
     trajectory, known, _, whole = material

@@ -71,7 +71,7 @@ def fit_folds(
     geometries = sample_geometries(whole.model, trajectory, samples.steps, workers=workers)
     trainer = Trainer(whole.model, samples, geometries, whole.lowest_of(trajectory.numbers), workers)
     found: list[FittedBands] = []
-    for half in np.array_split(np.arange(len(folds)), 2):
+    for half in np.array_split(np.arange(len(folds)), min(2, len(folds))):
         mine = [indices[int(fold)] for fold in half]
         common = _common(mine)
         start = None if len(mine) < 2 or len(common) < LEAST_COMMON else trainer.fit(whole.form, common)
