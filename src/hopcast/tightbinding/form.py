@@ -132,7 +132,7 @@ def shortest_distances(trajectory: Trajectory, frames: NDArray[np.int64], basis:
     species = basis.species_of(trajectory.numbers)
     n = len(basis.elements)
     # a model of densities sees every pair
-    table = RadialTable(1.0, 1.0, 6.0, np.zeros((n * n, 1, 0, 4)), (0, 0))
+    table = RadialTable(1.0, 1.0, 6.0, np.zeros((n * n, 1, 0, 4)), (0, 0), (6.0, 6.0))
     probe = BandModel(basis, (), Surroundings(table, density="all", density_reach=6.0))
     shortest = np.full((n, n), np.inf)
     for frame in frames:

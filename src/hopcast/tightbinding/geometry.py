@@ -15,7 +15,7 @@ Integers = NDArray[np.int64]
 
 
 class FrameGeometry(NamedTuple):
-    """Pairs of atoms of one frame, each once, the first of the element that comes first; pairs of the same elements side by side.
+    """Pairs of atoms of one frame, each once, the first of the element that comes first; pairs of the same elements side by side, those that hop first.
 
     Attributes
     ----------

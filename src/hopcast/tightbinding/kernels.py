@@ -45,6 +45,8 @@ class ChannelTable(NamedTuple):
         By how many densities it is modulated.
     own
         Where its densities come from: 0 first the first atom's, then the second's; 1 the other way; 2 their sum.
+    reach
+        Distance beyond which its radial functions vanish, Å.
     site_start
         First site term of each element [n_species + 1].
     site_orbital, site_size
@@ -70,6 +72,7 @@ class ChannelTable(NamedTuple):
     feature_end: Integers
     n_densities: Integers
     own: Integers
+    reach: NDArray[np.float64]
     site_start: Integers
     site_orbital: Integers
     site_size: Integers
@@ -85,6 +88,14 @@ def _group_end(table: Any, c: int, last: int) -> int:  # pragma: no cover - comp
     while end < last and table.place[end] == table.place[c] and table.own[end] == table.own[c]:
         end += 1
     return end
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _within(geometry: Any, low: int, high: int, reach: float) -> int:  # pragma: no cover - compiled
+    """Return the end of the pairs low ... high that lie within a reach: either all do, or those that hop come first."""
+    while high > low and geometry.distance[high - 1] >= reach:
+        high -= 1
+    return high
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -128,7 +139,7 @@ def blocks(theta: Any, geometry: Any, table: Any, on_site: Any, hops: Any) -> No
         c, last = table.start[kind], table.start[kind + 1]
         while c < last:
             end = _group_end(table, c, last)
-            functions = _functions(geometry, table, c, low, high)
+            functions = _functions(geometry, table, c, low, _within(geometry, low, high, table.reach[c]))
             parameters = np.empty((functions.shape[1], end - c))
             for k in range(c, end):
                 parameters[:, k - c] = table.sign[k] * theta[table.theta[k] : table.theta[k] + functions.shape[1]]
@@ -238,6 +249,8 @@ def element_sums(
             _turn(C, rotation, p, j, n_second, turned, 2)
             _turn(D, rotation, p, j, n_second, turned, 3)
             for c in range(start, last):
+                if geometry.distance[p] >= table.reach[c]:
+                    continue
                 row, column, m, place = rows[c], columns[c], momenta[c], places[c]
                 low_mu, high_mu = (0, 1) if m == 0 else (2 * m - 1, 2 * m + 1)
                 one, two = 0, 2
@@ -256,8 +269,9 @@ def element_sums(
         c = start
         while c < last:
             end = _group_end(table, c, last)
-            functions = _functions(geometry, table, c, low, high)
-            group = products[:, c - start : end - start].copy().reshape((high - low, (end - c) * n_vectors))
+            stop = _within(geometry, low, high, table.reach[c])
+            functions = _functions(geometry, table, c, low, stop)
+            group = products[: stop - low, c - start : end - start].copy().reshape((stop - low, (end - c) * n_vectors))
             sums = np.dot(functions.T, group)
             for k in range(c, end):
                 for f in range(functions.shape[1]):

@@ -219,7 +219,8 @@ class BandModel:
             return int(centre[0]), int(neighbour[0])
         keep = half_pairs(centre, neighbour, near, species, self.wanted)
         kinds = species[centre[keep]] * self.n_species + species[neighbour[keep]]
-        keep = keep[np.argsort(kinds, kind="stable")]
+        far = near[3, keep] >= around.radial.reaches[0]
+        keep = keep[np.argsort((2 * kinds + far).astype(np.int16), kind="stable")]
         n = len(keep)
         first, second, kind = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
         distance, shift = np.empty(n), np.empty((n, 3), np.int64)
@@ -410,11 +411,13 @@ def _compile(model: BandModel) -> ChannelTable:
     # those that act at one place and see the same functions side by side: kernels multiply them together
     flat = [channel for kind in range(n * n) for channel in sorted(channels[kind], key=lambda one: (one[0], one[-1]))]
     fields = np.array(flat, dtype=np.int64).reshape(-1, 12).T.copy()
+    reaches = model.surroundings.radial.reaches
+    reach = np.array([reaches[0 if channel[0] == HOP else 1] for channel in flat])
     site_fields = np.array([site for part in sites for site in part], dtype=np.int64).reshape(-1, 4).T.copy()
     first_channels = _starts([len(channels[kind]) for kind in range(n * n)])
     n_orbitals = np.array([basis.n_orbitals(k) for k in range(n)], dtype=np.int64)
     return ChannelTable._make(
-        [first_channels, *fields, _starts([len(part) for part in sites]), *site_fields, n_orbitals]
+        [first_channels, *fields, reach, _starts([len(part) for part in sites]), *site_fields, n_orbitals]
     )
 
 

@@ -71,6 +71,8 @@ class RadialTable:
         Of the cubics [n_kinds, n_knots - 1, n_functions, 4], highest power first.
     counts
         Functions of each set.
+    reaches
+        Distances beyond which those of each set vanish, Å.
     """
 
     start: float
@@ -78,6 +80,7 @@ class RadialTable:
     cutoff: float
     coefficients: Floats
     counts: tuple[int, ...]
+    reaches: tuple[float, ...]
 
     def __call__(self, kind: int, distance: Floats) -> Floats:
         """Return the functions at some distances [n, n_functions]."""
@@ -128,6 +131,7 @@ def tabulate(priors: tuple[RadialPrior, ...], bonds: Floats, nearest: float) -> 
         cutoff,
         np.ascontiguousarray(np.moveaxis(pieces, (2, 1, 3, 0), (0, 1, 2, 3))),
         tuple(part.shape[2] for part in sets),
+        tuple(prior.cutoff for prior in priors),
     )
 
 

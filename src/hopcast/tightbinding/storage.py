@@ -68,6 +68,7 @@ def put_bands(group: Any, bands: FittedBands) -> None:
             "step": around.radial.step,
             "cutoff": around.radial.cutoff,
             "counts": json.dumps(around.radial.counts),
+            "reaches": json.dumps(around.radial.reaches),
         },
     )
     hdf5.put_array(
@@ -120,6 +121,7 @@ def get_bands(group: Any) -> FittedBands:
         float(part.attrs["cutoff"]),
         hdf5.get_array(part, "coefficients"),
         tuple(json.loads(part.attrs["counts"])),
+        tuple(json.loads(part.attrs["reaches"])),
     )
     around = Surroundings(
         radial,
