@@ -1,6 +1,7 @@
 """Installations that nobody can write into, and no writable HOME: kernels are kept elsewhere, or compiled each time."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,22 @@ def test_kernels_are_kept_in_a_private_folder(sealed, tmp_path):
     assert kept
     assert sealed(USE).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")} == kept
+
+
+def test_kernels_of_an_earlier_version_are_compiled_anew(sealed, tmp_path):
+    """An index names the types of its kernels before it says how old they are."""
+    assert sealed(USE).returncode == 0
+    indices = list((tmp_path / "tmp").rglob("randomness.open_stream*.nbi"))
+    assert indices
+    for index in indices:
+        with index.open("rb") as file:
+            version = pickle.load(file)
+        for moved in (b"chopcast.core.units\nNoSuchType\n.", b"chopcast.no_such_module\nTally\n."):
+            for use in (USE, "import numba; " + USE):
+                index.write_bytes(pickle.dumps(version) + moved)
+                done = sealed(use)
+                assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+                assert moved not in index.read_bytes()
 
 
 def test_without_any_place_kernels_are_compiled_each_time(sealed, tmp_path):
