@@ -21,7 +21,7 @@ from common import machine, table
 import hopcast as hc
 from hopcast.core.chunks import single_threaded_blas
 from hopcast.evaluation import interpolate_in_time
-from hopcast.regression import TimeGeometryProcess
+from hopcast.regression import TimeGeometryProcess, correct_in_time
 from hopcast.tightbinding import Form, TightBinding, fit_folds, forecast_bands
 
 STRIDES = (12, 16, 24, 32, 48, 64, 80, 100, 136, 200)  # fs; at 400 fs fewer than 10 samples are left
@@ -60,11 +60,10 @@ def between(times, values, train, test):
 
 def forecasts(truth, said, train, test):
     """Each method on the frames between the samples."""
-    left = truth.values - said.values
-    correction = TimeGeometryProcess(workers=1).fit(truth.times[train, None], left[train])
+    both = correct_in_time(truth.times, said.values, train, truth.values[train], workers=1)
     return between(truth.times, truth.values, train, test) | {
         "bands": said.values[test],
-        "both": said.values[test] + correction.predict(truth.times[test, None]),
+        "both": both.mean[test],
     }
 
 

@@ -79,6 +79,7 @@ Rasmussen, Williams, *Gaussian Processes for Machine Learning*, MIT Press 2006.
 """
 
 from hopcast.regression.blockout import BlockOutSearch
+from hopcast.regression.correction import Corrected, correct_in_time
 from hopcast.regression.coupling import CouplingRidge
 from hopcast.regression.exchangeable import ExchangeableRidge
 from hopcast.regression.kernels import distances, kernel_matrix
@@ -89,12 +90,14 @@ from hopcast.regression.time_geometry import TimeGeometryProcess
 
 __all__ = [
     "BlockOutSearch",
+    "Corrected",
     "CouplingRidge",
     "ExchangeableRidge",
     "LaplacianRidge",
     "LinearRidge",
     "LowRankRidge",
     "TimeGeometryProcess",
+    "correct_in_time",
     "distances",
     "kernel_matrix",
 ]
