@@ -27,19 +27,18 @@ def test_slow_errors_are_interpolated_away():
     assert found.std[known].max() < found.std[inside].max()
 
 
-def test_errors_without_memory_are_left_alone():
+@pytest.mark.parametrize(("spacing", "limit"), [(400.0, 1.1), (40.0, 1.4)])
+def test_errors_without_memory_are_left_alone(spacing, limit):
+    """But for their mean. Samples closer than the 110 fs that the process expects of a memory are taken to have one, at a price."""
     known = np.arange(0, 400, 10)
     test = np.setdiff1d(np.arange(known[-1]), known)
-    added = []
-    for seed in range(5):
+    times = spacing / 10.0 * np.arange(400)
+    for seed in range(3):
         noise = 0.2 * np.random.default_rng(seed).normal(size=400)
         truth = FAST + 0.3 + noise
-        found = correct_in_time(TIMES, FAST, known, truth[known], workers=1)
-        # but for their mean; forty samples now and then look as if they remembered each other
-        added.append(rms((found.mean - truth)[test]) / rms(noise[test]))
+        found = correct_in_time(times, FAST, known, truth[known], workers=1)
+        assert rms((found.mean - truth)[test]) < limit * rms(noise[test])
         assert rms((FAST - truth)[test]) > 1.5 * rms(noise[test])
-    assert np.median(added) < 1.1
-    assert max(added) < 1.4
 
 
 def test_shapes_must_fit():

@@ -26,7 +26,8 @@ def correct_in_time(
     """Return a forecast plus a process in time of its errors where the truth is known.
 
     Where samples lie closer than the errors' memory this interpolates them; far from all samples, or where errors have no memory, the
-    forecast stays as it is but for their mean.
+    forecast stays as it is but for their mean. The process expects memories of some 100 fs: errors without one at samples much closer
+    than that are interpolated too, which costs a quarter of their size.
 
     Parameters
     ----------
