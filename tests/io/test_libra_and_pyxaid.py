@@ -85,12 +85,13 @@ def test_raw_overlaps_beside_text_are_read(tmp_path, prefix, beside):
     put_text(tmp_path, prefix, energies, raw, first=5)
     for step, overlap in enumerate(raw):
         np.savetxt(tmp_path / f"{beside}{step + 5}_re", overlap)
-        np.savetxt(tmp_path / f"{beside}{step + 5}_im", 0 * overlap)
+        np.savetxt(tmp_path / f"{beside}{step + 5}_im", 1e-15 * overlap)
         np.savetxt(tmp_path / f"{beside.replace('t_', '_', 1)}{step + 5}_re", np.eye(N))
     found = hc.read_hamiltonian(tmp_path, timestep=DT)
     assert found.energy_grid == "midpoint"
     assert_allclose(found.energies, 0.5 * (energies[1:] + energies[:-1]) * HARTREE, rtol=1e-12)
     assert_allclose(found.overlaps, raw)
+    assert not np.iscomplexobj(found.overlaps)
     assert list(found.frame_numbers) == [5, 6, 7, 8]
     derived = hc.derive_couplings(found, derivative="difference")
     assert_allclose(np.abs(derived.nac), np.abs(couplings(overlaps)), atol=1e-14)

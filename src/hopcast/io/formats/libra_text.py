@@ -18,7 +18,7 @@ from hopcast.core.errors import InputError, check_choice
 from hopcast.core.hamiltonian import EnergyGrid, VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.core.units import HARTREE
-from hopcast.io.assemble import assemble, from_overlaps, need_timestep
+from hopcast.io.assemble import ASYMMETRY, assemble, from_overlaps, need_timestep
 from hopcast.io.numbered import (
     chosen_prefix,
     first_number,
@@ -104,7 +104,10 @@ def _raw_overlaps(folder: Path, prefix: str, steps: list[int], n_states: int) ->
             )
         if found:
             parts.append(read_matrices([found[step] for step in steps], n_states))
-    return name, parts[0] if len(parts) == 1 or not np.any(parts[1]) else parts[0] + 1j * parts[1]
+    between = np.abs(parts[0] * ~np.eye(n_states, dtype=bool)).max()
+    if len(parts) == 1 or np.abs(parts[1]).max() <= ASYMMETRY * between:  # rounding makes no complex states
+        return name, parts[0]
+    return name, parts[0] + 1j * parts[1]
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
