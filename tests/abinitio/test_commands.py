@@ -46,7 +46,7 @@ def test_a_structure_becomes_a_sparse_hamiltonian(structure, tmp_path):
     assert not list(tmp_path.glob("*unfinished*"))
     trajectory = read_trajectory(md)
     assert (trajectory.n_frames, trajectory.timestep, trajectory.velocities is None) == (41, 1.0, False)
-    run("select", md, "--budget", 3, "-o", plan)
+    assert "3 pairs are fewer than the 20 that `hopcast run` needs" in run("select", md, "--budget", 3, "-o", plan)
     text = run("compute", plan, "--bands", "2,2")
     assert "3 of 3 pairs are finished" in text
     sparse = read_hamiltonian(plan / "hamiltonian.h5")

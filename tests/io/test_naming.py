@@ -133,3 +133,14 @@ def test_md_runs_with_any_calculator(tmp_path):
 
 def test_one_frame_is_no_frames():
     assert [counted(n, "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
+
+
+def test_commands_and_options_are_completed(monkeypatch):
+    monkeypatch.setenv("_HOPCAST_COMPLETE", "complete_bash")
+    for words, expected in (
+        ("hopcast co", {"compare", "convert", "compute"}),
+        ("hopcast check --fr", {"--from", "--frames"}),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        assert set(CliRunner().invoke(app, [], prog_name="hopcast").output.split()) == expected
