@@ -3,7 +3,8 @@
 python tools/docs_numbers.py           run what takes less than a minute, hold the tables against what it prints, list the rest
 python tools/docs_numbers.py --list    list all of it and run nothing
 
-A marker ``<!-- numbers: COMMAND | DATE | COST -->`` stands before its tables and holds until the next one. COST is a time (``30 s``,
+A marker ``<!-- numbers: COMMAND | DATE | COST -->`` stands before its tables and holds until the next one
+or ``<!-- end of numbers -->``. COST is a time (``30 s``,
 ``10 min``), ``long`` where nobody timed it, or ``timings`` where the numbers are times of the machine they were printed on.
 A table is stale where a decimal number in it is not, to its own digits, among those that the command prints.
 """
@@ -66,6 +67,8 @@ def read_markers(page: Path) -> tuple[list[Marker], list[int]]:
         elif len(DECIMAL.findall("\n".join(table))) >= MANY:
             bare.append(number - len(table))
         table = []
+        if line == "<!-- end of numbers -->":
+            current = None
         hit = MARKER.fullmatch(line.strip())
         if hit:
             current = Marker(page, number, **hit.groupdict())
