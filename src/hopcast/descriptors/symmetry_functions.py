@@ -359,7 +359,7 @@ class SymmetryFunctions:
         geometry = Geometry(trajectory, self.r_cut, self.images)
         if self.images == "mic" and self.r_cut > 0.5 * geometry.smallest_width:
             warnings.warn(
-                f"`r_cut` {self.r_cut:.3g} Å exceeds half the smallest width of the cell, {geometry.smallest_width:.3g} Å: "
+                f"`r_cut` {self.r_cut:.4g} Å exceeds half the smallest width of the cell, {geometry.smallest_width:.4g} Å: "
                 'with `images="mic"` the functions jump where the shortest image of an atom changes.',
                 QualityWarning,
                 stacklevel=4,
