@@ -56,9 +56,24 @@ def photograph(page: Path, path: Path) -> None:
         save(Image.open(shot).convert("RGB"), path)
 
 
+def draw_tutorial() -> None:
+    """Draw what the last lines of the tutorial draw."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import hopcast as hc
+
+    result = hc.run_dynamics(hc.load("cspbi3").hamiltonian.frontier(), method="exact", duration=1e8, n_times=100)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plot.png"
+        result.plot().figure.savefig(path, dpi=120)
+        save(Image.open(path).convert("RGB"), GALLERY / "plot.png")
+
+
 if __name__ == "__main__":
     demo = Path(sys.argv[1] if len(sys.argv) > 1 else "hopcast-demo")
     make_gallery(demo)
+    draw_tutorial()
     photograph(demo / "report.html", DOCS / "images" / "report.png")
     for pairs in map(Path, sys.argv[2:]):
         photograph(pairs / "report.html", DOCS / "images" / "report-pairs.png")
