@@ -20,7 +20,7 @@ def refuse_pipe(path: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(path, str | os.PathLike):
         raise ConfigError(f"Argument `path` must be a file or a folder, but is {path!r}.")
-    name = Path(path)
+    name = path if isinstance(path, Path) else Path(path)  # a temporary copy keeps its name
     try:
         exists = name.exists()
     except (OSError, ValueError) as error:  # a name that is too long, links in a circle
