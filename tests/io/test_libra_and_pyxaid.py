@@ -97,6 +97,9 @@ def test_raw_overlaps_beside_text_are_read(tmp_path, prefix, beside):
     assert_allclose(np.abs(derived.nac), np.abs(couplings(overlaps)), atol=1e-14)
     spoilt = hc.read_hamiltonian(tmp_path, timestep=DT, couplings="source").nac
     assert np.abs(np.abs(spoilt) - np.abs(couplings(overlaps))).max() > 0.03
+    for step in range(3):  # of orbitals, where the Hamiltonian is of others: none of its business
+        np.savetxt(tmp_path / f"St_ks_{step + 5}_re", np.eye(2 * N + 2))
+    assert_allclose(hc.read_hamiltonian(tmp_path, timestep=DT).overlaps, raw)
     (tmp_path / f"{beside}6_re").unlink()
     with pytest.raises(hc.InputError, match=f"`{beside}<step>_re` of every coupling, or of none, but that of step 6"):
         hc.read_hamiltonian(tmp_path, timestep=DT)

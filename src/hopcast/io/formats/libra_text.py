@@ -87,7 +87,7 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
 def _raw_overlaps(folder: Path, prefix: str, steps: list[int], n_states: int) -> tuple[str, NDArray[Any]] | None:
     """Return the prefix and the matrices of the raw overlaps beside a Hamiltonian; None where there are none."""
     kind = prefix.partition("_")[2]
-    for name in (f"St_{kind}ks_", f"St_{kind}", f"st_{kind}"):
+    for name in (f"St_{kind}ks_", f"st_{kind}") if kind in ("dia_", "adi_") else (f"St_{kind}",):
         files = {part: numbered_files(folder, rf"{name}(\d+)_{part}") for part in ("re", "im")}
         if files["re"]:
             break
