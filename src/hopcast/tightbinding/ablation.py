@@ -7,7 +7,7 @@ the prior's at the minimum, parameters g can be set to zero at a cost of
 .. math:: \theta_g^T\,\big\{[(N + W)^{-1}]_{gg}\big\}^{-1}\,\theta_g
 
 to second order, all others following (B. Hassibi, D. G. Stork, Adv. Neural Inf. Process. Syst. 1993, 5, 164). It ends where the gap on left-out steps
-would lose more than is allowed.
+would lose more than is allowed by any further one.
 """
 
 from __future__ import annotations
@@ -128,20 +128,18 @@ def eliminate_terms(
     here = fit_whole(bands, trajectory, hamiltonian, folds, workers)
     best = here.score("everything")
     path, allowed = [best], best.scores.gap_r2 - tolerance
-    at_once = max(1, len(here.candidates()) // AT_ONCE)
-    while at_once:
-        ranked = here.candidates()
-        dropped = ranked[:at_once]
-        if not dropped:
-            break
+    at_once, needed = max(1, len(here.candidates()) // AT_ONCE), set[str]()
+    while ranked := [label for label in here.candidates() if label not in needed]:
+        dropped = ranked[: min(at_once, max(1, len(ranked) // AT_ONCE))]
         there = here.without(_without(dropped))
         found = there.score("without " + ", ".join(dropped))
         path.append(found)
         if found.scores.gap_r2 >= allowed:
             here, best = there, found
-            at_once = min(at_once, max(1, len(here.candidates()) // AT_ONCE))
+        elif len(dropped) == 1:
+            needed.update(dropped)
         else:
-            at_once //= 2
+            at_once = len(dropped) // 2
     return Elimination(tuple(path), best, tolerance)
 
 
