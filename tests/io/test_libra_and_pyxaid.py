@@ -105,6 +105,22 @@ def test_raw_overlaps_beside_text_are_read(tmp_path, prefix, beside):
         hc.read_hamiltonian(tmp_path, timestep=DT)
 
 
+def test_energies_and_raw_overlaps_without_a_hamiltonian(tmp_path):
+    """``compute_hvib`` off: averages of neighbours and overlaps of the same steps."""
+    energies, overlaps = made()
+    for step, overlap in enumerate(overlaps):
+        np.savetxt(tmp_path / f"E_dia_ks_{step}_re", np.diag(0.5 * (energies[step] + energies[step + 1])))
+        for name, matrix in (("E_dia_ks", 0 * overlap), ("St_dia_ks", 0 * overlap), ("S_dia_ks", 0 * overlap)):
+            np.savetxt(tmp_path / f"{name}_{step}_im", matrix)
+        np.savetxt(tmp_path / f"S_dia_ks_{step}_re", np.eye(N))
+        np.savetxt(tmp_path / f"St_dia_ks_{step}_re", overlap)
+    found = hc.read_hamiltonian(tmp_path, timestep=DT)
+    assert found.energy_grid == "midpoint"
+    assert_allclose(found.energies, 0.5 * (energies[1:] + energies[:-1]) * HARTREE, rtol=1e-12)
+    assert_allclose(found.overlaps, overlaps)
+    assert_allclose(hc.read_hamiltonian(tmp_path, timestep=DT, couplings="source").nac, couplings(overlaps), atol=1e-14)
+
+
 def test_several_hamiltonians_in_a_folder_ask_for_the_prefix(tmp_path):
     energies, overlaps = made()
     put_text(tmp_path / "run", "Hvib_sd_", energies, overlaps)

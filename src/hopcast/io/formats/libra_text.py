@@ -21,10 +21,12 @@ from hopcast.core.units import HARTREE
 from hopcast.io.assemble import ASYMMETRY, assemble, from_overlaps, need_timestep
 from hopcast.io.numbered import (
     chosen_prefix,
+    consecutive,
     first_number,
     join_vibronic,
     matrix_prefixes,
     matrix_text,
+    names_in,
     numbered_files,
     read_matrices,
     read_vibronic_pair,
@@ -41,37 +43,36 @@ def vibronic_prefixes(folder: Path) -> list[str]:
     return [prefix for prefix in matrix_prefixes(folder) if _PREFIX.fullmatch(prefix)]
 
 
+def energies_alone(folder: Path) -> list[str]:
+    """Return the prefixes of energies with raw overlaps, and no Hamiltonian, that Libra's second step leaves (``compute_hvib`` off)."""
+    if vibronic_prefixes(folder):
+        return []
+    names = names_in(folder)
+    found = {hit.group(1) for hit in map(re.compile(r"E_((?:dia|adi)_)ks_\d+_re").fullmatch, names) if hit}
+    return sorted(f"E_{kind}ks_" for kind in found if numbered_files(folder, rf"St_{kind}ks_(\d+)_re"))
+
+
 def sniff(path: Path) -> bool:
-    """Whether a folder has Hvib_<step>_re and _im, or another of Libra's names for them."""
-    return path.is_dir() and bool(vibronic_prefixes(path))
+    """Whether a folder has Hvib_<step>_re and _im, or another of Libra's names for them, or their energies and raw overlaps."""
+    return path.is_dir() and bool(vibronic_prefixes(path) or energies_alone(path))
 
 
 def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     """Read the matrices; `options.energy_grid` is "frame" where the real parts are not averages of neighbours."""
     timestep = need_timestep(path, options.timestep)
     grid: EnergyGrid = check_choice("energy_grid", options.energy_grid or "midpoint", ("frame", "midpoint"))  # type: ignore[assignment]
-    prefix = chosen_prefix(path, vibronic_prefixes(path) or ["Hvib_"], options.prefix)
+    alone = energies_alone(path)
+    prefix = chosen_prefix(path, alone or vibronic_prefixes(path) or ["Hvib_"], options.prefix)
+    if alone:
+        steps = consecutive(path, numbered_files(path, rf"{prefix}(\d+)_re"), f"energies (`{prefix}<step>_re`)")
+        diagonals = read_matrices([path / f"{prefix}{step}_re" for step in steps])
+        energies = np.einsum("tii->ti", diagonals) * HARTREE
+        return _of_overlaps(path, prefix, energies, steps, grid, options)
     files = {part: numbered_files(path, rf"{prefix}(\d+)_{part}") for part in ("re", "im")}
     re_parts, im_parts, first = read_vibronic_pair(path, files["re"], files["im"], f"`{prefix}<step>`")
     energies, nac = split_vibronic(re_parts * HARTREE, im_parts * HARTREE)
-    raw = None if options.couplings == "source" else _raw_overlaps(path, prefix, sorted(files["re"]), nac.shape[1])
-    if raw is not None:
-        name, overlaps = raw
-        return from_overlaps(
-            path,
-            energies,
-            overlaps,
-            timestep=timestep,
-            grid=grid,
-            options=options,
-            first=first,
-            place=lambda row: f"File `{path / f'{name}{first + row}_re'}`",
-            provenance={
-                "format": f"libra-text, {prefix}<step>_re and {name}<step>",
-                "sign": "raw overlaps <i(t)|j(t+dt)>",
-                "units": "Ha",
-            },
-        )
+    if options.couplings != "source" and _overlap_prefix(path, prefix) is not None:
+        return _of_overlaps(path, prefix, energies, sorted(files["re"]), grid, options)
     return assemble(
         path,
         energies,
@@ -84,17 +85,21 @@ def read(path: Path, options: ReadOptions) -> VibronicHamiltonian:
     )
 
 
-def _raw_overlaps(folder: Path, prefix: str, steps: list[int], n_states: int) -> tuple[str, NDArray[Any]] | None:
-    """Return the prefix and the matrices of the raw overlaps beside a Hamiltonian; None where there are none."""
-    kind = prefix.partition("_")[2]
-    for name in (f"St_{kind}ks_", f"st_{kind}") if kind in ("dia_", "adi_") else (f"St_{kind}",):
-        files = {part: numbered_files(folder, rf"{name}(\d+)_{part}") for part in ("re", "im")}
-        if files["re"]:
-            break
-    else:
-        return None
+def _overlap_prefix(folder: Path, prefix: str) -> str | None:
+    """Return the prefix of the raw overlaps of the states of a Hamiltonian; None where there are none."""
+    kind = prefix.partition("_")[2].removesuffix("ks_")
+    names = (f"St_{kind}ks_", f"st_{kind}") if kind in ("dia_", "adi_") else (f"St_{kind}",)
+    return next((name for name in names if numbered_files(folder, rf"{name}(\d+)_re")), None)
+
+
+def _of_overlaps(
+    folder: Path, prefix: str, energies: NDArray[Any], steps: list[int], grid: EnergyGrid, options: ReadOptions
+) -> VibronicHamiltonian:
+    """Return the Hamiltonian of the raw overlaps beside energies, of the same steps."""
+    name = _overlap_prefix(folder, prefix)
     parts = []
-    for part, found in files.items():
+    for part in ("re", "im"):
+        found = numbered_files(folder, rf"{name}(\d+)_{part}")
         missing = sorted(set(steps) - set(found))
         if found and missing:
             raise InputError(
@@ -103,11 +108,24 @@ def _raw_overlaps(folder: Path, prefix: str, steps: list[int], n_states: int) ->
                 topic="numbering",
             )
         if found:
-            parts.append(read_matrices([found[step] for step in steps], n_states))
-    between = np.abs(parts[0] * ~np.eye(n_states, dtype=bool)).max()
-    if len(parts) == 1 or np.abs(parts[1]).max() <= ASYMMETRY * between:  # rounding makes no complex states
-        return name, parts[0]
-    return name, parts[0] + 1j * parts[1]
+            parts.append(read_matrices([found[step] for step in steps], energies.shape[1]))
+    between = np.abs(parts[0] * ~np.eye(energies.shape[1], dtype=bool)).max()
+    real = len(parts) == 1 or np.abs(parts[1]).max() <= ASYMMETRY * between  # rounding makes no complex states
+    return from_overlaps(
+        folder,
+        energies,
+        parts[0] if real else parts[0] + 1j * parts[1],
+        timestep=need_timestep(folder, options.timestep),
+        grid=grid,
+        options=options,
+        first=steps[0],
+        place=lambda row: f"File `{folder / f'{name}{steps[row]}_re'}`",
+        provenance={
+            "format": f"libra-text, {prefix}<step>_re and {name}<step>",
+            "sign": "raw overlaps <i(t)|j(t+dt)>",
+            "units": "Ha",
+        },
+    )
 
 
 def write(hamiltonian: VibronicHamiltonian, path: Path, options: WriteOptions) -> None:
