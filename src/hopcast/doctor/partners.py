@@ -110,7 +110,7 @@ def _without_basis(ham: VibronicHamiltonian, evidence: dict[str, float]) -> Verd
             NAME,
             "warn",
             f"Every state is there twice, and the two never mix: {ham.n_blocks} alpha states and their beta copies (a closed shell).",
-            "Read one spin (`--spin`) or every second state: the results are the same, at a fraction of the cost.",
+            "Read one spin (`--spin`, where the format has it) or every second state: the results are the same, at a fraction of the cost.",
             evidence,
         )
     alike = orientation(ham.nac, ham.multiplicities)
@@ -195,6 +195,6 @@ def _copies_apart(ham: VibronicHamiltonian) -> Verdict | None:
         NAME,
         "bad",
         f"States {half} to {ham.n_states - 1} are copies of states 0 to {half - 1}: alpha and beta of a closed shell, one after the other.",
-        f"Read one spin (`--spin`), or take the first {half} states.",
+        f"Read one spin (`--spin`, where the format has it), or take the first {half} states.",
         {"copies": float(half)},
     )

@@ -221,7 +221,7 @@ def _many_body_overlaps(
         if missing:
             raise InputError(
                 f"Folder `{path}` must hold `St_{kind}_<step>_{part}.npz` of every coupling, or of none, but that of step {missing[0]} is missing. "
-                "Copy it here, or take the couplings as they are (`couplings` = source).",
+                'Copy it here, or take the couplings as they are (`couplings="source"`).',
                 topic="numbering",
             )
         parts[part] = _all_of(files, steps, shape)

@@ -104,7 +104,7 @@ def _of_overlaps(
         if found and missing:
             raise InputError(
                 f"Folder `{folder}` must hold `{name}<step>_{part}` of every coupling, or of none, but that of step {missing[0]} is missing. "
-                "Copy it here, or take the couplings as they are (`couplings` = source).",
+                'Copy it here, or take the couplings as they are (`couplings="source"`).',
                 topic="numbering",
             )
         if found:
