@@ -5,8 +5,8 @@ Hellmann and Feynman, with S: of a level and of the coupling of two
 .. math:: \frac{\partial E_n}{\partial x} = \Big\langle n\Big|\frac{\partial H}{\partial x} - E_n\frac{\partial S}{\partial x}\Big|n\Big\rangle, \qquad
           g_x = \Big\langle i\Big|\frac{\partial H}{\partial x} - \bar E\frac{\partial S}{\partial x}\Big|j\Big\rangle
 
-so that the gap changes by the first times the velocities and :math:`\hbar d_{ij} = \hbar\,g\cdot v/(E_j - E_i)`. H and S are differenced
-centrally with the states held fixed. In equilibrium velocities are independent: of the mean square of either, atom a has the share of
+so that the gap changes by the first times the velocities and :math:`\hbar d_{ij} = \hbar\,g\cdot v/(E_j - E_i)`; where orbitals move with their atoms
+(`hopcast.tightbinding.motion`) g has that part times :math:`E_j - E_i` too. H and S are differenced centrally with the states held fixed. In equilibrium velocities are independent: of the mean square of either, atom a has the share of
 :math:`|g_a|^2/m_a`.
 """
 
