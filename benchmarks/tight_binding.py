@@ -20,15 +20,13 @@ from common import machine, table
 
 import hopcast as hc
 from hopcast.descriptors import take_frames
-from hopcast.tightbinding import Form, TightBinding
+from hopcast.tightbinding import TightBinding
 
 BLOCK = 5000.0  # fs
 N_FOLDS = 4
 LOW = 7
 """Of the window's bands the highest occupied."""
 NEAR = 0.02  # eV
-ACROSS = np.not_equal.outer(np.arange(14) < LOW, np.arange(14) < LOW)
-"""Pairs of inner bands across the gap."""
 PARTS = ("held-out", "other", "cells", "cost")
 SLOW = ("curve", "draws")
 SIZES = (25, 50, 100)
@@ -82,9 +80,11 @@ def judge(known, steps, found):
     middles = [e - 0.5 * (e[:, :, [low]] + e[:, :, [high]]) for e in (energies, said)]
     middle = 0.5 * (known.energies[steps] + known.energies[steps + 1])
     distance = np.abs(middle[:, 1:-1, None] - middle[:, None, 1:-1])
+    occupied = np.arange(distance.shape[1]) < low
+    across = np.not_equal.outer(occupied, occupied) & (distance >= 0.0)
     signed = [
         signed_correlation(known.nac[steps], found.nac, counted)
-        for counted in (distance >= 0.0, distance > NEAR, ACROSS & (distance >= 0.0))
+        for counted in (distance >= 0.0, distance > NEAR, across)
     ]
     return [
         f"{r2(gap.ravel(), gap_said.ravel()):.3f}",
@@ -141,16 +141,16 @@ def known_steps(hamiltonian):
 
 def fit_fold(job):
     """Forecast the steps of a fold by a fit to others."""
-    form, train, test = job
+    choose, train, test = job
     warnings.simplefilter("ignore", hc.QualityWarning)
     data = hc.load("cspbi3-long")
     start = time.process_time()
-    model = TightBinding(form=form, workers=1).fit(data.trajectory, data.hamiltonian, train)
+    model = TightBinding(choose=choose, workers=1).fit(data.trajectory, data.hamiltonian, train)
     spent = time.process_time() - start
     return Steps.of(model, data.trajectory, test), spent, str(model.bands_.form)
 
 
-def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=0):
+def held_out(data, choose, processes, sizes: Iterable[int | None] = (None,), seed=0):
     """Every pair forecast by fits that saw no pair of its block of 5 ps, nor (with four folds) of every fourth block."""
     steps = known_steps(data.hamiltonian)
     block = (steps * data.hamiltonian.timestep // BLOCK).astype(int)
@@ -163,7 +163,7 @@ def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=
             if size is not None:
                 train = np.sort(rng.choice(train, size, replace=False))
             tests.append(test)
-            jobs.append((form, steps[train], steps[test]))
+            jobs.append((choose, steps[train], steps[test]))
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             found = list(pool.map(fit_fold, jobs))
         whole = Steps.join(tests, [one[0] for one in found])
@@ -180,7 +180,7 @@ def held_out(data, form, processes, sizes: Iterable[int | None] = (None,), seed=
         )
 
 
-def random_draws(data, form, processes, n_draws, size=50):
+def random_draws(data, choose, processes, n_draws, size=50):
     """Fits of random pairs outside of a fold, judged in the fold: does any end in a bad minimum?"""
     steps = known_steps(data.hamiltonian)
     block = (steps * data.hamiltonian.timestep // BLOCK).astype(int)
@@ -188,7 +188,7 @@ def random_draws(data, form, processes, n_draws, size=50):
     for draw in range(n_draws):
         inside = block % N_FOLDS == draw % N_FOLDS
         train = np.sort(np.random.default_rng(draw).choice(np.flatnonzero(~inside), size, replace=False))
-        jobs.append((form, steps[train], steps[inside]))
+        jobs.append((choose, steps[train], steps[inside]))
     rows = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         for draw, (found, spent, _) in enumerate(pool.map(fit_fold, jobs)):
@@ -271,7 +271,7 @@ def cost(data, model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="*", choices=PARTS + SLOW, default=list(PARTS))
-    parser.add_argument("--choose", action="store_true", help="choose the form inside the training blocks")
+    parser.add_argument("--choose", action="store_true", help="choose sizes of priors inside the training blocks")
     parser.add_argument("--processes", type=int, default=2, help="folds at a time")
     parser.add_argument("--draws", type=int, default=20, help="random choices of 50 pairs")
     options = parser.parse_args()
@@ -279,16 +279,15 @@ def main():
     print(machine())
     data = hc.load("cspbi3-long")
 
-    form = None if options.choose else Form()
     if "held-out" in options.parts:
-        held_out(data, form, options.processes)
+        held_out(data, options.choose, options.processes)
     if "curve" in options.parts:
-        held_out(data, form, options.processes, SIZES)
+        held_out(data, options.choose, options.processes, SIZES)
     if "draws" in options.parts:
-        random_draws(data, form, options.processes, options.draws)
+        random_draws(data, options.choose, options.processes, options.draws)
     if {"other", "cells", "cost"} & set(options.parts):
         start = time.process_time()
-        model = TightBinding(form=form).fit(data.trajectory, data.hamiltonian)
+        model = TightBinding(choose=options.choose).fit(data.trajectory, data.hamiltonian)
         print(
             f"fit of {model.bands_.n_samples} pairs, {model.bands_.model.n_parameters} parameters, {model.bands_.form}: "
             f"{time.process_time() - start:.0f} s of CPU time; {model.scores_}",

@@ -30,7 +30,7 @@ ends in a minimum that knows half as much.
 
 Sizes of priors
 ---------------
-`TightBinding` without a form starts from the default one and tries smaller sizes in turn; what lowers the errors of gap, bands and
+`TightBinding(choose=True)` starts from the form and tries smaller sizes in turn; what lowers the errors of gap, bands and
 coupling on blocks of time left out one after the other (`blockout`) stays. Nothing outside of the training samples is seen.
 
 Error bars of the bands

@@ -72,7 +72,9 @@ class TightBinding(BaseEstimator):
     n_occupied
         Occupied states of the Hamiltonian that is learnt from, where it does not know.
     form
-        Hyperparameters; None: the default `Form`, and what of `CANDIDATES` lowers the error on left-out blocks.
+        Hyperparameters; None: the default `Form`.
+    choose
+        Whether to try smaller sizes of the priors too, and to keep those of `CANDIDATES` that lower the errors on left-out blocks.
     keep
         Which terms stay (an ablation); None: all.
     most_samples
@@ -99,6 +101,7 @@ class TightBinding(BaseEstimator):
         valence: Mapping[str, int] | None = None,
         n_occupied: int | None = None,
         form: Form | None = None,
+        choose: bool = False,
         keep: Keep | None = None,
         most_samples: int = MOST,
         random_state: int | None = 0,
@@ -108,6 +111,7 @@ class TightBinding(BaseEstimator):
         self.valence = valence
         self.n_occupied = n_occupied
         self.form = form
+        self.choose = choose
         self.keep = keep
         self.most_samples = most_samples
         self.random_state = random_state
@@ -144,16 +148,16 @@ class TightBinding(BaseEstimator):
         basis = make_basis(trajectory.symbols, self.basis, self.valence)
         lowest = lowest_band(basis, trajectory.numbers, samples.energies.shape[2], samples.n_occupied)
         work = _Workshop(trajectory, samples, basis, lowest, self.keep, self.workers)
-        best = work.try_form(self.form or Form())
+        # at its own minimum: steps that it still had to take would be taken for the change of form
+        best = work.converge(work.try_form(self.form or Form()))
         tried = [(best.form, best.scores)]
-        for factors in () if self.form is not None else CANDIDATES:
+        for factors in CANDIDATES if self.choose else ():
             changed = {name: factor * getattr(best.form, name) for name, factor in factors.items()}
             found = work.change_form(best, best.form.replace(**changed), CHANGED)
             tried.append((found.form, found.scores))
             if found.scores.merit < best.scores.merit - WORTH:
                 best = found
-        if not best.optimum.converged:
-            best = work.change_form(best, best.form, MOST_STEPS)
+        best = work.converge(best)
         self.search_ = tuple(tried)
         self.bands_ = work.finish(best, hamiltonian)
         self.scores_ = self.bands_.scores
@@ -253,6 +257,10 @@ class _Workshop:
         index = np.arange(len(self.samples))
         optimum = trial.trainer.refine(form, index, trial.optimum.theta, trial.centre, most_steps)
         return self._judge(form, trial.trainer, optimum, trial.centre)
+
+    def converge(self, trial: _Trial) -> _Trial:
+        """Follow a trial to its minimum."""
+        return trial if trial.optimum.converged else self.change_form(trial, trial.form, MOST_STEPS)
 
     def _judge(self, form: Form, trainer: Trainer, optimum: Optimum, centre: Floats) -> _Trial:
         left_out = leave_blocks_out(trainer, form, optimum.theta, centre)
