@@ -39,7 +39,8 @@ def fast_processes() -> Any:
 
 @pytest.fixture(scope="module")
 def scheduler(fast_processes: None) -> Any:
-    with open_scheduler("local", workers=2) as opened:
+    # workers that died are started anew, which takes its time on a busy machine
+    with open_scheduler("local", workers=2, patience=600.0) as opened:
         yield opened
 
 
