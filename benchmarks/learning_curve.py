@@ -88,7 +88,7 @@ def draw_curve(sizes, found, stem):
         ax.xaxis.set_major_locator(FixedLocator(sizes))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.32))
+        ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0))
         save_figure(figure, stem)
 
 
