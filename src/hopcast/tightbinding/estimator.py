@@ -19,7 +19,7 @@ from hopcast.core.trajectory import Trajectory
 from hopcast.tightbinding.bars import band_errors, calibrate, calibrate_couplings
 from hopcast.tightbinding.basis import OrbitalBasis, make_basis
 from hopcast.tightbinding.blockout import BlockOut, leave_blocks_out, score
-from hopcast.tightbinding.fit import Trainer, prior_weights
+from hopcast.tightbinding.fit import Trainer, edges_alone, prior_weights
 from hopcast.tightbinding.fitted import FittedBands, HeldOutScores
 from hopcast.tightbinding.forecast import forecast_bands
 from hopcast.tightbinding.form import Form, build_model, shortest_distances
@@ -148,8 +148,7 @@ class TightBinding(BaseEstimator):
         basis = make_basis(trajectory.symbols, self.basis, self.valence)
         lowest = lowest_band(basis, trajectory.numbers, samples.energies.shape[2], samples.n_occupied)
         work = _Workshop(trajectory, samples, basis, lowest, self.keep, self.workers)
-        # at its own minimum: steps that it still had to take would be taken for the change of form
-        best = work.converge(work.try_form(self.form or Form()))
+        best = work.try_form(self.form or Form())
         tried = [(best.form, best.scores)]
         for factors in CANDIDATES if self.choose else ():
             changed = {name: factor * getattr(best.form, name) for name, factor in factors.items()}
@@ -239,18 +238,22 @@ class _Workshop:
         self.keep, self.workers = keep, workers
 
     def try_form(self, form: Form) -> _Trial:
-        """Fit a form from its start, or from the best few of several, and judge it on left-out blocks."""
+        """Fit a form from its start, or from the best few of several, and judge its minimum on left-out blocks."""
         model = build_model(form, self.basis, self.trajectory, self.samples, keep=self.keep)
         geometries = sample_geometries(model, self.trajectory, self.samples.steps, workers=self.workers)
         trainer = Trainer(model, self.samples, geometries, self.lowest, self.workers)
         index = np.arange(len(self.samples))
         form = trainer.believable(form, index)
         trials = []
-        for begun in trainer.screen(form, index):
-            started = form.replace(shift=begun.start[0], scale=begun.start[1])
+        first = edges_alone(form)
+        for begun in trainer.screen(first, index):
+            started = first.replace(shift=begun.start[0], scale=begun.start[1])
             optimum = trainer.refine(started, index, begun.optimum.theta, begun.centre, TRIED)
             trials.append(self._judge(started, trainer, optimum, begun.centre))
-        return min(trials, key=lambda trial: trial.scores.merit)
+        best = min(trials, key=lambda trial: trial.scores.merit)
+        whole = best.form.replace(n_edges=form.n_edges)
+        optimum = trainer.settle(whole, index, best.optimum.theta, best.centre, MOST_STEPS)
+        return self._judge(whole, trainer, optimum, best.centre)
 
     def change_form(self, trial: _Trial, form: Form, most_steps: int) -> _Trial:
         """Fit another form of the same columns, from the minimum of a trial."""

@@ -70,6 +70,11 @@ def coupling_size(samples: Samples) -> float:
     return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
 
+def edges_alone(form: Form) -> Form:
+    """Return the form with the coupling of VBM and CBM alone in the loss."""
+    return form.replace(n_edges=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A minimum, the start that led to it, and the prior's centre there."""
@@ -143,8 +148,19 @@ class Trainer:
 
     def fit(self, form: Form, index: NDArray[np.intp]) -> Fitted:
         """Return the minimum reached from the form's start, or from the best of several by its cost."""
-        begun = self.screen(form, index)[0]
-        return Fitted(self.refine(form, index, begun.optimum.theta, begun.centre), begun.start, begun.centre)
+        begun = self.screen(edges_alone(form), index)[0]
+        return Fitted(self.settle(form, index, begun.optimum.theta, begun.centre), begun.start, begun.centre)
+
+    def settle(
+        self, form: Form, index: NDArray[np.intp], theta: Floats, centre: Floats, most_steps: int = MOST_STEPS
+    ) -> Optimum:
+        """Return the minimum reached from a start: that of the coupling of VBM and CBM alone, then with all others.
+
+        Moduli of many couplings at once trap a fit of few samples half way.
+        """
+        if form.n_edges > 1:
+            theta = self.refine(edges_alone(form), index, theta, centre, most_steps).theta
+        return self.refine(form, index, theta, centre, most_steps)
 
     def screen(self, form: Form, index: NDArray[np.intp]) -> list[Fitted]:
         """Return where the best starts lead on few samples, the one of lowest cost first.
