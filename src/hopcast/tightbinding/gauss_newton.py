@@ -145,7 +145,8 @@ def minimise(
                     break
                 damping *= 5.0
             else:
-                n_small = 3
+                # no step lowers the cost: the minimum, unless S let none be taken
+                return Optimum(theta, cost, here.normal, there is not None, n_steps)
     return Optimum(theta, cost, here.normal, n_small >= 3, n_steps)
 
 
