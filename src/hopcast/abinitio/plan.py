@@ -33,6 +33,11 @@ def trajectory_hash(trajectory: Trajectory) -> str:
     return digest.hexdigest()
 
 
+def frame_folder(plan: Path, frame: int) -> Path:
+    """Return the folder of a frame in the folder of a plan."""
+    return plan / "frames" / f"{frame:06d}"
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Pairs of frames (t, t + dt) of a trajectory that are to be computed.
@@ -69,7 +74,7 @@ class Plan:
 
     def place(self, frame: int) -> Path:
         """Return the folder of a frame's inputs and outputs."""
-        return self.folder / "frames" / f"{frame:06d}"
+        return frame_folder(self.folder, frame)
 
     def geometry(self, frame: int) -> Geometry:
         """Return the nuclei of one of the plan's frames."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hopcast.abinitio.engine import Electrons, Geometry
+from hopcast.abinitio.plan import frame_folder
 from hopcast.core.hdf5 import atomic_path, write_text
 
 
@@ -31,7 +32,7 @@ class Store:
 
     def frame_file(self, frame: int) -> Path:
         """Return where the electrons of a frame are kept."""
-        return self.folder / "frames" / f"{frame:06d}" / "electrons.npz"
+        return frame_folder(self.folder, frame) / "electrons.npz"
 
     def pair_file(self, pair: int) -> Path:
         """Return where the overlaps of a pair are kept."""
@@ -39,7 +40,7 @@ class Store:
 
     def failure_file(self, frame: int) -> Path:
         """Return where the reason of a failure is kept."""
-        return self.folder / "frames" / f"{frame:06d}" / "failed.json"
+        return frame_folder(self.folder, frame) / "failed.json"
 
     def put_electrons(self, frame: int, electrons: Electrons) -> None:
         """Keep the electrons of a frame; an earlier failure is forgotten."""

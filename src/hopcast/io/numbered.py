@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,32 @@ def names_in(folder: Path) -> list[str]:
             return [entry.name for entry in entries]
     except OSError:
         return []
+
+
+def need_overlaps(folder: Path, name: str, steps: Sequence[int], files: Mapping[int, Path]) -> None:
+    """Refuse raw overlaps that are there for some of the couplings only.
+
+    Parameters
+    ----------
+    folder, name
+        Where they are, and what each is called.
+    steps
+        Of the couplings.
+    files
+        Those that are there, by step.
+
+    Raises
+    ------
+    InputError
+        Naming the first step without them.
+    """
+    missing = sorted(set(steps) - set(files))
+    if missing:
+        raise InputError(
+            f"Folder `{folder}` must hold `{name}` of every coupling, or of none, but that of step {missing[0]} is missing. "
+            'Copy it here, or take the couplings as they are (`couplings="source"`).',
+            topic="numbering",
+        )
 
 
 def numbered_files(folder: Path, pattern: str) -> dict[int, Path]:

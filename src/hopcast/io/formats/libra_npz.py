@@ -18,7 +18,7 @@ from hopcast.core.hamiltonian import EnergyGrid, VibronicHamiltonian
 from hopcast.core.units import HARTREE
 from hopcast.io.arrays import load_sparse, save_sparse
 from hopcast.io.assemble import assemble, from_overlaps, need_timestep, orthogonal_pair, real_couplings
-from hopcast.io.numbered import chosen_prefix, consecutive, first_number, numbered_files
+from hopcast.io.numbered import chosen_prefix, consecutive, first_number, need_overlaps, numbered_files
 from hopcast.io.registry import Format, Holds, ReadOptions, WriteOptions
 from hopcast.io.spin_channels import SpinChannel, ending, load_square
 
@@ -217,13 +217,7 @@ def _many_body_overlaps(
         files = found.get(f"{kind}_St_{part}")
         if files is None:
             continue
-        missing = sorted(set(steps) - set(files))
-        if missing:
-            raise InputError(
-                f"Folder `{path}` must hold `St_{kind}_<step>_{part}.npz` of every coupling, or of none, but that of step {missing[0]} is missing. "
-                'Copy it here, or take the couplings as they are (`couplings="source"`).',
-                topic="numbering",
-            )
+        need_overlaps(path, f"St_{kind}_<step>_{part}.npz", steps, files)
         parts[part] = _all_of(files, steps, shape)
     return parts["re"] + 1j * parts["im"] if "im" in parts else parts["re"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hopcast.core.errors import InputError, check_choice
+from hopcast.core.errors import check_choice
 from hopcast.core.hamiltonian import EnergyGrid, VibronicHamiltonian
 from hopcast.core.hdf5 import write_text
 from hopcast.core.units import HARTREE
@@ -27,6 +27,7 @@ from hopcast.io.numbered import (
     matrix_prefixes,
     matrix_text,
     names_in,
+    need_overlaps,
     numbered_files,
     read_matrices,
     read_vibronic_pair,
@@ -100,14 +101,8 @@ def _of_overlaps(
     parts = []
     for part in ("re", "im"):
         found = numbered_files(folder, rf"{name}(\d+)_{part}")
-        missing = sorted(set(steps) - set(found))
-        if found and missing:
-            raise InputError(
-                f"Folder `{folder}` must hold `{name}<step>_{part}` of every coupling, or of none, but that of step {missing[0]} is missing. "
-                'Copy it here, or take the couplings as they are (`couplings="source"`).',
-                topic="numbering",
-            )
         if found:
+            need_overlaps(folder, f"{name}<step>_{part}", steps, found)
             parts.append(read_matrices([found[step] for step in steps], energies.shape[1]))
     between = np.abs(parts[0] * ~np.eye(energies.shape[1], dtype=bool)).max()
     real = len(parts) == 1 or np.abs(parts[1]).max() <= ASYMMETRY * between  # rounding makes no complex states
